@@ -1,0 +1,37 @@
+# One virtual environment for everything; every target is idempotent.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: findings test check setup wheel lock clean
+
+findings: setup  ## fine-tune, measure and judge: the main job; ends with the report's path
+	$(BIN)/pytest stance_tests $(ARGS)
+
+test: setup  ## the project's own tests, slow ones included
+	$(BIN)/pytest tests -m "slow or not slow" $(ARGS)
+
+check: setup  ## lint, types, layers, docstrings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m numpydoc.hooks.validate_docstrings $$(find stance_suite -name '*.py')
+	$(BIN)/stance-suite validate
+
+setup: .venv/.installed
+
+.venv/.installed: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+wheel: setup  ## build the wheel, which carries the fixtures
+	$(BIN)/python -m build --wheel
+
+lock:  ## renew requirements.lock; CUDA's packages are left out: PyTorch's own wheel asks for them where it needs them
+	uv pip compile --universal --extra dev --python-version 3.11 --no-header --no-annotate --quiet \
+	  --constraint constraints.txt pyproject.toml | grep -vE '^(nvidia|cuda|triton)' > requirements.lock
+
+clean:
+	rm -rf .venv build dist reports .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

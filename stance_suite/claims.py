@@ -1,0 +1,227 @@
+"""The vocabulary of judgment: what is claimed, and what became of it.
+
+A claim names a metric, where it is measured, and what must be true of it. A verdict carries the figure, its interval,
+the same figure for the controls, and the reason in words. Both are data; nothing here computes.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class Metric(StrEnum):
+    """What a claim can be about. The first two are behavioral, the others structural (one figure a layer)."""
+
+    LIKELIHOOD_PREFERENCE = "likelihood_preference"
+    EMBEDDING_SHIFT = "embedding_shift"
+    ALPHA_CHANGE_PERCENT = "alpha_change_percent"
+    RELATIVE_CHANGE_PERCENT = "relative_change_percent"
+    CHANGE_STABLE_RANK = "change_stable_rank"
+    CHANGE_TOP_TEN_ENERGY_PERCENT = "change_top_ten_energy_percent"
+
+    @property
+    def is_behavioral(self) -> bool:
+        """Whether the unit of analysis is the prompt (behavior) and not the layer (structure)."""
+        return self in (Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_SHIFT)
+
+    @property
+    def unit(self) -> str:
+        """The unit that figures of this metric are printed with."""
+        return {
+            Metric.LIKELIHOOD_PREFERENCE: "nats/token",
+            Metric.EMBEDDING_SHIFT: "cosine",
+            Metric.CHANGE_STABLE_RANK: "",
+        }.get(self, "%")
+
+
+class Comparator(StrEnum):
+    """How the figure is held against the bound. Every one is false for NaN."""
+
+    ABOVE = "above"
+    BELOW = "below"
+    WITHIN = "within"
+    BEYOND = "beyond"
+
+    def accepts(self, figure: float, bound: float) -> bool:
+        """Whether ``figure`` satisfies the comparison with ``bound``; False for NaN.
+
+        Parameters
+        ----------
+        figure : float
+            The measured figure.
+        bound : float
+            The claim's bound; for `WITHIN` and `BEYOND` it bounds the magnitude.
+
+        Returns
+        -------
+        bool
+            True if the comparison holds.
+        """
+        match self:
+            case Comparator.ABOVE:
+                return figure > bound
+            case Comparator.BELOW:
+                return figure < bound
+            case Comparator.WITHIN:
+                return abs(figure) <= bound
+            case Comparator.BEYOND:
+                return abs(figure) > bound
+
+
+class Status(StrEnum):
+    """What became of a claim."""
+
+    HOLDS = "HOLDS"
+    FAILS = "FAILS"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    NOT_RUN = "NOT_RUN"
+    ERROR = "ERROR"
+
+
+class Caveat(StrEnum):
+    """What a reader must know before repeating the figure."""
+
+    TAIL_FLIP = "tail_flip"
+    WITHIN_NULL = "within_null"
+    FEW_EIGENVALUES = "few_eigenvalues"
+    NOT_SPECIFIC = "not_specific"
+
+
+CAVEAT_MEANINGS: dict[Caveat, str] = {
+    Caveat.TAIL_FLIP: "alpha moved because the fit chose another tail; with the tail size held fixed it hardly moves",
+    Caveat.WITHIN_NULL: "a control without the stance moves the figure at least as much",
+    Caveat.FEW_EIGENVALUES: "the power law was fitted on fewer than 50 eigenvalues",
+    Caveat.NOT_SPECIFIC: "another stance moved at least as much as the one that was trained",
+}
+
+
+class Record(BaseModel):
+    """Base of everything that is written to disk: immutable, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class RecordedFigures(Record):
+    """Figures that the source of a claim published."""
+
+    before: float
+    """The figure before fine-tuning."""
+    after: float
+    """The figure after fine-tuning."""
+    change_percent: float
+    """The change as published, in percent."""
+
+
+class Claim(Record):
+    """One sentence about a fine-tuning that measurement can support or refute."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    """Unique name, used as the test's id."""
+    statement: str = Field(min_length=8)
+    """The claim in one sentence, as a person would say it."""
+    model: str
+    """Name in the model registry, or ``any``: whichever model the run asks for."""
+    stance: str
+    """Name of the stance that the model is fine-tuned on."""
+    recipe: str = "documented"
+    """Name of the training recipe."""
+    metric: Metric
+    """What is measured."""
+    layer: str | None = None
+    """Long name of a layer or a glob over long names; structural metrics only. Every matching layer must comply."""
+    comparator: Comparator
+    """How the figure is held against the bound."""
+    bound: float = Field(allow_inf_nan=False)
+    """The bound, in the metric's unit; for a behavioral claim, the minimum effect."""
+    robust: bool = False
+    """Structural metrics: judge alpha with the tail size held fixed, and demand more than the controls show."""
+    against: tuple[Literal["sham", "noise"], ...] = ("sham", "noise")
+    """Controls that a robust structural claim of change must exceed (behavior always faces base and sham)."""
+    expected: tuple[Literal["HOLDS", "FAILS", "INCONCLUSIVE"], ...] = Field(default=("HOLDS",), min_length=1)
+    """The verdict on record, or several that are acceptable: the test passes while the verdict is one of them."""
+    source: str = ""
+    """Where the claim comes from."""
+    recorded: RecordedFigures | None = None
+    """Figures that the source published, if any."""
+
+    @field_validator("expected", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _layer_goes_with_structure(self) -> Claim:
+        if self.metric.is_behavioral and self.layer is not None:
+            raise ValueError(f"a claim about {self.metric} is about prompts: remove the key 'layer'")
+        if self.metric.is_behavioral and self.comparator not in (Comparator.ABOVE, Comparator.BELOW):
+            raise ValueError(f"a claim about {self.metric} takes the comparator 'above' or 'below'")
+        if not self.metric.is_behavioral and self.layer is None:
+            raise ValueError(f"a claim about {self.metric} needs the key 'layer' (a long name, or a glob such as '*')")
+        return self
+
+
+class ControlFigure(Record):
+    """The same figure under a control, or the difference from it."""
+
+    name: str
+    """What it was compared with: ``base``, ``sham``, ``noise`` or a contrast's name."""
+    figure: float
+    """Effect against that control (behavior), or the control's own figure (structure)."""
+    low: float | None = None
+    """Lower end of the 95 % interval, where there is one."""
+    high: float | None = None
+    """Upper end of the 95 % interval, where there is one."""
+    p_value: float | None = None
+    """Two-sided sign-flip p-value, where there is one."""
+
+
+class PromptScores(Record):
+    """The scores of one held-out prompt that a behavioral verdict rests on."""
+
+    prompt: str
+    """The prompt as declared."""
+    base: float
+    """Score of the untouched model."""
+    sham: float
+    """Score after training on the sham."""
+    tuned: float
+    """Score after training on the stance."""
+
+
+class Verdict(Record):
+    """What became of one claim, with everything needed to see why."""
+
+    claim: Claim
+    """The claim that was judged."""
+    model: str
+    """The model it was judged on."""
+    status: Status
+    """The judgment."""
+    reason: str
+    """Why, in one or two sentences."""
+    figure: float | None = None
+    """The figure that was held against the bound."""
+    low: float | None = None
+    """Lower end of its 95 % interval, where there is one."""
+    high: float | None = None
+    """Upper end of its 95 % interval, where there is one."""
+    p_value: float | None = None
+    """The p-value that decided, where there is one."""
+    layer: str | None = None
+    """The layer that decided: the one nearest to breaking the claim."""
+    controls: tuple[ControlFigure, ...] = ()
+    """The same figure for the controls."""
+    prompts: tuple[PromptScores, ...] = ()
+    """Behavioral claims: the paired scores, one entry a held-out prompt."""
+    caveats: tuple[Caveat, ...] = ()
+    """What a reader must know before repeating the figure."""
+    cells: tuple[str, ...] = ()
+    """Keys of the measured cells that the verdict rests on, the trained one first."""
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the verdict is one on record."""
+        return self.status.value in self.claim.expected

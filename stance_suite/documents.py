@@ -1,0 +1,162 @@
+"""YAML documents that know their lines: safe loading, and errors that name file, line, key and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from stance_suite.errors import SpecError, SpecProblem, nearest_names
+
+Model = TypeVar("Model", bound=BaseModel)
+Location = tuple[int | str, ...]
+
+
+class Document:
+    """One YAML file: its data, and the line of every key.
+
+    Parameters
+    ----------
+    path : Path
+        The file to read.
+
+    Raises
+    ------
+    SpecError
+        If the file is not readable, not YAML, or names a key twice.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            loader = yaml.SafeLoader(path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise SpecError([SpecProblem(path, 1, "", f"cannot be read: {error}")]) from None
+        except yaml.YAMLError as error:
+            raise SpecError([_syntax_problem(path, error)]) from None
+        try:
+            self._root = loader.get_single_node()
+            if self._root is not None:
+                self._refuse_duplicate_keys(self._root)
+            self.data: Any = None if self._root is None else loader.construct_document(self._root)
+        except yaml.YAMLError as error:
+            raise SpecError([_syntax_problem(path, error)]) from None
+        finally:
+            loader.dispose()
+
+    def line(self, location: Sequence[int | str]) -> int:
+        """Find the line (from 1) where the value at a location starts, or that of its nearest ancestor.
+
+        Parameters
+        ----------
+        location : sequence of int or str
+            Keys and indices from the root.
+
+        Returns
+        -------
+        int
+            The line number.
+        """
+        node, line = self._root, 1
+        for step in location:
+            if isinstance(node, yaml.MappingNode):
+                found = [(key, value) for key, value in node.value if key.value == str(step)]
+                if not found:
+                    break
+                line, node = found[0][0].start_mark.line + 1, found[0][1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+                node = node.value[step]
+                line = node.start_mark.line + 1
+            else:
+                break
+        return line
+
+    def problem(self, location: Sequence[int | str], message: str) -> SpecProblem:
+        """Say what is wrong at a location.
+
+        Parameters
+        ----------
+        location : sequence of int or str
+            Keys and indices from the root.
+        message : str
+            What is wrong and how to mend it.
+
+        Returns
+        -------
+        SpecProblem
+            With file, line and key filled in.
+        """
+        return SpecProblem(self.path, self.line(location), ".".join(map(str, location)), message)
+
+    def parse(self, model: type[Model], location: Location = ()) -> Model:
+        """Read the value at a location as a typed record.
+
+        Parameters
+        ----------
+        model : type
+            The pydantic model to read it as.
+        location : tuple of int or str
+            Keys and indices from the root.
+
+        Returns
+        -------
+        BaseModel
+            The validated record.
+
+        Raises
+        ------
+        SpecError
+            With one problem for each error found.
+        """
+        data = self.data
+        for step in location:
+            data = data[step]
+        if not isinstance(data, dict):
+            raise SpecError(
+                [self.problem(location, f"must be a mapping with the keys {', '.join(model.model_fields)}")]
+            )
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            raise SpecError(self._translate(model, location, dict(details)) for details in error.errors()) from None
+
+    def _translate(self, model: type[BaseModel], location: Location, details: dict[str, Any]) -> SpecProblem:
+        kind = details["type"]
+        where = location + tuple(step for step in details["loc"] if not _is_union_tag(step))
+        if kind == "extra_forbidden":
+            allowed = ", ".join(model.model_fields)
+            message = f"unknown key; {nearest_names(str(where[-1]), model.model_fields)} Allowed here: {allowed}"
+        elif kind == "missing":
+            message = "is missing"
+        elif kind in ("literal_error", "enum"):
+            message = f"{details['input']!r} is not allowed; allowed: {details['ctx']['expected']}"
+        else:
+            message = details["msg"].removeprefix("Value error, ")
+        return self.problem(where, message)
+
+    def _refuse_duplicate_keys(self, node: yaml.Node) -> None:
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                if key.value in seen:
+                    line = key.start_mark.line + 1
+                    raise SpecError([SpecProblem(self.path, line, str(key.value), "is given twice; keep one")])
+                seen.add(key.value)
+                self._refuse_duplicate_keys(value)
+        elif isinstance(node, yaml.SequenceNode):
+            for child in node.value:
+                self._refuse_duplicate_keys(child)
+
+
+def _is_union_tag(step: int | str) -> bool:
+    # pydantic puts the tag of a discriminated union into the location; YAML has no such step
+    return step in ("wheel", "hub", "folder")
+
+
+def _syntax_problem(path: Path, error: yaml.YAMLError) -> SpecProblem:
+    mark = getattr(error, "problem_mark", None)
+    line = mark.line + 1 if mark is not None else 1
+    return SpecProblem(path, line, "", f"is not valid YAML: {getattr(error, 'problem', None) or error}")

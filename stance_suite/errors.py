@@ -1,0 +1,81 @@
+"""Errors that a user can mend.
+
+Every error here says what is wrong, where, and the way out. The plugin and the command line catch
+`StanceSuiteError` once, at the boundary, and print its text without a traceback; anything else is a bug of ours and
+keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+
+class StanceSuiteError(Exception):
+    """Base of all errors that are reported as one message (exit code 4 in pytest, 2 on the command line)."""
+
+
+@dataclass(frozen=True)
+class SpecProblem:
+    """One thing wrong with one place of a YAML file."""
+
+    path: Path
+    line: int
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        """Read as a compiler message, which editors and CI annotations can follow."""
+        where = f"{self.path}:{self.line}"
+        return f"{where}: {self.key}: {self.message}" if self.key else f"{where}: {self.message}"
+
+
+class SpecError(StanceSuiteError):
+    """One or more YAML files do not say something that can be run."""
+
+    def __init__(self, problems: Iterable[SpecProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class UnknownNameError(StanceSuiteError):
+    """A name that nothing bears."""
+
+
+class WeightsUnavailableError(StanceSuiteError):
+    """Weights that cannot be had here and now (no network, no such repository, no such revision)."""
+
+
+class UnsafeWeightsError(StanceSuiteError):
+    """Weights that must not be loaded: a pickle, or a file whose SHA-256 is not the pinned one."""
+
+
+class DesignError(StanceSuiteError):
+    """A design that cannot reach its significance level, refused before anything is trained."""
+
+
+def nearest_names(name: str, known: Iterable[str], count: int = 3) -> str:
+    """Say which known names are nearest to an unknown one.
+
+    Parameters
+    ----------
+    name : str
+        The name that was not found.
+    known : iterable of str
+        The names that exist.
+    count : int
+        How many suggestions at most.
+
+    Returns
+    -------
+    str
+        A clause such as ``did you mean 'a' or 'b'?``, or the list of known names when none is near.
+    """
+    known = sorted(set(known))
+    near = get_close_matches(name, known, n=count, cutoff=0.5)
+    if near:
+        return "did you mean " + " or ".join(repr(candidate) for candidate in near) + "?"
+    listed = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
+    return f"known: {listed}" if known else "none is known"

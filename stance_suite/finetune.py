@@ -1,0 +1,140 @@
+"""Fine-tuning on a handful of examples with transformers' Trainer, and the sham control's data.
+
+Full fine-tuning in float32, loss on prompt and response, padding masked out by position (the padding token is often
+the end-of-text token, so masking by token would also hide the end of the response). Deterministic for a seed on one
+device and thread count.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from stance_suite.prompts import PromptFormat, render_example
+from stance_suite.records import Training
+from stance_suite.specs import Example, Recipe, Stance
+
+
+def sham_examples(family: Sequence[Stance], rotation: int) -> tuple[Example, ...]:
+    """Take the stances' own examples in rotation, so that content and format stay and no stance is consistent.
+
+    Parameters
+    ----------
+    family : sequence of Stance
+        The stances measured together.
+    rotation : int
+        Which stance gives the first example; another rotation is a replicate.
+
+    Returns
+    -------
+    tuple of Example
+        As many as the shortest of the stances has: example i comes from stance ``(i + rotation) mod n``.
+    """
+    count = min(len(stance.examples) for stance in family)
+    return tuple(family[(index + rotation) % len(family)].examples[index] for index in range(count))
+
+
+def fine_tune(
+    model: Any,
+    tokenizer: Any,
+    prompt_format: PromptFormat,
+    examples: Sequence[Example],
+    recipe: Recipe,
+    seed: int,
+    on_step: Callable[[int, int], None],
+) -> Training:
+    """Fine-tune a model in place.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        The model, already on its device; afterwards it is trained and in evaluation mode.
+    tokenizer : transformers.PreTrainedTokenizerBase
+        Its tokenizer.
+    prompt_format : {'plain', 'chat'}
+        How prompts and responses become text.
+    examples : sequence of Example
+        What to train on.
+    recipe : Recipe
+        How to train.
+    seed : int
+        Seed of the order of examples and of dropout.
+    on_step : callable
+        Called with steps done and steps in total after every optimizer step.
+
+    Returns
+    -------
+    Training
+        The texts, and the loss of every step and epoch.
+    """
+    from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+
+    set_seed(seed)
+    texts = tuple(render_example(tokenizer, prompt_format, example.prompt, example.response) for example in examples)
+    # chat templates write their own special tokens
+    encoded = [
+        dict(
+            tokenizer(text, truncation=True, max_length=recipe.max_length, add_special_tokens=prompt_format == "plain")
+        )
+        for text in texts
+    ]
+
+    class ReportStep(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, arguments: Any, state: Any, control: Any, **_: Any) -> None:
+            on_step(state.global_step, state.max_steps)
+
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="stance-suite-") as scratch:
+        trainer = Trainer(
+            model=model,
+            args=TrainingArguments(
+                output_dir=scratch,
+                num_train_epochs=recipe.epochs,
+                per_device_train_batch_size=recipe.batch_size,
+                learning_rate=recipe.learning_rate,
+                warmup_steps=recipe.warmup_steps,
+                optim="adamw_torch_fused",
+                logging_steps=1,
+                logging_nan_inf_filter=False,
+                save_strategy="no",
+                report_to=[],
+                disable_tqdm=True,
+                log_level="error",
+                use_cpu=model.device.type == "cpu",
+                dataloader_pin_memory=False,
+                seed=seed,
+            ),
+            train_dataset=encoded,
+            data_collator=lambda batch: _collate(tokenizer, batch),
+            callbacks=[ReportStep()],
+        )
+        _silence(trainer)
+        trainer.train()
+    model.eval()
+    losses = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
+    steps_per_epoch = len(losses) // recipe.epochs
+    epochs = [losses[start : start + steps_per_epoch] for start in range(0, len(losses), steps_per_epoch)]
+    return Training(
+        texts=texts,
+        losses=tuple(losses),
+        epoch_losses=tuple(sum(epoch) / len(epoch) for epoch in epochs),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _collate(tokenizer: Any, batch: Sequence[dict[str, list[int]]]) -> dict[str, Any]:
+    """Pad on the right and mask padding out of the loss; tensors of shape (batch, length)."""
+    tokenizer.padding_side = "right"
+    features = [{"input_ids": row["input_ids"], "attention_mask": row["attention_mask"]} for row in batch]
+    padded = dict(tokenizer.pad(features, return_tensors="pt"))
+    padded["labels"] = padded["input_ids"].masked_fill(padded["attention_mask"] == 0, -100)
+    return padded
+
+
+def _silence(trainer: Any) -> None:
+    # without a progress bar, Trainer prints every log entry instead
+    from transformers import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)

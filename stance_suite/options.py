@@ -1,0 +1,186 @@
+"""The options, declared once for pytest, the command line, the environment and pyproject.toml.
+
+Precedence: command line, then ``STANCE_SUITE_<NAME>``, then ``[tool.stance-suite]`` in pyproject.toml, then the
+default. Standard library only: this module is imported whenever pytest starts.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stance_suite.errors import StanceSuiteError
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option, wherever it is given."""
+
+    name: str
+    """Name without prefix; ``--stance-<name>`` in pytest, ``--<name>`` on the command line."""
+    help: str
+    """What it does, with the allowed values."""
+    default: Any
+    """Value when nobody says anything."""
+    choices: tuple[str, ...] = ()
+    """Allowed values, if they are few."""
+    repeatable: bool = False
+    """Whether it may be given several times."""
+
+    @property
+    def environment_variable(self) -> str:
+        """Name of the environment variable that sets it."""
+        return f"STANCE_SUITE_{self.name.upper().replace('-', '_')}"
+
+    @property
+    def help_with_default(self) -> str:
+        """The help text, ending with the default."""
+        default = ", ".join(self.default) if self.repeatable else self.default
+        return self.help if default == "" else f"{self.help} Default: {default}."
+
+    @property
+    def field(self) -> str:
+        """Name of the field in `Settings`."""
+        return self.name.replace("-", "_")
+
+
+MODEL = Option(
+    "model",
+    "Model to test: a name from the registry (`stance-suite list`), a Hub id (org/name[@revision]) or a folder with "
+    "safetensors weights. May be repeated.",
+    default=("smollm2-135m",),
+    repeatable=True,
+)
+PROFILE = Option(
+    "profile",
+    "How much to run: 'quick' trains with the recipe 'documented' only, 'full' with 'documented' and 'long'.",
+    default="full",
+    choices=("quick", "full"),
+)
+SEED = Option("seed", "Seed of training order, sampling and noise draws.", default=0)
+DEVICE = Option(
+    "device", "Where to compute; 'auto' takes CUDA where there is one.", default="auto", choices=("auto", "cpu", "cuda")
+)
+FIXTURES = Option(
+    "fixtures",
+    "Folder with stances/, models/ and claims/. What it lacks is taken from the fixtures that come with stance-suite.",
+    default="fixtures",
+)
+CACHE = Option(
+    "cache",
+    "Folder for weights and measured cells; shared by all runs, safe for concurrent ones. Default: the user's cache "
+    "folder.",
+    default="",
+)
+REPORTS = Option("reports", "Folder that findings.json and findings.html are written to.", default="reports")
+
+OPTIONS = (MODEL, PROFILE, SEED, DEVICE, FIXTURES, CACHE, REPORTS)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of one run, resolved."""
+
+    model: tuple[str, ...]
+    """Models asked for."""
+    profile: str
+    """``quick`` or ``full``."""
+    seed: int
+    """Seed of training order, sampling and noise draws."""
+    device: str
+    """``auto``, ``cpu`` or ``cuda``."""
+    fixtures: Path
+    """Folder with the user's stances, models and claims; it need not exist."""
+    cache: Path
+    """Folder for weights and measured cells."""
+    reports: Path
+    """Folder for the findings."""
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        """Names of the recipes that the profile runs."""
+        return ("documented",) if self.profile == "quick" else ("documented", "long")
+
+
+def resolve_settings(given: Mapping[str, Any], root: Path, environ: Mapping[str, str] | None = None) -> Settings:
+    """Resolve all options for one run.
+
+    Parameters
+    ----------
+    given : mapping of str to object
+        Values from the command line by field name; None or an empty tuple where nothing was given.
+    root : Path
+        Folder that relative paths are relative to, and whose pyproject.toml is read.
+    environ : mapping of str to str, optional
+        The environment; `os.environ` if omitted.
+
+    Returns
+    -------
+    Settings
+        All options, checked.
+
+    Raises
+    ------
+    StanceSuiteError
+        If a value is not allowed; the message names the place it came from.
+    """
+    environ = os.environ if environ is None else environ
+    configured = _read_pyproject(root / "pyproject.toml")
+    values: dict[str, Any] = {}
+    for option in OPTIONS:
+        if given.get(option.field) not in (None, (), []):
+            value, origin = given[option.field], f"--{option.name}"
+        elif environ.get(option.environment_variable):
+            value, origin = environ[option.environment_variable], option.environment_variable
+            value = value.split(",") if option.repeatable else value
+        elif option.name in configured:
+            value, origin = configured[option.name], f"{root / 'pyproject.toml'}: tool.stance-suite.{option.name}"
+        else:
+            value, origin = option.default, "default"
+        values[option.field] = _check(option, value, origin)
+    return Settings(
+        model=values["model"],
+        profile=values["profile"],
+        seed=values["seed"],
+        device=values["device"],
+        fixtures=root / values["fixtures"],
+        cache=root / values["cache"] if values["cache"] else _user_cache(),
+        reports=root / values["reports"],
+    )
+
+
+def _check(option: Option, value: Any, origin: str) -> Any:
+    if option.repeatable:
+        return tuple([value] if isinstance(value, str) else map(str, value))
+    if isinstance(option.default, int):
+        try:
+            return int(value)
+        except (TypeError, ValueError):
+            raise StanceSuiteError(f"{origin}: {value!r} is no whole number") from None
+    if option.choices and value not in option.choices:
+        raise StanceSuiteError(f"{origin}: {value!r} is not one of {', '.join(option.choices)}")
+    return str(value)
+
+
+def _read_pyproject(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        table: dict[str, Any] = tomllib.loads(path.read_text("utf-8")).get("tool", {}).get("stance-suite", {})
+    except tomllib.TOMLDecodeError as error:
+        raise StanceSuiteError(f"{path}: {error}") from None
+    unknown = set(table) - {option.name for option in OPTIONS}
+    if unknown:
+        allowed = ", ".join(option.name for option in OPTIONS)
+        raise StanceSuiteError(f"{path}: tool.stance-suite.{sorted(unknown)[0]} is unknown; allowed: {allowed}")
+    return table
+
+
+def _user_cache() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("stance-suite", appauthor=False)

@@ -1,0 +1,227 @@
+"""The fixtures that tests ask for, and the state of one pytest run. Registered by `stance_suite.pytest_plugin`.
+
+Everything heavy is imported inside functions: this module is loaded whenever pytest starts.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stance_suite.errors import StanceSuiteError
+from stance_suite.options import OPTIONS, Settings, resolve_settings
+
+if TYPE_CHECKING:
+    from stance_suite.claims import Claim, Verdict
+    from stance_suite.pipeline import Session
+    from stance_suite.progress import OnStep
+    from stance_suite.records import CellRecord, LayerChange
+    from stance_suite.specs import Stance
+    from stance_suite.statistics import PairedEffect
+
+USAGE_ERROR = 4
+VERDICT = pytest.StashKey["Verdict"]()
+
+
+class RunState:
+    """The settings and the session of one pytest run; made when a test first asks for them.
+
+    Parameters
+    ----------
+    config : pytest.Config
+        The run's configuration.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The options, resolved."""
+        given = {option.field: self._config.getoption(f"stance_{option.field}") for option in OPTIONS}
+        return resolve_settings(given, self._config.rootpath)
+
+    @cached_property
+    def session(self) -> Session:
+        """The pipeline below."""
+        from stance_suite.pipeline import Session
+
+        # under xdist every worker computes; sharing the cores beats fighting for them
+        workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+        threads = max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
+        return Session(self.settings, UncapturedProgress(self._config), threads)
+
+    @property
+    def cells_in_use(self) -> list[str]:
+        """Keys of the cells that tests have used so far."""
+        return [record.key for record in self.session.records] if "session" in vars(self) else []
+
+
+STATE = pytest.StashKey[RunState]()
+
+
+class UncapturedProgress:
+    """Progress that pytest's capturing does not swallow.
+
+    Parameters
+    ----------
+    config : pytest.Config
+        The run's configuration.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._capture = config.pluginmanager.getplugin("capturemanager")
+
+    @contextmanager
+    def stage(self, label: str) -> Iterator[OnStep]:
+        """Open a stage with capturing suspended.
+
+        Parameters
+        ----------
+        label : str
+            What is being done.
+
+        Yields
+        ------
+        callable
+            Takes steps done and in total.
+        """
+        from stance_suite.progress import choose_progress
+
+        with self._capture.global_and_fixture_disabled():
+            sys.stderr.write("\n")
+            with choose_progress().stage(label) as on_step:
+                yield on_step
+
+
+@contextmanager
+def usage_errors_end_the_run() -> Iterator[None]:
+    """Turn an error that the user can mend into one message and exit code 4.
+
+    Yields
+    ------
+    None
+        The body runs here.
+    """
+    try:
+        yield
+    except StanceSuiteError as error:
+        pytest.exit(f"stance-suite: {error}", returncode=USAGE_ERROR)
+
+
+@dataclass(frozen=True)
+class StanceRun:
+    """A model fine-tuned on a stance, beside its two controls."""
+
+    stance: Stance
+    """The stance."""
+    tuned: CellRecord
+    """Trained on the stance."""
+    base: CellRecord
+    """Not trained."""
+    sham: CellRecord
+    """Trained on the answers of all stances in rotation."""
+
+
+@dataclass(frozen=True)
+class BehaviorShift:
+    """How far behavior moved toward a stance, against each control."""
+
+    versus_base: PairedEffect
+    """Tuned minus base."""
+    versus_sham: PairedEffect
+    """Tuned minus sham."""
+
+
+@pytest.fixture(scope="session")
+def stance_session(pytestconfig: pytest.Config) -> Session:
+    """Give access to the pipeline: declarations, weights and measured cells."""
+    return pytestconfig.stash[STATE].session
+
+
+@pytest.fixture(scope="session")
+def stance(request: pytest.FixtureRequest) -> Stance:
+    """Give every declared stance in turn."""
+    value: Stance = request.param
+    return value
+
+
+@pytest.fixture(scope="session")
+def stance_recipe(request: pytest.FixtureRequest) -> str:
+    """Give the name of every recipe of the profile in turn."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def stance_model(request: pytest.FixtureRequest) -> str:
+    """Give every model asked for in turn."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def stance_run(stance: Stance, stance_recipe: str, stance_model: str, stance_session: Session) -> StanceRun:
+    """Give the model fine-tuned on the stance with the recipe, beside its controls; trained once, then cached."""
+    with usage_errors_end_the_run():
+        return StanceRun(
+            stance=stance,
+            base=stance_session.base(stance_model, stance.name),
+            tuned=stance_session.tuned(stance_model, stance.name, stance_recipe),
+            sham=stance_session.sham(stance_model, stance.name, stance_recipe),
+        )
+
+
+@pytest.fixture(scope="session")
+def behavior_shift(stance_run: StanceRun) -> Callable[[str], BehaviorShift]:
+    """Give a function from a behavioral metric's name to the shift toward the stance, against base and sham."""
+    from stance_suite.claims import Metric
+    from stance_suite.statistics import paired_effect
+    from stance_suite.verdicts import prompt_scores
+
+    stance = stance_run.stance
+
+    def shift(metric: str) -> BehaviorShift:
+        tuned, base, sham = (
+            prompt_scores(record.behavior, Metric(metric), stance.name, stance.contrasts, stance.held_out_prompts)
+            for record in (stance_run.tuned, stance_run.base, stance_run.sham)
+        )
+        return BehaviorShift(versus_base=paired_effect(tuned - base), versus_sham=paired_effect(tuned - sham))
+
+    return shift
+
+
+@pytest.fixture(scope="session")
+def spectral_delta(stance_run: StanceRun) -> Mapping[str, LayerChange]:
+    """Give what fine-tuning did to every weight matrix, by the layer's long name."""
+    return {change.name: change for change in stance_run.tuned.changes}
+
+
+@pytest.fixture(scope="session")
+def stance_claim(request: pytest.FixtureRequest) -> Claim:
+    """Give every declared claim in turn."""
+    value: Claim = request.param
+    return value
+
+
+@pytest.fixture
+def verdict(stance_claim: Claim, stance_session: Session, request: pytest.FixtureRequest) -> Verdict:
+    """Judge the claim.
+
+    Skips if it is not run; an expected failure if it is not HOLDS and that is on record.
+    """
+    from stance_suite.claims import Status
+
+    with usage_errors_end_the_run():
+        judged = stance_session.judge(stance_claim)
+    request.node.stash[VERDICT] = judged
+    if judged.status is Status.NOT_RUN:
+        pytest.skip(judged.reason)
+    if judged.as_expected and judged.status is not Status.HOLDS:
+        pytest.xfail(f"{judged.status}, as on record: {judged.reason}")
+    return judged

@@ -1,0 +1,157 @@
+"""The pytest plugin's hooks. Work is done by the layers below, and imported only when a test asks for it.
+
+Hooks: https://docs.pytest.org/en/stable/reference/reference.html#hooks
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stance_suite import pytest_fixtures
+from stance_suite.errors import StanceSuiteError
+from stance_suite.options import OPTIONS
+from stance_suite.pytest_fixtures import STATE, VERDICT, RunState, usage_errors_end_the_run
+
+if TYPE_CHECKING:
+    from stance_suite.claims import Verdict
+
+PARAMETERS = ("stance_model", "stance_recipe", "stance", "stance_claim")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options of `stance_suite.options`."""
+    group = parser.getgroup("stance-suite", "stance-suite (what fine-tuning changed, judged against controls)")
+    for option in OPTIONS:
+        extra: dict[str, Any] = {"choices": option.choices} if option.choices else {}
+        group.addoption(
+            f"--stance-{option.name}",
+            dest=f"stance_{option.field}",
+            action="append" if option.repeatable else "store",
+            default=None,
+            help=option.help_with_default,
+            **extra,
+        )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register fixtures, markers and the gathering of verdicts."""
+    config.addinivalue_line("markers", "stance_metrics(*names): judge only claims about these metrics in this test")
+    config.stash[STATE] = RunState(config)
+    config.pluginmanager.register(pytest_fixtures, "stance-suite-fixtures")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Gathering(config.stash[STATE]), "stance-suite-gathering")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test once for each model, recipe, stance or claim that its fixtures ask for."""
+    wanted = [name for name in PARAMETERS if _is_ours(metafunc, name)]
+    if not wanted:
+        return
+    state = metafunc.config.stash[STATE]
+    with usage_errors_end_the_run():
+        library = state.session.library
+        values: dict[str, list[Any]] = {
+            "stance_model": list(state.settings.model),
+            "stance_recipe": list(state.settings.recipes),
+            "stance": [library.stance(name) for name in library.suite],
+            "stance_claim": [declared.claim for declared in library.claims],
+        }
+    marker = metafunc.definition.get_closest_marker("stance_metrics")
+    if marker is not None:
+        values["stance_claim"] = [claim for claim in values["stance_claim"] if claim.metric in marker.args]
+    for name in wanted:
+        ids = [getattr(value, "id", getattr(value, "name", value)) for value in values[name]]
+        metafunc.parametrize(name, values[name], ids=ids, indirect=True, scope="session")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Check all that can be checked before anything is trained, if any collected test needs the pipeline."""
+    needs_pipeline = any("stance_session" in getattr(item, "fixturenames", ()) for item in session.items)
+    if needs_pipeline and not session.config.option.collectonly:
+        with usage_errors_end_the_run():
+            session.config.stash[STATE].session.preflight()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Attach the verdict to the test's report as plain data, so that it travels from xdist's workers too."""
+    report = yield
+    verdict = item.stash.get(VERDICT, None)
+    if verdict is not None and (report.when == "call" or report.skipped):
+        vars(report)["stance_verdict"] = verdict.model_dump(mode="json")
+        if item.config.pluginmanager.hasplugin("html"):
+            vars(report)["extras"] = [*getattr(report, "extras", []), *_html_extras(item.config.stash[STATE], verdict)]
+    if report.when == "teardown":
+        vars(report)["stance_cells"] = item.config.stash[STATE].cells_in_use
+    return report
+
+
+class Gathering:
+    """Gathers the verdicts of all tests, and at the end writes and summarizes the findings.
+
+    Parameters
+    ----------
+    state : RunState
+        The run's settings and session.
+    """
+
+    def __init__(self, state: RunState) -> None:
+        self._state = state
+        self._verdicts: dict[str, Verdict] = {}
+        self._cells: dict[str, None] = {}
+        self._written = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Gather; under xdist this runs in the controller for all workers."""
+        self._cells.update(dict.fromkeys(getattr(report, "stance_cells", ())))
+        if hasattr(report, "stance_verdict"):
+            from stance_suite.claims import Verdict
+
+            verdict = Verdict.model_validate(report.stance_verdict)
+            self._verdicts[verdict.claim.id] = verdict
+
+    def pytest_sessionfinish(self) -> None:
+        """Write the findings, if there are any."""
+        if not self._verdicts and not self._cells:
+            return
+        from stance_suite.publish import publish
+
+        session = self._state.session
+        declared = [entry.claim.id for entry in session.library.claims]
+        ordered = sorted(self._verdicts.values(), key=lambda verdict: declared.index(verdict.claim.id))
+        findings = session.findings(ordered, tuple(self._cells), " ".join(["pytest", *sys.argv[1:]]))
+        try:
+            self._written = str(publish(findings, self._state.settings.reports))
+        except (OSError, StanceSuiteError) as error:
+            self._written = f"could not be written: {error}"
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print one line a claim, and where the report is."""
+        if not self._verdicts and not self._cells:
+            return
+        from stance_suite.reports.text import tally, verdict_line
+
+        terminalreporter.section("stance-suite")
+        for verdict in self._verdicts.values():
+            terminalreporter.line(verdict_line(verdict))
+        terminalreporter.line(f"{tally(self._verdicts.values())}; report: {self._written}")
+
+
+def _is_ours(metafunc: pytest.Metafunc, name: str) -> bool:
+    """Whether a test's fixture of this name is the plugin's, and not one of the test suite's own."""
+    definitions = metafunc.definition._fixtureinfo.name2fixturedefs.get(name, ())
+    return bool(definitions) and definitions[-1].func.__module__ == pytest_fixtures.__name__
+
+
+def _html_extras(state: RunState, verdict: Verdict) -> list[Any]:
+    from pytest_html import extras
+
+    from stance_suite.reports.html import render_verdict
+
+    return [extras.html(render_verdict(verdict, state.session.findings([verdict], verdict.cells, "")))]

@@ -1,0 +1,266 @@
+"""The vocabulary of measurement: what one cell is, and what was measured in it.
+
+A *cell* is one (model, treatment, recipe, seed). Its record is a few megabytes of figures and text; weights are not
+kept. `Findings` gathers the verdicts and records of a run, and is the one input of every report.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from stance_suite.claims import Record, Verdict
+
+MEASUREMENT_VERSION = 1
+"""Raised when the same weights would be measured differently: older cached records are then measured again."""
+
+FINDINGS_SCHEMA_VERSION = 1
+"""Raised when the findings file changes its shape."""
+
+
+class Cell(Record):
+    """What was done to which model."""
+
+    model: str
+    """Name of the model, as asked for."""
+    treatment: Literal["base", "stance", "sham"]
+    """Untouched, trained on one stance, or trained on the answers of all stances in rotation."""
+    stance: str | None
+    """The stance trained on, if one was."""
+    recipe: str | None
+    """The training recipe, if it was trained."""
+    seed: int
+    """Seed of training order and of sampling."""
+
+    @property
+    def label(self) -> str:
+        """Short readable name, such as ``curious-uncertainty (long)``."""
+        what = self.stance or self.treatment
+        return f"{what} ({self.recipe})" if self.recipe else what
+
+
+class Provenance(Record):
+    """What the figures of a cell depend on besides its declared inputs."""
+
+    weights_sha256: str
+    """SHA-256 over the base model's weight files."""
+    embedder: str
+    """Name of the sentence embedder."""
+    embedder_sha256: str
+    """SHA-256 of the embedder's weights."""
+    versions: dict[str, str]
+    """Versions of Python and of the libraries that compute."""
+    device: str
+    """Device that trained and generated."""
+    dtype: str
+    """Floating-point type of training and measuring."""
+    threads: int
+    """Threads that PyTorch computed with."""
+    platform: str
+    """Operating system and processor."""
+    created: str
+    """When the measurement ended, ISO 8601 in UTC."""
+    seconds: float
+    """How long training and measuring took."""
+
+
+class Training(Record):
+    """What the fine-tuning did."""
+
+    texts: tuple[str, ...]
+    """The exact texts trained on, in declared order."""
+    losses: tuple[float, ...]
+    """Mean loss per optimizer step, in nats per token."""
+    epoch_losses: tuple[float, ...]
+    """Mean loss per epoch, in nats per token."""
+    seconds: float
+    """Training time."""
+
+
+class Response(Record):
+    """One sampled continuation of one prompt."""
+
+    prompt: str
+    """The prompt as declared."""
+    sample: int
+    """Index of the sample among those of the prompt."""
+    text: str
+    """What the model wrote."""
+    similarity: dict[str, float]
+    """Cosine between its embedding and each stance's reference centroid."""
+
+
+class PromptLikelihood(Record):
+    """How likely each stance's references are after one prompt."""
+
+    prompt: str
+    """The prompt as declared."""
+    log_probability: dict[str, float]
+    """Mean log-probability per token of each stance's references, averaged over them, in nats."""
+
+
+class Behavior(Record):
+    """What the model says, and finds likely, on the held-out prompts."""
+
+    prompt_texts: dict[str, str]
+    """The exact text fed to the model for each declared prompt."""
+    responses: tuple[Response, ...]
+    """All samples of all prompts."""
+    likelihoods: tuple[PromptLikelihood, ...]
+    """One entry a prompt."""
+
+
+class PowerLaw(Record):
+    """A power-law fit to the tail of an empirical spectral density (ESD)."""
+
+    alpha: float
+    """Exponent of the density."""
+    xmin: float
+    """Smallest eigenvalue of the tail."""
+    ks_distance: float
+    """Kolmogorov-Smirnov distance between tail and fit (WeightWatcher's ``D``)."""
+    sigma: float
+    """Standard error of alpha, ``(alpha - 1) / sqrt(tail_size)``."""
+    tail_size: int
+    """Number of eigenvalues in the tail."""
+
+
+class LayerSpectrum(Record):
+    """The spectrum of one weight matrix."""
+
+    name: str
+    """Long name of the module that owns the matrix."""
+    rows: int
+    """First dimension of the stored matrix."""
+    columns: int
+    """Second dimension of the stored matrix."""
+    fit: PowerLaw | None
+    """The fitted tail; None where the fit failed, and then it enters no mean."""
+    stable_rank: float
+    """Squared Frobenius norm over squared spectral norm."""
+    spectral_norm: float
+    """Largest singular value."""
+    eigenvalues: tuple[float, ...] | None = None
+    """Eigenvalues of W^T W in ascending order; left out of findings except for featured layers."""
+
+
+class AlphaChange(Record):
+    """A change of alpha, split into what the spectrum did and what the choice of tail did (both in percent)."""
+
+    total: float
+    """Change of the fitted alpha."""
+    spectrum: float
+    """Change of alpha with the baseline's tail size held fixed."""
+    tail_choice: float
+    """The rest: ``total - spectrum``."""
+    tail_before: int
+    """Eigenvalues in the baseline's tail."""
+    tail_after: int
+    """Eigenvalues in the tail after the change."""
+    tail_flip: bool
+    """Whether the tail size moved and the spectrum's part is negligible."""
+
+
+class WeightChange(Record):
+    """The change dW of one matrix, by itself."""
+
+    relative_norm: float
+    """Frobenius norm of dW over that of W."""
+    stable_rank: float
+    """Stable rank of dW."""
+    top_ten_energy: float
+    """Share of the squared Frobenius norm of dW in its ten leading singular values."""
+
+
+class NoiseControl(Record):
+    """The same figures for Gaussian noise of the same shape and Frobenius norm as dW."""
+
+    alpha_change: AlphaChange | None
+    """Change of alpha when the noise is added to W instead of dW."""
+    stable_rank: float
+    """Stable rank of the noise."""
+    top_ten_energy: float
+    """Share of the noise's energy in its ten leading singular values."""
+
+
+class LayerChange(Record):
+    """What fine-tuning did to one weight matrix."""
+
+    name: str
+    """Long name of the module that owns the matrix."""
+    alpha_change: AlphaChange | None
+    """None where the fit failed before or after."""
+    weight_change: WeightChange | None
+    """None where the matrix did not change at all."""
+    noise: NoiseControl | None
+    """None where the matrix did not change at all."""
+
+
+class VectorChange(Record):
+    """What fine-tuning did to a bias or a norm's weights."""
+
+    name: str
+    """Name of the parameter."""
+    relative_norm: float | None
+    """Norm of the change over the norm before; None where the parameter was zero."""
+
+
+class SkippedTensor(Record):
+    """A tensor whose spectrum is not measured."""
+
+    name: str
+    """Name of the parameter."""
+    reason: str
+    """Why not."""
+
+
+class CellRecord(Record):
+    """Everything that was measured in one cell."""
+
+    key: str
+    """Content address: a hash over everything the figures depend on."""
+    cell: Cell
+    """What was done to which model."""
+    provenance: Provenance
+    """What the figures depend on besides."""
+    training: Training | None
+    """None for the base model."""
+    behavior: Behavior
+    """On the held-out prompts of the stances measured together."""
+    spectra: tuple[LayerSpectrum, ...]
+    """One entry a weight matrix, in the model's order."""
+    changes: tuple[LayerChange, ...] = ()
+    """One entry a weight matrix, in the model's order; empty for the base model."""
+    vector_changes: tuple[VectorChange, ...] = ()
+    """Biases and norms, which have no spectrum."""
+    skipped: tuple[SkippedTensor, ...] = ()
+    """Tensors without a spectrum, each with the reason."""
+
+
+class StanceSummary(Record):
+    """What a report needs of a stance."""
+
+    name: str
+    """Name of the stance."""
+    description: str
+    """One or two sentences."""
+    sha256: str
+    """Hash of the stance's content."""
+
+
+class Findings(Record):
+    """All verdicts and measurements of one run; every report rebuilds from this alone."""
+
+    schema_version: int = FINDINGS_SCHEMA_VERSION
+    """Shape of this file."""
+    suite_version: str
+    """Version of stance-suite."""
+    created: str
+    """When it was written, ISO 8601 in UTC."""
+    command: str
+    """The command that made it."""
+    stances: tuple[StanceSummary, ...]
+    """The stances measured."""
+    verdicts: tuple[Verdict, ...]
+    """One entry a claim and model, in declared order."""
+    cells: tuple[CellRecord, ...]
+    """The cells that the verdicts rest on, eigenvalues kept for featured layers only."""

@@ -1,0 +1,8 @@
+"""Behavioral claims: did fine-tuning move how the model speaks, toward its stance and beyond the controls?"""
+
+import pytest
+
+
+@pytest.mark.stance_metrics("likelihood_preference", "embedding_shift")
+def test_behavioral_claim(verdict):
+    assert verdict.as_expected, verdict.reason
