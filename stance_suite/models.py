@@ -7,6 +7,7 @@ Downloads are pinned by SHA-256 (wheels) or commit (Hub) and happen only for a m
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Mapping
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from stance_suite.errors import UnknownNameError, UnsafeWeightsError, WeightsUna
 from stance_suite.prompts import PromptFormat
 from stance_suite.specs import FolderSource, HubSource, ModelSpec, WheelSource
 
+HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
+HUB_TIMEOUT_SECONDS = 10
 PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
@@ -66,8 +70,7 @@ def find_spec(asked: str, registry: Mapping[str, ModelSpec]) -> ModelSpec:
     folder = Path(asked).expanduser()
     if folder.is_dir():
         source: FolderSource | HubSource = FolderSource(kind="folder", path=folder.resolve())
-        has_template = (folder / "chat_template.jinja").is_file()
-        return ModelSpec(name=asked, source=source, prompt_format="chat" if has_template else "plain")
+        return ModelSpec(name=asked, source=source)
     repository, _, revision = asked.partition("@")
     if repository.count("/") == 1 and not repository.startswith((".", "/", "~")):
         source = HubSource(kind="hub", repository=repository, revision=revision or "main")
@@ -112,7 +115,8 @@ def locate(spec: ModelSpec, cache: Path) -> Weights:
         raise _no_safetensors(folder)
     if not (folder / "config.json").is_file():
         raise WeightsUnavailableError(f"{folder} has weights but no config.json; save the model with save_pretrained")
-    return Weights(spec.name, folder, _hash_files([*files, folder / "config.json"]), spec.prompt_format)
+    prompt_format = spec.prompt_format or ("chat" if _has_chat_template(folder) else "plain")
+    return Weights(spec.name, folder, _hash_files([*files, folder / "config.json"]), prompt_format)
 
 
 def load(weights: Weights) -> tuple[Any, Any]:
@@ -184,8 +188,6 @@ def quiet_transformers() -> None:
 
 
 def _hash_files(paths: list[Path]) -> str:
-    if len(paths) == 1:
-        return _hash_file(paths[0])
     joined = "".join(f"{path.name}:{_hash_file(path)}\n" for path in paths)
     return hashlib.sha256(joined.encode()).hexdigest()
 
@@ -193,6 +195,12 @@ def _hash_files(paths: list[Path]) -> str:
 def _hash_file(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _has_chat_template(folder: Path) -> bool:
+    tokenizer = folder / "tokenizer_config.json"
+    declared = tokenizer.is_file() and "chat_template" in json.loads(tokenizer.read_text("utf-8"))
+    return declared or (folder / "chat_template.jinja").is_file()
 
 
 def _no_safetensors(folder: Path) -> WeightsUnavailableError | UnsafeWeightsError:
@@ -254,7 +262,8 @@ def _dequantize(gguf: Path, destination: Path) -> None:
 
     quiet_transformers()
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    with redirect_stderr(io.StringIO()):  # its progress bar knows no switch
+        model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     # the weights are float32 now, but transformers 5 still regards the model as quantized and refuses to save it
     if getattr(model, "hf_quantizer", None) is not None:
         model.hf_quantizer = None
@@ -264,19 +273,25 @@ def _dequantize(gguf: Path, destination: Path) -> None:
 
 
 def _download_from_hub(source: HubSource) -> Path:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     name = f"{source.repository}@{source.revision}"
-    wanted = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
+    wanted: dict[str, Any] = {"revision": source.revision, "allow_patterns": HUB_FILES}
+    with suppress(LocalEntryNotFoundError):
+        return Path(snapshot_download(source.repository, local_files_only=True, **wanted))
     try:
-        return Path(snapshot_download(source.repository, revision=source.revision, allow_patterns=wanted))
-    except LocalEntryNotFoundError:
+        # asked first because it gives up at once, where a download retries for half a minute
+        HfApi().model_info(source.repository, revision=source.revision, timeout=HUB_TIMEOUT_SECONDS)
+        return Path(snapshot_download(source.repository, **wanted))
+    except HfHubHTTPError as error:
+        said = str(error).splitlines()[0]
+        raise WeightsUnavailableError(f"{name} cannot be fetched from the Hugging Face Hub: {said}") from None
+    except Exception as error:
+        # the Hub's client raises its transport's errors (requests, httpx, or their successors) as they are
+        if not isinstance(error, OSError) and "Connect" not in type(error).__name__:
+            raise
         raise WeightsUnavailableError(
             f"{name} is not in the local Hub cache and the Hugging Face Hub cannot be reached; "
-            "connect to the network, or pass a folder with --stance-model"
+            "connect to the network, or ask for a folder instead"
         ) from None
-    except HfHubHTTPError as error:
-        raise WeightsUnavailableError(f"{name} cannot be fetched from the Hub: {str(error).splitlines()[0]}") from None
-    except OSError as error:
-        raise WeightsUnavailableError(f"{name} cannot be fetched from the Hub: {error}") from None

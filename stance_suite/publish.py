@@ -10,6 +10,7 @@ from stance_suite.errors import StanceSuiteError
 from stance_suite.files import write_atomically
 from stance_suite.records import FINDINGS_SCHEMA_VERSION, Findings
 from stance_suite.reports.html import render_html
+from stance_suite.reports.pictures import alpha_map
 
 
 def publish(findings: Findings, folder: Path) -> Path:
@@ -33,7 +34,7 @@ def publish(findings: Findings, folder: Path) -> Path:
 
 
 def rebuild(path: Path) -> Path:
-    """Render the HTML report of a findings file beside it.
+    """Render the HTML report of a findings file beside it, and its map of layers as SVG.
 
     Parameters
     ----------
@@ -60,6 +61,9 @@ def rebuild(path: Path) -> Path:
         raise StanceSuiteError(
             f"{path} is no findings file of schema version {FINDINGS_SCHEMA_VERSION}: {where}: {first['msg']}"
         ) from None
+    picture = alpha_map(findings)
+    if picture is not None:
+        write_atomically(path.with_suffix(".svg"), picture.encode())
     report = path.with_suffix(".html")
     write_atomically(report, render_html(findings).encode())
     return report

@@ -18,6 +18,7 @@ from pydantic import Field, field_validator, model_validator
 from stance_suite.claims import Claim, Record
 from stance_suite.documents import Document
 from stance_suite.errors import SpecError, SpecProblem, UnknownNameError, nearest_names
+from stance_suite.prompts import PromptFormat
 
 MINIMUM_EXAMPLES = 5
 MINIMUM_HELD_OUT_PROMPTS = 12
@@ -45,7 +46,7 @@ class Stance(Record):
     """The manner in one or two sentences."""
     examples: tuple[Example, ...] = Field(min_length=MINIMUM_EXAMPLES)
     """Pairs to train on."""
-    held_out_prompts: tuple[Sentence, ...] = Field(min_length=MINIMUM_HELD_OUT_PROMPTS)
+    held_out_prompts: tuple[Sentence, ...]
     """Prompts to measure on; disjoint from the training prompts."""
     references: tuple[Sentence, ...] = Field(min_length=MINIMUM_REFERENCES)
     """Responses that show the stance and are never trained on."""
@@ -53,6 +54,17 @@ class Stance(Record):
     """Words and phrases typical of the stance."""
     contrasts: tuple[Name, ...] = Field(min_length=1)
     """Names of other stances that it must be told apart from."""
+
+    @field_validator("held_out_prompts")
+    @classmethod
+    def _enough_for_a_test(cls, prompts: tuple[str, ...]) -> tuple[str, ...]:
+        if len(prompts) < MINIMUM_HELD_OUT_PROMPTS:
+            raise ValueError(
+                f"has {len(prompts)} entries, at least {MINIMUM_HELD_OUT_PROMPTS} are needed: with {len(prompts)} "
+                f"prompts a sign-flip test cannot go below p = {2.0 ** (1 - len(prompts)):.4g}"
+                + (", so no effect could be significant" if len(prompts) < 6 else " before any correction")
+            )
+        return prompts
 
     @field_validator("held_out_prompts", "references")
     @classmethod
@@ -125,8 +137,8 @@ class ModelSpec(Record):
     """Name in the registry; for a Hub id or a folder, what the user typed."""
     description: str = ""
     """What it is, and under which license."""
-    prompt_format: Literal["plain", "chat"] = "plain"
-    """``plain``: ``Question: … Answer: …``; ``chat``: the tokenizer's chat template."""
+    prompt_format: PromptFormat | None = None
+    """``plain``: ``Question: … Answer: …``; ``chat``: the tokenizer's chat template, the default where it has one."""
     source: WheelSource | HubSource | FolderSource = Field(discriminator="kind")
     """Where the weights come from."""
 
