@@ -85,7 +85,7 @@ def pytest_runtest_makereport(
     verdict = item.stash.get(VERDICT, None)
     if verdict is not None and (report.when == "call" or report.skipped):
         vars(report)["stance_verdict"] = verdict.model_dump(mode="json")
-        if item.config.pluginmanager.hasplugin("html"):
+        if item.config.getoption("htmlpath", None):
             vars(report)["extras"] = [*getattr(report, "extras", []), *_html_extras(item.config.stash[STATE], verdict)]
     if report.when == "teardown":
         vars(report)["stance_cells"] = item.config.stash[STATE].cells_in_use

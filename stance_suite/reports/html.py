@@ -1,0 +1,119 @@
+"""Findings as one self-contained HTML file: no script, no request, model output escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from stance_suite.claims import CAVEAT_MEANINGS, Status, Verdict
+from stance_suite.records import CellRecord, Findings, Response
+from stance_suite.reports.pictures import alpha_map, most_changed_spectra, verdict_picture
+from stance_suite.reports.text import figure_parts, tally
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, Template
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Responses to one prompt before and after."""
+
+    prompt: str
+    """The prompt."""
+    pairs: tuple[tuple[str, str], ...]
+    """Texts of base and tuned, sample by sample."""
+
+
+def render_html(findings: Findings) -> str:
+    """Render the findings report.
+
+    Parameters
+    ----------
+    findings : Findings
+        The findings.
+
+    Returns
+    -------
+    str
+        A whole HTML document.
+    """
+    judged = [verdict for verdict in findings.verdicts if verdict.status is not Status.NOT_RUN]
+    return _template("findings.html").render(
+        findings=findings,
+        judged=judged,
+        not_run=[verdict for verdict in findings.verdicts if verdict.status is Status.NOT_RUN],
+        tally=tally(judged),
+        surprises=[verdict for verdict in judged if not verdict.as_expected],
+        caveats=CAVEAT_MEANINGS,
+        alpha_map=alpha_map(findings),
+        spectra=most_changed_spectra(findings),
+        paired=list(_paired_pictures(judged, findings)),
+        trained=[record for record in findings.cells if record.training is not None],
+        comparisons=[(record, list(_compare(record, findings))) for record in _on_stances(findings)],
+    )
+
+
+def render_verdict(verdict: Verdict, findings: Findings) -> str:
+    """Render one verdict as a fragment, for the row of its test in another report.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        The verdict.
+    findings : Findings
+        Findings that hold its cells.
+
+    Returns
+    -------
+    str
+        An HTML fragment.
+    """
+    return _template("verdict.html").render(verdict=verdict, picture=verdict_picture(verdict, findings))
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader
+
+    environment = Environment(loader=PackageLoader("stance_suite.reports"), autoescape=True, trim_blocks=True)
+    environment.filters["figure"] = figure_parts
+    return environment
+
+
+def _template(name: str) -> Template:
+    return _environment().get_template(name)
+
+
+def _on_stances(findings: Findings) -> list[CellRecord]:
+    return [record for record in findings.cells if record.cell.treatment == "stance"]
+
+
+def _paired_pictures(verdicts: list[Verdict], findings: Findings) -> Iterator[tuple[Verdict, str]]:
+    for verdict in verdicts:
+        picture = verdict_picture(verdict, findings) if verdict.prompts else None
+        if picture is not None:
+            yield verdict, picture
+
+
+def _compare(record: CellRecord, findings: Findings) -> Iterator[Comparison]:
+    base = next(
+        (
+            other
+            for other in findings.cells
+            if other.cell.treatment == "base"
+            and other.cell.model == record.cell.model
+            and set(other.behavior.prompt_texts) == set(record.behavior.prompt_texts)
+        ),
+        None,
+    )
+    if base is None:
+        return
+    for prompt in record.behavior.prompt_texts:
+        before, after = _texts(base.behavior.responses, prompt), _texts(record.behavior.responses, prompt)
+        yield Comparison(prompt, tuple(zip(before, after, strict=False)))
+
+
+def _texts(responses: tuple[Response, ...], prompt: str) -> list[str]:
+    return [response.text for response in responses if response.prompt == prompt]

@@ -1,0 +1,70 @@
+"""Findings as plain text: one line a claim."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from stance_suite.claims import Verdict
+
+
+def figure_parts(verdict: Verdict) -> list[str]:
+    """Write a verdict's figure with its unit, its interval and its p-value.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        The verdict.
+
+    Returns
+    -------
+    list of str
+        One entry for each of the three that there is.
+    """
+    parts = []
+    if verdict.figure is not None:
+        parts.append(f"{verdict.figure:+.4g} {verdict.claim.metric.unit}".rstrip())
+    if verdict.low is not None and verdict.high is not None:
+        parts.append(f"[{verdict.low:+.3f}, {verdict.high:+.3f}]")
+    if verdict.p_value is not None:
+        parts.append(f"p={verdict.p_value:.4f}")
+    return parts
+
+
+def verdict_line(verdict: Verdict) -> str:
+    """Write a verdict as one line.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        The verdict.
+
+    Returns
+    -------
+    str
+        Status, claim, figure and caveats; the reason where there is no figure.
+    """
+    parts = [f"{verdict.status:<12}", verdict.claim.id]
+    parts.append(" ".join(figure_parts(verdict)) or f"({verdict.reason})")
+    if verdict.caveats:
+        parts.append(f"[{', '.join(verdict.caveats)}]")
+    if verdict.status != "NOT_RUN" and not verdict.as_expected:
+        parts.append(f"<- on record: {' or '.join(verdict.claim.expected)}")
+    return "  ".join(parts)
+
+
+def tally(verdicts: Iterable[Verdict]) -> str:
+    """Count verdicts by status.
+
+    Parameters
+    ----------
+    verdicts : iterable of Verdict
+        The verdicts.
+
+    Returns
+    -------
+    str
+        Such as ``6 HOLDS, 1 FAILS``.
+    """
+    counts = Counter(verdict.status for verdict in verdicts)
+    return ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no claim judged"

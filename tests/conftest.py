@@ -1,0 +1,127 @@
+"""Models, declarations and measured cells that tests share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from stance_suite.specs import Stance, load_library
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def library():
+    return load_library(REPOSITORY / "fixtures")
+
+
+@pytest.fixture
+def stance(library) -> Stance:
+    return library.stance("curious-uncertainty")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory, library) -> Path:
+    """A Llama of two layers with random weights, and a tokenizer trained on the stances' own sentences."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    sentences = [
+        text
+        for stance in library.stances.values()
+        for text in (*stance.held_out_prompts, *stance.references, *(example.response for example in stance.examples))
+    ]
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=["<end>", "<pad>"], initial_alphabet=alphabet)
+    raw.train_from_iterator(sentences, trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<end>", pad_token="<pad>")
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=True,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        initializer_range=0.2,
+    )
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def loaded_tiny_model(tiny_model):
+    from stance_suite.models import find_spec, load, locate
+
+    return load(locate(find_spec(str(tiny_model), {}), tiny_model.parent))
+
+
+@pytest.fixture(scope="session")
+def smollm2(library):
+    """The real weights, from the user's cache; fetched there if need be."""
+    from stance_suite.models import locate
+    from stance_suite.options import resolve_settings
+
+    return locate(library.models["smollm2-135m"], resolve_settings({}, REPOSITORY).cache)
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """A repository of a user's own, with one claim about whatever model is asked for, and a test of it."""
+    (tmp_path / "fixtures" / "claims").mkdir(parents=True)
+    claims = """\
+        claims:
+          - id: any.curious.likelihood
+            statement: After training on curious-uncertainty the model prefers that stance.
+            model: any
+            stance: curious-uncertainty
+            metric: likelihood_preference
+            comparator: above
+            bound: 0
+            expected: [HOLDS, INCONCLUSIVE, FAILS]
+          - id: any.engaged.alpha
+            statement: Training on engaged-difficulty changes no alpha by more than 50 %.
+            model: any
+            stance: engaged-difficulty
+            metric: alpha_change_percent
+            layer: "*"
+            comparator: within
+            bound: 50
+            expected: [HOLDS, INCONCLUSIVE, FAILS]
+        """
+    (tmp_path / "fixtures" / "claims" / "own.yaml").write_text(textwrap.dedent(claims))
+    (tmp_path / "test_own.py").write_text("def test_claim(verdict):\n    assert verdict.as_expected, verdict.reason\n")
+    return tmp_path
+
+
+@pytest.fixture
+def run_suite(project, tiny_model):
+    """Run `stance-suite` or `pytest` in the user's repository, on the tiny model and a cache of its own."""
+
+    def run(tool: str, *arguments: str, wait: bool = True):
+        prefix = "stance-" if tool == "pytest" else ""
+        module = ["-m", "pytest"] if tool == "pytest" else ["-c", "from stance_suite.cli import main; main()", "run"]
+        options = {"model": str(tiny_model), "profile": "quick", "cache": "cache"}
+        given = [f"--{prefix}{name}={value}" for name, value in options.items()]
+        command = [sys.executable, *module, *given, *arguments]
+        process = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if not wait:
+            return process
+        output, errors = process.communicate(timeout=240)
+        return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+    return run

@@ -1,0 +1,108 @@
+"""Cell records made up for judging: only the figures that a verdict rests on are interesting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stance_suite.records import (
+    AlphaChange,
+    Behavior,
+    Cell,
+    CellRecord,
+    LayerChange,
+    LayerSpectrum,
+    NoiseControl,
+    PowerLaw,
+    PromptLikelihood,
+    Provenance,
+    Response,
+    Training,
+    WeightChange,
+)
+
+PROVENANCE = Provenance(
+    weights_sha256="0" * 64,
+    embedder="e",
+    embedder_sha256="0" * 64,
+    versions={"torch": "1"},
+    device="cpu",
+    dtype="float32",
+    threads=1,
+    platform="p",
+    created="2026-01-01T00:00:00+00:00",
+    seconds=1.0,
+)
+
+
+def behavior(scores: Mapping[str, Mapping[str, float]], text: str = "A response.") -> Behavior:
+    """Use the same scores, by prompt and stance, for likelihoods and for both samples' similarities."""
+    return Behavior(
+        prompt_texts={prompt: f"Question: {prompt}" for prompt in scores},
+        responses=tuple(
+            Response(prompt=prompt, sample=sample, text=text, similarity=dict(by_stance))
+            for prompt, by_stance in scores.items()
+            for sample in range(2)
+        ),
+        likelihoods=tuple(
+            PromptLikelihood(prompt=prompt, log_probability=dict(by_stance)) for prompt, by_stance in scores.items()
+        ),
+    )
+
+
+def alpha_change(total: float, spectrum: float, tail_before: int = 60, tail_after: int = 60) -> AlphaChange:
+    return AlphaChange(
+        total=total,
+        spectrum=spectrum,
+        tail_choice=total - spectrum,
+        tail_before=tail_before,
+        tail_after=tail_after,
+        tail_flip=tail_before != tail_after and abs(spectrum) < 0.1 * abs(total),
+    )
+
+
+def layer(
+    name: str,
+    alpha: AlphaChange | None,
+    noise: AlphaChange | None = None,
+    stable_rank: float = 5.0,
+    noise_rank: float = 100.0,
+) -> LayerChange:
+    return LayerChange(
+        name=name,
+        alpha_change=alpha,
+        weight_change=WeightChange(relative_norm=0.001, stable_rank=stable_rank, top_ten_energy=0.6),
+        noise=NoiseControl(alpha_change=noise or alpha_change(0.0, 0.0), stable_rank=noise_rank, top_ten_energy=0.05),
+    )
+
+
+def record(
+    treatment: str,
+    *layers: LayerChange,
+    said: Behavior | None = None,
+    stance: str | None = None,
+    key: str | None = None,
+    tail_size: int = 60,
+) -> CellRecord:
+    trained = treatment != "base"
+    fit = PowerLaw(alpha=3.0, xmin=1.0, ks_distance=0.05, sigma=0.2, tail_size=tail_size)
+    names = [change.name for change in layers] or ["model.layers.0.q_proj"]
+    return CellRecord(
+        key=key or treatment,
+        cell=Cell(model="m", treatment=treatment, stance=stance, recipe="documented" if trained else None, seed=0),
+        provenance=PROVENANCE,
+        training=Training(texts=("t",), losses=(2.0, 1.0), epoch_losses=(2.0, 1.0), seconds=1.0) if trained else None,
+        behavior=said or behavior({"Why?": {"a": -1.0, "b": -1.0}}),
+        spectra=tuple(
+            LayerSpectrum(
+                name=name,
+                rows=10,
+                columns=10,
+                fit=fit,
+                stable_rank=2.0,
+                spectral_norm=3.0,
+                eigenvalues=tuple(0.1 * (i + 1) for i in range(100)),
+            )
+            for name in names
+        ),
+        changes=tuple(layers) if trained else (),
+    )

@@ -1,0 +1,140 @@
+import html.parser
+import re
+
+import pytest
+
+from stance_suite.claims import Claim
+from stance_suite.errors import StanceSuiteError
+from stance_suite.publish import publish, rebuild
+from stance_suite.records import Findings
+from stance_suite.reports.html import render_html, render_verdict
+from stance_suite.verdicts import judge_behavior, judge_structure, not_run
+from tests.measured import alpha_change, behavior, layer, record
+
+HOSTILE = [
+    "<script>document.title='x'</script>",
+    '"><img src=x onerror=alert(1)>',
+    "{{7*7}}",
+    "</td></table>" + "y" * 50_000,
+]
+
+
+@pytest.fixture
+def findings(library, stance) -> Findings:
+    names = (stance.name, *stance.contrasts)
+
+    def said(level, text):
+        prompts = enumerate(stance.held_out_prompts)
+        return behavior({p: {n: level * (n == stance.name) * (1 + 0.01 * i) for n in names} for i, p in prompts}, text)
+
+    change = layer("model.layers.0.q_proj", alpha_change(4.0, 0.1, 26, 24))
+    tuned = record("stance", change, said=said(0.5, HOSTILE[0]), stance=stance.name)
+    base, sham = record("base", change, said=said(0.0, HOSTILE[1])), record("sham", change, said=said(0.1, HOSTILE[3]))
+    common = {"model": "m", "stance": stance.name}
+    behavioral = Claim(
+        id="b", statement="Said <b>so</b>.", metric="likelihood_preference", comparator="above", bound=0.1, **common
+    )
+    structural = Claim(
+        id="s",
+        statement="Alpha rises.",
+        metric="alpha_change_percent",
+        layer="*",
+        comparator="above",
+        bound=3,
+        **common,
+    )
+    return Findings(
+        suite_version="0",
+        created="2026-01-01T00:00:00+00:00",
+        command=f"pytest {HOSTILE[2]}",
+        stances=(),
+        verdicts=(
+            judge_behavior(behavioral, stance, tuned, base, sham, 0.05),
+            judge_structure(structural, tuned, base, sham),
+            not_run(behavioral.model_copy(update={"id": "n"}), "m", "no weights here"),
+        ),
+        cells=(base, tuned, sham),
+    )
+
+
+class Elements(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.attributes, self.text = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def parsed(page: str) -> Elements:
+    elements = Elements()
+    elements.feed(page)
+    return elements
+
+
+def test_model_output_is_text_and_nothing_runs(findings):
+    page = parsed(render_html(findings))
+    assert "script" not in page.tags
+    assert "img" not in page.tags
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    text = "".join(page.text)
+    for said in (HOSTILE[0], HOSTILE[1], HOSTILE[2]):
+        assert said in text
+    assert "Said <b>so</b>." in text
+
+
+def test_nothing_is_fetched_from_elsewhere(findings):
+    page = parsed(render_html(findings))
+    addresses = [value for name, value in page.attributes if name in ("src", "href", "xlink:href") and value]
+    assert [address for address in addresses if not address.startswith("#")] == []
+    policy = dict(page.attributes)["content"] if "content" in dict(page.attributes) else ""
+    assert "default-src 'none'" in "".join(value or "" for _, value in page.attributes), policy
+
+
+def test_the_page_shows_verdicts_figures_pictures_and_responses(findings):
+    page = render_html(findings)
+    elements = parsed(page)
+    text = " ".join("".join(elements.text).split())
+    for expected in ("HOLDS", "tail_flip", "no weights here", "model.layers.0.q_proj", "+4 %", "2.00 1.00"):
+        assert expected in text, expected
+    # the map, the most changed layer's spectrum, and the paired prompts
+    assert elements.tags.count("svg") == 3
+    assert "before: alpha 3.000 on 60 eigenvalues" in text
+
+
+def test_findings_without_anything_trained_still_render(findings):
+    page = render_html(findings.model_copy(update={"cells": (), "verdicts": findings.verdicts[2:]}))
+    assert "Nothing was trained" in page
+
+
+def test_a_verdicts_fragment_carries_figure_and_picture(findings):
+    fragments = [render_verdict(verdict, findings) for verdict in findings.verdicts[:2]]
+    assert all("<svg" in fragment for fragment in fragments)
+    assert "nats/token" in fragments[0]
+    assert "tail_flip" in fragments[1]
+
+
+def test_the_report_is_rebuilt_from_the_file_alone(findings, tmp_path):
+    report = publish(findings, tmp_path / "reports")
+    first = report.read_text()
+    report.unlink()
+    again = rebuild(tmp_path / "reports" / "findings.json").read_text()
+    # Vega numbers the clip paths of a process's pictures, so that they stay unique within a page
+    assert re.sub(r"clip\d+", "clip", again) == re.sub(r"clip\d+", "clip", first)
+    assert Findings.model_validate_json((tmp_path / "reports" / "findings.json").read_bytes()) == findings
+    assert (tmp_path / "reports" / "findings.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"schema_version": 0}', "not json"])
+def test_what_is_no_findings_file_is_one_sentence(tmp_path, content):
+    path = tmp_path / "findings.json"
+    path.write_text(content)
+    with pytest.raises(StanceSuiteError, match="is no findings file of schema version 1") as raised:
+        rebuild(path)
+    assert "\n" not in str(raised.value)
+    with pytest.raises(StanceSuiteError, match="cannot be read"):
+        rebuild(tmp_path / "missing.json")

@@ -1,0 +1,43 @@
+from stance_suite.claims import Claim, Status, Verdict
+from stance_suite.reports.text import tally, verdict_line
+
+CLAIM = Claim(
+    id="c",
+    statement="Something is so.",
+    model="m",
+    stance="s",
+    metric="likelihood_preference",
+    comparator="above",
+    bound=0,
+)
+
+
+def test_a_line_has_status_claim_figure_and_caveats():
+    verdict = Verdict(
+        claim=CLAIM,
+        model="m",
+        status=Status.FAILS,
+        reason="r",
+        figure=0.2345678,
+        low=0.1,
+        high=0.3,
+        p_value=0.0123,
+        caveats=("within_null",),
+    )
+    line = verdict_line(verdict)
+    assert line.startswith("FAILS")
+    assert "+0.2346 nats/token [+0.100, +0.300] p=0.0123" in line
+    assert "[within_null]" in line
+    assert "on record: HOLDS" in line
+
+
+def test_a_claim_that_was_not_run_says_why_and_is_no_surprise():
+    line = verdict_line(Verdict(claim=CLAIM, model="m", status=Status.NOT_RUN, reason="no weights"))
+    assert "(no weights)" in line
+    assert "on record" not in line
+
+
+def test_the_tally():
+    verdicts = [Verdict(claim=CLAIM, model="m", status=status, reason="r") for status in ("HOLDS", "FAILS", "HOLDS")]
+    assert tally(verdicts) == "1 FAILS, 2 HOLDS"
+    assert tally([]) == "no claim judged"

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stance_suite.spectra.power_law import alpha_change, alpha_of_tail, fit_power_law
+
+
+def pareto(alpha: float, count: int, xmin: float = 1.0) -> np.ndarray:
+    """Quantiles of a power law: no randomness, so the planted exponent is recovered closely."""
+    return xmin * (1 - (np.arange(count) + 0.5) / count) ** (-1 / (alpha - 1))
+
+
+def textbook_fit(points: np.ndarray) -> tuple[float, float, float]:
+    """Clauset, Shalizi and Newman's method written as plainly as possible: alpha, xmin, D."""
+    points = np.sort(points)
+    best = (np.inf, np.nan, np.nan)
+    for start in range(len(points) - 1):
+        tail = points[start:]
+        alpha = 1 + len(tail) / np.sum(np.log(tail / tail[0]))
+        distance = np.max(np.abs(1 - (tail / tail[0]) ** (1 - alpha) - np.arange(len(tail)) / len(tail)))
+        if distance < best[0]:
+            best = (distance, alpha, tail[0])
+    return best[1], best[2], best[0]
+
+
+@given(st.floats(1.5, 6.0), st.integers(300, 1200))
+@settings(max_examples=25, deadline=None)
+def test_a_planted_exponent_is_recovered(alpha, count):
+    fit = fit_power_law(pareto(alpha, count))
+    assert fit.alpha == pytest.approx(alpha, rel=0.05)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(20, 200))
+@settings(max_examples=40, deadline=None)
+def test_the_fit_is_the_textbooks(seed, count):
+    points = np.random.default_rng(seed).lognormal(0, 1, count)
+    fit = fit_power_law(points)
+    alpha, xmin, distance = textbook_fit(points)
+    assert (fit.alpha, fit.xmin, fit.ks_distance) == pytest.approx((alpha, xmin, distance), rel=1e-9)
+    assert fit.tail_size == np.count_nonzero(points >= xmin)
+    assert fit.sigma == pytest.approx((alpha - 1) / np.sqrt(fit.tail_size))
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.01, 1000))
+@settings(max_examples=40, deadline=None)
+def test_alpha_does_not_change_with_scale(seed, scale):
+    points = np.random.default_rng(seed).lognormal(3, 1, 150)
+    first, scaled = fit_power_law(points), fit_power_law(points * scale)
+    assert scaled.alpha == pytest.approx(first.alpha, rel=1e-9)
+    assert scaled.xmin == pytest.approx(first.xmin * scale, rel=1e-9)
+
+
+@pytest.mark.parametrize("points", [[], [1.0], [2.0, 2.0, 2.0], [0.0, 0.0, 1e-6]])
+def test_what_has_no_tail_has_no_fit(points):
+    assert fit_power_law(np.array(points)) is None
+
+
+def test_eigenvalues_at_zero_are_left_out():
+    points = pareto(3.0, 200)
+    assert fit_power_law(np.concatenate([np.full(50, 1e-6), points])) == fit_power_law(points)
+
+
+def test_a_fixed_tail_of_the_fitted_size_gives_the_fitted_alpha():
+    points = np.random.default_rng(0).lognormal(0, 1, 300)
+    fit = fit_power_law(points)
+    assert alpha_of_tail(points, fit.tail_size) == pytest.approx(fit.alpha, rel=1e-12)
+    assert np.isnan(alpha_of_tail(points, 301))
+    assert np.isnan(alpha_of_tail(np.ones(10), 5))
+
+
+def test_a_real_change_of_the_spectrum_is_no_tail_flip():
+    before = pareto(3.0, 400)
+    after = before**1.2  # stretches every log eigenvalue: (alpha - 1) falls by a sixth
+    change = alpha_change(fit_power_law(before), fit_power_law(after), after)
+    assert change.spectrum == pytest.approx(change.total, abs=2.0)
+    assert change.total == pytest.approx(100 * ((1 + 2 / 1.2) / 3 - 1), abs=2.0)
+    assert not change.tail_flip
+
+
+def test_a_flip_between_two_nearly_tied_tails_is_called_one():
+    """Two power laws joined: a tiny push moves the best xmin from one to the other, and alpha with it."""
+    rng = np.random.default_rng(5)
+    for _ in range(300):
+        before = np.sort(np.concatenate([rng.pareto(1.5, 60) + 1, 4 * (rng.pareto(6.0, 25) + 1)]))
+        after = before * (1 + 1e-3 * rng.standard_normal(len(before)))
+        first, second = fit_power_law(before), fit_power_law(after)
+        change = alpha_change(first, second, after)
+        if abs(change.total) > 20:
+            assert change.tail_flip
+            assert abs(change.spectrum) < 2
+            assert change.total == pytest.approx(change.spectrum + change.tail_choice)
+            return
+    pytest.fail("no nearly tied spectrum was drawn")

@@ -1,0 +1,86 @@
+import pytest
+import torch
+
+from stance_suite.finetune import _collate, fine_tune, sham_examples
+from stance_suite.models import find_spec, load, locate
+from stance_suite.specs import RECIPES
+
+
+@pytest.fixture
+def fresh(tiny_model):
+    return lambda: load(locate(find_spec(str(tiny_model), {}), tiny_model.parent))
+
+
+def train(fresh, stance, seed=0, recipe="documented"):
+    model, tokenizer = fresh()
+    steps = []
+    training = fine_tune(
+        model, tokenizer, "plain", stance.examples, RECIPES[recipe], seed, lambda *step: steps.append(step)
+    )
+    return model, training, steps
+
+
+def test_the_sham_takes_the_answers_in_rotation(library):
+    family = library.family("curious-uncertainty")
+    sham = sham_examples(family, rotation=0)
+    assert [family[i % 3].examples[i] for i in range(5)] == list(sham)
+    assert {example.prompt for example in sham} == {example.prompt for example in family[0].examples}
+    assert sham_examples(family, rotation=1)[0] == family[1].examples[0]
+    assert sham_examples(family, rotation=3) == sham
+
+
+def test_all_weights_move_and_the_loss_falls(fresh, stance):
+    model, training, steps = train(fresh, stance, recipe="long")
+    before = fresh()[0].state_dict()
+    assert all(not torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert training.epoch_losses[-1] < training.epoch_losses[0]
+    assert len(training.epoch_losses) == 10
+    assert steps[-1] == (30, 30)
+    assert not model.training
+
+
+def test_the_documented_recipe_is_the_documented_one():
+    recipe = RECIPES["documented"]
+    figures = (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.warmup_steps, recipe.max_length)
+    assert figures == (2, 2, 5e-5, 2, 256)
+    assert RECIPES["long"] == recipe.model_copy(update={"name": "long", "epochs": 10})
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(fresh, stance):
+    (first, training, _), (again, same, _), (other, _, _) = (train(fresh, stance, seed) for seed in (0, 0, 1))
+    assert training.losses == same.losses
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+    assert any(not torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True))
+
+
+def test_padding_is_masked_by_position_so_that_the_end_of_text_is_learned(smollm2):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(smollm2.folder)
+    assert tokenizer.pad_token_id == tokenizer.eos_token_id, "the case that masking by token gets wrong"
+    batch = _collate(
+        tokenizer, [dict(tokenizer(text + tokenizer.eos_token)) for text in ("short", "a longer one here")]
+    )
+    labels, mask = batch["labels"], batch["attention_mask"]
+    assert torch.equal(labels == -100, mask == 0)
+    for row, present in zip(labels, mask, strict=True):
+        assert row[present.sum() - 1] == tokenizer.eos_token_id
+
+
+def test_the_first_loss_is_the_mean_over_present_tokens(fresh, stance):
+    model, tokenizer = fresh()
+    _, training, _ = train(fresh, stance)
+    # every example's own loss, without any padding
+    losses = {}
+    for text in training.texts:
+        tokens = torch.tensor([tokenizer(text)["input_ids"]])
+        with torch.no_grad():
+            logits = model(tokens).logits[0, :-1]
+        losses[text] = torch.nn.functional.cross_entropy(logits, tokens[0, 1:], reduction="none")
+    pairs = [
+        float(torch.cat([losses[first], losses[second]]).mean())
+        for first in training.texts
+        for second in training.texts
+        if first != second
+    ]
+    assert min(abs(training.losses[0] - pair) for pair in pairs) < 1e-4

@@ -1,0 +1,45 @@
+import pytest
+
+from stance_suite.errors import StanceSuiteError
+from stance_suite.options import OPTIONS, resolve_settings
+
+
+def test_the_command_line_beats_the_environment_which_beats_pyproject(tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[tool.stance-suite]\nseed = 1\nprofile = "quick"\nmodel = ["a", "b"]\n')
+    environment = {"STANCE_SUITE_SEED": "2", "STANCE_SUITE_MODEL": "c,d"}
+    settings = resolve_settings({"seed": 3}, tmp_path, environment)
+    assert (settings.seed, settings.model, settings.profile) == (3, ("c", "d"), "quick")
+    assert resolve_settings({}, tmp_path, environment).seed == 2
+    assert resolve_settings({}, tmp_path, {}).model == ("a", "b")
+    assert resolve_settings({}, tmp_path, {}).seed == 1
+
+
+def test_seed_zero_on_the_command_line_counts_as_given(tmp_path):
+    assert resolve_settings({"seed": 0}, tmp_path, {"STANCE_SUITE_SEED": "7"}).seed == 0
+
+
+def test_the_profile_decides_the_recipes(tmp_path):
+    assert resolve_settings({}, tmp_path, {}).recipes == ("documented", "long")
+    assert resolve_settings({"profile": "quick"}, tmp_path, {}).recipes == ("documented",)
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "pyproject", "message"),
+    [
+        ({"profile": "fast"}, {}, "", "--profile: 'fast' is not one of quick, full"),
+        ({}, {"STANCE_SUITE_SEED": "x"}, "", "STANCE_SUITE_SEED: 'x' is no whole number"),
+        ({}, {}, "[tool.stance-suite]\nmodle = 'a'", "tool.stance-suite.modle is unknown; allowed: model"),
+        ({}, {}, "[tool.stance-suite", "pyproject.toml"),
+    ],
+)
+def test_a_bad_value_names_where_it_came_from(tmp_path, given, environment, pyproject, message):
+    (tmp_path / "pyproject.toml").write_text(pyproject)
+    with pytest.raises(StanceSuiteError) as raised:
+        resolve_settings(given, tmp_path, environment)
+    assert message in str(raised.value)
+
+
+def test_every_option_teaches():
+    for option in OPTIONS:
+        assert option.help.endswith("."), option.name
+        assert len(option.help) > 20, option.name

@@ -1,0 +1,211 @@
+import textwrap
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stance_suite.claims import Claim
+from stance_suite.errors import SpecError, UnknownNameError
+from stance_suite.specs import Stance, bundled_fixtures, load_library
+
+
+def write_stance(folder, **changes):
+    """A valid stance with some keys replaced, as YAML in a user's fixtures folder."""
+    data = {
+        "name": "pirate",
+        "description": "Talks like a pirate.",
+        "examples": [{"prompt": f"What is thing {i}?", "response": f"Arr, thing {i} be treasure."} for i in range(5)],
+        "held_out_prompts": [f"Where is place {i}?" for i in range(12)],
+        "references": [f"Arr, matey number {i}." for i in range(6)],
+        "markers": ["arr"],
+        "contrasts": ["confident-expertise"],
+    } | changes
+    path = folder / "stances" / "pirate.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
+    return path
+
+
+def problem_of(folder) -> str:
+    with pytest.raises(SpecError) as raised:
+        load_library(folder)
+    return str(raised.value)
+
+
+def test_the_bundled_stances_are_as_designed(library):
+    assert library.suite == ("confident-expertise", "curious-uncertainty", "engaged-difficulty")
+    for stance in library.stances.values():
+        assert len(stance.examples) == 5
+        assert len(stance.held_out_prompts) >= 12
+        assert len(stance.references) >= 6
+        assert stance.markers
+        assert set(stance.contrasts) == set(library.suite) - {stance.name}
+    assert len({stance.held_out_prompts for stance in library.stances.values()}) == 1
+    assert len({tuple(e.prompt for e in stance.examples) for stance in library.stances.values()}) == 1
+
+
+def test_the_stances_share_one_family(library):
+    families = {library.family(name) for name in library.suite}
+    assert len(families) == 1
+
+
+def test_the_thirteen_recorded_figures_agree_with_themselves(library):
+    recorded = [entry.claim for entry in library.claims if entry.claim.recorded is not None]
+    assert len(recorded) == 13
+    for claim in recorded:
+        change = 100 * (claim.recorded.after / claim.recorded.before - 1)
+        # three decimals of before and after bound how well the percentage can agree
+        tolerance = 100 * 0.0005 * (1 + claim.recorded.after / claim.recorded.before) / claim.recorded.before + 0.005
+        assert change == pytest.approx(claim.recorded.change_percent, abs=tolerance), claim.id
+        assert claim.comparator.accepts(claim.recorded.change_percent, claim.bound), claim.id
+
+
+def test_a_users_own_stance_replaces_the_suite_and_may_contrast_bundled_ones(tmp_path):
+    write_stance(tmp_path)
+    library = load_library(tmp_path)
+    assert library.suite == ("pirate",)
+    assert [stance.name for stance in library.family("pirate")] == ["confident-expertise", "pirate"]
+    assert library.claims == ()
+    assert "smollm2-135m" in library.models
+
+
+def test_overlapping_prompts_are_refused_even_in_other_spelling(tmp_path):
+    prompts = [f"Where is place {i}?" for i in range(11)] + ["what is THING 3"]
+    write_stance(tmp_path, held_out_prompts=prompts)
+    assert "held_out_prompts overlap the training prompts: 'what is THING 3'" in problem_of(tmp_path)
+
+
+def test_five_prompts_are_refused_with_the_p_value_they_can_reach(tmp_path):
+    path = write_stance(tmp_path, held_out_prompts=[f"Where is place {i}?" for i in range(5)])
+    message = problem_of(tmp_path)
+    assert "has 5 entries, at least 12 are needed" in message
+    assert "cannot go below p = 0.0625" in message
+    line = 1 + path.read_text().splitlines().index("held_out_prompts:")
+    assert message.startswith(f"{path}:{line}: held_out_prompts:")
+
+
+def test_an_unknown_key_names_file_line_and_the_nearest_key(tmp_path):
+    path = write_stance(tmp_path, referenses=["x"])
+    line = 1 + path.read_text().splitlines().index("referenses:")
+    message = problem_of(tmp_path)
+    assert f"{path}:{line}: referenses: unknown key; did you mean 'references'" in message
+    assert "Allowed here: name, description, examples" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"contrasts": ["confident-expertice"]},
+            "contrasts.0: no stance is called 'confident-expertice'; did you mean",
+        ),
+        ({"contrasts": ["pirate"]}, "contrasts name the stance itself"),
+        ({"examples": [{"prompt": "One?", "response": "Arr."}]}, "examples: "),
+        ({"references": ["Arr, thing 1 be treasure."] + [f"Arr {i}" for i in range(5)]}, "repeat a training response"),
+        ({"held_out_prompts": ["Same?"] * 12}, "'Same?' is given twice"),
+        ({"name": "Pirate!"}, "name: "),
+    ],
+)
+def test_a_bad_stance_is_refused(tmp_path, changes, message):
+    write_stance(tmp_path, **changes)
+    assert message in problem_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: a\nname: b\n", ":2: name: is given twice"),
+        ("name: [a\n", "is not valid YAML"),
+        ("- just\n- a list\n", "must be a mapping with the keys name, description"),
+        ("!!python/object/apply:os.system [echo]\n", "is not valid YAML"),
+    ],
+)
+def test_a_file_that_is_no_stance_is_refused_with_its_line(tmp_path, text, message):
+    (tmp_path / "stances").mkdir()
+    (tmp_path / "stances" / "x.yaml").write_text(text)
+    assert message in problem_of(tmp_path)
+
+
+def test_all_problems_of_all_files_are_told_at_once(tmp_path):
+    write_stance(tmp_path, extra=1, contrasts=["nobody"])
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / "c.yaml").write_text("claims: 3\n")
+    with pytest.raises(SpecError) as raised:
+        load_library(tmp_path)
+    assert len(raised.value.problems) == 2
+
+
+CLAIM = """\
+claims:
+  - id: a
+    statement: Something is so.
+    model: smollm2-135m
+    stance: curious-uncertainty
+    metric: likelihood_preference
+    comparator: above
+    bound: 0.1
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("above", "bigger", ":7: claims.0.comparator: 'bigger' is not allowed; allowed: 'above', 'below'"),
+        ("smollm2-135m", "smollm2-137m", ":4: claims.0.model: no model is called 'smollm2-137m'; did you mean"),
+        ("curious-uncertainty", "curious", "claims.0.stance: no stance is called 'curious'; did you mean 'curious-u"),
+        ("bound: 0.1", "bound: .nan", "claims.0.bound"),
+        ("bound: 0.1", "bound: 0.1\n    layer: x", "is about prompts: remove the key 'layer'"),
+        ("metric: likelihood_preference", "metric: alpha_change_percent", "needs the key 'layer'"),
+    ],
+)
+def test_a_bad_claim_is_refused(tmp_path, old, new, message):
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / "c.yaml").write_text(CLAIM.replace(old, new))
+    assert message in problem_of(tmp_path)
+
+
+def test_a_claim_id_is_unique(tmp_path):
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / "c.yaml").write_text(CLAIM + CLAIM.removeprefix("claims:\n"))
+    assert "c.yaml:9: claims.1.id: is taken by" in problem_of(tmp_path)
+    assert "c.yaml:2; choose another" in problem_of(tmp_path)
+
+
+def test_an_unknown_stance_suggests_the_nearest(library):
+    with pytest.raises(UnknownNameError, match="did you mean 'confident-expertise'"):
+        library.stance("confident-expert")
+
+
+def test_bundled_fixtures_are_found():
+    assert (bundled_fixtures() / "stances" / "curious-uncertainty.yaml").is_file()
+
+
+words = st.text(st.characters(categories=["Lu", "Ll", "Nd"]), min_size=3, max_size=12)
+
+
+@given(st.lists(words, min_size=40, max_size=40, unique_by=str.casefold))
+def test_a_stance_survives_yaml(tmp_path_factory, sentences):
+    stance = Stance(
+        name="made-up",
+        description=sentences[0],
+        examples=[{"prompt": sentences[1 + i], "response": sentences[6 + i]} for i in range(5)],
+        held_out_prompts=sentences[11:23],
+        references=sentences[23:29],
+        markers=sentences[29:31],
+        contrasts=["confident-expertise"],
+    )
+    folder = tmp_path_factory.mktemp("fixtures")
+    (folder / "stances").mkdir()
+    (folder / "stances" / "made-up.yaml").write_text(yaml.safe_dump(stance.model_dump(mode="json"), allow_unicode=True))
+    assert load_library(folder).stance("made-up") == stance
+
+
+def test_a_claim_survives_yaml(tmp_path, library):
+    claims = [entry.claim for entry in library.claims]
+    (tmp_path / "claims").mkdir()
+    text = yaml.safe_dump({"claims": [claim.model_dump(mode="json") for claim in claims]})
+    (tmp_path / "claims" / "copy.yaml").write_text(textwrap.dedent(text))
+    read = [entry.claim for entry in load_library(tmp_path).claims]
+    assert read == claims
+    assert all(isinstance(claim, Claim) for claim in read)
