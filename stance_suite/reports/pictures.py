@@ -251,6 +251,6 @@ def _data(rows: list[dict[str, Any]]) -> Any:
 def _svg(chart: Any) -> str:
     import vl_convert
 
-    styled = chart.configure(font="sans-serif", background="transparent").configure_view(stroke=None)
+    styled = chart.configure(font="sans-serif", background="white").configure_view(stroke=None)
     svg: str = vl_convert.vegalite_to_svg(styled.to_json())
     return svg

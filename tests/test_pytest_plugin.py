@@ -1,0 +1,240 @@
+"""The plugin in a repository of a user's own, on a tiny model: real fine-tuning, in seconds."""
+
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from xml.etree import ElementTree
+
+import pytest
+
+from stance_suite.records import Findings
+
+TRAINED = ("curious-uncertainty (documented)", "engaged-difficulty (documented)", "sham (documented)")
+
+
+def stages(errors: str) -> Counter:
+    """How often each cell was fine-tuned, from the plain progress lines."""
+    return Counter(
+        line.split(", ", 1)[1].removesuffix(": fine-tuning …")
+        for line in errors.splitlines()
+        if line.startswith("stance-suite:") and line.endswith(": fine-tuning …")
+    )
+
+
+def findings_of(project, folder="reports") -> Findings:
+    return Findings.model_validate_json((project / folder / "findings.json").read_bytes())
+
+
+def verdicts_of(project, folder="reports"):
+    return [(verdict.claim.id, verdict.status, verdict.figure) for verdict in findings_of(project, folder).verdicts]
+
+
+@pytest.fixture
+def finished(run_suite, project):
+    done = run_suite("pytest", "--html=own.html", "--self-contained-html", "--junitxml=own.xml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def test_a_run_trains_judges_reports_and_a_second_run_only_reads(finished, run_suite, project):
+    assert stages(finished.stderr) == Counter(TRAINED)
+    assert "stance-suite" in finished.stdout
+    assert "any.curious.likelihood" in finished.stdout
+    assert "reports/findings.html" in finished.stdout
+    first = findings_of(project)
+    assert [record.cell.label for record in first.cells if record.training is None] == ["base"]
+    for record in first.cells:
+        assert len(record.spectra) == 15
+        assert all(response.text is not None for response in record.behavior.responses)
+        assert len(record.behavior.responses) == 48
+    html = (project / "own.html").read_text()
+    assert "any.engaged.alpha" in html
+    assert "Training on engaged-difficulty changes no alpha" in html
+    assert "&lt;svg" in html or "<svg" in html
+    assert len(ElementTree.parse(project / "own.xml").findall(".//testcase")) == 2
+
+    again = run_suite("pytest")
+    assert again.returncode == 0
+    assert stages(again.stderr) == Counter()
+    assert findings_of(project).verdicts == first.verdicts
+
+
+def test_changing_a_claim_never_retrains_and_changing_a_stance_does(finished, run_suite, project):
+    claims = project / "fixtures" / "claims" / "own.yaml"
+    claims.write_text(claims.read_text().replace("bound: 0\n", "bound: 99\n"))
+    done = run_suite("pytest")
+    assert stages(done.stderr) == Counter()
+    assert verdicts_of(project)[0][1] in ("FAILS", "INCONCLUSIVE")
+
+    from stance_suite.specs import bundled_fixtures
+
+    (project / "fixtures" / "stances").mkdir()
+    for path in (bundled_fixtures() / "stances").glob("*.yaml"):
+        text = path.read_text().replace("Why do people dream?", "Why do cats dream?")
+        (project / "fixtures" / "stances" / path.name).write_text(text)
+    assert stages(run_suite("pytest").stderr) == Counter(TRAINED)
+
+
+@pytest.mark.parametrize("option", ["--stance-seed=1", "--stance-cache=other"])
+def test_another_seed_or_cache_trains_again(finished, run_suite, option):
+    assert stages(run_suite("pytest", option).stderr) == Counter(TRAINED)
+
+
+def test_two_workers_train_each_cell_once_and_agree(finished, run_suite, project):
+    expected = verdicts_of(project)
+    done = run_suite("pytest", "-n2", "--stance-cache=parallel", "--stance-reports=parallel-reports")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert stages(done.stderr) == Counter(TRAINED)
+    found = verdicts_of(project, "parallel-reports")
+    assert [entry[:2] for entry in found] == [entry[:2] for entry in expected]
+    assert [entry[2] for entry in found] == pytest.approx([entry[2] for entry in expected], abs=1e-3)
+
+
+def test_two_concurrent_runs_share_one_cache(run_suite, project):
+    runs = [run_suite("pytest", f"--stance-reports=reports-{i}", "-pno:cacheprovider", wait=False) for i in range(2)]
+    told = [process.communicate(timeout=240) for process in runs]
+    assert [process.returncode for process in runs] == [0, 0], told
+    assert sum((stages(errors) for _, errors in told), Counter()) == Counter(TRAINED)
+    assert verdicts_of(project, "reports-0") == verdicts_of(project, "reports-1")
+
+
+def test_a_killed_run_resumes_with_what_was_finished(run_suite, project):
+    process = run_suite("stance-suite", wait=False)
+    fine_tuned = 0
+    for line in process.stderr:
+        fine_tuned += line.endswith(": fine-tuning …\n")
+        if fine_tuned == 2:
+            process.send_signal(signal.SIGKILL)
+            break
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    finished = sorted((project / "cache" / "cells").glob("*.json.gz"))
+    assert len(finished) == 2, "the base model and the first stance"
+    written = [path.stat().st_mtime_ns for path in finished]
+
+    again = run_suite("stance-suite")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert stages(again.stderr) == Counter(TRAINED[1:]) or stages(again.stderr) == Counter((TRAINED[0], TRAINED[1]))
+    assert [path.stat().st_mtime_ns for path in finished] == written
+    assert len(verdicts_of(project)) == 2
+
+
+def test_the_fixtures_give_measurements_to_tests_of_ones_own(run_suite, project):
+    (project / "test_own.py").write_text(
+        textwrap.dedent(
+            """
+            def test_shift(stance, stance_recipe, stance_run, behavior_shift, spectral_delta):
+                assert stance_recipe == "documented"
+                assert stance_run.tuned.cell.stance == stance.name
+                assert stance_run.tuned.training.losses and stance_run.sham.training.losses
+                shift = behavior_shift("likelihood_preference")
+                assert shift.versus_base.prompts == shift.versus_sham.prompts == 12
+                assert 0 <= behavior_shift("embedding_shift").versus_base.p_value <= 1
+                assert spectral_delta["model.layers.1.mlp.up_proj"].weight_change.relative_norm > 0
+            """
+        )
+    )
+    done = run_suite("pytest")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout
+    assert len(findings_of(project).cells) == 5, "cells are reported even without claims"
+
+
+def test_expected_failures_and_claims_not_run_are_told_apart(run_suite, project):
+    claims = project / "fixtures" / "claims" / "own.yaml"
+    text = claims.read_text().replace("bound: 50", "bound: 1e-9").replace("expected: [HOLDS, INCONCLUSIVE, FAILS]", "{}")
+    other = """\
+  - id: other.model
+    statement: Something about another model.
+    model: smollm2-135m
+    stance: engaged-difficulty
+    metric: likelihood_preference
+    comparator: above
+    bound: 0
+"""
+    claims.write_text(text.replace("{}", "expected: [FAILS, INCONCLUSIVE]") + other)
+    done = run_suite("pytest", "-rsx")
+    assert "NOT_RUN       other.model" in done.stdout
+    assert "add --stance-model smollm2-135m" in done.stdout
+    assert "1 skipped" in done.stdout
+    assert "FAILS, as on record" in done.stdout
+
+    claims.write_text(text.replace("{}", "expected: HOLDS"))
+    failed = run_suite("pytest")
+    assert failed.returncode == 1
+    assert "on record: HOLDS" in failed.stdout
+
+
+BAD_CLAIM = {
+    "unknown key": ("bound: 0\n", "bound: 0\n    bond: 1\n", "own.yaml:9: claims.0.bond: unknown key; did you mean 'bound'"),
+    "unknown layer": (
+        'layer: "*"',
+        "layer: model.layers.1.mlp.up_prj",
+        "has no layer 'model.layers.1.mlp.up_prj'; did you mean 'model.layers.1.mlp.up_proj'",
+    ),
+}
+
+
+@pytest.mark.parametrize("tool", ["pytest", "stance-suite"])
+@pytest.mark.parametrize("case", BAD_CLAIM)
+def test_a_bad_claim_ends_the_run_before_training(run_suite, project, tool, case):
+    old, new, message = BAD_CLAIM[case]
+    claims = project / "fixtures" / "claims" / "own.yaml"
+    claims.write_text(claims.read_text().replace(old, new, 1))
+    done = run_suite(tool)
+    assert done.returncode == (4 if tool == "pytest" else 2), done.stdout + done.stderr
+    assert message in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not stages(done.stderr)
+
+
+BAD_MODEL = {
+    "unknown": ("no-such-model", "no model is called 'no-such-model'"),
+    "unreachable": ("some-org/some-model", "cannot be reached; connect to the network"),
+    "pickle": ("pickled", "holds a pickle only (pytorch_model.bin)"),
+}
+
+
+@pytest.mark.parametrize("tool", ["pytest", "stance-suite"])
+@pytest.mark.parametrize("case", BAD_MODEL)
+def test_a_model_that_cannot_be_had_is_one_message(run_suite, project, tool, case, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    (project / "pickled").mkdir()
+    (project / "pickled" / "pytorch_model.bin").write_bytes(b"")
+    model, message = BAD_MODEL[case]
+    prefix = "stance-" if tool == "pytest" else ""
+    # replaces the tiny model on the command line
+    code = "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    main = "from stance_suite.cli import main; main()"
+    command = [sys.executable, "-c", code] if tool == "pytest" else [sys.executable, "-c", main, "run"]
+    options = [f"--{prefix}model={model}", f"--{prefix}cache=cache"]
+    done = subprocess.run([*command, *options], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == (4 if tool == "pytest" else 2), done.stdout + done.stderr
+    assert message in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_bad_input_ends_a_run_with_workers_too(run_suite, project):
+    claims = project / "fixtures" / "claims" / "own.yaml"
+    claims.write_text(claims.read_text().replace("bound: 0\n", "bond: 0\n", 1))
+    done = run_suite("pytest", "-n2")
+    assert done.returncode != 0
+    assert "unknown key; did you mean 'bound'" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_the_findings_say_what_they_depend_on(finished, project):
+    data = json.loads((project / "reports" / "findings.json").read_text())
+    assert data["schema_version"] == 1
+    assert data["command"].startswith("pytest")
+    for cell in data["cells"]:
+        assert len(cell["provenance"]["weights_sha256"]) == 64
+        assert {"torch", "transformers", "numpy", "python"} <= set(cell["provenance"]["versions"])
+        assert cell["cell"]["seed"] == 0
+    for cell in data["cells"]:
+        if cell["training"]:
+            assert cell["training"]["epoch_losses"][-1] < cell["training"]["epoch_losses"][0]
+            assert len(cell["training"]["texts"]) == 5
