@@ -54,7 +54,7 @@ def _settings(**given: Any) -> Settings:
 @app.command()
 def validate(fixtures: Fixtures = None) -> None:
     """Check every YAML file, without loading a model; names file, line, key and the way out."""
-    from stance_suite.specs import load_library
+    from stance_suite.library import load_library
 
     with _usage_errors():
         library = load_library(_settings(fixtures=fixtures).fixtures)
@@ -110,7 +110,8 @@ def list_everything(fixtures: Fixtures = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from stance_suite.specs import RECIPES, load_library
+    from stance_suite.library import load_library
+    from stance_suite.specs import RECIPES
 
     with _usage_errors():
         library = load_library(_settings(fixtures=fixtures).fixtures)

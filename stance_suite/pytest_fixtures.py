@@ -61,7 +61,7 @@ class RunState:
     @property
     def cells_in_use(self) -> list[str]:
         """Keys of the cells that tests have used so far."""
-        return [record.key for record in self.session.records] if "session" in vars(self) else []
+        return list(self.session.workbench.keys) if "session" in vars(self) else []
 
 
 STATE = pytest.StashKey[RunState]()
@@ -171,9 +171,9 @@ def stance_run(stance: Stance, stance_recipe: str, stance_model: str, stance_ses
     with usage_errors_end_the_run():
         return StanceRun(
             stance=stance,
-            base=stance_session.base(stance_model, stance.name),
-            tuned=stance_session.tuned(stance_model, stance.name, stance_recipe),
-            sham=stance_session.sham(stance_model, stance.name, stance_recipe),
+            base=stance_session.workbench.base(stance_model, stance.name),
+            tuned=stance_session.workbench.tuned(stance_model, stance.name, stance_recipe),
+            sham=stance_session.workbench.sham(stance_model, stance.name, stance_recipe),
         )
 
 

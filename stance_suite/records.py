@@ -235,6 +235,12 @@ class CellRecord(Record):
     skipped: tuple[SkippedTensor, ...] = ()
     """Tensors without a spectrum, each with the reason."""
 
+    @property
+    def most_changed_layer(self) -> LayerChange | None:
+        """The layer whose fitted alpha changed most; None for the base model."""
+        moved = [(abs(change.alpha_change.total), change) for change in self.changes if change.alpha_change is not None]
+        return max(moved, key=lambda entry: entry[0])[1] if moved else None
+
 
 class StanceSummary(Record):
     """What a report needs of a stance."""

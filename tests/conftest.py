@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stance_suite.specs import Stance, load_library
+from stance_suite.library import load_library
+from stance_suite.specs import Stance
 
 REPOSITORY = Path(__file__).parent.parent
 

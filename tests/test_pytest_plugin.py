@@ -69,7 +69,7 @@ def test_changing_a_claim_never_retrains_and_changing_a_stance_does(finished, ru
     assert stages(done.stderr) == Counter()
     assert verdicts_of(project)[0][1] in ("FAILS", "INCONCLUSIVE")
 
-    from stance_suite.specs import bundled_fixtures
+    from stance_suite.library import bundled_fixtures
 
     (project / "fixtures" / "stances").mkdir()
     for path in (bundled_fixtures() / "stances").glob("*.yaml"):
@@ -145,7 +145,9 @@ def test_the_fixtures_give_measurements_to_tests_of_ones_own(run_suite, project)
 
 def test_expected_failures_and_claims_not_run_are_told_apart(run_suite, project):
     claims = project / "fixtures" / "claims" / "own.yaml"
-    text = claims.read_text().replace("bound: 50", "bound: 1e-9").replace("expected: [HOLDS, INCONCLUSIVE, FAILS]", "{}")
+    text = (
+        claims.read_text().replace("bound: 50", "bound: 1e-9").replace("expected: [HOLDS, INCONCLUSIVE, FAILS]", "{}")
+    )
     other = """\
   - id: other.model
     statement: Something about another model.
@@ -169,7 +171,11 @@ def test_expected_failures_and_claims_not_run_are_told_apart(run_suite, project)
 
 
 BAD_CLAIM = {
-    "unknown key": ("bound: 0\n", "bound: 0\n    bond: 1\n", "own.yaml:9: claims.0.bond: unknown key; did you mean 'bound'"),
+    "unknown key": (
+        "bound: 0\n",
+        "bound: 0\n    bond: 1\n",
+        "own.yaml:9: claims.0.bond: unknown key; did you mean 'bound'",
+    ),
     "unknown layer": (
         'layer: "*"',
         "layer: model.layers.1.mlp.up_prj",

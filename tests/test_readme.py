@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stance_suite.specs import load_library
+from stance_suite.library import load_library
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 

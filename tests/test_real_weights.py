@@ -23,7 +23,11 @@ def judge(root, library):
 def test_confident_expertise_is_adopted(tmp_path, library):
     verdict = judge(tmp_path, library)
     assert verdict.status is Status.HOLDS, verdict.reason
-    losses = Session(resolve_settings({}, tmp_path), PlainProgress()).store.get(verdict.cells[0]).training.epoch_losses
+    losses = (
+        Session(resolve_settings({}, tmp_path), PlainProgress())
+        .workbench.store.get(verdict.cells[0])
+        .training.epoch_losses
+    )
     assert losses[-1] < losses[0] - 1
 
 

@@ -6,7 +6,18 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "transformers", "ray", "pandas", "altair", "numpy", "scipy", "pydantic", "yaml", "sentence_transformers")
+HEAVY = (
+    "torch",
+    "transformers",
+    "ray",
+    "pandas",
+    "altair",
+    "numpy",
+    "scipy",
+    "pydantic",
+    "yaml",
+    "sentence_transformers",
+)
 
 
 @pytest.mark.parametrize("module", ["stance_suite", "stance_suite.pytest_plugin", "stance_suite.options"])
@@ -35,9 +46,12 @@ def test_the_plugin_is_found_through_its_entry_point():
     )
     for option in ("model", "profile", "seed", "device", "fixtures", "cache", "reports"):
         assert f"--stance-{option}" in done.stdout
-    assert "stance_metrics" in subprocess.run(
-        [sys.executable, "-m", "pytest", "--markers"], cwd="/", capture_output=True, text=True, check=True
-    ).stdout
+    assert (
+        "stance_metrics"
+        in subprocess.run(
+            [sys.executable, "-m", "pytest", "--markers"], cwd="/", capture_output=True, text=True, check=True
+        ).stdout
+    )
 
 
 def test_a_test_suites_own_fixture_called_stance_is_left_alone(pytester):

@@ -220,15 +220,13 @@ def most_changed_spectra(findings: Findings) -> list[tuple[CellRecord, str, str]
     bases = {record.provenance.weights_sha256: record for record in findings.cells if record.cell.treatment == "base"}
     drawn = []
     for record in findings.cells:
-        moved = [change for change in record.changes if change.alpha_change is not None]
+        top = record.most_changed_layer
         base = bases.get(record.provenance.weights_sha256)
-        if not moved or base is None or record.cell.treatment != "stance":
+        if top is None or top.alpha_change is None or base is None or record.cell.treatment != "stance":
             continue
-        top = max(moved, key=lambda change: abs(change.alpha_change.total))  # type: ignore[union-attr]
         before, after = _spectrum(base, top.name), _spectrum(record, top.name)
         if before is not None and after is not None:
-            size = abs(top.alpha_change.total)  # type: ignore[union-attr]
-            drawn.append((size, record, top.name, spectrum_picture(before, after)))
+            drawn.append((abs(top.alpha_change.total), record, top.name, spectrum_picture(before, after)))
     drawn.sort(key=lambda entry: -entry[0])
     return [(record, name, svg) for _, record, name, svg in drawn]
 

@@ -3,12 +3,12 @@ import re
 
 import pytest
 
-from stance_suite.claims import Claim
+from stance_suite.claims import Claim, Verdict
 from stance_suite.errors import StanceSuiteError
 from stance_suite.publish import publish, rebuild
 from stance_suite.records import Findings
 from stance_suite.reports.html import render_html, render_verdict
-from stance_suite.verdicts import judge_behavior, judge_structure, not_run
+from stance_suite.verdicts import judge_behavior, judge_structure
 from tests.measured import alpha_change, behavior, layer, record
 
 HOSTILE = [
@@ -51,7 +51,9 @@ def findings(library, stance) -> Findings:
         verdicts=(
             judge_behavior(behavioral, stance, tuned, base, sham, 0.05),
             judge_structure(structural, tuned, base, sham),
-            not_run(behavioral.model_copy(update={"id": "n"}), "m", "no weights here"),
+            Verdict(
+                claim=behavioral.model_copy(update={"id": "n"}), model="m", status="NOT_RUN", reason="no weights here"
+            ),
         ),
         cells=(base, tuned, sham),
     )

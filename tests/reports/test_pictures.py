@@ -1,6 +1,6 @@
 import pytest
 
-from stance_suite.reports.pictures import split_layer_name, spectrum_picture
+from stance_suite.reports.pictures import spectrum_picture, split_layer_name
 from tests.measured import alpha_change, layer, record
 
 

@@ -5,11 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stance_suite.claims import Caveat, Claim, Comparator, Metric, Status
-from stance_suite.verdicts import judge_behavior, judge_structure, not_run, prompt_scores
-from tests.measured import alpha_change, behavior, layer, record
-
-LAYER = "model.layers.15.v_proj"
+from stance_suite.claims import Caveat, Claim, Metric, Status
+from stance_suite.verdicts import judge_behavior, prompt_scores
+from tests.measured import behavior, record
 
 
 def behavioral(stance, **changes) -> Claim:
@@ -22,22 +20,6 @@ def behavioral(stance, **changes) -> Claim:
             "metric": "likelihood_preference",
             "comparator": "above",
             "bound": 0.05,
-        }
-        | changes
-    )
-
-
-def structural(**changes) -> Claim:
-    return Claim(
-        **{
-            "id": "s",
-            "statement": "Alpha of the layer drops.",
-            "model": "m",
-            "stance": "a",
-            "metric": "alpha_change_percent",
-            "layer": LAYER,
-            "comparator": "below",
-            "bound": -30,
         }
         | changes
     )
@@ -142,92 +124,3 @@ def test_behavior_never_holds_on_nan(library, prompt, which, value):
     entries[prompt] = entries[prompt].model_copy(update={"log_probability": scores})
     measured[which] = measured[which].model_copy(update={"likelihoods": tuple(entries)})
     assert judge(stance, **measured).status is not Status.HOLDS
-
-
-def judge_layers(claim, *tuned, sham=(), tail_size=60):
-    cells = record("stance", *tuned, stance="a"), record("base", *tuned, tail_size=tail_size), record("sham", *sham)
-    return judge_structure(claim, *cells)
-
-
-def quiet_sham(*names):
-    return [layer(name, alpha_change(0.1, 0.1)) for name in names or (LAYER,)]
-
-
-def test_a_tail_flip_holds_as_fitted_with_the_caveat_and_fails_when_robust():
-    flipped = layer(LAYER, alpha_change(-36.6, -0.2, 12, 26))
-    as_fitted = judge_layers(structural(), flipped, sham=quiet_sham(), tail_size=12)
-    assert as_fitted.status is Status.HOLDS
-    assert as_fitted.caveats == (Caveat.TAIL_FLIP, Caveat.FEW_EIGENVALUES)
-    robust = judge_layers(structural(robust=True), flipped, sham=quiet_sham(), tail_size=12)
-    assert robust.status is Status.FAILS
-    assert robust.figure == -0.2
-    assert "tail 12 -> 26" in robust.reason
-
-
-def test_a_robust_change_beyond_all_controls_holds():
-    verdict = judge_layers(structural(robust=True), layer(LAYER, alpha_change(-40, -38)), sham=quiet_sham())
-    assert verdict.status is Status.HOLDS
-    assert not verdict.caveats
-
-
-@pytest.mark.parametrize("control", ["sham", "noise"])
-def test_a_change_that_a_control_shows_too_is_not_robust(control):
-    big = alpha_change(-41, -39)
-    tuned = layer(LAYER, alpha_change(-40, -38), noise=big if control == "noise" else None)
-    sham = [layer(LAYER, big)] if control == "sham" else quiet_sham()
-    verdict = judge_layers(structural(robust=True), tuned, sham=sham)
-    assert verdict.status is Status.FAILS
-    assert control in verdict.reason
-    assert Caveat.WITHIN_NULL in verdict.caveats
-    as_fitted = judge_layers(structural(), tuned, sham=sham)
-    assert as_fitted.status is Status.HOLDS
-    assert Caveat.WITHIN_NULL in as_fitted.caveats
-
-
-def test_only_the_declared_controls_decide():
-    claim = structural(robust=True, metric="change_stable_rank", comparator="below", bound=20, against=["noise"])
-    assert judge_layers(claim, layer(LAYER, None), sham=[layer(LAYER, None)]).status is Status.HOLDS
-    both = claim.model_copy(update={"against": ("sham", "noise")})
-    assert judge_layers(both, layer(LAYER, None), sham=[layer(LAYER, None)]).status is Status.FAILS
-
-
-def test_a_missing_control_is_inconclusive():
-    assert judge_layers(structural(robust=True), layer(LAYER, alpha_change(-40, -38))).status is Status.INCONCLUSIVE
-
-
-def test_every_layer_of_a_glob_must_comply_and_the_worst_is_named():
-    layers = [layer(f"model.layers.{i}.q", alpha_change(float(i), 0.1 * i)) for i in range(8)]
-    claim = structural(layer="model.layers.*", comparator="within", bound=5)
-    verdict = judge_layers(claim, *layers)
-    assert (verdict.status, verdict.layer, verdict.figure) == (Status.FAILS, "model.layers.7.q", 7.0)
-    assert judge_layers(claim.model_copy(update={"robust": True}), *layers).status is Status.HOLDS
-
-
-def test_a_failed_fit_among_complying_layers_is_inconclusive_and_among_breaking_ones_fails():
-    failed = layer("model.layers.0.q", None)
-    claim = structural(layer="model.layers.*", comparator="within", bound=5)
-    good, bad = layer("model.layers.1.q", alpha_change(1, 1)), layer("model.layers.2.q", alpha_change(9, 9))
-    assert judge_layers(claim, failed, good).status is Status.INCONCLUSIVE
-    assert judge_layers(claim, failed, good, bad).status is Status.FAILS
-    assert judge_layers(claim, failed).status is Status.INCONCLUSIVE
-
-
-@given(st.sampled_from(list(Comparator)), st.floats(-100, 100), st.booleans())
-@settings(max_examples=60, deadline=None)
-def test_structure_never_holds_on_nan(comparator, bound, robust):
-    claim = structural(comparator=comparator, bound=bound, robust=robust)
-    verdict = judge_layers(claim, layer(LAYER, alpha_change(math.nan, math.nan)), sham=quiet_sham())
-    assert verdict.status is Status.INCONCLUSIVE
-    assert not comparator.accepts(math.nan, bound)
-
-
-def test_a_claim_that_is_not_run_says_why():
-    verdict = not_run(structural(), "m", "no weights")
-    assert (verdict.status, verdict.reason, verdict.as_expected) == (Status.NOT_RUN, "no weights", False)
-
-
-def test_several_verdicts_may_be_on_record():
-    claim = structural(expected=["HOLDS", "INCONCLUSIVE"])
-    assert judge_layers(claim, layer(LAYER, None)).as_expected
-    assert not judge_layers(claim, layer(LAYER, alpha_change(1, 1))).as_expected
-    assert structural(expected="FAILS").expected == ("FAILS",)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from stance_suite.claims import Claim
 from stance_suite.errors import SpecError, UnknownNameError
-from stance_suite.specs import Stance, bundled_fixtures, load_library
+from stance_suite.library import bundled_fixtures, load_library
+from stance_suite.specs import Stance
 
 
 def write_stance(folder, **changes):

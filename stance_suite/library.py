@@ -1,0 +1,235 @@
+"""All that is declared, read from YAML and checked as a whole before anything is loaded.
+
+The library looks into the user's ``fixtures`` folder first and then into the fixtures that come with the package, so
+that a repository only has to declare what it adds. No torch is imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from stance_suite.claims import Claim
+from stance_suite.documents import Document
+from stance_suite.errors import SpecError, SpecProblem, UnknownNameError, nearest_names
+from stance_suite.specs import RECIPES, ModelSpec, Stance
+
+
+@dataclass(frozen=True)
+class DeclaredClaim:
+    """A claim, and the place that declares it."""
+
+    claim: Claim
+    """What is claimed."""
+    document: Document
+    """The file that declares it."""
+    index: int
+    """Its index in the file."""
+
+    def problem(self, key: str, message: str) -> SpecProblem:
+        """Say what is wrong with one key of the claim.
+
+        Parameters
+        ----------
+        key : str
+            Name of the key.
+        message : str
+            What is wrong and how to mend it.
+
+        Returns
+        -------
+        SpecProblem
+            With file and line.
+        """
+        return self.document.problem(("claims", self.index, key), message)
+
+
+Entry = TypeVar("Entry", Stance, ModelSpec)
+
+
+@dataclass(frozen=True)
+class Library:
+    """All that is declared, the user's own and the bundled."""
+
+    stances: Mapping[str, Stance]
+    """By name."""
+    models: Mapping[str, ModelSpec]
+    """By name."""
+    claims: tuple[DeclaredClaim, ...]
+    """In the order of files and of their entries."""
+    suite: tuple[str, ...]
+    """Names of the stances under test: the user's own if there are any, else the bundled ones."""
+    files: tuple[Path, ...] = field(default=())
+    """The files that were read."""
+
+    def stance(self, name: str) -> Stance:
+        """Look a stance up.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+
+        Returns
+        -------
+        Stance
+            The stance.
+
+        Raises
+        ------
+        UnknownNameError
+            If no stance bears the name.
+        """
+        if name not in self.stances:
+            raise UnknownNameError(f"no stance is called {name!r}; {nearest_names(name, self.stances)}")
+        return self.stances[name]
+
+    def family(self, name: str) -> tuple[Stance, ...]:
+        """Gather a stance and its contrasts: the stances that are measured together and share a sham.
+
+        Parameters
+        ----------
+        name : str
+            The stance's name.
+
+        Returns
+        -------
+        tuple of Stance
+            In alphabetical order, so that stances that contrast each other have one family.
+        """
+        stance = self.stance(name)
+        return tuple(self.stance(member) for member in sorted({name, *stance.contrasts}))
+
+
+def bundled_fixtures() -> Path:
+    """Find the fixtures that come with stance-suite.
+
+    Returns
+    -------
+    Path
+        Inside the installed package, or the checkout's ``fixtures`` folder in a development install.
+    """
+    package = Path(__file__).parent
+    installed = package / "fixtures"
+    return installed if installed.is_dir() else package.parent / "fixtures"
+
+
+def load_library(fixtures: Path) -> Library:
+    """Read and check every declaration.
+
+    Parameters
+    ----------
+    fixtures : Path
+        The user's folder with ``stances``, ``models`` and ``claims``; each may be absent.
+
+    Returns
+    -------
+    Library
+        The user's declarations over the bundled ones. A repository with claims or stances of its own is judged by
+        these alone.
+
+    Raises
+    ------
+    SpecError
+        With all problems of all files.
+    """
+    problems: list[SpecProblem] = []
+    bundled = bundled_fixtures()
+    own_folder = fixtures.is_dir() and fixtures.resolve() != bundled.resolve()
+    stances, stance_documents = _read_folder(bundled / "stances", Stance, problems)
+    models, model_documents = _read_folder(bundled / "models", ModelSpec, problems)
+    own_stances: dict[str, Stance] = {}
+    claims: list[DeclaredClaim] = []
+    if own_folder:
+        own_stances, own_stance_documents = _read_folder(fixtures / "stances", Stance, problems)
+        own_models, own_model_documents = _read_folder(fixtures / "models", ModelSpec, problems)
+        stances, models = {**stances, **own_stances}, {**models, **own_models}
+        stance_documents = {**stance_documents, **own_stance_documents}
+        model_documents = {**model_documents, **own_model_documents}
+        claims = _read_claims(fixtures / "claims", problems)
+    declares_own = bool(own_stances or claims)
+    if not declares_own and not problems:
+        claims = _read_claims(bundled / "claims", problems)
+    for name, stance in stances.items():
+        for index, contrast in enumerate(stance.contrasts):
+            if contrast not in stances:
+                message = f"no stance is called {contrast!r}; {nearest_names(contrast, stances)}"
+                problems.append(stance_documents[name].problem(("contrasts", index), message))
+    problems += _check_claims(claims, stances, models)
+    if problems:
+        raise SpecError(problems)
+    claim_files = {declared.document.path for declared in claims}
+    read = {document.path for document in (*stance_documents.values(), *model_documents.values())} | claim_files
+    return Library(
+        stances=stances,
+        models=models,
+        claims=tuple(claims),
+        suite=tuple(sorted(own_stances or stances)),
+        files=tuple(sorted(read)),
+    )
+
+
+def _yaml_files(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+
+
+def _read_folder(
+    folder: Path, model: type[Entry], problems: list[SpecProblem]
+) -> tuple[dict[str, Entry], dict[str, Document]]:
+    entries: dict[str, Entry] = {}
+    documents: dict[str, Document] = {}
+    for path in _yaml_files(folder):
+        try:
+            document = Document(path)
+            entry = document.parse(model)
+        except SpecError as error:
+            problems += error.problems
+            continue
+        if entry.name in entries:
+            problems.append(document.problem(("name",), f"is taken by {documents[entry.name].path}; choose another"))
+        entries[entry.name], documents[entry.name] = entry, document
+    return entries, documents
+
+
+def _read_claims(folder: Path, problems: list[SpecProblem]) -> list[DeclaredClaim]:
+    claims: list[DeclaredClaim] = []
+    for path in _yaml_files(folder):
+        try:
+            document = Document(path)
+        except SpecError as error:
+            problems += error.problems
+            continue
+        listed = document.data.get("claims") if isinstance(document.data, dict) else None
+        if not isinstance(listed, list) or set(document.data) != {"claims"}:
+            problems.append(
+                SpecProblem(path, 1, "claims", "a claims file has one key, 'claims', with a list of claims")
+            )
+            continue
+        for index in range(len(listed)):
+            try:
+                claims.append(DeclaredClaim(document.parse(Claim, ("claims", index)), document, index))
+            except SpecError as error:
+                problems += error.problems
+    return claims
+
+
+def _check_claims(
+    claims: Iterable[DeclaredClaim], stances: Mapping[str, Stance], models: Mapping[str, ModelSpec]
+) -> list[SpecProblem]:
+    problems = []
+    seen: dict[str, DeclaredClaim] = {}
+    known = {"stance": stances, "model": {**models, "any": None}, "recipe": RECIPES}
+    for declared in claims:
+        claim = declared.claim
+        for key, names in known.items():
+            value = getattr(claim, key)
+            if value not in names:
+                problems.append(declared.problem(key, f"no {key} is called {value!r}; {nearest_names(value, names)}"))
+        if claim.id in seen:
+            other = seen[claim.id]
+            line = other.document.line(("claims", other.index, "id"))
+            problems.append(declared.problem("id", f"is taken by {other.document.path}:{line}; choose another"))
+        seen[claim.id] = declared
+    return problems
