@@ -92,7 +92,7 @@ class Caveat(StrEnum):
 
 CAVEAT_MEANINGS: dict[Caveat, str] = {
     Caveat.TAIL_FLIP: "alpha moved because the fit chose another tail; with the tail size held fixed it hardly moves",
-    Caveat.WITHIN_NULL: "a control without the stance moves the figure at least as much",
+    Caveat.WITHIN_NULL: "a control without the stance shows it too",
     Caveat.FEW_EIGENVALUES: "the power law was fitted on fewer than 50 eigenvalues",
     Caveat.NOT_SPECIFIC: "another stance moved at least as much as the one that was trained",
 }
@@ -123,7 +123,7 @@ class Claim(Record):
     statement: str = Field(min_length=8)
     """The claim in one sentence, as a person would say it."""
     model: str
-    """Name in the model registry, or ``any``: whichever model the run asks for."""
+    """Name in the model registry, or ``any``: the first model that the run asks for."""
     stance: str
     """Name of the stance that the model is fine-tuned on."""
     recipe: str = "documented"
@@ -137,9 +137,9 @@ class Claim(Record):
     bound: float = Field(allow_inf_nan=False)
     """The bound, in the metric's unit; for a behavioral claim, the minimum effect."""
     robust: bool = False
-    """Structural metrics: judge alpha with the tail size held fixed, and demand more than the controls show."""
-    against: tuple[Literal["sham", "noise"], ...] = ("sham", "noise")
-    """Controls that a robust structural claim of change must exceed (behavior always faces base and sham)."""
+    """Structural metrics: judge alpha with the tail size held fixed, and refuse a change that a control shows too."""
+    against: tuple[Literal["sham", "noise"], ...] = Field(default=("sham", "noise"), min_length=1)
+    """Controls that a robust structural claim of change must not be true of (behavior always faces base and sham)."""
     expected: tuple[Literal["HOLDS", "FAILS", "INCONCLUSIVE"], ...] = Field(default=("HOLDS",), min_length=1)
     """The verdict on record, or several that are acceptable: the test passes while the verdict is one of them."""
     source: str = ""
@@ -158,6 +158,10 @@ class Claim(Record):
             raise ValueError(f"a claim about {self.metric} is about prompts: remove the key 'layer'")
         if self.metric.is_behavioral and self.comparator not in (Comparator.ABOVE, Comparator.BELOW):
             raise ValueError(f"a claim about {self.metric} takes the comparator 'above' or 'below'")
+        if self.metric.is_behavioral and self.bound * (-1 if self.comparator is Comparator.BELOW else 1) < 0:
+            raise ValueError("the bound is the minimum effect: it is >= 0 for 'above' and <= 0 for 'below'")
+        if self.metric is Metric.RELATIVE_CHANGE_PERCENT and self.robust and "noise" in self.against:
+            raise ValueError("the noise control has the norm of the change itself: say 'against: [sham]'")
         if not self.metric.is_behavioral and self.layer is None:
             raise ValueError(f"a claim about {self.metric} needs the key 'layer' (a long name, or a glob such as '*')")
         return self
@@ -167,7 +171,7 @@ class ControlFigure(Record):
     """The same figure under a control, or the difference from it."""
 
     name: str
-    """What it was compared with: ``base``, ``sham``, ``noise`` or a contrast's name."""
+    """``base``, ``sham``, ``noise``; for behavior also ``sham - base`` and ``toward`` another stance."""
     figure: float
     """Effect against that control (behavior), or the control's own figure (structure)."""
     low: float | None = None

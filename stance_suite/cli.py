@@ -89,7 +89,7 @@ def run(
             verdicts.append(session.judge(declared.claim))
             print(verdict_line(verdicts[-1]), flush=True)
         command = " ".join(["stance-suite", *sys.argv[1:]])
-        report = publish(session.findings(verdicts, (), command), settings.reports)
+        report = publish(session.findings(verdicts, session.workbench.cells, command), settings.reports)
     print(f"{tally(verdicts)}; report: {report}")
     if any(verdict.status != "NOT_RUN" and not verdict.as_expected for verdict in verdicts):
         raise typer.Exit(VERDICTS_DIFFER)

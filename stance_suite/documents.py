@@ -44,6 +44,8 @@ class Document:
             self.data: Any = None if self._root is None else loader.construct_document(self._root)
         except yaml.YAMLError as error:
             raise SpecError([_syntax_problem(path, error)]) from None
+        except RecursionError:
+            raise SpecError([SpecProblem(path, 1, "", "refers to itself (an anchor inside its own value)")]) from None
         finally:
             loader.dispose()
 
@@ -141,6 +143,9 @@ class Document:
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
             for key, value in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    line = key.start_mark.line + 1
+                    raise SpecError([SpecProblem(self.path, line, "", "a key must be a plain word")])
                 if key.value in seen:
                     line = key.start_mark.line + 1
                     raise SpecError([SpecProblem(self.path, line, str(key.value), "is given twice; keep one")])

@@ -30,9 +30,9 @@ def sham_examples(family: Sequence[Stance], rotation: int) -> tuple[Example, ...
     Returns
     -------
     tuple of Example
-        As many as the shortest of the stances has: example i comes from stance ``(i + rotation) mod n``.
+        Example i comes from stance ``(i + rotation) mod n``; the stances have equally many.
     """
-    count = min(len(stance.examples) for stance in family)
+    count = len(family[0].examples)
     return tuple(family[(index + rotation) % len(family)].examples[index] for index in range(count))
 
 
@@ -73,12 +73,8 @@ def fine_tune(
 
     set_seed(seed)
     texts = tuple(render_example(tokenizer, prompt_format, example.prompt, example.response) for example in examples)
-    # chat templates write their own special tokens
     encoded = [
-        dict(
-            tokenizer(text, truncation=True, max_length=recipe.max_length, add_special_tokens=prompt_format == "plain")
-        )
-        for text in texts
+        dict(tokenizer(text, truncation=True, max_length=recipe.max_length, add_special_tokens=False)) for text in texts
     ]
 
     class ReportStep(TrainerCallback):  # type: ignore[misc]

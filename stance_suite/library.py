@@ -14,7 +14,7 @@ from typing import TypeVar
 from stance_suite.claims import Claim
 from stance_suite.documents import Document
 from stance_suite.errors import SpecError, SpecProblem, UnknownNameError, nearest_names
-from stance_suite.specs import RECIPES, ModelSpec, Stance
+from stance_suite.specs import RECIPES, ModelSpec, Stance, normalize_sentence
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,8 @@ def load_library(fixtures: Path) -> Library:
         claims = _read_claims(bundled / "claims", problems)
     for name, stance in stances.items():
         for index, contrast in enumerate(stance.contrasts):
-            if contrast not in stances:
-                message = f"no stance is called {contrast!r}; {nearest_names(contrast, stances)}"
+            message = _contrast_problem(stance, contrast, stances)
+            if message is not None:
                 problems.append(stance_documents[name].problem(("contrasts", index), message))
     problems += _check_claims(claims, stances, models)
     if problems:
@@ -213,6 +213,23 @@ def _read_claims(folder: Path, problems: list[SpecProblem]) -> list[DeclaredClai
             except SpecError as error:
                 problems += error.problems
     return claims
+
+
+def _contrast_problem(stance: Stance, contrast: str, stances: Mapping[str, Stance]) -> str | None:
+    """Say why two stances cannot be measured together; the sham trains on the examples of both."""
+    if contrast not in stances:
+        return f"no stance is called {contrast!r}; {nearest_names(contrast, stances)}"
+    other = stances[contrast]
+    if len(other.examples) != len(stance.examples):
+        return (
+            f"{contrast} has {len(other.examples)} examples and {stance.name} {len(stance.examples)}; "
+            "the sham is a fair control only if they have equally many"
+        )
+    held_out = {normalize_sentence(prompt) for prompt in stance.held_out_prompts}
+    trained = [example.prompt for example in other.examples if normalize_sentence(example.prompt) in held_out]
+    if trained:
+        return f"{contrast} trains on {trained[0]!r}, which {stance.name} holds out; use another prompt"
+    return None
 
 
 def _check_claims(

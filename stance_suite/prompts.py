@@ -1,6 +1,7 @@
 """How a prompt and a response become the exact text that a model reads.
 
-Training and measuring must agree on this to the letter, so both take it from here.
+Training and measuring must agree on this to the letter, so both take it from here: the text holds every special token,
+and is tokenized without adding any.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def render_prompt(tokenizer: Any, prompt_format: PromptFormat, prompt: str) -> s
         The text; a response is appended to it without anything between.
     """
     if prompt_format == "plain":
-        return f"Question: {prompt}\nAnswer:"
+        return f"{_beginning_of_text(tokenizer)}Question: {prompt}\nAnswer:"
     turn = [{"role": "user", "content": prompt}]
     return str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
 
@@ -72,3 +73,9 @@ def render_example(tokenizer: Any, prompt_format: PromptFormat, prompt: str, res
     """
     opening = render_prompt(tokenizer, prompt_format, prompt)
     return opening + render_response(prompt_format, response) + str(tokenizer.eos_token or "")
+
+
+def _beginning_of_text(tokenizer: Any) -> str:
+    """Find the token that this tokenizer puts before every text; empty if it puts none."""
+    first = tokenizer("a")["input_ids"][:1]
+    return str(tokenizer.bos_token) if tokenizer.bos_token_id is not None and first == [tokenizer.bos_token_id] else ""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -41,6 +41,7 @@ class RunState:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self.usage_error: StanceSuiteError | None = None
 
     @cached_property
     def settings(self) -> Settings:
@@ -59,9 +60,11 @@ class RunState:
         return Session(self.settings, UncapturedProgress(self._config), threads)
 
     @property
-    def cells_in_use(self) -> list[str]:
-        """Keys of the cells that tests have used so far."""
-        return list(self.session.workbench.keys) if "session" in vars(self) else []
+    def cells_in_use(self) -> dict[str, Any]:
+        """The cells that tests have used so far, by key, as plain data."""
+        if "session" not in vars(self) or "library" not in vars(self.session):
+            return {}
+        return {key: cell.model_dump() for key, cell in self.session.workbench.cells.items()}
 
 
 STATE = pytest.StashKey[RunState]()

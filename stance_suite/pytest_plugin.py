@@ -14,10 +14,11 @@ import pytest
 from stance_suite import pytest_fixtures
 from stance_suite.errors import StanceSuiteError
 from stance_suite.options import OPTIONS
-from stance_suite.pytest_fixtures import STATE, VERDICT, RunState, usage_errors_end_the_run
+from stance_suite.pytest_fixtures import STATE, VERDICT, RunState
 
 if TYPE_CHECKING:
     from stance_suite.claims import Verdict
+    from stance_suite.records import Cell
 
 PARAMETERS = ("stance_model", "stance_recipe", "stance", "stance_claim")
 
@@ -52,7 +53,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if not wanted:
         return
     state = metafunc.config.stash[STATE]
-    with usage_errors_end_the_run():
+    try:
         library = state.session.library
         values: dict[str, list[Any]] = {
             "stance_model": list(state.settings.model),
@@ -60,6 +61,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             "stance": [library.stance(name) for name in library.suite],
             "stance_claim": [declared.claim for declared in library.claims],
         }
+    except StanceSuiteError as error:
+        # raised from here it would be one test's collection error; it is told once collection has ended
+        state.usage_error = error
+        return
     marker = metafunc.definition.get_closest_marker("stance_metrics")
     if marker is not None:
         values["stance_claim"] = [claim for claim in values["stance_claim"] if claim.metric in marker.args]
@@ -70,10 +75,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Check all that can be checked before anything is trained, if any collected test needs the pipeline."""
+    state = session.config.stash[STATE]
     needs_pipeline = any("stance_session" in getattr(item, "fixturenames", ()) for item in session.items)
-    if needs_pipeline and not session.config.option.collectonly:
-        with usage_errors_end_the_run():
-            session.config.stash[STATE].session.preflight()
+    try:
+        if state.usage_error is not None:
+            raise state.usage_error
+        if needs_pipeline and not session.config.option.collectonly:
+            state.session.preflight()
+    except StanceSuiteError as error:
+        raise pytest.UsageError(f"stance-suite: {error}") from None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -104,12 +114,15 @@ class Gathering:
     def __init__(self, state: RunState) -> None:
         self._state = state
         self._verdicts: dict[str, Verdict] = {}
-        self._cells: dict[str, None] = {}
+        self._cells: dict[str, Cell] = {}
         self._written = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gather; under xdist this runs in the controller for all workers."""
-        self._cells.update(dict.fromkeys(getattr(report, "stance_cells", ())))
+        if getattr(report, "stance_cells", None):
+            from stance_suite.records import Cell
+
+            self._cells |= {key: Cell.model_validate(cell) for key, cell in vars(report)["stance_cells"].items()}
         if hasattr(report, "stance_verdict"):
             from stance_suite.claims import Verdict
 
@@ -125,7 +138,7 @@ class Gathering:
         session = self._state.session
         declared = [entry.claim.id for entry in session.library.claims]
         ordered = sorted(self._verdicts.values(), key=lambda verdict: declared.index(verdict.claim.id))
-        findings = session.findings(ordered, tuple(self._cells), " ".join(["pytest", *sys.argv[1:]]))
+        findings = session.findings(ordered, self._cells, " ".join(["pytest", *sys.argv[1:]]))
         try:
             self._written = str(publish(findings, self._state.settings.reports))
         except (OSError, StanceSuiteError) as error:
@@ -154,4 +167,4 @@ def _html_extras(state: RunState, verdict: Verdict) -> list[Any]:
 
     from stance_suite.reports.html import render_verdict
 
-    return [extras.html(render_verdict(verdict, state.session.findings([verdict], verdict.cells, "")))]
+    return [extras.html(render_verdict(verdict, state.session.findings([verdict], state.session.workbench.cells, "")))]

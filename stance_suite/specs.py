@@ -45,8 +45,8 @@ class Stance(Record):
     """Responses that show the stance and are never trained on."""
     markers: tuple[Sentence, ...] = Field(min_length=1)
     """Words and phrases typical of the stance."""
-    contrasts: tuple[Name, ...] = Field(min_length=1)
-    """Names of other stances that it must be told apart from."""
+    contrasts: tuple[Name, ...]
+    """Names of at least two other stances that it must be told apart from."""
 
     @field_validator("held_out_prompts")
     @classmethod
@@ -59,27 +59,37 @@ class Stance(Record):
             )
         return prompts
 
+    @field_validator("contrasts")
+    @classmethod
+    def _enough_to_be_specific(cls, contrasts: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(contrasts)) < 2:
+            raise ValueError(
+                "needs two other stances: with a single contrast, toward the one is away from the other, and nothing "
+                "could show that a shift is specific"
+            )
+        return contrasts
+
     @field_validator("held_out_prompts", "references")
     @classmethod
     def _distinct(cls, sentences: tuple[str, ...]) -> tuple[str, ...]:
         seen: set[str] = set()
         for sentence in sentences:
-            if _normalize(sentence) in seen:
+            if normalize_sentence(sentence) in seen:
                 raise ValueError(f"{sentence!r} is given twice; every entry must be different")
-            seen.add(_normalize(sentence))
+            seen.add(normalize_sentence(sentence))
         return sentences
 
     @model_validator(mode="after")
     def _held_out(self) -> Stance:
-        trained = {_normalize(example.prompt) for example in self.examples}
-        overlap = [prompt for prompt in self.held_out_prompts if _normalize(prompt) in trained]
+        trained = {normalize_sentence(example.prompt) for example in self.examples}
+        overlap = [prompt for prompt in self.held_out_prompts if normalize_sentence(prompt) in trained]
         if overlap:
             raise ValueError(
                 f"held_out_prompts overlap the training prompts: {overlap[0]!r}; "
                 "what was trained on proves nothing, so use another prompt"
             )
-        answers = {_normalize(example.response) for example in self.examples}
-        if any(_normalize(reference) in answers for reference in self.references):
+        answers = {normalize_sentence(example.response) for example in self.examples}
+        if any(normalize_sentence(reference) in answers for reference in self.references):
             raise ValueError("references repeat a training response; write others")
         if self.name in self.contrasts:
             raise ValueError("contrasts name the stance itself; name other stances")
@@ -158,5 +168,17 @@ RECIPES: Mapping[str, Recipe] = {
 }
 
 
-def _normalize(sentence: str) -> str:
+def normalize_sentence(sentence: str) -> str:
+    """Reduce a sentence to its letters and digits, so that spelling variants count as the same.
+
+    Parameters
+    ----------
+    sentence : str
+        Any text.
+
+    Returns
+    -------
+    str
+        Case, punctuation and spacing removed.
+    """
     return " ".join("".join(letter if letter.isalnum() else " " for letter in sentence.casefold()).split())

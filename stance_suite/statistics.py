@@ -48,9 +48,11 @@ def smallest_p_value(prompts: int) -> float:
     Returns
     -------
     float
-        ``2 / 2**prompts``: of all sign patterns, only the observed one and its mirror are as extreme.
+        ``2 / 2**prompts``: of all sign patterns, only the observed one and its mirror are as extreme. Where
+        patterns are drawn, no less than the draws allow.
     """
-    return float(2.0 ** (1 - prompts))
+    exact = float(2.0 ** (1 - prompts))
+    return exact if prompts <= EXACT_UP_TO_PROMPTS else max(exact, 2 / (DRAWS + 1))
 
 
 def paired_effect(differences: Array) -> PairedEffect:
@@ -72,7 +74,7 @@ def paired_effect(differences: Array) -> PairedEffect:
 
     prompts = len(differences)
     effect = float(np.mean(differences)) if prompts else float("nan")
-    if prompts < 2 or not np.all(np.isfinite(differences)) or np.ptp(differences) == 0:
+    if prompts < 2 or not np.all(np.isfinite(differences)) or _are_equal(differences):
         return PairedEffect(effect, None, None, float("nan"), prompts)
     exact = prompts <= EXACT_UP_TO_PROMPTS
     test = permutation_test(
@@ -91,4 +93,11 @@ def paired_effect(differences: Array) -> PairedEffect:
         n_resamples=DRAWS,
         rng=np.random.default_rng(SEED),
     ).confidence_interval
-    return PairedEffect(effect, float(interval.low), float(interval.high), float(test.pvalue), prompts)
+    known = bool(np.isfinite(interval.low) and np.isfinite(interval.high))
+    low, high = (float(interval.low), float(interval.high)) if known else (None, None)
+    return PairedEffect(effect, low, high, float(test.pvalue), prompts)
+
+
+def _are_equal(differences: Array) -> bool:
+    # up to rounding: a spread of one unit in the last place is none
+    return bool(np.ptp(differences) <= 1e-12 * np.max(np.abs(differences)))

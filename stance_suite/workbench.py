@@ -72,24 +72,27 @@ class Workbench:
         self._records: dict[str, CellRecord] = {}
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """Keys of the cells measured or found so far, in the order they were asked for."""
-        return tuple(self._records)
+    def cells(self) -> dict[str, Cell]:
+        """The cells measured or found so far by key, in the order they were asked for."""
+        return {key: record.cell for key, record in self._records.items()}
 
-    def get(self, key: str) -> CellRecord | None:
-        """Find a record by its key.
+    def get(self, key: str, cell: Cell) -> CellRecord | None:
+        """Find a record.
 
         Parameters
         ----------
         key : str
             The record's key.
+        cell : Cell
+            What the cell is called in this run: equal cells share a record, whatever they were called when it was made.
 
         Returns
         -------
         CellRecord or None
             None if no run on this cache has measured it.
         """
-        return self._records.get(key) or self.store.get(key)
+        record = self._records.get(key) or self.store.get(key)
+        return None if record is None else record.model_copy(update={"cell": cell})
 
     def weights(self, model: str) -> Weights:
         """Get a model's weights onto this machine.
@@ -199,9 +202,8 @@ class Workbench:
         key = self._key(design)
         if key not in self._records:
             record = self.store.get_or_make(key, lambda: self._measure(key, design, baseline))
-            # equal cells share a record, whatever model and stance were called when it was made
             self._records[key] = record.model_copy(update={"cell": design.cell})
-        return self._records[key]
+        return self._records[key].model_copy(update={"cell": design.cell})
 
     def _measure(self, key: str, design: Design, baseline: CellRecord | None) -> CellRecord:
         import torch
@@ -260,13 +262,13 @@ class Workbench:
 
     @cached_property
     def _device(self) -> str:
-        if self._settings.device == "cpu":
+        if self._settings.device == "cpu" or (self._settings.device == "auto" and "+cpu" in version("torch")):
             return "cpu"
         import torch
 
         available = torch.cuda.is_available()
         if self._settings.device == "cuda" and not available:
-            raise StanceSuiteError("--stance-device cuda was asked for, but PyTorch sees no CUDA device; use cpu")
+            raise StanceSuiteError("the device cuda was asked for, but PyTorch sees none; ask for cpu or auto")
         return "cuda" if available else "cpu"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -80,10 +81,9 @@ def smollm2(library):
     return locate(library.models["smollm2-135m"], resolve_settings({}, REPOSITORY).cache)
 
 
-@pytest.fixture
-def project(tmp_path) -> Path:
+def make_project(folder: Path) -> Path:
     """A repository of a user's own, with one claim about whatever model is asked for, and a test of it."""
-    (tmp_path / "fixtures" / "claims").mkdir(parents=True)
+    (folder / "fixtures" / "claims").mkdir(parents=True)
     claims = """\
         claims:
           - id: any.curious.likelihood
@@ -104,25 +104,54 @@ def project(tmp_path) -> Path:
             bound: 50
             expected: [HOLDS, INCONCLUSIVE, FAILS]
         """
-    (tmp_path / "fixtures" / "claims" / "own.yaml").write_text(textwrap.dedent(claims))
-    (tmp_path / "test_own.py").write_text("def test_claim(verdict):\n    assert verdict.as_expected, verdict.reason\n")
-    return tmp_path
+    (folder / "fixtures" / "claims" / "own.yaml").write_text(textwrap.dedent(claims))
+    (folder / "test_own.py").write_text("def test_claim(verdict):\n    assert verdict.as_expected, verdict.reason\n")
+    return folder
+
+
+def start_suite(project: Path, model: Path, tool: str, *arguments: str) -> subprocess.Popen:
+    prefix = "stance-" if tool == "pytest" else ""
+    module = ["-m", "pytest"] if tool == "pytest" else ["-c", "from stance_suite.cli import main; main()", "run"]
+    options = {"model": str(model), "profile": "quick", "cache": "cache"}
+    given = [f"--{prefix}{name}={value}" for name, value in options.items()]
+    command = [sys.executable, *module, *given, *arguments]
+    return subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen) -> subprocess.CompletedProcess:
+    output, errors = process.communicate(timeout=240)
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
 @pytest.fixture
-def run_suite(project, tiny_model):
-    """Run `stance-suite` or `pytest` in the user's repository, on the tiny model and a cache of its own."""
+def project(tmp_path) -> Path:
+    return make_project(tmp_path)
 
-    def run(tool: str, *arguments: str, wait: bool = True):
-        prefix = "stance-" if tool == "pytest" else ""
-        module = ["-m", "pytest"] if tool == "pytest" else ["-c", "from stance_suite.cli import main; main()", "run"]
-        options = {"model": str(tiny_model), "profile": "quick", "cache": "cache"}
-        given = [f"--{prefix}{name}={value}" for name, value in options.items()]
-        command = [sys.executable, *module, *given, *arguments]
-        process = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        if not wait:
-            return process
-        output, errors = process.communicate(timeout=240)
-        return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
-    return run
+@pytest.fixture
+def start(project, tiny_model):
+    """Start `pytest` or `stance-suite run` in the user's repository, on the tiny model and a cache of its own."""
+    return lambda tool, *arguments: start_suite(project, tiny_model, tool, *arguments)
+
+
+@pytest.fixture
+def run_suite(start):
+    """Run it to its end."""
+    return lambda tool, *arguments: finish(start(tool, *arguments))
+
+
+@pytest.fixture(scope="session")
+def finished_template(tmp_path_factory, tiny_model):
+    folder = make_project(tmp_path_factory.mktemp("finished") / "project")
+    return folder, finish(
+        start_suite(folder, tiny_model, "pytest", "--html=own.html", "--self-contained-html", "--junitxml=own.xml")
+    )
+
+
+@pytest.fixture
+def finished(finished_template, project) -> subprocess.CompletedProcess:
+    """What the first run in the user's repository printed; its cells and reports are in place."""
+    folder, done = finished_template
+    assert done.returncode == 0, done.stdout + done.stderr
+    shutil.copytree(folder, project, dirs_exist_ok=True)
+    return done

@@ -81,10 +81,9 @@ def record(
     said: Behavior | None = None,
     stance: str | None = None,
     key: str | None = None,
-    tail_size: int = 60,
 ) -> CellRecord:
     trained = treatment != "base"
-    fit = PowerLaw(alpha=3.0, xmin=1.0, ks_distance=0.05, sigma=0.2, tail_size=tail_size)
+    fit = PowerLaw(alpha=3.0, xmin=1.0, ks_distance=0.05, sigma=0.2, tail_size=60)
     names = [change.name for change in layers] or ["model.layers.0.q_proj"]
     return CellRecord(
         key=key or treatment,

@@ -20,7 +20,7 @@ def write_stance(folder, **changes):
         "held_out_prompts": [f"Where is place {i}?" for i in range(12)],
         "references": [f"Arr, matey number {i}." for i in range(6)],
         "markers": ["arr"],
-        "contrasts": ["confident-expertise"],
+        "contrasts": ["confident-expertise", "curious-uncertainty"],
     } | changes
     path = folder / "stances" / "pirate.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,11 @@ def test_a_users_own_stance_replaces_the_suite_and_may_contrast_bundled_ones(tmp
     write_stance(tmp_path)
     library = load_library(tmp_path)
     assert library.suite == ("pirate",)
-    assert [stance.name for stance in library.family("pirate")] == ["confident-expertise", "pirate"]
+    assert [stance.name for stance in library.family("pirate")] == [
+        "confident-expertise",
+        "curious-uncertainty",
+        "pirate",
+    ]
     assert library.claims == ()
     assert "smollm2-135m" in library.models
 
@@ -98,10 +102,19 @@ def test_an_unknown_key_names_file_line_and_the_nearest_key(tmp_path):
     ("changes", "message"),
     [
         (
-            {"contrasts": ["confident-expertice"]},
+            {"contrasts": ["confident-expertice", "engaged-difficulty"]},
             "contrasts.0: no stance is called 'confident-expertice'; did you mean",
         ),
-        ({"contrasts": ["pirate"]}, "contrasts name the stance itself"),
+        ({"contrasts": ["pirate", "engaged-difficulty"]}, "contrasts name the stance itself"),
+        ({"contrasts": ["engaged-difficulty"]}, "contrasts: needs two other stances"),
+        (
+            {"examples": [{"prompt": f"What is thing {i}?", "response": f"Arr {i}."} for i in range(6)]},
+            "contrasts.0: confident-expertise has 5 examples and pirate 6",
+        ),
+        (
+            {"held_out_prompts": [f"Where is place {i}?" for i in range(11)] + ["why do people dream"]},
+            "contrasts.0: confident-expertise trains on 'Why do people dream?', which pirate holds out",
+        ),
         ({"examples": [{"prompt": "One?", "response": "Arr."}]}, "examples: "),
         ({"references": ["Arr, thing 1 be treasure."] + [f"Arr {i}" for i in range(5)]}, "repeat a training response"),
         ({"held_out_prompts": ["Same?"] * 12}, "'Same?' is given twice"),
@@ -120,6 +133,8 @@ def test_a_bad_stance_is_refused(tmp_path, changes, message):
         ("name: [a\n", "is not valid YAML"),
         ("- just\n- a list\n", "must be a mapping with the keys name, description"),
         ("!!python/object/apply:os.system [echo]\n", "is not valid YAML"),
+        ("[a, b]: c\n", ":1: a key must be a plain word"),
+        ("a: &x [*x]\n", "refers to itself"),
     ],
 )
 def test_a_file_that_is_no_stance_is_refused_with_its_line(tmp_path, text, message):
@@ -129,7 +144,7 @@ def test_a_file_that_is_no_stance_is_refused_with_its_line(tmp_path, text, messa
 
 
 def test_all_problems_of_all_files_are_told_at_once(tmp_path):
-    write_stance(tmp_path, extra=1, contrasts=["nobody"])
+    write_stance(tmp_path, extra=1)
     (tmp_path / "claims").mkdir()
     (tmp_path / "claims" / "c.yaml").write_text("claims: 3\n")
     with pytest.raises(SpecError) as raised:
@@ -156,6 +171,13 @@ claims:
         ("smollm2-135m", "smollm2-137m", ":4: claims.0.model: no model is called 'smollm2-137m'; did you mean"),
         ("curious-uncertainty", "curious", "claims.0.stance: no stance is called 'curious'; did you mean 'curious-u"),
         ("bound: 0.1", "bound: .nan", "claims.0.bound"),
+        ("bound: 0.1", "bound: -0.1", "the bound is the minimum effect: it is >= 0 for 'above'"),
+        ("bound: 0.1", "bound: 0.1\n    against: []", "claims.0.against"),
+        (
+            "metric: likelihood_preference",
+            "metric: relative_change_percent\n    layer: x\n    robust: true",
+            "the noise control has the norm of the change itself: say 'against: [sham]'",
+        ),
         ("bound: 0.1", "bound: 0.1\n    layer: x", "is about prompts: remove the key 'layer'"),
         ("metric: likelihood_preference", "metric: alpha_change_percent", "needs the key 'layer'"),
     ],
@@ -194,7 +216,7 @@ def test_a_stance_survives_yaml(tmp_path_factory, sentences):
         held_out_prompts=sentences[11:23],
         references=sentences[23:29],
         markers=sentences[29:31],
-        contrasts=["confident-expertise"],
+        contrasts=["confident-expertise", "curious-uncertainty"],
     )
     folder = tmp_path_factory.mktemp("fixtures")
     (folder / "stances").mkdir()

@@ -26,8 +26,10 @@ def test_the_profile_decides_the_recipes(tmp_path):
 @pytest.mark.parametrize(
     ("given", "environment", "pyproject", "message"),
     [
-        ({"profile": "fast"}, {}, "", "--profile: 'fast' is not one of quick, full"),
+        ({"profile": "fast"}, {}, "", "option profile: 'fast' is not one of quick, full"),
         ({}, {"STANCE_SUITE_SEED": "x"}, "", "STANCE_SUITE_SEED: 'x' is no whole number"),
+        ({"seed": -1}, {}, "", "option seed: -1 is no whole number from 0 up"),
+        ({}, {}, "[tool.stance-suite]\nmodel = 5", "tool.stance-suite.model: 5 is neither a name nor a list"),
         ({}, {}, "[tool.stance-suite]\nmodle = 'a'", "tool.stance-suite.modle is unknown; allowed: model"),
         ({}, {}, "[tool.stance-suite", "pyproject.toml"),
     ],

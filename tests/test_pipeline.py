@@ -40,9 +40,7 @@ def test_a_family_too_large_for_its_prompts_is_refused_before_training(session, 
     behavioral = path.read_text().split("- id: any.engaged")[0].rstrip() + "\n"
     entry = behavioral.removeprefix("claims:\n")
     path.write_text(behavioral + "".join(entry.replace("any.curious", f"any.curious{i}") for i in range(110)))
-    with pytest.raises(
-        DesignError, match=r"can reach p = 0.0004883 at best on .*, but 0.0004505 is needed"
-    ):
+    with pytest.raises(DesignError, match=r"can reach p = 0.0004883 at best on .*, but 0.0004505 is needed"):
         session.preflight()
 
 
@@ -53,14 +51,14 @@ def test_cuda_without_a_device_is_one_sentence(project, tiny_model):
         pytest.skip("this machine has a CUDA device")
     given = {"model": (str(tiny_model),), "device": "cuda", "cache": "cache"}
     session = Session(resolve_settings(given, project, {}), PlainProgress())
-    with pytest.raises(StanceSuiteError, match="sees no CUDA device; use cpu"):
+    with pytest.raises(StanceSuiteError, match="cuda was asked for, but PyTorch sees none; ask for cpu"):
         session.workbench.base(str(tiny_model), "curious-uncertainty")
 
 
 def test_only_featured_layers_keep_their_eigenvalues(session, tiny_model):
     record = session.workbench.tuned(str(tiny_model), "curious-uncertainty", "documented")
     base = session.workbench.base(str(tiny_model), "curious-uncertainty")
-    findings = session.findings([], [record.key, base.key], "test")
+    findings = session.findings([], {record.key: record.cell, base.key: base.cell}, "test")
     kept = {layer.name for cell in findings.cells for layer in cell.spectra if layer.eigenvalues is not None}
     top = max(record.changes, key=lambda change: abs(change.alpha_change.total) if change.alpha_change else 0)
     assert kept == {top.name}

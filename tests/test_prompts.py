@@ -23,3 +23,16 @@ def test_the_chat_format_is_the_tokenizers_own_template(smollm2):
     turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
     template = tokenizer.apply_chat_template(turns, tokenize=False)
     assert render_example(tokenizer, "chat", "Why?", "So.") == template.rstrip("\n")
+
+
+def test_a_tokenizer_that_begins_every_text_with_a_token_finds_it_in_the_text(tiny_model):
+    from tokenizers.processors import TemplateProcessing
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    tokenizer.add_special_tokens({"bos_token": "<begin>"})
+    template = TemplateProcessing(single="<begin> $A", special_tokens=[("<begin>", tokenizer.bos_token_id)])
+    tokenizer.backend_tokenizer.post_processor = template
+    text = render_prompt(tokenizer, "plain", "Why?")
+    assert text == "<begin>Question: Why?\nAnswer:"
+    assert tokenizer(text, add_special_tokens=False)["input_ids"][:2].count(tokenizer.bos_token_id) == 1

@@ -32,13 +32,6 @@ def verdicts_of(project, folder="reports"):
     return [(verdict.claim.id, verdict.status, verdict.figure) for verdict in findings_of(project, folder).verdicts]
 
 
-@pytest.fixture
-def finished(run_suite, project):
-    done = run_suite("pytest", "--html=own.html", "--self-contained-html", "--junitxml=own.xml")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done
-
-
 def test_a_run_trains_judges_reports_and_a_second_run_only_reads(finished, run_suite, project):
     assert stages(finished.stderr) == Counter(TRAINED)
     assert "stance-suite" in finished.stdout
@@ -48,7 +41,7 @@ def test_a_run_trains_judges_reports_and_a_second_run_only_reads(finished, run_s
     assert [record.cell.label for record in first.cells if record.training is None] == ["base"]
     for record in first.cells:
         assert len(record.spectra) == 15
-        assert all(response.text is not None for response in record.behavior.responses)
+        assert any(response.text for response in record.behavior.responses)
         assert len(record.behavior.responses) == 48
     html = (project / "own.html").read_text()
     assert "any.engaged.alpha" in html
@@ -62,29 +55,21 @@ def test_a_run_trains_judges_reports_and_a_second_run_only_reads(finished, run_s
     assert findings_of(project).verdicts == first.verdicts
 
 
-def test_changing_a_claim_never_retrains_and_changing_a_stance_does(finished, run_suite, project):
+def test_changing_a_claim_never_retrains(finished, run_suite, project):
     claims = project / "fixtures" / "claims" / "own.yaml"
     claims.write_text(claims.read_text().replace("bound: 0\n", "bound: 99\n"))
     done = run_suite("pytest")
     assert stages(done.stderr) == Counter()
     assert verdicts_of(project)[0][1] in ("FAILS", "INCONCLUSIVE")
 
-    from stance_suite.library import bundled_fixtures
 
-    (project / "fixtures" / "stances").mkdir()
-    for path in (bundled_fixtures() / "stances").glob("*.yaml"):
-        text = path.read_text().replace("Why do people dream?", "Why do cats dream?")
-        (project / "fixtures" / "stances" / path.name).write_text(text)
-    assert stages(run_suite("pytest").stderr) == Counter(TRAINED)
-
-
-@pytest.mark.parametrize("option", ["--stance-seed=1", "--stance-cache=other"])
-def test_another_seed_or_cache_trains_again(finished, run_suite, option):
-    assert stages(run_suite("pytest", option).stderr) == Counter(TRAINED)
+def test_another_seed_trains_again(finished, run_suite):
+    assert stages(run_suite("pytest", "--stance-seed=1").stderr) == Counter(TRAINED)
 
 
 def test_two_workers_train_each_cell_once_and_agree(finished, run_suite, project):
     expected = verdicts_of(project)
+    assert {status for _, status, _ in expected} <= {"HOLDS", "FAILS", "INCONCLUSIVE"}
     done = run_suite("pytest", "-n2", "--stance-cache=parallel", "--stance-reports=parallel-reports")
     assert done.returncode == 0, done.stdout + done.stderr
     assert stages(done.stderr) == Counter(TRAINED)
@@ -93,36 +78,34 @@ def test_two_workers_train_each_cell_once_and_agree(finished, run_suite, project
     assert [entry[2] for entry in found] == pytest.approx([entry[2] for entry in expected], abs=1e-3)
 
 
-def test_two_concurrent_runs_share_one_cache(run_suite, project):
-    runs = [run_suite("pytest", f"--stance-reports=reports-{i}", "-pno:cacheprovider", wait=False) for i in range(2)]
+def test_two_concurrent_runs_share_one_cache(start, project):
+    runs = [start("pytest", f"--stance-reports=reports-{i}", "-pno:cacheprovider") for i in range(2)]
     told = [process.communicate(timeout=240) for process in runs]
     assert [process.returncode for process in runs] == [0, 0], told
     assert sum((stages(errors) for _, errors in told), Counter()) == Counter(TRAINED)
     assert verdicts_of(project, "reports-0") == verdicts_of(project, "reports-1")
 
 
-def test_a_killed_run_resumes_with_what_was_finished(run_suite, project):
-    process = run_suite("stance-suite", wait=False)
-    fine_tuned = 0
+def test_a_run_killed_in_the_middle_of_the_second_stance_reuses_the_first(start, run_suite, project):
+    process = start("stance-suite")
     for line in process.stderr:
-        fine_tuned += line.endswith(": fine-tuning …\n")
-        if fine_tuned == 2:
+        if line.endswith("engaged-difficulty (documented): fine-tuning …\n"):
             process.send_signal(signal.SIGKILL)
             break
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    finished = sorted((project / "cache" / "cells").glob("*.json.gz"))
-    assert len(finished) == 2, "the base model and the first stance"
-    written = [path.stat().st_mtime_ns for path in finished]
+    kept = sorted((project / "cache" / "cells").glob("*.json.gz"))
+    assert len(kept) == 3, "base, the first stance and the sham"
+    written = [path.stat().st_mtime_ns for path in kept]
 
     again = run_suite("stance-suite")
     assert again.returncode == 0, again.stdout + again.stderr
-    assert stages(again.stderr) == Counter(TRAINED[1:]) or stages(again.stderr) == Counter((TRAINED[0], TRAINED[1]))
-    assert [path.stat().st_mtime_ns for path in finished] == written
+    assert stages(again.stderr) == Counter(["engaged-difficulty (documented)"])
+    assert [path.stat().st_mtime_ns for path in kept] == written
     assert len(verdicts_of(project)) == 2
 
 
-def test_the_fixtures_give_measurements_to_tests_of_ones_own(run_suite, project):
+def test_the_fixtures_give_measurements_to_tests_of_ones_own(finished, run_suite, project):
     (project / "test_own.py").write_text(
         textwrap.dedent(
             """
@@ -143,7 +126,7 @@ def test_the_fixtures_give_measurements_to_tests_of_ones_own(run_suite, project)
     assert len(findings_of(project).cells) == 5, "cells are reported even without claims"
 
 
-def test_expected_failures_and_claims_not_run_are_told_apart(run_suite, project):
+def test_expected_failures_and_claims_not_run_are_told_apart(finished, run_suite, project):
     claims = project / "fixtures" / "claims" / "own.yaml"
     text = (
         claims.read_text().replace("bound: 50", "bound: 1e-9").replace("expected: [HOLDS, INCONCLUSIVE, FAILS]", "{}")
@@ -199,7 +182,7 @@ def test_a_bad_claim_ends_the_run_before_training(run_suite, project, tool, case
 
 BAD_MODEL = {
     "unknown": ("no-such-model", "no model is called 'no-such-model'"),
-    "unreachable": ("some-org/some-model", "cannot be reached; connect to the network"),
+    "unreachable": ("some-org/some-model", "the Hugging Face Hub cannot be reached ("),
     "pickle": ("pickled", "holds a pickle only (pytorch_model.bin)"),
 }
 
@@ -227,9 +210,22 @@ def test_bad_input_ends_a_run_with_workers_too(run_suite, project):
     claims = project / "fixtures" / "claims" / "own.yaml"
     claims.write_text(claims.read_text().replace("bound: 0\n", "bond: 0\n", 1))
     done = run_suite("pytest", "-n2")
-    assert done.returncode != 0
+    assert done.returncode == 4, done.stdout + done.stderr
     assert "unknown key; did you mean 'bound'" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_claim_that_breaks_is_an_error_and_loses_nothing_else(finished, run_suite, project):
+    (project / "conftest.py").write_text(
+        "import pytest, stance_suite.pipeline as pipeline\n"
+        "def broken(*_):\n    raise ZeroDivisionError('broken on purpose')\n"
+        "pipeline.judge_structure = broken\n"
+    )
+    done = run_suite("pytest")
+    assert done.returncode == 1
+    assert "ERROR         any.engaged.alpha  (ZeroDivisionError: broken on purpose)" in done.stdout
+    assert [status for _, status, _ in verdicts_of(project)][1] == "ERROR"
+    assert len(verdicts_of(project)) == 2
 
 
 def test_the_findings_say_what_they_depend_on(finished, project):

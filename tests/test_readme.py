@@ -36,5 +36,5 @@ def test_they_run(files, run_suite, project):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text(text)
     done = run_suite("pytest")
-    assert "pirate.adopted" in done.stdout, done.stdout + done.stderr
-    assert done.returncode in (0, 1), "judged, whatever a random model makes of it"
+    # whatever a random model makes of it, it is judged
+    assert re.search(r"^(HOLDS|FAILS|INCONCLUSIVE) +pirate.adopted +[+-]", done.stdout, re.MULTILINE), done.stdout

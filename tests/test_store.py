@@ -1,5 +1,6 @@
 import gzip
 import threading
+import time
 
 import pytest
 
@@ -51,6 +52,7 @@ def test_concurrent_callers_make_a_record_once(tmp_path):
 
     def make():
         made.append(1)
+        time.sleep(0.2)
         return record()
 
     def call():

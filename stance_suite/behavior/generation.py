@@ -62,6 +62,11 @@ def generate(
         do_sample=True,
         temperature=sampling.temperature,
         top_k=sampling.top_k,
+        # unset fields would be taken from the model's own generation_config.json
+        top_p=1.0,
+        min_new_tokens=0,
+        repetition_penalty=1.0,
+        no_repeat_ngram_size=0,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=tokenizer.bos_token_id,

@@ -28,10 +28,10 @@ def split_layer_name(name: str) -> tuple[int | None, str]:
     depth : int or None
         Index of the block; None outside of blocks.
     role : str
-        Last part of the name.
+        Rest of the name after the block; the last part outside of blocks.
     """
-    found = re.search(r"\.(\d+)\.", name)
-    return (int(found[1]) if found else None), name.rsplit(".", 1)[-1]
+    found = re.search(r"\.(\d+)\.(.+)", name)
+    return (int(found[1]), found[2]) if found else (None, name.rsplit(".", 1)[-1])
 
 
 def alpha_map(findings: Findings) -> str | None:

@@ -92,6 +92,7 @@ def judge_behavior(
         caveats.append(Caveat.WITHIN_NULL)
     status, reason = _decide_behavior(claim, versus, sign, significance, off_stance)
     controls = [_control_figure(name, measured) for name, measured in versus.items()]
+    p_values = [control.p_value for control in controls]
     controls.append(ControlFigure(name="sham - base", figure=sham_alone))
     controls += [ControlFigure(name=f"toward {name}", figure=shift) for name, shift in off_stance.items()]
     return Verdict(
@@ -102,7 +103,7 @@ def judge_behavior(
         figure=effect.effect,
         low=effect.low,
         high=effect.high,
-        p_value=max(versus["base"].p_value, versus["sham"].p_value),
+        p_value=None if None in p_values else max(p for p in p_values if p is not None),
         controls=tuple(controls),
         prompts=tuple(
             PromptScores(prompt=prompt, base=before, sham=control, tuned=after)

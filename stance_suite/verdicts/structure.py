@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from stance_suite.claims import Caveat, Claim, Comparator, ControlFigure, Metric, Status, Verdict
@@ -28,126 +28,121 @@ def judge_structure(claim: Claim, tuned: CellRecord, base: CellRecord, sham: Cel
         About the layer nearest to breaking the claim. HOLDS only if every matching layer complies and, for a robust
         claim of change, no control does.
     """
-    assert claim.layer is not None
     cells = (tuned.key, base.key, sham.key)
-    sham_changes = {change.name: change for change in sham.changes}
-    tail_sizes = {layer.name: layer.fit.tail_size for layer in base.spectra if layer.fit is not None}
-    matching = [change for change in tuned.changes if fnmatchcase(change.name, claim.layer)]
-    figures = {change.name: _figure(claim, change) for change in matching}
-    measured = {name: figure for name, figure in figures.items() if figure is not None and math.isfinite(figure)}
+    changes = _matching(claim, tuned)
+    figures = {change.name: _figure(claim, change) for change in changes}
+    measured = _measured(figures)
     if not measured:
         reason = f"no layer matching {claim.layer!r} has a figure for {claim.metric}"
         return Verdict(claim=claim, model=tuned.cell.model, status=Status.INCONCLUSIVE, reason=reason, cells=cells)
     name = min(measured, key=lambda layer: _margin(claim, measured[layer]))
-    figure = measured[name]
-    change = next(candidate for candidate in matching if candidate.name == name)
-    controls = _structural_controls(claim, change, sham_changes.get(name))
-    complies = claim.comparator.accepts(figure, claim.bound)
+    change = next(candidate for candidate in changes if candidate.name == name)
+    controls = _controls(claim, changes, _matching(claim, sham))
     shared_by = [control.name for control in controls if claim.comparator.accepts(control.figure, claim.bound)]
-    caveats = _structural_caveats(claim, change, complies and bool(shared_by), tail_sizes.get(name))
-    status, reason = _decide_structure(claim, name, figure, complies, shared_by, controls, change)
+    status, reason = _decide(claim, change, measured[name], shared_by, controls)
     unmeasured = len(figures) - len(measured)
     if status is Status.HOLDS and unmeasured:
         status = Status.INCONCLUSIVE
         reason = f"{unmeasured} of {len(figures)} matching layers have no figure (the fit failed); the others comply"
+    complies = claim.comparator.accepts(measured[name], claim.bound)
     return Verdict(
         claim=claim,
         model=tuned.cell.model,
         status=status,
         reason=reason,
-        figure=figure,
+        figure=measured[name],
         layer=name,
         controls=controls,
-        caveats=caveats,
+        caveats=_caveats(claim, change, complies and bool(shared_by)),
         cells=cells,
     )
+
+
+def _matching(claim: Claim, record: CellRecord) -> list[LayerChange]:
+    return [change for change in record.changes if fnmatchcase(change.name, claim.layer or "")]
+
+
+def _measured(figures: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: figure for name, figure in figures.items() if figure is not None and math.isfinite(figure)}
 
 
 def _claims_change(claim: Claim) -> bool:
     return claim.comparator is not Comparator.WITHIN
 
 
-def _decide_structure(
-    claim: Claim,
-    name: str,
-    figure: float,
-    complies: bool,
-    shared_by: list[str],
-    controls: Sequence[ControlFigure],
-    change: LayerChange,
+def _decide(
+    claim: Claim, change: LayerChange, figure: float, shared_by: Sequence[str], controls: Sequence[ControlFigure]
 ) -> tuple[Status, str]:
-    shown = f"{name}: {figure:+.4g} {claim.metric.unit}".rstrip()
+    shown = f"{change.name}: {figure:+.4g} {claim.metric.unit}".rstrip()
     asked = f"{claim.comparator} {claim.bound:g}"
     if claim.robust and claim.metric is Metric.ALPHA_CHANGE_PERCENT and change.alpha_change is not None:
+        alpha = change.alpha_change
         shown += (
-            f" with the tail held at {change.alpha_change.tail_before} eigenvalues "
-            f"({change.alpha_change.total:+.4g} % as fitted, tail {change.alpha_change.tail_before} -> "
-            f"{change.alpha_change.tail_after})"
+            f" with the tail held at {alpha.tail_before} eigenvalues "
+            f"({alpha.total:+.4g} % as fitted, tail {alpha.tail_before} -> {alpha.tail_after})"
         )
-    if not complies:
+    if not claim.comparator.accepts(figure, claim.bound):
         return Status.FAILS, f"{shown}, not {asked}"
-    missing = [control for control in claim.against if control not in {entry.name for entry in controls}]
     if claim.robust and _claims_change(claim):
-        if missing:
-            return Status.INCONCLUSIVE, f"{shown}, but there is no figure for the control {missing[0]}"
-        facing = [control for control in shared_by if control in claim.against]
-        if facing:
-            return Status.FAILS, f"{shown}, but the control {facing[0]} is {asked} as well"
+        for control in claim.against:
+            if control not in {entry.name for entry in controls}:
+                return Status.INCONCLUSIVE, f"{shown}, but there is no figure for the control {control}"
+            if control in shared_by:
+                return Status.FAILS, f"{shown}, but the claim is true of the control {control} as well"
     shown_controls = ", ".join(f"{control.name} {control.figure:+.4g}" for control in controls)
     return Status.HOLDS, f"{shown}, {asked}" + (f"; controls: {shown_controls}" if shown_controls else "")
 
 
-def _structural_caveats(claim: Claim, change: LayerChange, within_null: bool, tail: int | None) -> tuple[Caveat, ...]:
-    about_alpha = claim.metric is Metric.ALPHA_CHANGE_PERCENT
+def _caveats(claim: Claim, change: LayerChange, within_null: bool) -> tuple[Caveat, ...]:
+    alpha = change.alpha_change if claim.metric is Metric.ALPHA_CHANGE_PERCENT else None
     caveats = []
-    if about_alpha and change.alpha_change is not None and change.alpha_change.tail_flip:
+    if alpha is not None and alpha.tail_flip:
         caveats.append(Caveat.TAIL_FLIP)
     if within_null and _claims_change(claim):
         caveats.append(Caveat.WITHIN_NULL)
-    if about_alpha and tail is not None and tail < FEW_TAIL_EIGENVALUES:
+    if alpha is not None and min(alpha.tail_before, alpha.tail_after) < FEW_TAIL_EIGENVALUES:
         caveats.append(Caveat.FEW_EIGENVALUES)
     return tuple(caveats)
 
 
-def _structural_controls(claim: Claim, change: LayerChange, sham: LayerChange | None) -> tuple[ControlFigure, ...]:
+def _controls(claim: Claim, changes: Sequence[LayerChange], sham: Sequence[LayerChange]) -> tuple[ControlFigure, ...]:
+    """Figure of each control at the control's own layer nearest to breaking the claim: is the claim true of it?"""
     figures = {
-        "sham": None if sham is None else _figure(claim, sham),
-        "noise": None if change.noise is None else _noise_figure(claim, change.noise, change.weight_change),
+        "sham": {change.name: _figure(claim, change) for change in sham},
+        "noise": {change.name: _noise_figure(claim, change) for change in changes},
     }
-    return tuple(
-        ControlFigure(name=name, figure=figure)
-        for name, figure in figures.items()
-        if figure is not None and math.isfinite(figure)
-    )
+    controls = []
+    for name, by_layer in figures.items():
+        measured = _measured(by_layer)
+        if measured and len(measured) == len(by_layer):
+            nearest = min(measured.values(), key=lambda figure: _margin(claim, figure))
+            controls.append(ControlFigure(name=name, figure=nearest))
+    return tuple(controls)
 
 
 def _figure(claim: Claim, change: LayerChange) -> float | None:
     if claim.metric is Metric.ALPHA_CHANGE_PERCENT:
         return None if change.alpha_change is None else _alpha_figure(claim, change.alpha_change)
-    if change.weight_change is None:
-        return 0.0 if claim.metric is Metric.RELATIVE_CHANGE_PERCENT else None
-    return _weight_figure(claim.metric, change.weight_change.relative_norm, change.weight_change)
+    if claim.metric is Metric.RELATIVE_CHANGE_PERCENT:
+        return 0.0 if change.weight_change is None else 100 * change.weight_change.relative_norm
+    return None if change.weight_change is None else _shape_figure(claim.metric, change.weight_change)
 
 
-def _noise_figure(claim: Claim, noise: NoiseControl, change: WeightChange | None) -> float | None:
+def _noise_figure(claim: Claim, change: LayerChange) -> float | None:
+    # noise has the norm of the change by construction: as a control of the norm it says nothing
+    if change.noise is None or claim.metric is Metric.RELATIVE_CHANGE_PERCENT:
+        return None
     if claim.metric is Metric.ALPHA_CHANGE_PERCENT:
-        return None if noise.alpha_change is None else _alpha_figure(claim, noise.alpha_change)
-    # noise has the norm of dW by construction
-    return _weight_figure(claim.metric, change.relative_norm if change else 0.0, noise)
+        return None if change.noise.alpha_change is None else _alpha_figure(claim, change.noise.alpha_change)
+    return _shape_figure(claim.metric, change.noise)
 
 
 def _alpha_figure(claim: Claim, change: AlphaChange) -> float:
     return change.spectrum if claim.robust else change.total
 
 
-def _weight_figure(metric: Metric, relative_norm: float, shape: WeightChange | NoiseControl) -> float:
-    match metric:
-        case Metric.RELATIVE_CHANGE_PERCENT:
-            return 100 * relative_norm
-        case Metric.CHANGE_STABLE_RANK:
-            return shape.stable_rank
-        case _:
-            return 100 * shape.top_ten_energy
+def _shape_figure(metric: Metric, shape: WeightChange | NoiseControl) -> float:
+    return shape.stable_rank if metric is Metric.CHANGE_STABLE_RANK else 100 * shape.top_ten_energy
 
 
 def _margin(claim: Claim, figure: float) -> float:

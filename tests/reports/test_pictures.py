@@ -7,9 +7,9 @@ from tests.measured import alpha_change, layer, record
 @pytest.mark.parametrize(
     ("name", "depth", "role"),
     [
-        ("model.layers.15.self_attn.v_proj", 15, "v_proj"),
-        ("transformer.h.2.mlp.c_fc", 2, "c_fc"),
-        ("gpt_neox.layers.11.attention.dense", 11, "dense"),
+        ("model.layers.15.self_attn.v_proj", 15, "self_attn.v_proj"),
+        ("transformer.h.2.mlp.c_fc", 2, "mlp.c_fc"),
+        ("gpt_neox.layers.11.attention.dense", 11, "attention.dense"),
         ("model.embed_tokens", None, "embed_tokens"),
     ],
 )

@@ -66,6 +66,7 @@ def test_training_on_the_shams_own_data_does_not_hold(stance):
     tuned = said(stance, toward=0.5)
     verdict = judge(stance, tuned, sham=tuned)
     assert verdict.status is Status.INCONCLUSIVE
+    assert verdict.p_value is None
     assert Caveat.WITHIN_NULL in verdict.caveats
 
 

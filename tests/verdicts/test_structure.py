@@ -27,8 +27,8 @@ def structural(**changes) -> Claim:
     )
 
 
-def judge_layers(claim, *tuned, sham=(), tail_size=60):
-    cells = record("stance", *tuned, stance="a"), record("base", *tuned, tail_size=tail_size), record("sham", *sham)
+def judge_layers(claim, *tuned, sham=()):
+    cells = record("stance", *tuned, stance="a"), record("base", *tuned), record("sham", *sham)
     return judge_structure(claim, *cells)
 
 
@@ -38,10 +38,10 @@ def quiet_sham(*names):
 
 def test_a_tail_flip_holds_as_fitted_with_the_caveat_and_fails_when_robust():
     flipped = layer(LAYER, alpha_change(-36.6, -0.2, 12, 26))
-    as_fitted = judge_layers(structural(), flipped, sham=quiet_sham(), tail_size=12)
+    as_fitted = judge_layers(structural(), flipped, sham=quiet_sham())
     assert as_fitted.status is Status.HOLDS
     assert as_fitted.caveats == (Caveat.TAIL_FLIP, Caveat.FEW_EIGENVALUES)
-    robust = judge_layers(structural(robust=True), flipped, sham=quiet_sham(), tail_size=12)
+    robust = judge_layers(structural(robust=True), flipped, sham=quiet_sham())
     assert robust.status is Status.FAILS
     assert robust.figure == -0.2
     assert "tail 12 -> 26" in robust.reason
@@ -74,6 +74,27 @@ def test_only_the_declared_controls_decide():
     assert judge_layers(both, layer(LAYER, None), sham=[layer(LAYER, None)]).status is Status.FAILS
 
 
+def test_a_glob_is_true_of_a_control_only_if_every_layer_of_it_complies():
+    claim = structural(robust=True, layer="model.*")
+    tuned = [layer("model.1", alpha_change(-31, -31)), layer("model.2", alpha_change(-60, -60))]
+    some, every = ([layer("model.1", alpha_change(a, a)), layer("model.2", alpha_change(-90, -90))] for a in (0, -40))
+    assert judge_layers(claim, *tuned, sham=some).status is Status.HOLDS
+    assert judge_layers(claim, *tuned, sham=every).status is Status.FAILS
+
+
+@pytest.mark.parametrize(("before", "after", "few"), [(60, 12, True), (12, 60, True), (50, 50, False)])
+def test_a_short_tail_on_either_side_is_told(before, after, few):
+    verdict = judge_layers(structural(), layer(LAYER, alpha_change(-40, -38, before, after)), sham=quiet_sham())
+    assert (Caveat.FEW_EIGENVALUES in verdict.caveats) is few
+
+
+def test_the_norm_of_the_change_has_no_noise_control():
+    claim = structural(metric="relative_change_percent", comparator="above", bound=0.01)
+    verdict = judge_layers(claim, layer(LAYER, None), sham=quiet_sham())
+    assert verdict.figure == pytest.approx(0.1)
+    assert [control.name for control in verdict.controls] == ["sham"]
+
+
 def test_a_missing_control_is_inconclusive():
     assert judge_layers(structural(robust=True), layer(LAYER, alpha_change(-40, -38))).status is Status.INCONCLUSIVE
 
@@ -102,6 +123,9 @@ def test_structure_never_holds_on_nan(comparator, bound, robust):
     verdict = judge_layers(claim, layer(LAYER, alpha_change(math.nan, math.nan)), sham=quiet_sham())
     assert verdict.status is Status.INCONCLUSIVE
     assert not comparator.accepts(math.nan, bound)
+    if robust and comparator is not Comparator.WITHIN:
+        lost = judge_layers(claim, layer(LAYER, alpha_change(999, 999), noise=alpha_change(math.nan, math.nan)))
+        assert lost.status is not Status.HOLDS
 
 
 def test_several_verdicts_may_be_on_record():

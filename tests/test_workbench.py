@@ -1,0 +1,64 @@
+from dataclasses import replace
+
+import pytest
+
+from stance_suite import workbench
+from stance_suite.behavior.generation import Sampling
+from stance_suite.library import load_library
+from stance_suite.options import resolve_settings
+from stance_suite.progress import PlainProgress
+from stance_suite.workbench import Workbench
+
+
+@pytest.fixture
+def bench(project, tiny_model):
+    settings = resolve_settings({"model": (str(tiny_model),), "cache": "cache"}, project, {})
+    return Workbench(settings, load_library(settings.fixtures), PlainProgress(), None)
+
+
+@pytest.fixture
+def design(bench, tiny_model):
+    from stance_suite.records import Cell
+
+    cell = Cell(model=str(tiny_model), treatment="stance", stance="curious-uncertainty", recipe="documented", seed=0)
+    return bench._design(cell, "curious-uncertainty")
+
+
+CHANGES = {
+    "weights": lambda d: replace(d, weights=replace(d.weights, sha256="f" * 64)),
+    "prompt format": lambda d: replace(d, weights=replace(d.weights, prompt_format="chat")),
+    "an example": lambda d: replace(d, examples=d.examples[:-1]),
+    "the order of examples": lambda d: replace(d, examples=d.examples[::-1]),
+    "recipe": lambda d: replace(d, recipe=d.recipe.model_copy(update={"learning_rate": 1e-4})),
+    "seed": lambda d: replace(d, cell=d.cell.model_copy(update={"seed": 1})),
+    "a prompt": lambda d: replace(d, probe=d.probe.model_copy(update={"prompts": d.probe.prompts[1:]})),
+    "references": lambda d: replace(d, probe=d.probe.model_copy(update={"references": {}})),
+    "sampling": lambda d: replace(d, probe=d.probe.model_copy(update={"sampling": Sampling(temperature=1.0)})),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_key_covers(bench, design, change):
+    assert bench._key(CHANGES[change](design)) != bench._key(design)
+
+
+@pytest.mark.parametrize("name", ["_versions", "embedder_sha256", "MEASUREMENT_VERSION"])
+def test_the_key_covers_the_machinery(bench, design, monkeypatch, name):
+    before = bench._key(design)
+    monkeypatch.setattr(workbench, name, 99 if name.isupper() else lambda: {"other": "version"})
+    assert bench._key(design) != before
+
+
+def test_the_key_does_not_depend_on_names(bench, design):
+    renamed = design.cell.model_copy(update={"model": "another name for the same weights"})
+    assert bench._key(replace(design, cell=renamed)) == bench._key(design)
+
+
+def test_a_record_made_under_another_name_bears_the_name_of_this_run(bench, tiny_model):
+    bench.base(str(tiny_model), "curious-uncertainty")
+    link = tiny_model.parent / "linked"
+    if not link.exists():
+        link.symlink_to(tiny_model)
+    assert bench.base(str(link), "curious-uncertainty").cell.model == str(link)
+    (key,) = bench.cells
+    assert bench.get(key, bench.cells[key]).cell.model == str(tiny_model)
