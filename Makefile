@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: findings test check setup wheel lock clean
+.PHONY: findings test test-slow check setup picture wheel lock clean
 
 findings: setup  ## fine-tune, measure and judge: the main job; ends with the report's path
 	$(BIN)/pytest stance_tests $(ARGS)
 
-test: setup  ## the project's own tests, slow ones included
-	$(BIN)/pytest tests -m "slow or not slow" $(ARGS)
+test: setup  ## the project's own tests
+	$(BIN)/pytest tests -n 2 --dist loadfile $(ARGS)
+
+test-slow: setup  ## the tests that fine-tune SmolLM2; quick after `make findings`, which measures most of their cells
+	$(BIN)/pytest tests -m slow $(ARGS)
 
 check: setup  ## lint, types, layers, docstrings
 	$(BIN)/ruff check .
@@ -25,6 +28,9 @@ setup: .venv/.installed
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
+
+picture: findings  ## renew the README's picture from a real run
+	cp reports/findings.svg docs/findings.svg
 
 wheel: setup  ## build the wheel, which carries the fixtures
 	$(BIN)/python -m build --wheel

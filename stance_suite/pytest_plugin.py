@@ -5,7 +5,6 @@ Hooks: https://docs.pytest.org/en/stable/reference/reference.html#hooks
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +14,10 @@ from stance_suite import pytest_fixtures
 from stance_suite.errors import StanceSuiteError
 from stance_suite.options import OPTIONS
 from stance_suite.pytest_fixtures import STATE, VERDICT, RunState
+from stance_suite.pytest_gathering import USAGE_ERROR_OF_WORKER, Gathering
 
 if TYPE_CHECKING:
     from stance_suite.claims import Verdict
-    from stance_suite.records import Cell
 
 PARAMETERS = ("stance_model", "stance_recipe", "stance", "stance_claim")
 
@@ -73,17 +72,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(name, values[name], ids=ids, indirect=True, scope="session")
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Check all that can be checked before anything is trained, if any collected test needs the pipeline."""
-    state = session.config.stash[STATE]
-    needs_pipeline = any("stance_session" in getattr(item, "fixturenames", ()) for item in session.items)
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Check all that can be checked before anything is trained, if any selected test needs the pipeline."""
+    state = config.stash[STATE]
+    needs_pipeline = any("stance_session" in getattr(item, "fixturenames", ()) for item in items)
     try:
         if state.usage_error is not None:
             raise state.usage_error
-        if needs_pipeline and not session.config.option.collectonly:
+        if needs_pipeline and not config.option.collectonly:
             state.session.preflight()
     except StanceSuiteError as error:
-        raise pytest.UsageError(f"stance-suite: {error}") from None
+        if not hasattr(config, "workeroutput"):
+            raise pytest.UsageError(f"stance-suite: {error}") from None
+        # an xdist worker cannot end the run: it tells the controller, and runs nothing
+        config.workeroutput[USAGE_ERROR_OF_WORKER] = str(error)
+        items.clear()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -100,60 +104,6 @@ def pytest_runtest_makereport(
     if report.when == "teardown":
         vars(report)["stance_cells"] = item.config.stash[STATE].cells_in_use
     return report
-
-
-class Gathering:
-    """Gathers the verdicts of all tests, and at the end writes and summarizes the findings.
-
-    Parameters
-    ----------
-    state : RunState
-        The run's settings and session.
-    """
-
-    def __init__(self, state: RunState) -> None:
-        self._state = state
-        self._verdicts: dict[str, Verdict] = {}
-        self._cells: dict[str, Cell] = {}
-        self._written = ""
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Gather; under xdist this runs in the controller for all workers."""
-        if getattr(report, "stance_cells", None):
-            from stance_suite.records import Cell
-
-            self._cells |= {key: Cell.model_validate(cell) for key, cell in vars(report)["stance_cells"].items()}
-        if hasattr(report, "stance_verdict"):
-            from stance_suite.claims import Verdict
-
-            verdict = Verdict.model_validate(report.stance_verdict)
-            self._verdicts[verdict.claim.id] = verdict
-
-    def pytest_sessionfinish(self) -> None:
-        """Write the findings, if there are any."""
-        if not self._verdicts and not self._cells:
-            return
-        from stance_suite.publish import publish
-
-        session = self._state.session
-        declared = [entry.claim.id for entry in session.library.claims]
-        ordered = sorted(self._verdicts.values(), key=lambda verdict: declared.index(verdict.claim.id))
-        findings = session.findings(ordered, self._cells, " ".join(["pytest", *sys.argv[1:]]))
-        try:
-            self._written = str(publish(findings, self._state.settings.reports))
-        except (OSError, StanceSuiteError) as error:
-            self._written = f"could not be written: {error}"
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print one line a claim, and where the report is."""
-        if not self._verdicts and not self._cells:
-            return
-        from stance_suite.reports.text import tally, verdict_line
-
-        terminalreporter.section("stance-suite")
-        for verdict in self._verdicts.values():
-            terminalreporter.line(verdict_line(verdict))
-        terminalreporter.line(f"{tally(self._verdicts.values())}; report: {self._written}")
 
 
 def _is_ours(metafunc: pytest.Metafunc, name: str) -> bool:

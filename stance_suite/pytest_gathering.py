@@ -1,0 +1,81 @@
+"""Gathering the verdicts of a pytest run, from the tests of this process or of xdist's workers."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stance_suite.errors import StanceSuiteError
+from stance_suite.pytest_fixtures import RunState
+
+if TYPE_CHECKING:
+    from stance_suite.claims import Verdict
+    from stance_suite.records import Cell
+
+USAGE_ERROR_OF_WORKER = "stance_usage_error"
+
+
+class Gathering:
+    """Gathers the verdicts of all tests, and at the end writes and summarizes the findings.
+
+    Parameters
+    ----------
+    state : RunState
+        The run's settings and session.
+    """
+
+    def __init__(self, state: RunState) -> None:
+        self._state = state
+        self._verdicts: dict[str, Verdict] = {}
+        self._cells: dict[str, Cell] = {}
+        self._written = ""
+        self._usage_error = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Gather; under xdist this runs in the controller for all workers."""
+        if getattr(report, "stance_cells", None):
+            from stance_suite.records import Cell
+
+            self._cells |= {key: Cell.model_validate(cell) for key, cell in vars(report)["stance_cells"].items()}
+        if hasattr(report, "stance_verdict"):
+            from stance_suite.claims import Verdict
+
+            verdict = Verdict.model_validate(report.stance_verdict)
+            self._verdicts[verdict.claim.id] = verdict
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Hear what a worker of xdist has to say about bad input."""
+        self._usage_error = getattr(node, "workeroutput", {}).get(USAGE_ERROR_OF_WORKER, self._usage_error)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the findings, if there are any."""
+        if self._usage_error:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        if not self._verdicts and not self._cells:
+            return
+        from stance_suite.publish import publish
+
+        pipeline = self._state.session
+        declared = [entry.claim.id for entry in pipeline.library.claims]
+        ordered = sorted(self._verdicts.values(), key=lambda verdict: declared.index(verdict.claim.id))
+        findings = pipeline.findings(ordered, self._cells, " ".join(["pytest", *sys.argv[1:]]))
+        try:
+            self._written = str(publish(findings, self._state.settings.reports))
+        except (OSError, StanceSuiteError) as error:
+            self._written = f"could not be written: {error}"
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print one line a claim, and where the report is."""
+        if self._usage_error:
+            terminalreporter.line(f"ERROR: stance-suite: {self._usage_error}", red=True)
+        if not self._verdicts and not self._cells:
+            return
+        from stance_suite.reports.text import tally, verdict_line
+
+        terminalreporter.section("stance-suite")
+        for verdict in self._verdicts.values():
+            terminalreporter.line(verdict_line(verdict))
+        terminalreporter.line(f"{tally(self._verdicts.values())}; report: {self._written}")
