@@ -92,6 +92,15 @@ def test_nothing_is_left_behind_when_writing_fails(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_reader_of_the_old_file_never_meets_the_new_one(tmp_path):
+    path = tmp_path / "file"
+    write_atomically(path, b"old content")
+    with path.open("rb") as reader:
+        write_atomically(path, b"new")
+        assert reader.read() == b"old content"
+    assert path.read_bytes() == b"new"
+
+
 def test_a_written_file_is_readable_by_others(tmp_path):
     write_atomically(tmp_path / "a" / "file", b"content")
     plain = tmp_path / "plain"

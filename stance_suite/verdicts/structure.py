@@ -25,8 +25,8 @@ def judge_structure(claim: Claim, tuned: CellRecord, base: CellRecord, sham: Cel
     Returns
     -------
     Verdict
-        About the layer nearest to breaking the claim. HOLDS only if the claim is true of every matching layer and, for a
-        robust claim of change, not true of all these layers under any of the controls it names.
+        About the layer nearest to breaking the claim. HOLDS only if the claim is true of every matching layer and, for
+        a robust claim of change, not true of all these layers under any of the controls it names.
     """
     cells = (tuned.key, base.key, sham.key)
     changes = _matching(claim, tuned)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from stance_suite.spectra import compare_with_baseline, measure_spectra
+from stance_suite.spectra import compare_with_baseline, measure, measure_spectra
+from stance_suite.spectra.eigenvalues import gram_eigenvalues
 from stance_suite.spectra.matrices import SortedParameters
 
 
@@ -64,3 +65,21 @@ def test_a_matrix_of_zeros_has_no_fit_and_no_alpha_change():
     (layer,) = measure_spectra(zeros.matrices)
     assert layer.fit is None
     assert layer.stable_rank == 0
+
+
+def test_the_noise_has_the_norm_of_the_change(before, monkeypatch):
+    added = []
+
+    def spy(*matrices, **options):
+        if len(matrices) == 2:
+            added.append(matrices[1].copy())
+        return gram_eigenvalues(*matrices, **options)
+
+    monkeypatch.setattr(measure, "gram_eigenvalues", spy)
+    push = 0.01 * np.random.default_rng(1).standard_normal(before.shape)
+    pair = parameters(before), parameters(before + push)
+    compare(*pair)
+    (noise,) = added
+    difference = pair[1].matrices["a"] - pair[0].matrices["a"]
+    assert np.linalg.norm(noise) == pytest.approx(np.linalg.norm(difference), rel=1e-5)
+    assert abs(np.sum(noise * difference)) < 0.1 * np.linalg.norm(difference) ** 2, "and not its direction"
