@@ -14,8 +14,8 @@ LARGEST_INT = 2**31 - 1
 def keep_freed_memory() -> None:
     """Let glibc reuse the memory of large freed tensors instead of returning it to the system.
 
-    By default every tensor over 32 MiB is mapped anew and its pages are faulted in one by one; that is a third of the
-    time of a fine-tuning step on a CPU. Peak memory does not change. Does nothing without glibc.
+    By default every tensor over 32 MiB is mapped anew and its pages are faulted in one by one, a fair share of the time
+    of a fine-tuning step on a CPU. Peak memory does not change. Does nothing without glibc.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

@@ -101,8 +101,9 @@ def pytest_runtest_makereport(
         vars(report)["stance_verdict"] = verdict.model_dump(mode="json")
         if item.config.getoption("htmlpath", None):
             vars(report)["extras"] = [*getattr(report, "extras", []), *_html_extras(item.config.stash[STATE], verdict)]
-    if report.when == "teardown":
-        vars(report)["stance_cells"] = item.config.stash[STATE].cells_in_use
+    cells = item.config.stash[STATE].cells_in_use if report.when == "teardown" else {}
+    if cells:
+        vars(report)["stance_cells"] = cells
     return report
 
 
@@ -117,4 +118,5 @@ def _html_extras(state: RunState, verdict: Verdict) -> list[Any]:
 
     from stance_suite.reports.html import render_verdict
 
-    return [extras.html(render_verdict(verdict, state.session.findings([verdict], state.session.workbench.cells, "")))]
+    cells = {key: cell for key, cell in state.session.workbench.cells.items() if key in verdict.cells}
+    return [extras.html(render_verdict(verdict, state.session.findings([verdict], cells, "")))]
