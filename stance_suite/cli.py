@@ -1,4 +1,4 @@
-"""The command line: validate, run, report, list."""
+"""The command line: validate, run, report, list, spectra, audit."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from stance_suite import options
+from stance_suite.cli_spectra import show_spectra
 from stance_suite.errors import StanceSuiteError
 from stance_suite.options import Option, Settings, resolve_settings
 
@@ -123,6 +124,9 @@ def list_everything(fixtures: Fixtures = None) -> None:
     for row in rows:
         table.add_row(*row)
     Console().print(table)
+
+
+app.command(name="spectra")(_usage_errors()(show_spectra))
 
 
 def main() -> None:

@@ -113,7 +113,7 @@ def locate(spec: ModelSpec, cache: Path) -> Weights:
         case FolderSource():
             folder = spec.source.path
     if not any(folder.glob("*.safetensors")):
-        raise _no_safetensors(folder)
+        raise no_safetensors(folder)
     if not (folder / "config.json").is_file():
         raise WeightsUnavailableError(f"{folder} has weights but no config.json; save the model with save_pretrained")
     prompt_format = spec.prompt_format or ("chat" if _has_chat_template(folder) else "plain")
@@ -164,31 +164,6 @@ def load(weights: Weights) -> tuple[Any, Any]:
     return model.eval(), tokenizer
 
 
-def parameter_shapes(weights: Weights) -> dict[str, tuple[int, ...]]:
-    """Read names and shapes of all stored tensors from the files' headers, without loading them.
-
-    Parameters
-    ----------
-    weights : Weights
-        From `locate`.
-
-    Returns
-    -------
-    dict of str to tuple of int
-        Shape by tensor name.
-    """
-    shapes: dict[str, tuple[int, ...]] = {}
-    for path in sorted(weights.folder.glob("*.safetensors")):
-        with path.open("rb") as stream:
-            # https://huggingface.co/docs/safetensors: 8 bytes little-endian length, then a JSON header
-            length = int.from_bytes(stream.read(8), "little")
-            if length > path.stat().st_size:
-                raise WeightsUnavailableError(f"{path} is no safetensors file; is it a Git LFS pointer, or cut short?")
-            header = json.loads(stream.read(length))
-        shapes |= {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
-    return shapes
-
-
 def quiet_transformers() -> None:
     """Silence progress bars and advice that transformers prints while loading."""
     import transformers
@@ -215,7 +190,19 @@ def _has_chat_template(folder: Path) -> bool:
     return declared or (folder / "chat_template.jinja").is_file()
 
 
-def _no_safetensors(folder: Path) -> WeightsUnavailableError | UnsafeWeightsError:
+def no_safetensors(folder: Path) -> WeightsUnavailableError | UnsafeWeightsError:
+    """Say why a folder without safetensors cannot be used.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+
+    Returns
+    -------
+    WeightsUnavailableError or UnsafeWeightsError
+        The latter if it holds a pickle.
+    """
     pickles = [path.name for pattern in PICKLE_PATTERNS for path in sorted(folder.glob(pattern))]
     if pickles:
         return UnsafeWeightsError(

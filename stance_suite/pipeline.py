@@ -9,15 +9,16 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from stance_suite import __version__
+from stance_suite.checkpoints import open_checkpoint
 from stance_suite.claims import Claim, Status, Verdict
 from stance_suite.errors import DesignError, SpecError, SpecProblem, StanceSuiteError, nearest_names
 from stance_suite.library import DeclaredClaim, Library, load_library
-from stance_suite.models import parameter_shapes
 from stance_suite.options import Settings
 from stance_suite.progress import Progress
 from stance_suite.records import Cell, CellRecord, Findings, StanceSummary
 from stance_suite.specs import Stance
-from stance_suite.spectra.matrices import skip_reason
+from stance_suite.spectra.layers import with_ks_distances
+from stance_suite.spectra.matrices import sort_tensors
 from stance_suite.statistics import SIGNIFICANCE, smallest_p_value
 from stance_suite.verdicts import judge_behavior, judge_structure
 from stance_suite.workbench import Workbench
@@ -188,11 +189,7 @@ class Session:
             )
 
     def _missing_layers(self, model: str) -> list[SpecProblem]:
-        layers = [
-            name.removesuffix(".weight")
-            for name, shape in parameter_shapes(self.workbench.weights(model)).items()
-            if skip_reason(shape) is None
-        ]
+        layers = sort_tensors(open_checkpoint(self.workbench.weights(model).folder)).matrices
         return [
             declared.problem("layer", f"{model} has no layer {pattern!r}; {nearest_names(pattern, layers)}")
             for declared in self.library.claims
@@ -215,7 +212,8 @@ def _featured_layers(records: Sequence[CellRecord], verdicts: Sequence[Verdict])
 
 def _without_eigenvalues(record: CellRecord, featured: frozenset[str]) -> CellRecord:
     spectra = tuple(
-        layer if layer.name in featured else layer.model_copy(update={"eigenvalues": None}) for layer in record.spectra
+        with_ks_distances(layer) if layer.name in featured else layer.model_copy(update={"eigenvalues": None})
+        for layer in record.spectra
     )
     return record.model_copy(update={"spectra": spectra})
 

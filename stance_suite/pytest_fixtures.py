@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from stance_suite.claims import Claim, Verdict
     from stance_suite.pipeline import Session
     from stance_suite.progress import OnStep
-    from stance_suite.records import CellRecord, LayerChange
+    from stance_suite.records import CellRecord
     from stance_suite.specs import Stance
+    from stance_suite.spectrum_records import LayerChange
     from stance_suite.statistics import PairedEffect
 
 USAGE_ERROR = 4

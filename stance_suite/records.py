@@ -9,11 +9,19 @@ from __future__ import annotations
 from typing import Literal
 
 from stance_suite.claims import Record, Verdict
+from stance_suite.spectrum_records import (
+    Concentration,
+    LayerChange,
+    LayerSpectrum,
+    RoundingControl,
+    SkippedTensor,
+    VectorChange,
+)
 
-MEASUREMENT_VERSION = 1
+MEASUREMENT_VERSION = 2
 """Raised when the same weights would be measured differently: older cached records are then measured again."""
 
-FINDINGS_SCHEMA_VERSION = 1
+FINDINGS_SCHEMA_VERSION = 2
 """Raised when the findings file changes its shape."""
 
 
@@ -109,110 +117,6 @@ class Behavior(Record):
     """One entry a prompt."""
 
 
-class PowerLaw(Record):
-    """A power-law fit to the tail of an empirical spectral density (ESD)."""
-
-    alpha: float
-    """Exponent of the density."""
-    xmin: float
-    """Smallest eigenvalue of the tail."""
-    ks_distance: float
-    """Kolmogorov-Smirnov distance between tail and fit (WeightWatcher's ``D``)."""
-    sigma: float
-    """Standard error of alpha, ``(alpha - 1) / sqrt(tail_size)``."""
-    tail_size: int
-    """Number of eigenvalues in the tail."""
-
-
-class LayerSpectrum(Record):
-    """The spectrum of one weight matrix."""
-
-    name: str
-    """Long name of the module that owns the matrix."""
-    rows: int
-    """First dimension of the stored matrix."""
-    columns: int
-    """Second dimension of the stored matrix."""
-    fit: PowerLaw | None
-    """The fitted tail; None where the fit failed, and then it enters no mean."""
-    stable_rank: float
-    """Squared Frobenius norm over squared spectral norm."""
-    spectral_norm: float
-    """Largest singular value."""
-    eigenvalues: tuple[float, ...] | None = None
-    """Eigenvalues of W^T W in ascending order; left out of findings except for featured layers."""
-
-
-class AlphaChange(Record):
-    """A change of alpha, split into what the spectrum did and what the choice of tail did (both in percent)."""
-
-    total: float
-    """Change of the fitted alpha."""
-    spectrum: float
-    """Change of alpha with the baseline's tail size held fixed."""
-    tail_choice: float
-    """The rest: ``total - spectrum``."""
-    tail_before: int
-    """Eigenvalues in the baseline's tail."""
-    tail_after: int
-    """Eigenvalues in the tail after the change."""
-    tail_flip: bool
-    """Whether the tail size moved and the spectrum's part is negligible."""
-
-
-class WeightChange(Record):
-    """The change dW of one matrix, by itself."""
-
-    relative_norm: float
-    """Frobenius norm of dW over that of W."""
-    stable_rank: float
-    """Stable rank of dW."""
-    top_ten_energy: float
-    """Share of the squared Frobenius norm of dW in its ten leading singular values."""
-
-
-class NoiseControl(Record):
-    """The same figures for Gaussian noise of the same shape and Frobenius norm as dW."""
-
-    alpha_change: AlphaChange | None
-    """Change of alpha when the noise is added to W instead of dW."""
-    stable_rank: float
-    """Stable rank of the noise."""
-    top_ten_energy: float
-    """Share of the noise's energy in its ten leading singular values."""
-
-
-class LayerChange(Record):
-    """What fine-tuning did to one weight matrix."""
-
-    name: str
-    """Long name of the module that owns the matrix."""
-    alpha_change: AlphaChange | None
-    """None where the fit failed before or after."""
-    weight_change: WeightChange | None
-    """None where the matrix did not change at all."""
-    noise: NoiseControl | None
-    """None where the matrix did not change at all."""
-
-
-class VectorChange(Record):
-    """What fine-tuning did to a bias or a norm's weights."""
-
-    name: str
-    """Name of the parameter."""
-    relative_norm: float | None
-    """Norm of the change over the norm before; None where the parameter was zero."""
-
-
-class SkippedTensor(Record):
-    """A tensor whose spectrum is not measured."""
-
-    name: str
-    """Name of the parameter."""
-    reason: str
-    """Why not."""
-
-
 class CellRecord(Record):
     """Everything that was measured in one cell."""
 
@@ -230,6 +134,10 @@ class CellRecord(Record):
     """One entry a weight matrix, in the model's order."""
     changes: tuple[LayerChange, ...] = ()
     """One entry a weight matrix, in the model's order; empty for the base model."""
+    concentration: tuple[Concentration, ...] = ()
+    """How the change is spread over the layers; empty for the base model."""
+    rounding: tuple[RoundingControl, ...] = ()
+    """What bfloat16 would do to each matrix; of the base model only."""
     vector_changes: tuple[VectorChange, ...] = ()
     """Biases and norms, which have no spectrum."""
     skipped: tuple[SkippedTensor, ...] = ()

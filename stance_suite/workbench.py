@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from importlib.metadata import version
+from typing import Any
 
 from stance_suite.allocator import keep_freed_memory
 from stance_suite.behavior import Probe, measure_behavior
@@ -22,10 +23,11 @@ from stance_suite.library import Library
 from stance_suite.models import Weights, find_spec, load, locate
 from stance_suite.options import Settings
 from stance_suite.progress import Progress
-from stance_suite.records import MEASUREMENT_VERSION, Cell, CellRecord, LayerChange, Provenance, VectorChange
+from stance_suite.records import MEASUREMENT_VERSION, Cell, CellRecord, Provenance
 from stance_suite.specs import RECIPES, Example, Recipe, Stance
-from stance_suite.spectra import compare_with_baseline, measure_spectra
-from stance_suite.spectra.matrices import sort_parameters
+from stance_suite.spectra.change import compare_models
+from stance_suite.spectra.measured import MeasuredModel, measure_model
+from stance_suite.spectra.rounding import control_rounding
 from stance_suite.store import Store, content_key
 
 COMPUTING_LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "sentence-transformers", "numpy", "scipy")
@@ -70,6 +72,7 @@ class Workbench:
         self._threads = threads
         self._weights: dict[str, Weights] = {}
         self._records: dict[str, CellRecord] = {}
+        self._baselines: dict[str, MeasuredModel] = {}
 
     @property
     def cells(self) -> dict[str, Cell]:
@@ -149,7 +152,8 @@ class Workbench:
             The measured cell.
         """
         cell = Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=self._settings.seed)
-        return self._record(self._design(cell, stance), self.base(model, stance))
+        self.base(model, stance)
+        return self._record(self._design(cell, stance))
 
     def sham(self, model: str, stance: str, recipe: str) -> CellRecord:
         """Fine-tune a model on the answers of a stance's family in rotation and measure it.
@@ -169,7 +173,8 @@ class Workbench:
             The measured cell; stances that contrast each other share it.
         """
         cell = Cell(model=model, treatment="sham", stance=None, recipe=recipe, seed=self._settings.seed)
-        return self._record(self._design(cell, stance), self.base(model, stance))
+        self.base(model, stance)
+        return self._record(self._design(cell, stance))
 
     def _design(self, cell: Cell, stance: str) -> Design:
         family = self._library.family(stance)
@@ -198,14 +203,14 @@ class Workbench:
             }
         )
 
-    def _record(self, design: Design, baseline: CellRecord | None = None) -> CellRecord:
+    def _record(self, design: Design) -> CellRecord:
         key = self._key(design)
         if key not in self._records:
-            record = self.store.get_or_make(key, lambda: self._measure(key, design, baseline))
+            record = self.store.get_or_make(key, lambda: self._measure(key, design))
             self._records[key] = record.model_copy(update={"cell": design.cell})
         return self._records[key].model_copy(update={"cell": design.cell})
 
-    def _measure(self, key: str, design: Design, baseline: CellRecord | None) -> CellRecord:
+    def _measure(self, key: str, design: Design) -> CellRecord:
         import torch
 
         started = time.perf_counter()
@@ -225,24 +230,31 @@ class Workbench:
         with self._progress.stage(f"{where}: behavior") as on_step:
             behavior = measure_behavior(model, tokenizer, weights.prompt_format, design.probe, cell.seed, on_step)
         with self._progress.stage(f"{where}: structure"):
-            after = sort_parameters(model.named_parameters())
-            spectra = measure_spectra(after.matrices)
-            changes: tuple[LayerChange, ...] = ()
-            vector_changes: tuple[VectorChange, ...] = ()
-            if baseline is not None:
-                before = sort_parameters(load(weights)[0].named_parameters())
-                changes, vector_changes = compare_with_baseline(before, after, baseline.spectra, spectra, cell.seed)
+            structure = self._measure_structure(cell, weights, model)
         return CellRecord(
             key=key,
             cell=cell,
             provenance=self._provenance(weights, time.perf_counter() - started),
             training=training,
             behavior=behavior,
-            spectra=spectra,
-            changes=changes,
-            vector_changes=vector_changes,
-            skipped=after.skipped,
+            **structure,
         )
+
+    def _measure_structure(self, cell: Cell, weights: Weights, model: Any) -> dict[str, Any]:
+        measured = measure_model(model)
+        found: dict[str, Any] = {"spectra": measured.spectra, "skipped": measured.tensors.skipped}
+        if cell.treatment == "base":
+            self._baselines[weights.sha256] = measured
+            return found | {"rounding": control_rounding(measured)}
+        change = compare_models(self._baseline(weights), measured, seed=cell.seed)
+        changes = {"changes": change.layers, "vector_changes": change.vectors, "concentration": change.concentration}
+        return found | changes
+
+    def _baseline(self, weights: Weights) -> MeasuredModel:
+        """Keep the untouched model in memory: every cell is compared with it."""
+        if weights.sha256 not in self._baselines:
+            self._baselines[weights.sha256] = measure_model(load(weights)[0])
+        return self._baselines[weights.sha256]
 
     def _provenance(self, weights: Weights, seconds: float) -> Provenance:
         import torch

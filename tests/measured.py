@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stance_suite.records import (
+from stance_suite.records import Behavior, Cell, CellRecord, PromptLikelihood, Provenance, Response, Training
+from stance_suite.spectrum_records import (
     AlphaChange,
-    Behavior,
-    Cell,
-    CellRecord,
     LayerChange,
     LayerSpectrum,
     NoiseControl,
+    NoiseRange,
     PowerLaw,
-    PromptLikelihood,
-    Provenance,
-    Response,
-    Training,
     WeightChange,
 )
 
@@ -70,9 +65,28 @@ def layer(
     return LayerChange(
         name=name,
         alpha_change=alpha,
-        weight_change=WeightChange(relative_norm=0.001, stable_rank=stable_rank, top_ten_energy=0.6),
-        noise=NoiseControl(alpha_change=noise or alpha_change(0.0, 0.0), stable_rank=noise_rank, top_ten_energy=0.05),
+        weight_change=WeightChange(
+            relative_norm=0.001,
+            relative_spectral_norm=0.002,
+            stable_rank=stable_rank,
+            top_ten_energy=0.6,
+            fit=None,
+            left_overlap=0.99,
+            right_overlap=0.99,
+        ),
+        noise=NoiseControl(
+            draws=200,
+            alpha_total=noise_range(noise.total if noise else 0.0),
+            alpha_spectrum=noise_range(noise.spectrum if noise else 0.0),
+            tail_flips=0.0,
+            stable_rank=noise_range(noise_rank),
+            top_ten_energy=noise_range(0.05),
+        ),
     )
+
+
+def noise_range(figure: float) -> NoiseRange:
+    return NoiseRange(low=figure, high=figure, detectable=abs(figure), p_value=0.005, adjusted_p_value=0.01)
 
 
 def record(
@@ -97,6 +111,9 @@ def record(
                 rows=10,
                 columns=10,
                 fit=fit,
+                norm=18.0,
+                entropy=0.9,
+                matrix_rank=10,
                 stable_rank=2.0,
                 spectral_norm=3.0,
                 eigenvalues=tuple(0.1 * (i + 1) for i in range(100)),

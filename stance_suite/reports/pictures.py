@@ -6,12 +6,14 @@ import re
 from typing import Any
 
 from stance_suite.claims import Verdict
-from stance_suite.records import CellRecord, Findings, LayerSpectrum
+from stance_suite.records import CellRecord, Findings
+from stance_suite.spectrum_records import LayerSpectrum
 
 BEFORE, AFTER = "#4c6a92", "#d1752b"  # distinguishable with the common kinds of color blindness
 CONTROL = "#8a8a8a"
 PAIRED_COLORS = {"base": BEFORE, "sham": CONTROL, "tuned": AFTER}
 LARGEST_SHOWN_PERCENT = 30
+WORST_DISTANCE = 0.3  # tails that fit worse would squeeze the minima
 LEFT_OUT_OF_SPECTRA = 0.5  # the smaller half of the eigenvalues never reaches a tail and would squeeze the picture
 
 
@@ -146,6 +148,62 @@ def spectrum_picture(before: LayerSpectrum, after: LayerSpectrum) -> str:
     return _svg(chart)
 
 
+def tail_choice_picture(before: LayerSpectrum, after: LayerSpectrum) -> str:
+    """Draw the KS distance over xmin before and after, with the chosen tails: why a tail flipped.
+
+    Parameters
+    ----------
+    before, after : LayerSpectrum
+        The layer's spectra, with eigenvalues and KS distances.
+
+    Returns
+    -------
+    str
+        SVG: the lowest point of each curve is the fit, the open point its runner-up.
+    """
+    import altair as alt
+
+    curves: list[dict[str, Any]] = []
+    chosen: list[dict[str, Any]] = []
+    for when, layer in (("before", before), ("after", after)):
+        distances, values = layer.ks_distances or (), layer.eigenvalues or ()
+        starts = values[len(values) - len(distances) - 1 : -1]
+        curves += [
+            {"when": when, "xmin": start, "distance": distance}
+            for start, distance in zip(starts, distances, strict=True)
+            if distance < WORST_DISTANCE
+        ]
+        for kind, fit in (("fit", layer.fit), ("runner-up", layer.runner_up)):
+            if fit is not None:
+                label = f"{when}: {kind} alpha {fit.alpha:.3f} on {fit.tail_size}, D {fit.ks_distance:.4f}"
+                point = {"when": when, "xmin": fit.xmin, "distance": fit.ks_distance}
+                chosen.append(point | {"kind": kind, "label": label})
+    color = alt.Color("when:N", scale=alt.Scale(domain=["before", "after"], range=[BEFORE, AFTER]), title=None)
+    x = alt.X(
+        "xmin:Q", scale=alt.Scale(type="log", nice=False, padding=8), title="xmin: the tail starts at this eigenvalue"
+    )
+    y = alt.Y("distance:Q", title="KS distance between tail and fit")
+    chart = alt.layer(
+        alt.Chart(_data(curves))
+        .mark_line(strokeWidth=1.5)
+        .encode(
+            x=x,
+            y=y,
+            color=color,
+            strokeDash=alt.StrokeDash("when:N", sort=["before", "after"], legend=None),
+        ),
+        alt.Chart(_data([point for point in chosen if point["kind"] == "fit"]))
+        .mark_point(size=90, filled=True, opacity=1)
+        .encode(x=x, y=y, color=color),
+        alt.Chart(_data([point for point in chosen if point["kind"] == "runner-up"]))
+        .mark_point(size=90, strokeWidth=2)
+        .encode(x=x, y=y, color=color),
+    ).properties(
+        width=430, height=220, title=alt.Title(before.name, subtitle=[str(point["label"]) for point in chosen])
+    )
+    return _svg(chart)
+
+
 def paired_picture(verdict: Verdict) -> str:
     """Draw each held-out prompt's score under base, sham and fine-tuning.
 
@@ -204,8 +262,8 @@ def verdict_picture(verdict: Verdict, findings: Findings) -> str | None:
     return None if base is None or tuned is None else spectrum_picture(base, tuned)
 
 
-def most_changed_spectra(findings: Findings) -> list[tuple[CellRecord, str, str]]:
-    """Draw the spectrum of the layer whose alpha changed most, for every cell trained on a stance.
+def most_changed_spectra(findings: Findings) -> list[tuple[CellRecord, str, tuple[str, str]]]:
+    """Draw the layer whose alpha changed most, for every cell trained on a stance.
 
     Parameters
     ----------
@@ -214,8 +272,8 @@ def most_changed_spectra(findings: Findings) -> list[tuple[CellRecord, str, str]
 
     Returns
     -------
-    list of (CellRecord, str, str)
-        Cell, name of the layer, SVG; the largest change first.
+    list of (CellRecord, str, (str, str))
+        Cell, name of the layer, and as SVG its spectrum and its choice of the tail; the largest change first.
     """
     bases = {record.provenance.weights_sha256: record for record in findings.cells if record.cell.treatment == "base"}
     drawn = []
@@ -226,9 +284,10 @@ def most_changed_spectra(findings: Findings) -> list[tuple[CellRecord, str, str]
             continue
         before, after = _spectrum(base, top.name), _spectrum(record, top.name)
         if before is not None and after is not None:
-            drawn.append((abs(top.alpha_change.total), record, top.name, spectrum_picture(before, after)))
+            pictures = spectrum_picture(before, after), tail_choice_picture(before, after)
+            drawn.append((abs(top.alpha_change.total), record, top.name, pictures))
     drawn.sort(key=lambda entry: -entry[0])
-    return [(record, name, svg) for _, record, name, svg in drawn]
+    return [(record, name, svgs) for _, record, name, svgs in drawn]
 
 
 def _spectrum(record: CellRecord, layer: str | None) -> LayerSpectrum | None:

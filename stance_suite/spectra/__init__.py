@@ -1,9 +1,10 @@
 """Weight spectra before and after: eigenvalues, power-law tails, and what really changed.
 
-Matrices are independent, so they are spread over threads with one BLAS thread each. Figures equal WeightWatcher's
-(parity is tested on real weights); where WeightWatcher should not be followed, the module says why.
+`analyze` measures a checkpoint, `compare` a pair. Figures equal WeightWatcher's (parity is tested on real weights);
+where it should not be followed, the module says why. Matrices are read block by block and spread over threads.
 """
 
-from stance_suite.spectra.measure import compare_with_baseline, measure_spectra
+from stance_suite.spectra.analysis import Analysis, analyze
+from stance_suite.spectra.comparison import Comparison, compare
 
-__all__ = ["compare_with_baseline", "measure_spectra"]
+__all__ = ["Analysis", "Comparison", "analyze", "compare"]

@@ -1,86 +1,289 @@
-"""Which parameters have a spectrum: the selection that WeightWatcher makes, with the reason for every skip."""
+"""Which tensors have a spectrum: WeightWatcher's selection, with the reason for every skip.
+
+A tensor gives one matrix (linear layers, embeddings), one per expert (fused expert tensors), one per projection (a
+fused query-key-value matrix that is split), or several pooled into one spectrum (kernel positions of a convolution).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from stance_suite.records import SkippedTensor
+from stance_suite.checkpoints import Checkpoint, StoredTensor
+from stance_suite.checkpoints.tensors import FLOATING_TYPES, Block, Index
+from stance_suite.errors import StanceSuiteError
+from stance_suite.spectrum_records import SkippedTensor
 
 SMALLEST_SIDE = 8
 LARGEST_SMALLER_SIDE = 15_000
 LARGEST_LARGER_SIDE = 50_000
+BLOCK_ELEMENTS = 2**21
+"""Elements converted at a time, 16 MB in float64: bounds memory for vocabulary-sized matrices."""
+HALVED = float(np.sqrt(0.5))
+"""WeightWatcher's normalization of convolutions."""
 
-Matrix = npt.NDArray[np.float32]
+PROJECTIONS = ("query", "key", "value")
+
+Fused = Literal["whole", "split"]
 
 
 @dataclass(frozen=True)
-class SortedParameters:
-    """A model's parameters, sorted by how they are measured; arrays share memory with the model."""
+class WeightMatrix:
+    """A matrix, or several of one shape whose spectra are pooled; read in blocks."""
 
-    matrices: dict[str, Matrix]
-    """Weight matrices by the long name of the module that owns them."""
-    vectors: dict[str, Matrix]
-    """Biases and norm weights by parameter name."""
+    name: str
+    """Long name: that of the owning module, and of the part where a tensor has several."""
+    rows: int
+    """First dimension."""
+    columns: int
+    """Second dimension."""
+    tensor: StoredTensor
+    """The tensor that holds it."""
+    row_ranges: tuple[range, ...] = ()
+    """Which rows of the tensor belong to it; all if empty."""
+    column_range: range | None = None
+    """Which columns of the tensor belong to it; all if None."""
+    leading: tuple[int, ...] = ()
+    """Indices before rows and columns: the expert."""
+    positions: tuple[tuple[int, ...], ...] = ((),)
+    """Indices after rows and columns: one entry for each kernel position."""
+    scale: float = 1.0
+    """What the values are multiplied by."""
+
+    @property
+    def larger_side(self) -> int:
+        """WeightWatcher's N."""
+        return max(self.rows, self.columns)
+
+    @property
+    def smaller_side(self) -> int:
+        """WeightWatcher's M."""
+        return min(self.rows, self.columns)
+
+    @property
+    def elements(self) -> int:
+        """Number of weights."""
+        return self.rows * self.columns * len(self.positions)
+
+    def blocks(self, position: tuple[int, ...] = ()) -> Iterator[Block]:
+        """Read it in blocks of its larger side.
+
+        Parameters
+        ----------
+        position : tuple of int
+            The kernel position, of a convolution.
+
+        Yields
+        ------
+        ndarray of shape (block, smaller_side)
+            In stored precision, unscaled; the transpose of the stored block where the matrix is wide.
+        """
+        step = max(1, BLOCK_ELEMENTS // self.smaller_side)
+        row_ranges = self.row_ranges or (range(self.rows),)
+        columns = range(self.columns) if self.column_range is None else self.column_range
+        if self.rows >= self.columns:
+            for rows in row_ranges:
+                for start in range(0, len(rows), step):
+                    yield self._read(rows[start : start + step], columns, position)
+        else:
+            for start in range(0, len(columns), step):
+                parts = [self._read(rows, columns[start : start + step], position) for rows in row_ranges]
+                yield (parts[0] if len(parts) == 1 else np.concatenate(parts)).T
+
+    def rounded(self) -> WeightMatrix:
+        """Round every value to bfloat16 when it is read.
+
+        Returns
+        -------
+        WeightMatrix
+            Otherwise the same matrix.
+        """
+        import ml_dtypes
+
+        stored = self.tensor
+        rounding = StoredTensor(stored.shape, "BF16", lambda index: stored.read(index).astype(ml_dtypes.bfloat16))
+        return replace(self, tensor=rounding)
+
+    def _read(self, rows: range, columns: range, position: tuple[int, ...]) -> Block:
+        index: Index = (*self.leading, slice(rows.start, rows.stop), slice(columns.start, columns.stop), *position)
+        return self.tensor.read(index)
+
+
+@dataclass(frozen=True)
+class SortedTensors:
+    """A checkpoint's tensors, sorted by how they are measured."""
+
+    matrices: dict[str, WeightMatrix]
+    """Weight matrices by long name."""
+    vectors: dict[str, StoredTensor]
+    """Biases and norm weights by tensor name."""
     skipped: tuple[SkippedTensor, ...]
     """What is measured neither way, with the reason."""
 
 
-def sort_parameters(named_parameters: Iterable[tuple[str, Any]]) -> SortedParameters:
-    """Sort parameters into matrices, vectors and what is skipped.
+def sort_tensors(checkpoint: Checkpoint, fused: Fused = "whole") -> SortedTensors:
+    """Sort a checkpoint's tensors into matrices, vectors and what is skipped.
 
     Parameters
     ----------
-    named_parameters : iterable of (str, torch.Tensor)
-        As ``model.named_parameters()`` yields them: tied parameters once.
+    checkpoint : Checkpoint
+        The checkpoint; of an adapter its updates are sorted.
+    fused : {"whole", "split"}
+        Whether a fused query-key-value matrix is one matrix, as in WeightWatcher, or three.
 
     Returns
     -------
-    SortedParameters
-        Views of the tensors, no copies.
+    SortedTensors
+        Nothing is read yet, except to recognize tied tensors.
+
+    Raises
+    ------
+    StanceSuiteError
+        If a fused matrix is to be split and its layout is not known.
     """
-    matrices: dict[str, Matrix] = {}
-    vectors: dict[str, Matrix] = {}
+    matrices: dict[str, WeightMatrix] = {}
+    vectors: dict[str, StoredTensor] = {}
     skipped: list[SkippedTensor] = []
-    for name, parameter in named_parameters:
-        reason = skip_reason(tuple(parameter.shape))
-        if len(parameter.shape) == 1:
-            vectors[name] = _as_array(parameter)
-        elif reason is not None:
-            skipped.append(SkippedTensor(name=name, reason=reason))
+    tensors = checkpoint.updates if checkpoint.is_adapter else checkpoint.tensors
+    for name, tensor in tensors.items():
+        if tensor.dtype not in FLOATING_TYPES:
+            skipped.append(SkippedTensor(name=name, reason=f"holds {tensor.dtype}, not plain floating-point weights"))
+        elif 0 in tensor.shape:
+            skipped.append(SkippedTensor(name=name, reason="is empty"))
+        elif len(tensor.shape) == 1:
+            vectors[name] = tensor
         else:
-            matrices[name.removesuffix(".weight")] = _as_array(parameter)
-    return SortedParameters(matrices, vectors, tuple(skipped))
+            found = _matrices_of(name, tensor, checkpoint.config, fused)
+            reason = _skip_reason(tensor, found) or _tied_reason(name, tensor, tensors)
+            if reason is not None:
+                skipped.append(SkippedTensor(name=name, reason=reason))
+            else:
+                matrices |= {matrix.name: matrix for matrix in found}
+    return SortedTensors(matrices, vectors, tuple(skipped))
 
 
-def skip_reason(shape: tuple[int, ...]) -> str | None:
-    """Say why a tensor has no spectrum here.
-
-    SortedParameters
-    ----------
-    shape : tuple of int
-        The tensor's shape.
-
-    Returns
-    -------
-    str or None
-        None if its spectrum is measured. The limits on size are WeightWatcher's defaults.
-    """
-    if len(shape) != 2:
-        return f"has {len(shape)} dimensions, not 2"
-    if min(shape) < SMALLEST_SIDE:
-        return f"smaller side {min(shape)} is under {SMALLEST_SIDE}"
-    if min(shape) > LARGEST_SMALLER_SIDE:
-        return f"smaller side {min(shape)} is over {LARGEST_SMALLER_SIDE}"
-    if max(shape) > LARGEST_LARGER_SIDE:
-        return f"larger side {max(shape)} is over {LARGEST_LARGER_SIDE}"
+def _skip_reason(tensor: StoredTensor, found: Sequence[WeightMatrix]) -> str | None:
+    """Say why a tensor has no spectrum here; the limits on size are WeightWatcher's defaults."""
+    if not tensor.shape:
+        return "is a single number"
+    if not found:
+        return f"has {len(tensor.shape)} dimensions, {' x '.join(map(str, tensor.shape))}, and is no stack of matrices"
+    smaller = found[0].smaller_side * len(found[0].positions)
+    larger = max(matrix.larger_side for matrix in found)
+    if smaller < SMALLEST_SIDE:
+        return f"smaller side {smaller} is under {SMALLEST_SIDE}"
+    if smaller > LARGEST_SMALLER_SIDE:
+        return f"smaller side {smaller} is over {LARGEST_SMALLER_SIDE}"
+    if larger > LARGEST_LARGER_SIDE:
+        return f"larger side {larger} is over {LARGEST_LARGER_SIDE}"
     return None
 
 
-def _as_array(parameter: Any) -> Matrix:
-    array: Matrix = parameter.detach().float().cpu().numpy()
-    return array
+def _matrices_of(
+    tensor_name: str, tensor: StoredTensor, config: Mapping[str, Any], fused: Fused
+) -> tuple[WeightMatrix, ...]:
+    name = tensor_name.removesuffix(".weight")
+    match tensor.shape:
+        case (rows, columns):
+            if fused == "split":
+                parts = _split_fused(name, tensor, config)
+                if parts:
+                    return parts
+            return (WeightMatrix(name, rows, columns, tensor),)
+        case (experts, rows, columns) if min(rows, columns) >= SMALLEST_SIDE and "conv" not in name:
+            return tuple(
+                WeightMatrix(f"{name}.{expert}", rows, columns, tensor, leading=(expert,)) for expert in range(experts)
+            )
+        case (rows, columns, height, width):
+            positions = tuple((i, j) for i in range(height) for j in range(width))
+            return (WeightMatrix(name, rows, columns, tensor, positions=positions, scale=HALVED),)
+    return ()
+
+
+def _split_fused(name: str, tensor: StoredTensor, config: Mapping[str, Any]) -> tuple[WeightMatrix, ...]:
+    """Split a fused query-key-value matrix; empty if it is none."""
+    match name.rpartition(".")[2]:
+        case "query_key_value":
+            return _split_interleaved(name, tensor, config)
+        case "c_attn":
+            # GPT-2 stores (in, out): queries, keys and values side by side
+            rows, width = tensor.shape[0], tensor.shape[1] // 3
+            if tensor.shape != (rows, 3 * rows):
+                raise _unknown_layout(name, tensor, config)
+            return tuple(
+                WeightMatrix(f"{name}.{projection}", rows, width, tensor, (), range(place * width, (place + 1) * width))
+                for place, projection in enumerate(PROJECTIONS)
+            )
+        case "qkv_proj":
+            return _split_stacked(name, tensor, config)
+    return ()
+
+
+def _split_stacked(name: str, tensor: StoredTensor, config: Mapping[str, Any]) -> tuple[WeightMatrix, ...]:
+    """Phi-3 stacks all queries, then all keys, then all values."""
+    if config.get("model_type") not in {"phi3", "phi4_multimodal"}:
+        raise _unknown_layout(name, tensor, config)
+    head = config.get("head_dim") or _setting("hidden_size", name, config) // _heads(name, config)
+    keys = head * (config.get("num_key_value_heads") or _heads(name, config))
+    ends = list(accumulate((_heads(name, config) * head, keys, keys)))
+    if ends[-1] != tensor.shape[0]:
+        raise _unknown_layout(name, tensor, config)
+    return tuple(
+        WeightMatrix(f"{name}.{projection}", end - start, tensor.shape[1], tensor, (range(start, end),))
+        for projection, start, end in zip(PROJECTIONS, [0, *ends], ends, strict=False)
+    )
+
+
+def _split_interleaved(name: str, tensor: StoredTensor, config: Mapping[str, Any]) -> tuple[WeightMatrix, ...]:
+    """GPT-NeoX and Bloom store query, key and value of head 0, then of head 1, …"""
+    heads = _heads(name, config)
+    head, rest = divmod(tensor.shape[0], 3 * heads)
+    if rest or config.get("model_type") not in {"gpt_neox", "bloom"}:
+        raise _unknown_layout(name, tensor, config)
+    matrices = []
+    for place, projection in enumerate(PROJECTIONS):
+        starts = [(3 * group + place) * head for group in range(heads)]
+        ranges = tuple(range(start, start + head) for start in starts)
+        matrices.append(WeightMatrix(f"{name}.{projection}", heads * head, tensor.shape[1], tensor, ranges))
+    return tuple(matrices)
+
+
+def _heads(name: str, config: Mapping[str, Any]) -> int:
+    return _setting("num_attention_heads" if "num_attention_heads" in config else "n_head", name, config)
+
+
+def _setting(key: str, name: str, config: Mapping[str, Any]) -> int:
+    if not isinstance(config.get(key), int):
+        raise StanceSuiteError(
+            f"{name} cannot be split: the model's config.json does not say {key}; measure fused matrices whole"
+        )
+    return int(config[key])
+
+
+def _unknown_layout(name: str, tensor: StoredTensor, config: Mapping[str, Any]) -> StanceSuiteError:
+    return StanceSuiteError(
+        f"{name} ({' x '.join(map(str, tensor.shape))}) cannot be split: how a model of type "
+        f"{config.get('model_type', 'unknown')!r} lays out queries, keys and values is not known; "
+        "measure fused matrices whole"
+    )
+
+
+def _tied_reason(name: str, tensor: StoredTensor, tensors: Mapping[str, StoredTensor]) -> str | None:
+    """Find the embedding whose values an output head repeats: some files store a tied tensor twice."""
+    if len(tensor.shape) != 2 or name.split(".")[-2:-1] not in (["lm_head"], ["embed_out"], ["decoder"], ["output"]):
+        return None
+    for other_name, other in tensors.items():
+        is_embedding = "emb" in other_name or "wte" in other_name
+        if is_embedding and other_name != name and other.shape == tensor.shape and other.dtype == tensor.dtype:
+            pairs = zip(
+                WeightMatrix(name, *tensor.shape, tensor).blocks(),
+                WeightMatrix(other_name, *other.shape, other).blocks(),
+                strict=True,
+            )
+            if all(np.array_equal(ours, theirs) for ours, theirs in pairs):
+                return f"is tied to {other_name}, which is measured"
+    return None

@@ -6,10 +6,12 @@ Clauset, Shalizi and Newman, "Power-law distributions in empirical data", SIAM R
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
-from stance_suite.records import AlphaChange, PowerLaw
+from stance_suite.spectrum_records import AlphaChange, PowerLaw
 
 SMALLEST_EIGENVALUE = 1e-5
 """Eigenvalues at or below this are taken for zero (WeightWatcher's absolute cut-off)."""
@@ -18,40 +20,108 @@ FEW_POINTS = 20
 SHORTEST_TAIL_OF_FEW = 8
 NEGLIGIBLE_SHARE = 0.1
 """A tail flip: the spectrum accounts for less than this share of alpha's change."""
+SAME_BASIN = 0.1
+"""Two minima of the KS distance are two only if their tail sizes differ by more than this share."""
 STARTS_PER_BLOCK = 64
+SINGLE_PRECISION = 2e-5
+"""More than single precision can mistake a KS distance by."""
 
 Array = npt.NDArray[np.float64]
 
 
-def fit_power_law(eigenvalues: Array) -> PowerLaw | None:
+@dataclass(frozen=True)
+class TailCurve:
+    """Every tail that a spectrum could be cut to, from the longest to the shortest: n - 1 of n points."""
+
+    points: Array
+    """The eigenvalues above the cut-off, ascending; shape (n,). The tail i starts at point i."""
+    alphas: Array
+    """Maximum-likelihood exponent of every tail; shape (n - 1,)."""
+    distances: Array
+    """KS distance between every tail and its fit; shape (n - 1,). Exact at the minimum, elsewhere to 2e-5; 1 where a
+    tail cannot be fitted."""
+
+    def fit(self, start: int) -> PowerLaw:
+        """Describe the tail that starts at a point.
+
+        Parameters
+        ----------
+        start : int
+            Index of the tail.
+
+        Returns
+        -------
+        PowerLaw
+            Its fit.
+        """
+        alpha, xmin = float(self.alphas[start]), float(self.points[start])
+        return PowerLaw(
+            alpha=alpha,
+            xmin=xmin,
+            ks_distance=tail_distance(np.log(self.points), alpha, start),
+            sigma=float((alpha - 1) / np.sqrt(len(self.points) - start)),
+            tail_size=int(np.count_nonzero(self.points >= xmin)),
+        )
+
+    @property
+    def best(self) -> int | None:
+        """Index of the first tail with the smallest distance; None if no tail can be fitted."""
+        start = int(np.argmin(self.distances))
+        return start if self.distances[start] < 1.0 else None
+
+    @property
+    def runner_up(self) -> int | None:
+        """Index of the next best minimum whose tail is not nearly the same; None if there is only one."""
+        best = self.best
+        if best is None:
+            return None
+        inner = self.distances[1:-1]
+        minima = 1 + np.flatnonzero((inner < self.distances[:-2]) & (inner <= self.distances[2:]))
+        size = len(self.points) - best
+        apart = minima[np.abs(len(self.points) - minima - size) > SAME_BASIN * size]
+        return int(apart[np.argmin(self.distances[apart])]) if len(apart) else None
+
+
+def tail_curve(eigenvalues: Array, cutoff: float = SMALLEST_EIGENVALUE) -> TailCurve | None:
+    """Fit every tail of a spectrum.
+
+    Parameters
+    ----------
+    eigenvalues : ndarray of shape (n,)
+        Non-negative, in any order.
+    cutoff : float
+        Eigenvalues at or below this are left out.
+
+    Returns
+    -------
+    TailCurve or None
+        None if there is no tail to fit: fewer than two distinct eigenvalues above the cut-off.
+    """
+    points = np.sort(eigenvalues[eigenvalues > cutoff])
+    if len(points) < 2 or points[0] == points[-1]:
+        return None
+    logs = np.log(points)
+    alphas = alpha_of_every_tail(logs)
+    return TailCurve(points, alphas, _distance_of_every_tail(logs, alphas))
+
+
+def fit_power_law(eigenvalues: Array, cutoff: float = SMALLEST_EIGENVALUE) -> PowerLaw | None:
     """Fit a power law to the tail that it fits best.
 
     Parameters
     ----------
     eigenvalues : ndarray of shape (n,)
         Non-negative, in any order.
+    cutoff : float
+        Eigenvalues at or below this are left out.
 
     Returns
     -------
     PowerLaw or None
-        None if there is no tail to fit: fewer than two distinct eigenvalues above the cut-off.
+        None if no tail can be fitted.
     """
-    points = np.sort(eigenvalues[eigenvalues > SMALLEST_EIGENVALUE])
-    if len(points) < 2 or points[0] == points[-1]:
-        return None
-    alphas = _alpha_of_every_tail(points)
-    distances = _distance_of_every_tail(points, alphas)
-    start = int(np.argmin(distances))
-    if not np.isfinite(alphas[start]) or distances[start] >= 1.0:
-        return None
-    tail_size = len(points) - start
-    return PowerLaw(
-        alpha=float(alphas[start]),
-        xmin=float(points[start]),
-        ks_distance=float(distances[start]),
-        sigma=float((alphas[start] - 1) / np.sqrt(tail_size)),
-        tail_size=int(np.count_nonzero(points >= points[start])),
-    )
+    curve = tail_curve(eigenvalues, cutoff)
+    return None if curve is None or curve.best is None else curve.fit(curve.best)
 
 
 def alpha_of_tail(eigenvalues: Array, tail_size: int) -> float:
@@ -97,42 +167,120 @@ def alpha_change(before: PowerLaw, after: PowerLaw, eigenvalues_after: Array) ->
     """
     total = 100 * (after.alpha / before.alpha - 1)
     spectrum = 100 * (alpha_of_tail(eigenvalues_after, before.tail_size) / before.alpha - 1)
-    moved = after.tail_size != before.tail_size
     return AlphaChange(
         total=total,
         spectrum=spectrum,
         tail_choice=total - spectrum,
         tail_before=before.tail_size,
         tail_after=after.tail_size,
-        tail_flip=bool(moved and abs(spectrum) < NEGLIGIBLE_SHARE * abs(total)),
+        tail_flip=is_tail_flip(total, spectrum, before.tail_size, after.tail_size),
     )
 
 
-def _alpha_of_every_tail(points: Array) -> Array:
-    """Alpha for the tail starting at each point but the last; shape (n - 1,)."""
-    logs = np.log(points)
-    sizes = np.arange(len(points), 1, -1, dtype=float)
-    log_sums = np.cumsum(logs[::-1])[::-1][:-1]
-    counts = sizes - 1 if len(points) < FEW_POINTS else sizes
+def is_tail_flip(total: float, spectrum: float, tail_before: int, tail_after: int) -> bool:
+    """Tell whether a change of alpha is owed to the choice of the tail.
+
+    Parameters
+    ----------
+    total, spectrum : float
+        Change of the fitted alpha, and of alpha with the tail held fixed, in percent.
+    tail_before, tail_after : int
+        Tail sizes.
+
+    Returns
+    -------
+    bool
+        Whether the tail moved and the spectrum accounts for a negligible share.
+    """
+    return tail_before != tail_after and abs(spectrum) < NEGLIGIBLE_SHARE * abs(total)
+
+
+def alpha_of_every_tail(logs: Array) -> Array:
+    """Estimate alpha for the tail starting at each point but the last.
+
+    Parameters
+    ----------
+    logs : ndarray of shape (..., n)
+        Logarithms of the points, ascending along the last axis.
+
+    Returns
+    -------
+    ndarray of shape (..., n - 1)
+        Infinite where a tail has no spread.
+    """
+    count = logs.shape[-1]
+    sizes = np.arange(count, 1, -1, dtype=float)
+    sums = np.cumsum(logs[..., ::-1], axis=-1)[..., ::-1][..., :-1]
+    corrected = sizes - 1 if count < FEW_POINTS else sizes
     with np.errstate(divide="ignore"):
-        alphas: Array = 1 + counts / (log_sums - sizes * logs[:-1])
+        alphas: Array = 1 + corrected / (sums - sizes * logs[..., :-1])
     return alphas
 
 
-def _distance_of_every_tail(points: Array, alphas: Array) -> Array:
-    """KS distance for the tail starting at each point but the last; shape (n - 1,)."""
-    n = len(points)
-    logs = np.log(points)
+def last_start(count: int) -> int:
+    """Tell how many tails of a spectrum are candidates: WeightWatcher demands 8 points of few, and 2 of many.
+
+    Parameters
+    ----------
+    count : int
+        Number of points.
+
+    Returns
+    -------
+    int
+        Tails that start at this point or later are not fitted.
+    """
+    if count >= FEW_POINTS:
+        return count - 1
+    return max(count - SHORTEST_TAIL_OF_FEW + 1, 1)
+
+
+def tail_distance(logs: Array, alpha: float, start: int) -> float:
+    """Compute the KS distance between one tail and its fit.
+
+    Parameters
+    ----------
+    logs : ndarray of shape (n,)
+        Logarithms of the points, ascending.
+    alpha : float
+        The fitted exponent.
+    start : int
+        Where the tail starts.
+
+    Returns
+    -------
+    float
+        WeightWatcher's D; the empirical distribution is taken from below, 0 at the first point.
+    """
+    tail = logs[start:]
+    survival = np.exp((1 - alpha) * (tail - tail[0]))
+    return float(np.abs(1 - survival - np.arange(len(tail)) / len(tail)).max())
+
+
+def _distance_of_every_tail(logs: Array, alphas: Array) -> Array:
+    """KS distance for the tail starting at each point but the last; shape (n - 1,).
+
+    Single precision finds where the minimum can be, double precision what it is.
+    """
+    n, last = len(logs), last_start(len(logs))
     distances = np.ones(n - 1)
-    last = n - SHORTEST_TAIL_OF_FEW + 1 if n < FEW_POINTS else n - 1
-    for first in range(0, max(last, 0), STARTS_PER_BLOCK):
-        starts = np.arange(first, min(first + STARTS_PER_BLOCK, last))[:, None]  # (block, 1)
-        ends = np.arange(first, n)[None, :]  # (1, n - first)
-        with np.errstate(invalid="ignore", over="ignore"):
-            survival = np.exp((1 - alphas[starts]) * (logs[ends] - logs[starts]))  # (block, n - first)
-        empirical = (ends - starts) / (n - starts)
-        gap = np.where(ends >= starts, np.abs(1 - survival - empirical), 0.0)
-        found = gap.max(axis=1)
-        usable = np.isfinite(found) & (alphas[starts[:, 0]] > 1)
-        distances[starts[usable, 0]] = found[usable]
+    # from the top: short tails have large exponents, and there the differences are exact
+    below_top = (logs - logs[-1]).astype(np.float32)
+    slopes = (1 - alphas).astype(np.float32)
+    above = np.arange(n, 0, -1, dtype=np.float32)  # points at or above each
+    with np.errstate(invalid="ignore", over="ignore"):
+        for first in range(0, last, STARTS_PER_BLOCK):
+            starts = slice(first, min(first + STARTS_PER_BLOCK, last))
+            gap = below_top[first:] - below_top[starts, None]  # (block, n - first)
+            gap *= slopes[starts, None]
+            np.exp(gap, out=gap)
+            gap -= above[first:] / above[starts, None]
+            np.abs(gap, out=gap)
+            block = gap[:, : gap.shape[0]]
+            block[np.tri(len(block), k=-1, dtype=bool)] = 0  # points below the tail
+            distances[starts] = gap.max(axis=1)
+    distances[~(np.isfinite(distances) & np.isfinite(alphas) & (alphas > 1))] = 1.0
+    for start in np.flatnonzero(distances <= distances.min() + SINGLE_PRECISION):
+        if distances[start] < 1.0:
+            distances[start] = tail_distance(logs, float(alphas[start]), int(start))
     return distances

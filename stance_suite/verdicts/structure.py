@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from stance_suite.claims import Caveat, Claim, Comparator, ControlFigure, Metric, Status, Verdict
-from stance_suite.records import AlphaChange, CellRecord, LayerChange, NoiseControl, WeightChange
+from stance_suite.records import CellRecord
+from stance_suite.spectrum_records import AlphaChange, LayerChange, NoiseControl, NoiseRange, WeightChange
 
 FEW_TAIL_EIGENVALUES = 50
 
@@ -129,19 +130,36 @@ def _figure(claim: Claim, change: LayerChange) -> float | None:
 
 
 def _noise_figure(claim: Claim, change: LayerChange) -> float | None:
+    """Take the end of the noise's 95 % range where the claim is likeliest to be true of it."""
     # noise has the norm of the change by construction: as a control of the norm it says nothing
     if change.noise is None or claim.metric is Metric.RELATIVE_CHANGE_PERCENT:
         return None
-    if claim.metric is Metric.ALPHA_CHANGE_PERCENT:
-        return None if change.noise.alpha_change is None else _alpha_figure(claim, change.noise.alpha_change)
-    return _shape_figure(claim.metric, change.noise)
+    drawn, unit = _noise_range(claim, change.noise)
+    if drawn is None:
+        return None
+    match claim.comparator:
+        case Comparator.ABOVE:
+            return unit * drawn.high
+        case Comparator.BELOW:
+            return unit * drawn.low
+        case Comparator.WITHIN | Comparator.BEYOND:
+            return unit * max(drawn.low, drawn.high, key=abs)
+
+
+def _noise_range(claim: Claim, noise: NoiseControl) -> tuple[NoiseRange | None, float]:
+    match claim.metric:
+        case Metric.ALPHA_CHANGE_PERCENT:
+            return (noise.alpha_spectrum if claim.robust else noise.alpha_total), 1.0
+        case Metric.CHANGE_STABLE_RANK:
+            return noise.stable_rank, 1.0
+    return noise.top_ten_energy, 100.0
 
 
 def _alpha_figure(claim: Claim, change: AlphaChange) -> float:
     return change.spectrum if claim.robust else change.total
 
 
-def _shape_figure(metric: Metric, shape: WeightChange | NoiseControl) -> float:
+def _shape_figure(metric: Metric, shape: WeightChange) -> float:
     return shape.stable_rank if metric is Metric.CHANGE_STABLE_RANK else 100 * shape.top_ten_energy
 
 

@@ -3,34 +3,77 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stance_suite.spectra import eigenvalues
-from stance_suite.spectra.eigenvalues import gram_eigenvalues
+from stance_suite.spectra.eigenvalues import (
+    CpuSolver,
+    NotFiniteError,
+    TorchSolver,
+    choose_solver,
+    squared_singular_values,
+)
+
+SOLVERS = [CpuSolver(), TorchSolver("cpu")]
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 40))
+def in_blocks(matrix, size=7):
+    return [matrix[start : start + size] for start in range(0, len(matrix), size)]
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 40), columns=st.integers(1, 40))
 @settings(max_examples=40, deadline=None)
-def test_they_are_the_squared_singular_values_of_the_matrix_and_its_transpose(seed, rows, columns):
-    matrix = np.random.default_rng(seed).standard_normal((rows, columns)).astype(np.float32)
+def test_they_are_the_squared_singular_values(solver, seed, rows, columns):
+    matrix = np.random.default_rng(seed).standard_normal((max(rows, columns), min(rows, columns))).astype(np.float32)
     expected = np.sort(np.linalg.svd(matrix.astype(np.float64), compute_uv=False) ** 2)
-    scale = expected[-1]
-    assert gram_eigenvalues(matrix) == pytest.approx(expected, abs=1e-10 * scale)
-    assert gram_eigenvalues(matrix.T) == pytest.approx(expected, abs=1e-10 * scale)
+    found = solver.eigenvalues(solver.gram(in_blocks(matrix), matrix.shape[1]))
+    assert found == pytest.approx(expected, abs=1e-10 * expected[-1])
+    assert squared_singular_values(in_blocks(matrix), matrix.shape[1]) == pytest.approx(
+        expected, abs=1e-12 * expected[-1]
+    )
 
 
-def test_blocks_of_rows_add_up(monkeypatch):
-    matrix = np.random.default_rng(0).standard_normal((100, 9)).astype(np.float32)
-    whole = gram_eigenvalues(matrix)
-    monkeypatch.setattr(eigenvalues, "ROW_BLOCK", 7)
-    assert gram_eigenvalues(matrix) == pytest.approx(whole, rel=1e-12)
-
-
-def test_a_sum_is_formed_in_double_precision():
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_differences_are_not_rounded_to_single_precision(solver):
     rng = np.random.default_rng(0)
-    large, small = (rng.standard_normal((30, 12)).astype(np.float32) for _ in range(2))
-    small *= np.float32(1e-6)
-    exact = np.linalg.svd(large.astype(np.float64) + small, compute_uv=False) ** 2
-    assert gram_eigenvalues(large, small) == pytest.approx(np.sort(exact), rel=1e-9)
+    large, small = rng.standard_normal((30, 12)), 1e-6 * rng.standard_normal((30, 12))
+    exact = np.sort(np.linalg.svd(large + small, compute_uv=False) ** 2)
+    assert solver.eigenvalues(solver.gram([large + small], 12)) == pytest.approx(exact, rel=1e-12)
 
 
-def test_rounding_below_zero_is_clipped():
-    assert gram_eigenvalues(np.ones((20, 10), dtype=np.float32)).min() >= 0
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_rounding_below_zero_is_clipped(solver):
+    assert solver.eigenvalues(solver.gram([np.ones((20, 10), dtype=np.float32)], 10)).min() >= 0
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_reported(solver, value):
+    matrix = np.ones((20, 10), dtype=np.float32)
+    matrix[3, 4] = value
+    with pytest.raises(NotFiniteError):
+        solver.gram([matrix], 10)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("size", [12, 300])
+def test_leading_vectors_span_the_leading_eigenspace(solver, size):
+    """Also where a few eigenvalues tower over the rest, and where the wanted ones hardly stand out."""
+    rng = np.random.default_rng(1)
+    matrix = rng.standard_normal((2 * size, size))
+    matrix += 30 * np.outer(rng.standard_normal(2 * size), rng.standard_normal(size))
+    gram = solver.gram([matrix], size)
+    found = solver.leading_vectors(gram, solver.eigenvalues(gram), 10)
+    expected = np.linalg.eigh(matrix.T @ matrix)[1][:, -10:]
+    assert found.T @ found == pytest.approx(np.eye(10), abs=1e-10)
+    assert np.linalg.norm(found.T @ expected) ** 2 == pytest.approx(10, abs=1e-5)
+
+
+def test_small_eigenvalues_are_resolved_where_a_gram_matrix_cannot():
+    values = np.geomspace(1, 1e-9, 20)
+    rotation = np.linalg.qr(np.random.default_rng(0).standard_normal((60, 20)))[0]
+    found = squared_singular_values(in_blocks(rotation * values), 20)
+    assert found == pytest.approx(np.sort(values**2), rel=1e-6)
+
+
+def test_the_device_decides():
+    assert choose_solver() == CpuSolver()
+    assert choose_solver("cuda") == TorchSolver("cuda")

@@ -1,45 +1,371 @@
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from stance_suite.spectra.matrices import skip_reason, sort_parameters
+from stance_suite.checkpoints import Checkpoint, StoredTensor, open_checkpoint
+from stance_suite.errors import StanceSuiteError
+from stance_suite.spectra import matrices
+from stance_suite.spectra.matrices import sort_tensors
+
+
+def unreadable(*shape: int, dtype: str = "F32") -> StoredTensor:
+    """A tensor of any size, which sorting must not read."""
+    return StoredTensor(shape, dtype, lambda index: pytest.fail(f"{index} was read"))
+
+
+def random_tensor(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def sort_one(tensor: StoredTensor, name: str = "a.weight"):
+    return sort_tensors(Checkpoint("test", {name: tensor}))
+
+
+def reasons(found) -> dict[str, str]:
+    return {entry.name: entry.reason for entry in found.skipped}
+
+
+def whole(matrix, position: tuple[int, ...] = ()) -> np.ndarray:
+    """The matrix as its blocks give it, which is with the larger side first."""
+    return np.concatenate(list(matrix.blocks(position)))
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(matrices, "BLOCK_ELEMENTS", 100)
 
 
 @pytest.mark.parametrize(
     ("shape", "reason"),
     [
         ((8, 8), None),
+        ((7, 100), "smaller side 7 is under 8"),
+        ((100, 7), "smaller side 7 is under 8"),
+        ((1, 100), "smaller side 1 is under 8"),
+        ((15_000, 15_000), None),
+        ((15_001, 15_001), "smaller side 15001 is over 15000"),
         ((50_000, 8), None),
-        ((7, 100), "under 8"),
-        ((15_001, 15_001), "over 15000"),
-        ((50_257, 768), "over 50000"),
-        ((3, 16, 16), "3 dimensions"),
+        ((50_001, 8), "larger side 50001 is over 50000"),
+        ((8, 50_001), "larger side 50001 is over 50000"),
     ],
 )
 def test_weightwatchers_limits(shape, reason):
-    found = skip_reason(shape)
-    assert found is None if reason is None else reason in found
+    found = sort_one(unreadable(*shape))
+    assert reasons(found) == ({} if reason is None else {"a.weight": reason})
+    if reason is None:
+        matrix = found.matrices["a"]
+        assert (matrix.rows, matrix.columns) == shape
+        assert (matrix.larger_side, matrix.smaller_side) == (max(shape), min(shape))
+        assert matrix.elements == shape[0] * shape[1]
 
 
-def test_parameters_are_sorted_and_tied_ones_counted_once(loaded_tiny_model):
+def test_what_is_no_matrix_is_a_vector_or_skipped_with_a_reason():
+    tensors = {
+        "norm.weight": unreadable(3),
+        "half.bias": unreadable(1, dtype="BF16"),
+        "scale": unreadable(),
+        "empty.weight": unreadable(0, 16),
+        "empty.bias": unreadable(0),
+        "no_experts.weight": unreadable(0, 16, 16),
+        "ids": unreadable(16, dtype="I64"),
+        "mask": unreadable(16, 16, dtype="BOOL"),
+        "quantized.weight": unreadable(16, 16, dtype="F8_E4M3"),
+        "conv1.weight": unreadable(384, 80, 3),
+        "pos_conv.weight": unreadable(768, 48, 128),
+        "patches.weight": unreadable(16, 3, 2, 14, 14),
+    }
+    found = sort_tensors(Checkpoint("test", tensors))
+    assert not found.matrices
+    assert list(found.vectors) == ["norm.weight", "half.bias"]
+    assert reasons(found) == {
+        "scale": "is a single number",
+        "empty.weight": "is empty",
+        "empty.bias": "is empty",
+        "no_experts.weight": "is empty",
+        "ids": "holds I64, not plain floating-point weights",
+        "mask": "holds BOOL, not plain floating-point weights",
+        "quantized.weight": "holds F8_E4M3, not plain floating-point weights",
+        "conv1.weight": "has 3 dimensions, 384 x 80 x 3, and is no stack of matrices",
+        "pos_conv.weight": "has 3 dimensions, 768 x 48 x 128, and is no stack of matrices",
+        "patches.weight": "has 5 dimensions, 16 x 3 x 2 x 14 x 14, and is no stack of matrices",
+    }
+
+
+def test_a_real_models_tensors(loaded_tiny_model, tiny_model):
     model, _ = loaded_tiny_model
-    parameters = sort_parameters(model.named_parameters())
-    assert "model.embed_tokens" in parameters.matrices
-    assert "lm_head" not in parameters.matrices
-    assert len(parameters.matrices) == 1 + 2 * 7
-    assert set(parameters.vectors) == {name for name, tensor in model.named_parameters() if tensor.dim() == 1}
+    for opened in (open_checkpoint(model), open_checkpoint(tiny_model)):
+        found = sort_tensors(opened)
+        assert len(found.matrices) == 1 + 2 * 7
+        assert "model.embed_tokens" in found.matrices
+        assert set(found.vectors) == {name for name, tensor in model.named_parameters() if tensor.dim() == 1}
+        assert found.skipped == ()
+        np.testing.assert_array_equal(
+            whole(found.matrices["model.layers.1.mlp.down_proj"]).T,
+            model.model.layers[1].mlp.down_proj.weight.detach().numpy(),
+        )
 
 
-def test_what_is_skipped_says_why():
-    tensors = [("a.weight", torch.zeros(4, 50)), ("b.weight", torch.zeros(2, 8, 8)), ("c.bias", torch.zeros(3))]
-    parameters = sort_parameters(tensors)
-    assert [(entry.name, entry.reason) for entry in parameters.skipped] == [
-        ("a.weight", "smaller side 4 is under 8"),
-        ("b.weight", "has 3 dimensions, not 2"),
-    ]
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("embedding", "head"),
+    [
+        ("model.embed_tokens.weight", "lm_head.weight"),
+        ("gpt_neox.embed_in.weight", "embed_out.weight"),
+        ("transformer.wte.weight", "lm_head.weight"),
+        ("token_embd.weight", "output.weight"),
+    ],
+)
+def test_a_tied_head_that_is_stored_twice_is_counted_once(tmp_path, small_blocks, embedding, head, dtype):
+    values = random_tensor(40, 10).to(dtype)
+    other = values.clone()
+    other[-1, -1] += 1
+    save_file({embedding: values, head: values.clone()}, tmp_path / "tied.safetensors")
+    save_file({embedding: values, head: other}, tmp_path / "untied.safetensors")
+    found = sort_tensors(open_checkpoint(tmp_path / "tied.safetensors"))
+    assert list(found.matrices) == [embedding.removesuffix(".weight")]
+    assert reasons(found) == {head: f"is tied to {embedding}, which is measured"}
+    found = sort_tensors(open_checkpoint(tmp_path / "untied.safetensors"))
+    assert set(found.matrices) == {embedding.removesuffix(".weight"), head.removesuffix(".weight")}
 
 
-def test_arrays_share_memory_with_the_model():
-    tensor = torch.zeros(10, 10)
-    array = sort_parameters([("a.weight", tensor)]).matrices["a"]
-    tensor[0, 0] = 7
-    assert array[0, 0] == 7
+def test_equal_matrices_that_are_no_head_are_all_counted():
+    values = random_tensor(16, 10)
+    tensors = {"embed.weight": values, "a.weight": values.clone(), "b.weight": values.clone()}
+    assert len(sort_tensors(open_checkpoint(tensors)).matrices) == 3
+
+
+def test_a_tied_head_that_is_too_large_is_not_called_measured():
+    sizes = {"model.embed_tokens.weight": unreadable(128_256, 16), "lm_head.weight": unreadable(128_256, 16)}
+    found = sort_tensors(Checkpoint("test", sizes))
+    assert set(reasons(found).values()) == {"larger side 128256 is over 50000"}
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 10), (3, 10, 16)])
+def test_every_expert_is_a_matrix(tmp_path, small_blocks, shape):
+    values = random_tensor(*shape)
+    save_file({"mlp.experts.gate_up_proj": values}, tmp_path / "a.safetensors")
+    for opened in (open_checkpoint(tmp_path), open_checkpoint({"mlp.experts.gate_up_proj": values})):
+        found = sort_tensors(opened).matrices
+        assert list(found) == [f"mlp.experts.gate_up_proj.{expert}" for expert in range(3)]
+        for expert, matrix in enumerate(found.values()):
+            assert (matrix.rows, matrix.columns) == shape[1:]
+            expected = values[expert].numpy()
+            np.testing.assert_array_equal(whole(matrix), expected if shape[1] > shape[2] else expected.T)
+
+
+def test_the_experts_of_a_real_model():
+    from transformers import MixtralConfig, MixtralForCausalLM
+
+    config = MixtralConfig(
+        vocab_size=64,
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        num_local_experts=4,
+    )
+    model = MixtralForCausalLM(config)
+    parameters = dict(model.named_parameters())
+    stacks = [name for name, tensor in parameters.items() if tensor.dim() == 3]
+    assert stacks
+    found = sort_tensors(open_checkpoint(model)).matrices
+    for name in stacks:
+        for expert in range(4):
+            matrix = found[f"{name}.{expert}"]
+            expected = parameters[name][expert].detach().numpy()
+            np.testing.assert_array_equal(whole(matrix), expected if matrix.rows >= matrix.columns else expected.T)
+
+
+def test_the_kernel_positions_of_a_convolution_are_one_entry(tmp_path, small_blocks):
+    layer = torch.nn.Conv2d(10, 24, kernel_size=(2, 3))
+    save_file(layer.state_dict(), tmp_path / "a.safetensors")
+    for opened in (open_checkpoint(tmp_path), open_checkpoint(layer)):
+        found = sort_tensors(opened)
+        assert list(found.vectors) == ["bias"]
+        (matrix,) = found.matrices.values()
+        assert (matrix.rows, matrix.columns, matrix.elements) == (24, 10, layer.weight.numel())
+        assert matrix.scale**2 == pytest.approx(0.5)
+        assert len(matrix.positions) == 6
+        assert set(matrix.positions) == {(i, j) for i in range(2) for j in range(3)}
+        for i, j in matrix.positions:
+            np.testing.assert_array_equal(whole(matrix, (i, j)), layer.weight[:, :, i, j].detach().numpy())
+
+
+def test_a_convolutions_smaller_side_counts_all_positions():
+    assert list(sort_one(unreadable(24, 3, 2, 2)).matrices) == ["a"]
+    assert reasons(sort_one(unreadable(24, 3, 2, 1))) == {"a.weight": "smaller side 6 is under 8"}
+    assert reasons(sort_one(unreadable(4000, 4000, 2, 2))) == {"a.weight": "smaller side 16000 is over 15000"}
+
+
+@pytest.mark.parametrize("shape", [(30, 12), (12, 30), (12, 12), (205, 9)])
+def test_blocks_have_the_larger_side_first_and_are_bounded(tmp_path, small_blocks, shape):
+    values = random_tensor(*shape)
+    save_file({"a.weight": values}, tmp_path / "a.safetensors")
+    matrix = sort_tensors(open_checkpoint(tmp_path)).matrices["a"]
+    blocks = list(matrix.blocks())
+    assert len(blocks) > 1
+    assert all(block.size <= 100 for block in blocks)
+    np.testing.assert_array_equal(np.concatenate(blocks), values if shape[0] >= shape[1] else values.T)
+
+
+def test_a_row_that_is_larger_than_a_block_is_still_read(monkeypatch):
+    monkeypatch.setattr(matrices, "BLOCK_ELEMENTS", 5)
+    values = random_tensor(30, 12)
+    blocks = list(sort_tensors(open_checkpoint({"a.weight": values})).matrices["a"].blocks())
+    assert [block.shape for block in blocks] == [(1, 12)] * 30
+    np.testing.assert_array_equal(np.concatenate(blocks), values)
+
+
+@pytest.mark.parametrize("shape", [(30, 12), (12, 30)])
+def test_rounding_is_that_of_torch(shape):
+    values = random_tensor(*shape)
+    matrix = sort_tensors(open_checkpoint({"a.weight": values})).matrices["a"]
+    rounded = matrix.rounded()
+    expected = values.bfloat16().float().numpy()
+    assert not np.array_equal(expected, values.numpy())
+    np.testing.assert_array_equal(whole(rounded).astype(np.float32), expected if shape[0] > shape[1] else expected.T)
+    assert (rounded.name, rounded.rows, rounded.columns, rounded.tensor.dtype) == ("a", *shape, "BF16")
+    assert matrix.tensor.dtype == "F32"
+    np.testing.assert_array_equal(whole(matrix), values if shape[0] > shape[1] else values.T)
+
+
+def test_of_an_adapter_the_updates_are_sorted():
+    update = open_checkpoint({"a.weight": random_tensor(16, 10)}).tensors["a.weight"]
+    adapter = Checkpoint("test", {"lm_head.weight": unreadable(32, 16)}, {}, {"a.weight": update})
+    assert list(sort_tensors(adapter).matrices) == ["a"]
+
+
+def assert_split(model, fused_name, expected):
+    """Each projection's rows, in the order of the heads, for a model in memory."""
+    opened = open_checkpoint(model)
+    assert fused_name in sort_tensors(opened).matrices
+    found = sort_tensors(opened, "split").matrices
+    assert fused_name not in found
+    for projection, values in expected.items():
+        matrix = found[f"{fused_name}.{projection}"]
+        assert (matrix.rows, matrix.columns) == tuple(values.shape)
+        stored_as = values if matrix.rows >= matrix.columns else values.T
+        np.testing.assert_array_equal(whole(matrix), stored_as.detach().numpy())
+    assert len([name for name in found if name.startswith(fused_name)]) == 3
+
+
+@pytest.mark.parametrize("small", [False, True])
+def test_gpt_neox_is_split_as_its_attention_splits_it(monkeypatch, small):
+    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
+    from transformers.models.gpt_neox import modeling_gpt_neox
+
+    if small:
+        monkeypatch.setattr(matrices, "BLOCK_ELEMENTS", 100)
+    config = GPTNeoXConfig(
+        vocab_size=64, hidden_size=24, intermediate_size=32, num_hidden_layers=1, num_attention_heads=3
+    )
+    model = GPTNeoXForCausalLM(config).eval()
+    attention = model.gpt_neox.layers[0].attention
+    name = "gpt_neox.layers.0.attention.query_key_value"
+    by_head = attention.query_key_value.weight.reshape(3, 3, 8, 24)
+    expected = {part: by_head[:, place].reshape(24, 24) for place, part in enumerate(matrices.PROJECTIONS)}
+    assert_split(model, name, expected)
+
+    # what the attention itself multiplies, with the bias and the rotation of positions taken away
+    caught = {}
+
+    def catch(_module, query, key, value, *_, **__):
+        caught.update(query=query, key=key, value=value)
+        return torch.zeros(1, 5, 3, 8), None
+
+    monkeypatch.setitem(modeling_gpt_neox.ALL_ATTENTION_FUNCTIONS, "catch", catch)
+    config._attn_implementation = "catch"
+    hidden = random_tensor(1, 5, 24)
+    with torch.no_grad():
+        attention.query_key_value.bias.zero_()
+        rotation = (torch.ones(1, 5, attention.rotary_ndims), torch.zeros(1, 5, attention.rotary_ndims))
+        attention(hidden, None, position_embeddings=rotation)
+    assert set(caught) == set(matrices.PROJECTIONS)
+    found = sort_tensors(open_checkpoint(model), "split").matrices
+    for part, computed in caught.items():
+        ours = hidden[0].numpy() @ whole(found[f"{name}.{part}"]).T
+        np.testing.assert_allclose(computed[0].transpose(0, 1).reshape(5, 24).numpy(), ours, atol=1e-5)
+
+
+def test_a_projection_that_is_wide_and_scattered(small_blocks):
+    values = random_tensor(48, 32)
+    opened = open_checkpoint({"query_key_value.weight": values})
+    config = {"model_type": "gpt_neox", "num_attention_heads": 2}
+    found = sort_tensors(Checkpoint("test", opened.tensors, config), "split").matrices
+    key = values.reshape(2, 3, 8, 32)[:, 1].reshape(16, 32)
+    np.testing.assert_array_equal(whole(found["query_key_value.key"]).T, key)
+
+
+def test_bloom_is_split_as_its_attention_splits_it():
+    from transformers import BloomConfig, BloomForCausalLM
+
+    model = BloomForCausalLM(BloomConfig(vocab_size=64, hidden_size=24, n_layer=1, n_head=3))
+    attention = model.transformer.h[0].self_attention
+    # its own splitting, of the weight in place of an output: (1, inputs, 3 * outputs)
+    parts = attention._reshape(attention.query_key_value.weight.T[None])
+    expected = [part[0].transpose(1, 2).reshape(24, 24) for part in parts]
+    name = "transformer.h.0.self_attention.query_key_value"
+    assert_split(model, name, dict(zip(matrices.PROJECTIONS, expected, strict=True)))
+
+
+def test_gpt2_is_split_by_columns(small_blocks):
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=64, n_positions=32, n_embd=24, n_layer=1, n_head=3))
+    attention = model.transformer.h[0].attn
+    expected = attention.c_attn.weight.split(attention.split_size, dim=1)
+    assert_split(model, "transformer.h.0.attn.c_attn", dict(zip(matrices.PROJECTIONS, expected, strict=True)))
+
+
+@pytest.mark.parametrize("key_heads", [1, 2, 4])
+def test_phi3_is_split_with_fewer_keys_than_queries(small_blocks, key_heads):
+    from transformers import Phi3Config, Phi3ForCausalLM
+
+    config = Phi3Config(
+        vocab_size=64,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        num_key_value_heads=key_heads,
+        pad_token_id=0,
+    )
+    model = Phi3ForCausalLM(config)
+    stacked = model.model.layers[0].self_attn.qkv_proj.weight
+    query, key, value = stacked.split([32, 8 * key_heads, 8 * key_heads])
+    assert_split(model, "model.layers.0.self_attn.qkv_proj", {"query": query, "key": key, "value": value})
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "config"),
+    [
+        # Falcon's groups, MiniMax's heads, StarCoder's keys that all queries share, and a linear layer of (out, in)
+        ("query_key_value", (48, 16), {"model_type": "falcon", "num_attention_heads": 2}),
+        ("query_key_value", (50, 16), {"model_type": "gpt_neox", "num_attention_heads": 2}),
+        ("qkv_proj", (48, 16), {"model_type": "minimax", "hidden_size": 16, "num_attention_heads": 2}),
+        ("qkv_proj", (50, 16), {"model_type": "phi3", "hidden_size": 16, "num_attention_heads": 2}),
+        ("qkv_proj", (48, 16), {}),
+        ("c_attn", (24, 16), {"model_type": "gpt_bigcode", "n_head": 2}),
+        ("c_attn", (48, 16), {"model_type": "gpt_bigcode", "n_head": 2}),
+        ("c_attn", (16, 32), {"model_type": "gpt2", "n_head": 2}),
+    ],
+)
+def test_a_layout_that_is_not_known_is_not_guessed(name, shape, config):
+    checkpoint = Checkpoint("test", {f"a.{name}.weight": unreadable(*shape)}, config)
+    with pytest.raises(StanceSuiteError, match=rf"a\.{name} .*cannot be split.*measure fused matrices whole"):
+        sort_tensors(checkpoint, "split")
+    assert list(sort_tensors(checkpoint).matrices) == [f"a.{name}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "lacking"),
+    [
+        ("query_key_value", {"model_type": "gpt_neox"}, "n_head"),
+        ("qkv_proj", {"model_type": "phi3", "num_attention_heads": 2}, "hidden_size"),
+    ],
+)
+def test_a_setting_that_the_configuration_lacks_is_named(name, config, lacking):
+    with pytest.raises(StanceSuiteError, match=rf"does not say {lacking}; measure fused matrices whole"):
+        sort_tensors(Checkpoint("test", {f"{name}.weight": unreadable(48, 16)}, config), "split")

@@ -1,0 +1,51 @@
+"""A PyTorch module, or its state dict, as a checkpoint: blocks are views of its tensors, not copies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from stance_suite.checkpoints.tensors import Block, Index, StoredTensor
+
+
+def read_parameters(named_tensors: Iterable[tuple[str, Any]]) -> dict[str, StoredTensor]:
+    """List tensors that are in memory.
+
+    Parameters
+    ----------
+    named_tensors : iterable of (str, torch.Tensor)
+        As ``named_parameters()`` yields them. Of tensors that share memory the first is listed.
+
+    Returns
+    -------
+    dict of str to StoredTensor
+        In the given order.
+    """
+    tensors: dict[str, StoredTensor] = {}
+    seen: set[tuple[int, tuple[int, ...]]] = set()
+    for name, tensor in named_tensors:
+        place = (tensor.data_ptr(), tuple(tensor.shape))
+        if tensor.numel() and place in seen:
+            continue
+        seen.add(place)
+        tensors[name] = _stored(tensor)
+    return tensors
+
+
+def _stored(tensor: Any) -> StoredTensor:
+    import torch
+
+    names = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+
+    def read(index: Index) -> Block:
+        import ml_dtypes
+
+        part = tensor.detach()[index].cpu()
+        if part.dtype is not torch.bfloat16:
+            block: Block = part.numpy()
+            return block
+        # numpy knows bfloat16 by its bits only
+        bits: Block = part.contiguous().view(torch.int16).numpy()
+        return bits.view(ml_dtypes.bfloat16)
+
+    return StoredTensor(tuple(tensor.shape), names.get(tensor.dtype, str(tensor.dtype)), read)

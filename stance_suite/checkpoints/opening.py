@@ -1,0 +1,110 @@
+"""Opening whatever a user calls a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stance_suite.checkpoints.adapters import CONFIG_FILE as ADAPTER_CONFIG
+from stance_suite.checkpoints.adapters import read_adapter
+from stance_suite.checkpoints.gguf_files import read_gguf
+from stance_suite.checkpoints.modules import read_parameters
+from stance_suite.checkpoints.safetensors_files import read_headers, shard_paths
+from stance_suite.checkpoints.tensors import Checkpoint, natural_order
+from stance_suite.errors import UnsafeWeightsError, WeightsUnavailableError
+from stance_suite.library import load_library
+from stance_suite.models import find_spec, locate, no_safetensors
+from stance_suite.options import resolve_settings
+
+PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
+
+def open_checkpoint(model: Any) -> Checkpoint:
+    """Open a model without loading it.
+
+    Parameters
+    ----------
+    model : Path, str, torch.nn.Module or mapping of str to torch.Tensor
+        A safetensors or GGUF file, a folder with safetensors (sharded or not) or with a LoRA adapter, a registry name
+        or Hub id, a module, or its state dict.
+
+    Returns
+    -------
+    Checkpoint
+        Its tensors, in natural order of their names (a module's in the module's order).
+
+    Raises
+    ------
+    WeightsUnavailableError
+        If there is nothing, or nothing whole, at the path.
+    UnknownNameError
+        If a text is neither a path nor the name of a model.
+    UnsafeWeightsError
+        If the weights are a pickle.
+    """
+    if isinstance(model, Checkpoint):
+        return model
+    if isinstance(model, str) and not Path(model).expanduser().exists():
+        return _open_named(model)
+    if isinstance(model, str | Path):
+        return _open_path(Path(model).expanduser())
+    if isinstance(model, Mapping):
+        return Checkpoint("a state dict", read_parameters(model.items()))
+    config: Any = getattr(model, "config", None)
+    described = config.to_dict() if hasattr(config, "to_dict") else {}
+    return Checkpoint(type(model).__name__, read_parameters(model.named_parameters()), described)
+
+
+def _open_named(name: str) -> Checkpoint:
+    settings = resolve_settings({}, Path.cwd())
+    spec = find_spec(name, load_library(settings.fixtures).models)
+    return _open_folder(locate(spec, settings.cache).folder)
+
+
+def _open_path(path: Path) -> Checkpoint:
+    if path.is_dir():
+        return _open_folder(path)
+    if not path.is_file():
+        raise WeightsUnavailableError(f"{path} does not exist; give a folder, a safetensors file or a GGUF file")
+    if path.suffix == ".gguf":
+        return _sorted(path, read_gguf(path), {})
+    if path.suffix in PICKLE_SUFFIXES:
+        raise UnsafeWeightsError(
+            f"{path} is a pickle, which can run code when it is loaded and is refused; convert it where you trust it: "
+            "model.save_pretrained(folder) writes safetensors"
+        )
+    if path.suffix != ".safetensors":
+        raise WeightsUnavailableError(f"{path} is neither a safetensors nor a GGUF file")
+    return _sorted(path, read_headers([path]), _read_config(path.parent / "config.json"))
+
+
+def _open_folder(folder: Path) -> Checkpoint:
+    if (folder / ADAPTER_CONFIG).is_file():
+        return read_adapter(folder)
+    shards = shard_paths(folder)
+    if shards:
+        return _sorted(folder, read_headers(shards), _read_config(folder / "config.json"))
+    gguf_files = sorted(folder.glob("*.gguf"))
+    if len(gguf_files) == 1:
+        return _open_path(gguf_files[0])
+    if gguf_files:
+        raise WeightsUnavailableError(f"{folder} holds {len(gguf_files)} GGUF files; name one of them")
+    raise no_safetensors(folder)
+
+
+def _sorted(path: Path, tensors: Mapping[str, Any], config: Mapping[str, Any]) -> Checkpoint:
+    if not tensors:
+        raise WeightsUnavailableError(f"{path} holds no tensor")
+    return Checkpoint(str(path), {name: tensors[name] for name in sorted(tensors, key=natural_order)}, config)
+
+
+def _read_config(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        config = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise WeightsUnavailableError(f"{path} is no JSON: {error}") from error
+    return config if isinstance(config, dict) else {}

@@ -1,0 +1,104 @@
+"""Safetensors: one file, or a folder of shards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from stance_suite.checkpoints.tensors import Block, Index, StoredTensor
+from stance_suite.errors import WeightsUnavailableError
+
+SINGLE_FILE = "model.safetensors"
+INDEX_FILE = "model.safetensors.index.json"
+
+
+def shard_paths(folder: Path) -> list[Path]:
+    """Find the safetensors files that make up the model of a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        As ``save_pretrained`` writes it.
+
+    Returns
+    -------
+    list of Path
+        The shards that the index names, else ``model.safetensors``, else every safetensors file.
+
+    Raises
+    ------
+    WeightsUnavailableError
+        If a shard that the index names is not there, or the index cannot be read.
+    """
+    index = folder / INDEX_FILE
+    if index.is_file():
+        try:
+            names = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+            shards = [folder / name for name in sorted(names)]
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise WeightsUnavailableError(f"{index} is no index of shards; copy it again") from error
+        missing = [shard.name for shard in shards if not shard.is_file()]
+        if missing:
+            raise WeightsUnavailableError(f"{folder} lacks the shard {missing[0]}, which its index names; copy it too")
+        return shards
+    single = folder / SINGLE_FILE
+    return [single] if single.is_file() else sorted(folder.glob("*.safetensors"))
+
+
+def read_headers(paths: Iterable[Path]) -> dict[str, StoredTensor]:
+    """List the tensors of safetensors files.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        The files of one model.
+
+    Returns
+    -------
+    dict of str to StoredTensor
+        In the files' order.
+
+    Raises
+    ------
+    WeightsUnavailableError
+        If a file is damaged, or a name appears in two files.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    tensors: dict[str, StoredTensor] = {}
+    found_in: dict[str, Path] = {}
+    for path in paths:
+        try:
+            with safe_open(path, "numpy") as file:
+                for name in file.keys():  # noqa: SIM118
+                    if name in tensors:
+                        raise WeightsUnavailableError(
+                            f"the tensor {name} is in {found_in[name].name} and in {path.name} of {path.parent}; "
+                            "remove the file that is not the model's"
+                        )
+                    header = file.get_slice(name)
+                    found_in[name] = path
+                    tensors[name] = StoredTensor(
+                        tuple(header.get_shape()), header.get_dtype(), _BlockReader(path, name)
+                    )
+        except (SafetensorError, OSError) as error:
+            raise WeightsUnavailableError(
+                f"{path} is no whole safetensors file ({error}); is it a Git LFS pointer, or cut short?"
+            ) from error
+    return tensors
+
+
+class _BlockReader:
+    """Reads blocks of one tensor; the file is mapped only while it reads, or its pages would count as ours."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._path, self._name = path, name
+
+    def __call__(self, index: Index) -> Block:
+        import ml_dtypes  # noqa: F401  # without it numpy does not know bfloat16
+        from safetensors import safe_open
+
+        with safe_open(self._path, "numpy") as file:
+            block: Block = file.get_slice(self._name)[index]
+        return block

@@ -1,0 +1,117 @@
+"""What a checkpoint is to those who measure it: named tensors that can be read in part."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stance_suite.errors import WeightsUnavailableError
+
+Index = tuple[int | slice, ...]
+Block = npt.NDArray[Any]
+
+FLOATING_TYPES = frozenset({"F64", "F32", "F16", "BF16"})
+"""Types whose values are the weights; others (quantized, integer, boolean) need a scale, or are no weights."""
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor that stays where it is until a block of it is read."""
+
+    shape: tuple[int, ...]
+    """Its shape."""
+    dtype: str
+    """Its stored type, in safetensors' spelling: F32, BF16, …; a GGUF file's own quantized types read as F32."""
+    read: Callable[[Index], Block]
+    """Read a block: one integer or slice for each dimension."""
+
+    def whole(self) -> Block:
+        """Read all of it.
+
+        Returns
+        -------
+        ndarray
+            Of the tensor's shape, in its stored type.
+        """
+        return self.read((slice(None),) * len(self.shape))
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The tensors of a model, or what an adapter adds to one."""
+
+    source: str
+    """Where it was opened, for messages."""
+    tensors: Mapping[str, StoredTensor]
+    """By name, in natural order: layer 2 before layer 10."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """The model's configuration; empty where there is none beside the weights."""
+    updates: Mapping[str, StoredTensor] = field(default_factory=dict)
+    """An adapter's low-rank updates by the name of the tensor that they are added to."""
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether it changes a model, and is none by itself."""
+        return bool(self.updates)
+
+    def on(self, base: Checkpoint) -> Checkpoint:
+        """Apply an adapter to its base model.
+
+        Parameters
+        ----------
+        base : Checkpoint
+            The model that the adapter was trained on.
+
+        Returns
+        -------
+        Checkpoint
+            The base with the updates added and the replaced tensors replaced, all still read in blocks.
+
+        Raises
+        ------
+        KeyError
+            If the adapter changes a tensor that the base lacks.
+        WeightsUnavailableError
+            If it changes one of another shape.
+        """
+        # an embedding that grew is stored with the adapter, and its update is of the grown one
+        tensors = {**base.tensors, **self.tensors}
+        for name, update in self.updates.items():
+            shapes = [" x ".join(map(str, tensor.shape)) for tensor in (update, tensors[name])]
+            if shapes[0] != shapes[1]:
+                raise WeightsUnavailableError(
+                    f"the update of {name} is {shapes[0]} in {self.source}, the tensor {shapes[1]} in {base.source}; "
+                    "name the model that the adapter was trained on"
+                )
+        sums = {name: _sum(tensors[name], update) for name, update in self.updates.items()}
+        return Checkpoint(f"{base.source} with {self.source}", {**tensors, **sums}, base.config)
+
+
+def natural_order(name: str) -> tuple[tuple[bool, int, str], ...]:
+    """Sort key that reads the numbers in a name as numbers.
+
+    Parameters
+    ----------
+    name : str
+        A tensor's name, such as ``model.layers.10.mlp.up_proj.weight``.
+
+    Returns
+    -------
+    tuple
+        A key for `sorted`.
+    """
+    parts = re.split(r"(\d+)", name)
+    return tuple((part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts)
+
+
+def _sum(base: StoredTensor, update: StoredTensor) -> StoredTensor:
+    def read(index: Index) -> Block:
+        total: Block = base.read(index).astype(np.float32) + update.read(index)
+        return total
+
+    return StoredTensor(base.shape, base.dtype, read)

@@ -1,0 +1,169 @@
+"""Commands on weights alone: spectra of a checkpoint or of a pair, and the audit of tables made elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stance_suite.errors import StanceSuiteError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from stance_suite.spectra import Analysis, Comparison
+
+PLAIN_WIDTH = 160
+"""Columns of a table that goes to a file or a pipe."""
+
+Model = Annotated[
+    str, typer.Argument(help="A folder or file with safetensors, GGUF or a LoRA adapter, a registry name, or a Hub id.")
+]
+Before = Annotated[
+    str | None, typer.Option("--before", help="Compare with this model, of which MODEL is a fine-tuning or an adapter.")
+]
+Fused = Annotated[
+    str, typer.Option("--fused", help="'split' measures fused query-key-value matrices in their three parts.")
+]
+Device = Annotated[str, typer.Option("--device", help="Where to solve: cpu, or PyTorch's name such as cuda.")]
+Draws = Annotated[int, typer.Option("--draws", min=1, help="Draws of Gaussian noise for every layer of a comparison.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of the noise.")]
+Csv = Annotated[Path | None, typer.Option("--csv", help="Write the whole table as CSV.")]
+Parquet = Annotated[Path | None, typer.Option("--parquet", help="Write the whole table as Parquet.")]
+Pictures = Annotated[
+    Path | None, typer.Option("--pictures", help="With --before: draw every tail flip into this folder, as SVG.")
+]
+
+
+def show_spectra(
+    model: Model,
+    before: Before = None,
+    fused: Fused = "whole",
+    device: Device = "cpu",
+    draws: Draws = 200,
+    seed: Seed = 0,
+    csv: Csv = None,
+    parquet: Parquet = None,
+    pictures: Pictures = None,
+) -> None:
+    """Measure a model's weight spectra, with WeightWatcher's columns and intervals; with --before, what changed."""
+    from stance_suite.spectra import analyze, compare
+
+    if fused not in ("whole", "split"):
+        raise StanceSuiteError(f"--fused {fused!r}: say 'whole' or 'split'")
+    options: dict[str, Any] = {"fused": fused, "device": device}
+    if before is None:
+        analysis = analyze(model, **options)
+        _write_table(analysis.details, csv, parquet)
+        _print_analysis(analysis)
+        return
+    comparison = compare(before, model, draws=draws, seed=seed, **options)
+    _write_table(comparison.details, csv, parquet)
+    _print_comparison(comparison)
+    if pictures is not None:
+        _draw_tail_flips(comparison, pictures)
+
+
+def _write_table(details: Any, csv: Path | None, parquet: Path | None) -> None:
+    from stance_suite.files import write_atomically
+
+    try:
+        if csv is not None:
+            write_atomically(csv, details.to_csv(index=False).encode())
+        if parquet is not None:
+            write_atomically(parquet, details.to_parquet(index=False))
+    except OSError as error:
+        raise StanceSuiteError(f"{error.filename or csv or parquet} cannot be written: {error.strerror}") from error
+
+
+def _print_analysis(analysis: Analysis) -> None:
+    console = _console()
+    table = _table("layer", "alpha", "95 % interval", "KS", "tail", "stable rank", "MP soft rank", "warning")
+    for layer in analysis.layers:
+        fit, interval, bulk = layer.fit, layer.interval, layer.bulk
+        table.add_row(
+            layer.name,
+            "" if fit is None else f"{fit.alpha:.3f}",
+            "" if interval is None else f"{interval.low:.2f} - {interval.high:.2f}",
+            "" if fit is None else f"{fit.ks_distance:.3f}",
+            "" if fit is None else f"{fit.tail_size}/{len(layer.eigenvalues or ())}",
+            f"{layer.stable_rank:.1f}",
+            "" if bulk is None else f"{bulk.soft_rank:.3f}",
+            layer.failure or layer.warning,
+        )
+    console.print(table)
+    _print_skipped(console, analysis)
+    failed = sum(layer.fit is None for layer in analysis.layers)
+    means = ", ".join(f"{name} {value:.4g}" for name, value in analysis.summary().items())
+    console.print(f"{len(analysis.layers)} matrices, {failed} without a fit; means over the fitted: {means}")
+
+
+def _print_comparison(comparison: Comparison) -> None:
+    console = _console()
+    table = _table(
+        "layer", "alpha", "change", "tail fixed", "tail", "flip", "|dW|/|W|", "dW stable rank", "noise's", "p (BH)"
+    )
+    for layer, before in zip(comparison.change.layers, comparison.before.layers, strict=True):
+        alpha, delta, noise = layer.alpha_change, layer.weight_change, layer.noise
+        table.add_row(
+            layer.name,
+            "" if before.fit is None else f"{before.fit.alpha:.3f}",
+            "" if alpha is None else f"{alpha.total:+.3f} %",
+            "" if alpha is None else f"{alpha.spectrum:+.3f} %",
+            "" if alpha is None else f"{alpha.tail_before} -> {alpha.tail_after}",
+            "flip" if alpha is not None and alpha.tail_flip else "",
+            "0" if delta is None else f"{delta.relative_norm:.1e}",
+            "" if delta is None else f"{delta.stable_rank:.1f}",
+            "" if noise is None else f"{noise.stable_rank.low:.1f} - {noise.stable_rank.high:.1f}",
+            "" if noise is None else f"{noise.smallest_p_value:.4f}",
+        )
+    console.print(table)
+    _print_skipped(console, comparison.after)
+    layers = comparison.change.layers
+    flips = sum(layer.alpha_change is not None and layer.alpha_change.tail_flip for layer in layers)
+    console.print(f"{len(layers)} matrices: {len(comparison.changed)} changed beyond noise, {flips} tail flips")
+    for spread in comparison.change.concentration:
+        expected = spread.noise_participation_ratio
+        beside = "" if expected is None else f"; under noise {expected[0]:.1f} to {expected[1]:.1f}"
+        console.print(
+            f"{spread.figure}: shared by {spread.participation_ratio:.1f} of {spread.layers} layers (participation "
+            f"ratio{beside}), Gini {spread.gini:.2f}"
+        )
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
+
+
+def _table(*columns: str) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="left" if place == 0 else "right", overflow="fold")
+    return table
+
+
+def _print_skipped(console: Console, analysis: Analysis) -> None:
+    for entry in analysis.skipped:
+        console.print(f"skipped {entry.name}: {entry.reason}")
+
+
+def _draw_tail_flips(comparison: Comparison, folder: Path) -> None:
+    from stance_suite.files import write_atomically
+    from stance_suite.reports.pictures import spectrum_picture, tail_choice_picture
+    from stance_suite.spectra.layers import with_ks_distances
+
+    for place, layer in enumerate(comparison.change.layers):
+        if layer.alpha_change is None or not layer.alpha_change.tail_flip:
+            continue
+        pair = [with_ks_distances(side.layers[place]) for side in (comparison.before, comparison.after)]
+        write_atomically(folder / f"{layer.name}.tail.svg", tail_choice_picture(*pair).encode())
+        write_atomically(folder / f"{layer.name}.spectrum.svg", spectrum_picture(*pair).encode())
+        print(folder / f"{layer.name}.tail.svg")

@@ -1,0 +1,212 @@
+"""The figures of one matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from stance_suite.spectra.eigenvalues import Array, NotFiniteError, Solver, choose_solver, squared_singular_values
+from stance_suite.spectra.intervals import alpha_interval
+from stance_suite.spectra.marchenko_pastur import fit_marchenko_pastur
+from stance_suite.spectra.matrices import WeightMatrix
+from stance_suite.spectra.parallel import in_parallel
+from stance_suite.spectra.power_law import SMALLEST_EIGENVALUE, tail_curve
+from stance_suite.spectrum_records import LayerSpectrum
+
+RESOLVED_BY_GRAM = 1e-8
+"""Eigenvalues under this share of the largest are not exact enough from a Gram matrix: rounding is 1e-16 of it."""
+NEGLIGIBLE_PROBABILITY = 1e-10
+"""WeightWatcher's guard against the logarithm of zero."""
+
+
+def measure_spectra(matrices: Mapping[str, WeightMatrix], device: str = "cpu") -> tuple[LayerSpectrum, ...]:
+    """Measure the spectrum of every matrix.
+
+    Parameters
+    ----------
+    matrices : mapping of str to WeightMatrix
+        Weight matrices by long name.
+    device : str
+        Where to solve.
+
+    Returns
+    -------
+    tuple of LayerSpectrum
+        In the given order, with eigenvalues.
+    """
+    solver = choose_solver(device)
+    return tuple(in_parallel(lambda matrix: measure_layer(matrix, solver), matrices.values(), solving_cost))
+
+
+def solving_cost(matrix: WeightMatrix) -> float:
+    """Estimate the operations that a matrix's Gram matrix and its eigenvalues take.
+
+    Parameters
+    ----------
+    matrix : WeightMatrix
+        The matrix.
+
+    Returns
+    -------
+    float
+        Multiplications and additions, roughly.
+    """
+    return float(matrix.smaller_side**2 * (matrix.larger_side + 4 * matrix.smaller_side) * len(matrix.positions))
+
+
+def measure_layer(matrix: WeightMatrix, solver: Solver) -> LayerSpectrum:
+    """Measure the spectrum of one matrix.
+
+    Parameters
+    ----------
+    matrix : WeightMatrix
+        The matrix.
+    solver : Solver
+        What solves it.
+
+    Returns
+    -------
+    LayerSpectrum
+        With eigenvalues; with the reason in `failure` where they cannot be had or fitted.
+    """
+    try:
+        eigenvalues = eigenvalues_of(matrix, solver)
+    except NotFiniteError:
+        return failed_layer(matrix, "holds NaN or infinite values")
+    return describe_spectrum(matrix, eigenvalues)
+
+
+def eigenvalues_of(matrix: WeightMatrix, solver: Solver) -> Array:
+    """Compute the eigenvalues of W^T W, pooled over kernel positions.
+
+    Parameters
+    ----------
+    matrix : WeightMatrix
+        The matrix.
+    solver : Solver
+        What solves it.
+
+    Returns
+    -------
+    ndarray of shape (smaller_side * positions,)
+        Ascending, no 1/N, no centering.
+
+    Raises
+    ------
+    NotFiniteError
+        If the matrix holds NaN or infinite values.
+    """
+    found = [
+        solver.eigenvalues(solver.gram(matrix.blocks(position), matrix.smaller_side)) for position in matrix.positions
+    ]
+    eigenvalues = matrix.scale**2 * np.sort(np.concatenate(found))
+    if not _is_resolved(eigenvalues):
+        exact = [squared_singular_values(matrix.blocks(position), matrix.smaller_side) for position in matrix.positions]
+        eigenvalues = matrix.scale**2 * np.sort(np.concatenate(exact))
+    return eigenvalues
+
+
+def describe_spectrum(matrix: WeightMatrix, eigenvalues: Array) -> LayerSpectrum:
+    """Compute the figures of a spectrum.
+
+    Parameters
+    ----------
+    matrix : WeightMatrix
+        Whose spectrum it is.
+    eigenvalues : ndarray of shape (n,)
+        Ascending.
+
+    Returns
+    -------
+    LayerSpectrum
+        With these eigenvalues.
+    """
+    largest, total = float(eigenvalues[-1]), float(eigenvalues.sum())
+    if largest == 0:
+        return failed_layer(matrix, "is zero", tuple(eigenvalues.tolist()))
+    curve = tail_curve(eigenvalues)
+    best = curve.best if curve is not None else None
+    runner_up = curve.runner_up if curve is not None else None
+    rank = int(np.count_nonzero(eigenvalues > largest * matrix.larger_side * np.finfo(float).eps))
+    shares = eigenvalues / total + NEGLIGIBLE_PROBABILITY
+    return LayerSpectrum(
+        name=matrix.name,
+        rows=matrix.rows,
+        columns=matrix.columns,
+        positions=len(matrix.positions),
+        failure=None if best is not None else f"no tail to fit: {_few_distinct(eigenvalues)}",
+        fit=None if curve is None or best is None else curve.fit(best),
+        interval=None if curve is None else alpha_interval(curve),
+        runner_up=None if curve is None or runner_up is None else curve.fit(runner_up),
+        bulk=fit_marchenko_pastur(eigenvalues, matrix.larger_side, matrix.smaller_side),
+        norm=total,
+        stable_rank=total / largest,
+        spectral_norm=float(np.sqrt(largest)),
+        entropy=float(-np.sum(shares * np.log(shares)) / np.log(rank + NEGLIGIBLE_PROBABILITY)),
+        matrix_rank=rank,
+        eigenvalues=tuple(eigenvalues.tolist()),
+    )
+
+
+def with_ks_distances(layer: LayerSpectrum) -> LayerSpectrum:
+    """Add the KS distance of every tail, which shows why one was chosen.
+
+    Parameters
+    ----------
+    layer : LayerSpectrum
+        A layer, with eigenvalues.
+
+    Returns
+    -------
+    LayerSpectrum
+        With distances, if any tail could be fitted.
+    """
+    curve = tail_curve(np.asarray(layer.eigenvalues or ()))
+    return layer if curve is None else layer.model_copy(update={"ks_distances": tuple(curve.distances.tolist())})
+
+
+def failed_layer(matrix: WeightMatrix, reason: str, eigenvalues: tuple[float, ...] | None = None) -> LayerSpectrum:
+    """Describe a matrix that nothing can be fitted to.
+
+    Parameters
+    ----------
+    matrix : WeightMatrix
+        The matrix.
+    reason : str
+        Why not.
+    eigenvalues : tuple of float, optional
+        Its eigenvalues, if there are any.
+
+    Returns
+    -------
+    LayerSpectrum
+        Without a fit.
+    """
+    return LayerSpectrum(
+        name=matrix.name,
+        rows=matrix.rows,
+        columns=matrix.columns,
+        positions=len(matrix.positions),
+        failure=reason,
+        fit=None,
+        norm=0.0,
+        stable_rank=0.0,
+        spectral_norm=0.0,
+        entropy=0.0,
+        matrix_rank=0,
+        eigenvalues=eigenvalues,
+    )
+
+
+def _is_resolved(eigenvalues: Array) -> bool:
+    """Tell whether the fitted tail stays clear of the Gram matrix's rounding."""
+    counted = eigenvalues[eigenvalues > SMALLEST_EIGENVALUE]
+    return len(counted) == 0 or bool(counted[0] > RESOLVED_BY_GRAM * eigenvalues[-1])
+
+
+def _few_distinct(eigenvalues: Array) -> str:
+    counted = np.unique(eigenvalues[eigenvalues > SMALLEST_EIGENVALUE])
+    if len(counted) < 2:
+        return f"{len(counted)} distinct eigenvalues above {SMALLEST_EIGENVALUE:g}"
+    return "none has an exponent above 1 and a KS distance below 1"

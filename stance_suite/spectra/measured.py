@@ -1,0 +1,87 @@
+"""A model measured for comparison: its spectra, and the subspaces that its leading singular vectors span."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stance_suite.checkpoints import open_checkpoint
+from stance_suite.checkpoints.tensors import Block
+from stance_suite.spectra.eigenvalues import NotFiniteError, Solver, choose_solver
+from stance_suite.spectra.layers import describe_spectrum, failed_layer, measure_layer, solving_cost
+from stance_suite.spectra.matrices import Fused, SortedTensors, WeightMatrix, sort_tensors
+from stance_suite.spectra.parallel import in_parallel
+from stance_suite.spectrum_records import LayerSpectrum
+
+LEADING = 10
+"""How many leading singular values count as the top of a spectrum."""
+
+
+@dataclass(frozen=True)
+class MeasuredLayer:
+    """A matrix's spectrum, and its leading singular vectors."""
+
+    spectrum: LayerSpectrum
+    """Its figures."""
+    long_side: Block | None = None
+    """Leading singular vectors of the larger side, shape (larger side, leading); None for convolutions and where values
+    are not finite."""
+    short_side: Block | None = None
+    """Those of the smaller side, shape (smaller side, leading)."""
+
+
+@dataclass(frozen=True)
+class MeasuredModel:
+    """A model's tensors, and its matrices measured."""
+
+    source: str
+    """Where it was opened."""
+    tensors: SortedTensors
+    """Its tensors, to be read again."""
+    layers: dict[str, MeasuredLayer]
+    """Its matrices by long name."""
+
+    @property
+    def spectra(self) -> tuple[LayerSpectrum, ...]:
+        """The spectra, in the model's order."""
+        return tuple(layer.spectrum for layer in self.layers.values())
+
+
+def measure_model(model: Any, fused: Fused = "whole", device: str = "cpu") -> MeasuredModel:
+    """Measure what a comparison needs of either side.
+
+    Parameters
+    ----------
+    model : Checkpoint, torch.nn.Module, str or Path
+        Whatever `open_checkpoint` opens.
+    fused : {"whole", "split"}
+        Whether a fused query-key-value matrix is one matrix or three.
+    device : str
+        Where to solve.
+
+    Returns
+    -------
+    MeasuredModel
+        Its matrices measured, in the model's order.
+    """
+    checkpoint = open_checkpoint(model)
+    tensors = sort_tensors(checkpoint, fused)
+    solver = choose_solver(device)
+    measured = in_parallel(lambda matrix: _measure(matrix, solver), tensors.matrices.values(), solving_cost)
+    return MeasuredModel(checkpoint.source, tensors, dict(zip(tensors.matrices, measured, strict=True)))
+
+
+def _measure(matrix: WeightMatrix, solver: Solver) -> MeasuredLayer:
+    if len(matrix.positions) > 1:
+        return MeasuredLayer(measure_layer(matrix, solver))
+    try:
+        gram = solver.gram(matrix.blocks(), matrix.smaller_side)
+    except NotFiniteError:
+        return MeasuredLayer(failed_layer(matrix, "holds NaN or infinite values"))
+    eigenvalues = solver.eigenvalues(gram)
+    spectrum = describe_spectrum(matrix, eigenvalues)
+    short = solver.leading_vectors(gram, eigenvalues, min(LEADING, matrix.smaller_side))
+    long = np.concatenate([block.astype(np.float64) @ short for block in matrix.blocks()])
+    return MeasuredLayer(spectrum, long / np.maximum(np.linalg.norm(long, axis=0), np.finfo(float).tiny), short)

