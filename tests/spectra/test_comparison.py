@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+import torch
+
+from stance_suite.errors import StanceSuiteError
+from stance_suite.spectra import compare
+
+
+def random_model(seed=0, layers=4):
+    generator = torch.Generator().manual_seed(seed)
+    return {f"layers.{i}.weight": torch.randn(60, 40, generator=generator) for i in range(layers)}
+
+
+def pushed(model, size, seed=1, only=None):
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        name: value + (size if only in (None, name) else 0.0) * torch.randn(value.shape, generator=generator)
+        for name, value in model.items()
+    }
+
+
+def test_every_figure_is_told_before_and_after():
+    model = random_model()
+    comparison = compare(model, pushed(model, 0.1))
+    details = comparison.details
+    assert list(details["longname"]) == list(comparison.before.details["longname"])
+    for side in ("before", "after"):
+        analysis = getattr(comparison, side).details
+        for column in ("alpha", "D", "num_pl_spikes", "stable_rank", "mp_softrank", "log_norm", "runner_up_gap"):
+            assert details[f"{column}_{side}"].equals(analysis[column])
+    total = 100 * (details["alpha_after"] / details["alpha_before"] - 1)
+    assert np.allclose(details["alpha_total"], total)
+    assert np.allclose(details["alpha_total"], details["alpha_spectrum"] + details["alpha_tail_choice"])
+
+
+def test_a_surgical_change_is_told_from_a_distributed_one():
+    model = random_model()
+    (spread, *_) = compare(model, pushed(model, 0.01)).change.concentration
+    (surgical, *_) = compare(model, pushed(model, 0.01, only="layers.2.weight")).change.concentration
+    assert spread.participation_ratio == pytest.approx(4, abs=0.1)
+    assert spread.gini == pytest.approx(0, abs=0.05)
+    assert surgical.participation_ratio == pytest.approx(1)
+    assert surgical.gini == pytest.approx(0.75)
+
+
+def test_controls_are_compared_with_the_same_baseline():
+    model = random_model()
+    comparison = compare(model, pushed(model, 0.01), controls={"sham": pushed(model, 0.01, seed=2)})
+    sham = comparison.controls["sham"]
+    assert sham.before.layers == comparison.before.layers
+    assert sham.change.layers != comparison.change.layers
+    assert sham.change.concentration[0].figure == "relative_norm"
+
+
+def test_rounding_to_bfloat16_is_a_control():
+    model = random_model()
+    (first, *_) = compare(model, pushed(model, 1e-4)).rounding
+    rounded = model["layers.0.weight"].bfloat16().float()
+    error = torch.linalg.norm(rounded - model["layers.0.weight"]) / torch.linalg.norm(model["layers.0.weight"])
+    assert first.relative_norm == pytest.approx(float(error), rel=1e-6)
+    truth = compare({"a.weight": model["layers.0.weight"]}, {"a.weight": rounded}).change.layers[0].alpha_change
+    assert first.alpha_change == truth
+    halved = {name: value.bfloat16() for name, value in model.items()}
+    assert all(control.relative_norm == 0 for control in compare(halved, pushed(model, 1e-3)).rounding)
+
+
+def test_an_adapter_is_applied_to_what_comes_before(tmp_path):
+    import peft
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=50, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4
+    )
+    base = LlamaForCausalLM(config)
+    base.save_pretrained(tmp_path / "base")
+    adapted = peft.get_peft_model(
+        base, peft.LoraConfig(r=4, lora_alpha=16, target_modules=["q_proj"], init_lora_weights=False)
+    )
+    adapted.save_pretrained(tmp_path / "adapter")
+    comparison = compare(tmp_path / "base", tmp_path / "adapter")
+    changed = [layer for layer in comparison.change.layers if layer.weight_change is not None]
+    assert [layer.name for layer in changed] == [f"model.layers.{i}.self_attn.q_proj" for i in range(2)]
+    module = adapted.base_model.model.model.layers[0].self_attn.q_proj
+    expected = module.get_delta_weight("default")
+    relative = torch.linalg.norm(expected) / torch.linalg.norm(module.base_layer.weight)
+    assert changed[0].weight_change.relative_norm == pytest.approx(relative.item(), rel=1e-5)
+    assert changed[0].weight_change.top_ten_energy == pytest.approx(1.0)
+    with pytest.raises(StanceSuiteError, match=r"the adapter .* changes model.layers.0.self_attn.q_proj.weight, which"):
+        compare(random_model(), tmp_path / "adapter")
+
+
+def test_noise_against_noise_gives_uniform_p_values_of_alpha():
+    """Many draws of one layer stand for many layers: the observed change is one more draw."""
+    generator = np.random.default_rng(0)
+    matrix = torch.tensor(generator.standard_t(5, (60, 40)), dtype=torch.float32)
+    p_values = []
+    for seed in range(60):
+        noisy = matrix + 1e-2 * torch.randn(matrix.shape, generator=torch.Generator().manual_seed(seed))
+        (layer,) = compare({"a.weight": matrix}, {"a.weight": noisy}, seed=seed).change.layers
+        p_values.append([layer.noise.alpha_total.p_value, layer.noise.alpha_spectrum.p_value])
+    from scipy.stats import kstest
+
+    for column in np.transpose(p_values):
+        assert kstest(column, "uniform").pvalue > 0.01
