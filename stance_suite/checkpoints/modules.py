@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from stance_suite.checkpoints.tensors import Block, Index, StoredTensor
+from stance_suite.errors import WeightsUnavailableError
 
 
 def read_parameters(named_tensors: Iterable[tuple[str, Any]]) -> dict[str, StoredTensor]:
@@ -20,10 +21,19 @@ def read_parameters(named_tensors: Iterable[tuple[str, Any]]) -> dict[str, Store
     -------
     dict of str to StoredTensor
         In the given order.
+
+    Raises
+    ------
+    WeightsUnavailableError
+        If a tensor is not in memory (offloaded, or on the meta device).
     """
     tensors: dict[str, StoredTensor] = {}
     seen: set[tuple[int, tuple[int, ...]]] = set()
     for name, tensor in named_tensors:
+        if tensor.is_meta:
+            raise WeightsUnavailableError(
+                f"{name} is not in memory: it is offloaded; load the model without offloading"
+            )
         place = (tensor.data_ptr(), tuple(tensor.shape))
         if tensor.numel() and place in seen:
             continue

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from stance_suite.checkpoints.adapters import CONFIG_FILE as ADAPTER_CONFIG
+from stance_suite.checkpoints.adapters import WEIGHTS_FILE as ADAPTER_WEIGHTS
 from stance_suite.checkpoints.adapters import read_adapter
 from stance_suite.checkpoints.gguf_files import read_gguf
 from stance_suite.checkpoints.modules import read_parameters
-from stance_suite.checkpoints.safetensors_files import read_headers, shard_paths
+from stance_suite.checkpoints.safetensors_files import read_folder, read_headers
 from stance_suite.checkpoints.tensors import Checkpoint, natural_order
 from stance_suite.errors import UnsafeWeightsError, WeightsUnavailableError
 from stance_suite.library import load_library
@@ -19,6 +21,7 @@ from stance_suite.models import find_spec, locate, no_safetensors
 from stance_suite.options import resolve_settings
 
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+FILE_SUFFIXES = (*PICKLE_SUFFIXES, ".safetensors", ".gguf")
 
 
 def open_checkpoint(model: Any) -> Checkpoint:
@@ -46,7 +49,7 @@ def open_checkpoint(model: Any) -> Checkpoint:
     """
     if isinstance(model, Checkpoint):
         return model
-    if isinstance(model, str) and not Path(model).expanduser().exists():
+    if isinstance(model, str) and not _looks_like_a_path(model):
         return _open_named(model)
     if isinstance(model, str | Path):
         return _open_path(Path(model).expanduser())
@@ -55,6 +58,12 @@ def open_checkpoint(model: Any) -> Checkpoint:
     config: Any = getattr(model, "config", None)
     described = config.to_dict() if hasattr(config, "to_dict") else {}
     return Checkpoint(type(model).__name__, read_parameters(model.named_parameters()), described)
+
+
+def _looks_like_a_path(text: str) -> bool:
+    """Tell paths from names: a mistyped file name must not be taken for a Hub id, and asked for on the network."""
+    path = Path(text).expanduser()
+    return path.exists() or path.is_absolute() or text.startswith((".", "~")) or path.suffix in FILE_SUFFIXES
 
 
 def _open_named(name: str) -> Checkpoint:
@@ -68,6 +77,11 @@ def _open_path(path: Path) -> Checkpoint:
         return _open_folder(path)
     if not path.is_file():
         raise WeightsUnavailableError(f"{path} does not exist; give a folder, a safetensors file or a GGUF file")
+    part = re.search(r"-\d{5}-of-(\d{5})\.gguf$", path.name)
+    if part is not None:
+        raise WeightsUnavailableError(
+            f"{path} is one of {int(part[1])} parts; merge them first: llama.cpp's gguf-split --merge"
+        )
     if path.suffix == ".gguf":
         return _sorted(path, read_gguf(path), {})
     if path.suffix in PICKLE_SUFFIXES:
@@ -77,15 +91,16 @@ def _open_path(path: Path) -> Checkpoint:
         )
     if path.suffix != ".safetensors":
         raise WeightsUnavailableError(f"{path} is neither a safetensors nor a GGUF file")
+    if path.name == ADAPTER_WEIGHTS and (path.parent / ADAPTER_CONFIG).is_file():
+        return read_adapter(path.parent)
     return _sorted(path, read_headers([path]), _read_config(path.parent / "config.json"))
 
 
 def _open_folder(folder: Path) -> Checkpoint:
     if (folder / ADAPTER_CONFIG).is_file():
         return read_adapter(folder)
-    shards = shard_paths(folder)
-    if shards:
-        return _sorted(folder, read_headers(shards), _read_config(folder / "config.json"))
+    if any(folder.glob("*.safetensors*")):
+        return _sorted(folder, read_folder(folder), _read_config(folder / "config.json"))
     gguf_files = sorted(folder.glob("*.gguf"))
     if len(gguf_files) == 1:
         return _open_path(gguf_files[0])

@@ -13,8 +13,8 @@ SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 
 
-def shard_paths(folder: Path) -> list[Path]:
-    """Find the safetensors files that make up the model of a folder.
+def read_folder(folder: Path) -> dict[str, StoredTensor]:
+    """List the tensors of the model in a folder.
 
     Parameters
     ----------
@@ -23,27 +23,34 @@ def shard_paths(folder: Path) -> list[Path]:
 
     Returns
     -------
-    list of Path
-        The shards that the index names, else ``model.safetensors``, else every safetensors file.
+    dict of str to StoredTensor
+        Of the shards that the index names, else of ``model.safetensors``, else of every safetensors file; empty if
+        there is none.
 
     Raises
     ------
     WeightsUnavailableError
-        If a shard that the index names is not there, or the index cannot be read.
+        If the index cannot be read, or something that it names is not there, or a file is damaged.
     """
     index = folder / INDEX_FILE
-    if index.is_file():
-        try:
-            names = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
-            shards = [folder / name for name in sorted(names)]
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise WeightsUnavailableError(f"{index} is no index of shards; copy it again") from error
-        missing = [shard.name for shard in shards if not shard.is_file()]
-        if missing:
-            raise WeightsUnavailableError(f"{folder} lacks the shard {missing[0]}, which its index names; copy it too")
-        return shards
-    single = folder / SINGLE_FILE
-    return [single] if single.is_file() else sorted(folder.glob("*.safetensors"))
+    if not index.is_file():
+        single = folder / SINGLE_FILE
+        return read_headers([single] if single.is_file() else sorted(folder.glob("*.safetensors")))
+    try:
+        weight_map = json.loads(index.read_text("utf-8"))["weight_map"]
+        shards = [folder / name for name in sorted(set(weight_map.values()))]
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise WeightsUnavailableError(f"{index} is no index of shards; copy it again") from error
+    missing = [shard.name for shard in shards if not shard.is_file()]
+    if missing:
+        raise WeightsUnavailableError(f"{folder} lacks the shard {missing[0]}, which its index names; copy it too")
+    tensors = read_headers(shards)
+    lost = [name for name in weight_map if name not in tensors]
+    if lost:
+        raise WeightsUnavailableError(
+            f"{folder} lacks the tensor {lost[0]}, which its index names; index and shards are of different models"
+        )
+    return tensors
 
 
 def read_headers(paths: Iterable[Path]) -> dict[str, StoredTensor]:

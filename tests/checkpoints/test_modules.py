@@ -3,6 +3,8 @@ import pytest
 import torch
 
 from stance_suite.checkpoints import open_checkpoint
+from stance_suite.checkpoints.modules import read_parameters
+from stance_suite.errors import WeightsUnavailableError
 
 
 @pytest.fixture
@@ -84,3 +86,8 @@ def test_a_modules_configuration_is_read_from_it(model):
 
 def test_integers_keep_their_type():
     assert open_checkpoint({"a": torch.arange(3)}).tensors["a"].dtype == "torch.int64"
+
+
+def test_an_offloaded_tensor_is_refused():
+    with pytest.raises(WeightsUnavailableError, match=r"^a.weight .*offloaded"):
+        read_parameters([("a.weight", torch.empty(9, 9, device="meta"))])

@@ -157,3 +157,28 @@ def test_a_mapping_and_a_module_of_the_same_weights_agree(loaded_tiny_model, tin
         assert set(opened.tensors) == set(from_disk.tensors)
         for name, tensor in opened.tensors.items():
             np.testing.assert_array_equal(tensor.whole(), from_disk.tensors[name].whole())
+
+
+@pytest.mark.parametrize(
+    "typed", ["runs/model.safetensors", "./runs/tuned", "~/nowhere", "/nowhere/tuned", "runs/a.gguf"]
+)
+def test_a_mistyped_path_is_not_taken_for_a_hub_id(typed):
+    with pytest.raises(WeightsUnavailableError, match=r"does not exist; give a folder"):
+        open_checkpoint(typed)
+
+
+def test_one_part_of_a_gguf_is_refused(tmp_path):
+    path = write_gguf(tmp_path / "model-00001-of-00003.gguf")
+    with pytest.raises(WeightsUnavailableError, match=r"is one of 3 parts; merge them first"):
+        open_checkpoint(path)
+
+
+def test_the_weights_of_an_adapter_stand_for_the_adapter(tmp_path):
+    factors = {
+        f"base_model.model.a.lora_{side}.weight": torch.ones(shape) for side, shape in (("A", (2, 8)), ("B", (9, 2)))
+    }
+    save_file(factors, tmp_path / "adapter_model.safetensors")
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 2, "lora_alpha": 4}')
+    checkpoint = open_checkpoint(tmp_path / "adapter_model.safetensors")
+    assert checkpoint.is_adapter
+    assert checkpoint.updates["a.weight"].shape == (9, 8)

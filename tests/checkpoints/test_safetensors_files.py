@@ -182,3 +182,15 @@ def test_the_model_file_is_preferred_over_stray_ones(tmp_path):
     tensors = open_checkpoint(tmp_path).tensors
     assert list(tensors) == ["a"]
     np.testing.assert_array_equal(tensors["a"].whole(), load_file(tmp_path / "model.safetensors")["a"].numpy())
+
+
+def test_a_tensor_that_only_the_index_knows_is_named(sharded):
+    folder, _ = sharded
+    index = folder / "model.safetensors.index.json"
+    content = json.loads(index.read_text())
+    content["weight_map"]["model.layers.99.weight"] = next(iter(content["weight_map"].values()))
+    index.write_text(json.dumps(content))
+    with pytest.raises(
+        WeightsUnavailableError, match=r"lacks the tensor model.layers.99.weight, which its index names"
+    ):
+        open_checkpoint(folder)
