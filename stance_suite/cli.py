@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from stance_suite import options
-from stance_suite.cli_spectra import show_spectra
+from stance_suite.cli_spectra import audit_pair, show_spectra
 from stance_suite.errors import StanceSuiteError
 from stance_suite.options import Option, Settings, resolve_settings
 
@@ -127,6 +127,7 @@ def list_everything(fixtures: Fixtures = None) -> None:
 
 
 app.command(name="spectra")(_usage_errors()(show_spectra))
+app.command(name="audit")(_usage_errors()(audit_pair))
 
 
 def main() -> None:

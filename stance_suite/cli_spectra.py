@@ -11,7 +11,7 @@ from stance_suite.errors import StanceSuiteError
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
     from stance_suite.spectra import Analysis, Comparison
 
@@ -21,6 +21,7 @@ PLAIN_WIDTH = 160
 Model = Annotated[
     str, typer.Argument(help="A folder or file with safetensors, GGUF or a LoRA adapter, a registry name, or a Hub id.")
 ]
+Details = Annotated[Path, typer.Argument(help="A CSV file written by WeightWatcher: details.to_csv(...).")]
 Before = Annotated[
     str | None, typer.Option("--before", help="Compare with this model, of which MODEL is a fine-tuning or an adapter.")
 ]
@@ -64,6 +65,35 @@ def show_spectra(
     _print_comparison(comparison)
     if pictures is not None:
         _draw_tail_flips(comparison, pictures)
+
+
+def audit_pair(before: Details, after: Details) -> None:
+    """Audit two WeightWatcher tables, without the weights: which changes of alpha are tail flips, and what remains."""
+    from stance_suite.spectra.audit import Finding, audit_tables
+
+    audit = audit_tables(before, after)
+    console = _console()
+    table = _table("layer", "alpha", "change", "tail", "flip probability", "findings")
+    for layer in sorted(audit.layers, key=lambda layer: -abs(layer.change_percent)):
+        table.add_row(
+            layer.name,
+            f"{layer.alpha_before:.3f}",
+            f"{layer.change_percent:+.3f} %",
+            f"{layer.tail_before} -> {layer.tail_after}",
+            "" if layer.flip_probability is None else f"{layer.flip_probability:.2f}",
+            ", ".join(layer.findings),
+        )
+    console.print(table)
+    for entry in audit.skipped:
+        console.print(f"skipped {entry.name}: {entry.reason}")
+    for finding in Finding:
+        count = sum(finding in layer.findings for layer in audit.layers)
+        console.print(f"{finding.value}: {count} of {len(audit.layers)} layers ({finding.meaning})")
+    remaining = [layer.name for layer in audit.layers if layer.remains]
+    console.print(
+        f"what remains: {len(remaining)} of {len(audit.layers)} layers{': ' if remaining else ''}"
+        + ", ".join(remaining)
+    )
 
 
 def _write_table(details: Any, csv: Path | None, parquet: Path | None) -> None:
@@ -140,7 +170,7 @@ def _console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
 
 
-def _table(*columns: str) -> Table:
+def _table(*columns: str) -> RichTable:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 

@@ -103,3 +103,34 @@ def test_help_teaches():
     assert "LoRA" in done.stdout
     assert "--before" in done.stdout
     assert done.exit_code == 0
+
+
+def audit(*arguments):
+    return CliRunner().invoke(app, ["audit", *map(str, arguments)])
+
+
+def test_an_audit_tells_flips_and_what_remains(pair, tmp_path):
+    """Of the whole models: the layers that kept their tails tell how far spectra moved."""
+    tables = []
+    for folder, sign in zip(pair, (0, 1), strict=True):
+        generator = np.random.default_rng(0)
+        tensors = load_file(folder / "model.safetensors")
+        for place in range(2, 8):
+            quiet = generator.standard_t(4, (60, 40))
+            tensors[f"layers.{place}.up.weight"] = torch.tensor(
+                quiet + sign * 1e-5 * generator.standard_normal((60, 40))
+            )
+        save_file(tensors, folder / "model.safetensors")
+        tables.append(tmp_path / f"{folder.name}.csv")
+        assert run(folder, "--csv", tables[-1]).exit_code == 0
+    done = audit(*tables)
+    assert done.exit_code == 0, done.stderr
+    assert "tail_flip: 1 of 7 layers" in done.stdout
+    assert "what remains: 0 of 7 layers" in done.stdout
+
+
+def test_an_audit_of_what_is_no_table_is_one_message(tmp_path):
+    (tmp_path / "a.csv").write_text("longname,alpha\nx,2\n")
+    done = audit(tmp_path / "a.csv", tmp_path / "nothing.csv")
+    assert done.exit_code == 2
+    assert len(done.stderr.strip().splitlines()) == 1
