@@ -7,19 +7,21 @@ again, over a thinned set of tails and points: an interval does not need the exa
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from stance_suite.spectra.power_law import FEW_POINTS, Array, TailCurve, fit_power_law
 from stance_suite.spectrum_records import AlphaInterval
 
 RESAMPLES = 200
 COVERAGE = 0.95
-TAILS = 20
+TAILS = 24
 """Tails that a resample chooses from, evenly spaced in the logarithm of their size."""
 PLACES = 40
-"""About half of the points at which a resample's KS distance is taken."""
+"""About half of the points at which a resample's KS distance is taken: as many densely at the top as evenly below."""
 SHORTEST_TAIL = 8
 
 
@@ -36,26 +38,23 @@ def alpha_interval(curve: TailCurve) -> AlphaInterval | None:
     AlphaInterval or None
         Covers 95 %; None if there is no fit, or fewer than 20 points.
     """
-    best, count = curve.best, len(curve.points)
-    if best is None or count < FEW_POINTS:
+    count = len(curve.points)
+    if curve.best is None or count < FEW_POINTS:
         return None
+    drawn = _resample(count)
     logs = np.log(curve.points)
-    starts = _thinned_starts(count, best)
-    places = _places(count, starts)
-    counts, tails = _resampled_counts(count)
-    in_tail = np.arange(count)[:, None] >= starts  # (n, tails)
-    sizes = tails[starts]  # (tails, resamples)
-    distances = np.empty(sizes.shape, dtype=np.float32)
     # from the top, where single precision is finest
-    at_places = (logs[places] - logs[-1]).astype(np.float32)
-    tails_at_places = tails[places]
+    at_places = (logs[drawn.places] - logs[-1]).astype(np.float32)
+    sums = np.where(drawn.in_tail, logs, 0.0) @ drawn.counts  # (tails, resamples)
+    distances = np.empty(sums.shape, dtype=np.float32)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        slopes = sizes / ((logs[:, None] * in_tail).T @ counts - sizes * logs[starts, None])  # alpha - 1
+        slopes = drawn.sizes / (sums - drawn.sizes * logs[drawn.starts, None])  # alpha - 1
         steep = slopes.astype(np.float32)
-        for row, first in enumerate(np.searchsorted(places, starts)):
-            gap = np.multiply.outer(at_places[first] - at_places[first:], steep[row])  # (places, resamples)
+        for row, empirical in enumerate(drawn.empirical):
+            heights = at_places[-len(empirical) :]
+            gap = np.multiply.outer(heights[0] - heights, steep[row])  # (places, resamples)
             np.exp(gap, out=gap)
-            gap -= tails_at_places[first:] / sizes[row]
+            gap -= empirical
             distances[row] = np.abs(gap, out=gap).max(axis=0)
     distances[~np.isfinite(distances) | ~np.isfinite(slopes)] = np.inf
     chosen = 1 + slopes[np.argmin(distances, axis=0), np.arange(RESAMPLES)]
@@ -66,24 +65,34 @@ def alpha_interval(curve: TailCurve) -> AlphaInterval | None:
     )
 
 
-def _thinned_starts(count: int, best: int) -> np.ndarray:
-    """Choose the tails that resamples choose from; the fitted one is among them."""
-    sizes = np.geomspace(SHORTEST_TAIL, count, TAILS).astype(int)
-    return np.unique(np.append(count - sizes, best))
+@dataclass(frozen=True)
+class _Resamples:
+    """Resamples of n points by their rank: all that does not depend on the values."""
 
-
-def _places(count: int, starts: np.ndarray) -> np.ndarray:
-    """Choose where KS distances are taken: all of the shortest tails, evenly through the longest, and every start."""
-    sizes = np.concatenate([np.geomspace(1, count, PLACES), np.linspace(1, count, PLACES)]).astype(int)
-    return np.unique(np.concatenate([count - sizes, starts]))
+    counts: Array
+    """How often each point is drawn in each resample; shape (n, resamples)."""
+    starts: npt.NDArray[np.intp]
+    """Where the tails start that resamples choose from; shape (tails,)."""
+    in_tail: npt.NDArray[np.bool_]
+    """Which points are in which tail; shape (tails, n)."""
+    sizes: Array
+    """Points drawn in each tail; shape (tails, resamples)."""
+    places: npt.NDArray[np.intp]
+    """Points at which distances are taken, ascending."""
+    empirical: tuple[npt.NDArray[np.float32], ...]
+    """For each tail, the share of its drawn points at or above each place in it; shape (places in it, resamples)."""
 
 
 @lru_cache(maxsize=8)
-def _resampled_counts(count: int) -> tuple[Array, np.ndarray]:
-    """How often each of n points is drawn in each resample, and how many are drawn at or above it: (n, resamples).
-
-    One seed for all: intervals do not jitter from run to run.
-    """
+def _resample(count: int) -> _Resamples:
+    """Draw resamples, from one seed: intervals do not jitter from run to run."""
     generator = np.random.default_rng(count)
     counts = generator.multinomial(count, np.full(count, 1 / count), RESAMPLES).T.astype(float)
-    return np.ascontiguousarray(counts), np.cumsum(counts[::-1], axis=0)[::-1].astype(np.float32)
+    above = np.cumsum(counts[::-1], axis=0)[::-1]  # drawn at or above each point
+    starts = np.unique(count - np.geomspace(SHORTEST_TAIL, count, TAILS).astype(int))
+    sizes = np.concatenate([np.geomspace(1, count, PLACES), np.linspace(1, count, PLACES)]).astype(int)
+    places = np.unique(np.concatenate([count - sizes, starts]))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        empirical = tuple((above[places[places >= start]] / above[start]).astype(np.float32) for start in starts)
+    in_tail = np.arange(count) >= starts[:, None]
+    return _Resamples(np.ascontiguousarray(counts), starts, in_tail, above[starts], places, empirical)

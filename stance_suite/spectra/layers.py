@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from threading import Lock
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from stance_suite.spectrum_records import LayerSpectrum
 
 RESOLVED_BY_GRAM = 1e-8
 """Eigenvalues under this share of the largest are not exact enough from a Gram matrix: rounding is 1e-16 of it."""
+_ONE_AT_A_TIME = Lock()
+"""Fits are many short NumPy calls: threads that fit at once hand the interpreter back and forth and are slower than one
+after the other, while the others solve."""
 NEGLIGIBLE_PROBABILITY = 1e-10
 """WeightWatcher's guard against the logarithm of zero."""
 
@@ -36,7 +40,7 @@ def measure_spectra(matrices: Mapping[str, WeightMatrix], device: str = "cpu") -
         In the given order, with eigenvalues.
     """
     solver = choose_solver(device)
-    return tuple(in_parallel(lambda matrix: measure_layer(matrix, solver), matrices.values(), solving_cost))
+    return tuple(in_parallel(lambda matrix: measure_layer(matrix, solver), matrices.values()))
 
 
 def solving_cost(matrix: WeightMatrix) -> float:
@@ -122,9 +126,14 @@ def describe_spectrum(matrix: WeightMatrix, eigenvalues: Array) -> LayerSpectrum
     LayerSpectrum
         With these eigenvalues.
     """
-    largest, total = float(eigenvalues[-1]), float(eigenvalues.sum())
-    if largest == 0:
+    if eigenvalues[-1] == 0:
         return failed_layer(matrix, "is zero", tuple(eigenvalues.tolist()))
+    with _ONE_AT_A_TIME:
+        return _describe(matrix, eigenvalues)
+
+
+def _describe(matrix: WeightMatrix, eigenvalues: Array) -> LayerSpectrum:
+    largest, total = float(eigenvalues[-1]), float(eigenvalues.sum())
     curve = tail_curve(eigenvalues)
     best = curve.best if curve is not None else None
     runner_up = curve.runner_up if curve is not None else None
