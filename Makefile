@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: findings test test-slow check setup picture wheel lock clean
+.PHONY: findings test test-slow test-exhaustive benchmark check setup picture wheel lock clean
 
 findings: setup  ## fine-tune, measure and judge: the main job; ends with the report's path
 	$(BIN)/pytest stance_tests $(ARGS)
@@ -12,6 +12,12 @@ test: setup  ## the project's own tests
 
 test-slow: setup  ## the tests that fine-tune SmolLM2; quick after `make findings`, which measures most of their cells
 	$(BIN)/pytest tests -m slow $(ARGS)
+
+test-exhaustive: setup  ## parity with WeightWatcher's slow paths on every matrix of real weights
+	$(BIN)/pytest tests -m exhaustive $(ARGS)
+
+benchmark: setup  ## speed against WeightWatcher and the bare eigensolver, as ratios within one run
+	$(BIN)/python benchmarks/spectra.py
 
 check: setup  ## lint, types, layers, docstrings
 	$(BIN)/ruff check .

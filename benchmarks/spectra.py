@@ -1,8 +1,8 @@
 """Time the spectral engine against WeightWatcher and against the bare eigensolver, as ratios within one run.
 
-Usage: ``python benchmarks/spectra.py [MODEL] [--repeats 3] [--skip-documented]``. MODEL is a folder with safetensors of
+Usage: ``python benchmarks/spectra.py [MODEL] [--repeats 5] [--skip-documented]``. MODEL is a folder with safetensors of
 a causal language model; by default the weights of smollm2-135m. BLAS threads are pinned to one, and every contestant
-that can spread matrices over cores does. Contestants take turns, and the fastest turn of each counts.
+that can spread matrices over cores does. The fast ones take turns, of which the fastest counts; WeightWatcher has one.
 
 - *analysis*: `stance_suite.spectra.analyze`, Marchenko-Pastur fit and bootstrap intervals included
 - *bare eigensolver*: float64 Gram matrices and `numpy.linalg.eigvalsh` of the same matrices, spread the same way
@@ -83,7 +83,7 @@ def main() -> None:
     """Print times and ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", default="smollm2-135m")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--skip-documented", action="store_true", help="the documented call takes minutes")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -111,15 +111,13 @@ def compete(name: str, repeats: int, *, documented: bool) -> None:
         ),
         "solver alone": lambda: in_parallel(solver.eigenvalues, grams, len),
         f"{DRAWS} noise draws": lambda: draw_noise(matrices, layers),
-        "default": lambda: weightwatcher(model),
     }
+    references: dict[str, Callable[[], Any]] = {"default": lambda: weightwatcher(model)}
     if documented:
-        contestants["documented"] = lambda: weightwatcher(model, randomize=False, mp_fit=True, min_evals=10)
-    times = {name: float("inf") for name in contestants}
-    for turn in range(repeats):
-        for contestant, work in contestants.items():
-            if turn == 0 or contestant != "documented":
-                times[contestant] = min(times[contestant], seconds_of(work))
+        references["documented"] = lambda: weightwatcher(model, randomize=False, mp_fit=True, min_evals=10)
+    turns = [{name: seconds_of(work) for name, work in contestants.items()} for _ in range(repeats)]
+    times = {name: min(turn[name] for turn in turns) for name in contestants}
+    times |= {name: seconds_of(work) for name, work in references.items()}
     print(f"{weights.name}: {len(matrices)} matrices, {os.cpu_count()} cores, one BLAS thread each")
     for contestant, seconds in times.items():
         print(f"{contestant:18s} {seconds:8.2f} s   {seconds / times['analysis']:6.2f} x analysis")

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from stance_suite.spectra.intervals import alpha_interval
 from stance_suite.spectra.power_law import fit_power_law, tail_curve

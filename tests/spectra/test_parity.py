@@ -62,7 +62,7 @@ def assert_parity(model, *, mp_fit, only_theirs=(), **options):
     return analysis
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_smollm2(smollm2):
     """Slow because WeightWatcher fits the bulk some two hundred times: with these options it wrote the findings."""
     analysis = assert_parity(load(smollm2)[0], mp_fit=True, only_theirs={"lm_head"}, min_evals=10)
@@ -82,7 +82,7 @@ def minilm():
     return AutoModel.from_pretrained(folder, dtype=torch.float32)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_minilm():
     assert_parity(minilm(), mp_fit=True)
 
