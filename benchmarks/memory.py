@@ -1,4 +1,4 @@
-"""Measure the peak memory of an analysis, above the interpreter's.
+"""Measure the peak memory of an analysis, above the interpreter's; Linux only.
 
 Usage: ``python benchmarks/memory.py [MODEL]``. Without MODEL a checkpoint of random weights is made in a temporary
 folder: a Llama of 3.2 billion parameters, hidden size 3072, bfloat16, three shards (6.4 GB; removed afterwards). The
@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 HIDDEN, INTERMEDIATE, KEYS, VOCABULARY = 3072, 8192, 1024, 128_256
-MIB = 1024  # ru_maxrss is in KiB on Linux
+KIB_PER_MIB = 1024
 SHAPES = {
     "self_attn.q_proj": (HIDDEN, HIDDEN),
     "self_attn.k_proj": (KEYS, HIDDEN),
@@ -24,12 +24,18 @@ SHAPES = {
     "mlp.down_proj": (HIDDEN, INTERMEDIATE),
 }
 MEASURE = """
-import resource, sys, time
-bare = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+import sys, time
+from pathlib import Path
+
+def peak():  # the kernel's high-water mark of this program; getrusage keeps that of the program that started it
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0])
+
+bare = peak()
 from stance_suite.spectra import analyze
 start = time.perf_counter()
 layers = analyze(sys.argv[1]).layers
-print(len(layers), bare, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter() - start)
+print(len(layers), bare, peak(), time.perf_counter() - start)
 """
 
 
@@ -70,9 +76,9 @@ def main() -> None:
         size = sum(path.stat().st_size for path in Path(model).glob("*.safetensors")) / 2**30
         done = subprocess.run([sys.executable, "-c", MEASURE, model], capture_output=True, text=True, check=True)
     layers, bare, peak, seconds = done.stdout.split()
-    above = (int(peak) - int(bare)) / MIB
+    above = (int(peak) - int(bare)) / KIB_PER_MIB
     print(f"{layers} matrices of {size:.2f} GiB of weights in {float(seconds):.0f} s")
-    print(f"peak memory {above:.0f} MiB above the bare interpreter's {int(bare) / MIB:.0f} MiB")
+    print(f"peak memory {above:.0f} MiB above the bare interpreter's {int(bare) / KIB_PER_MIB:.0f} MiB")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ BEFORE, AFTER = "#4c6a92", "#d1752b"  # distinguishable with the common kinds of
 CONTROL = "#8a8a8a"
 PAIRED_COLORS = {"base": BEFORE, "sham": CONTROL, "tuned": AFTER}
 LARGEST_SHOWN_PERCENT = 30
-WORST_DISTANCE = 0.3  # tails that fit worse would squeeze the minima
+SHOWN_ABOVE_MINIMUM = 1.6  # tails that fit worse by this factor would squeeze the two minima
 LEFT_OUT_OF_SPECTRA = 0.5  # the smaller half of the eigenvalues never reaches a tail and would squeeze the picture
 
 
@@ -171,7 +171,7 @@ def tail_choice_picture(before: LayerSpectrum, after: LayerSpectrum) -> str:
         curves += [
             {"when": when, "xmin": start, "distance": distance}
             for start, distance in zip(starts, distances, strict=True)
-            if distance < WORST_DISTANCE
+            if distance < SHOWN_ABOVE_MINIMUM * min(distances)
         ]
         for kind, fit in (("fit", layer.fit), ("runner-up", layer.runner_up)):
             if fit is not None:
@@ -182,7 +182,7 @@ def tail_choice_picture(before: LayerSpectrum, after: LayerSpectrum) -> str:
     x = alt.X(
         "xmin:Q", scale=alt.Scale(type="log", nice=False, padding=8), title="xmin: the tail starts at this eigenvalue"
     )
-    y = alt.Y("distance:Q", title="KS distance between tail and fit")
+    y = alt.Y("distance:Q", title="KS distance between tail and fit", scale=alt.Scale(zero=False))
     chart = alt.layer(
         alt.Chart(_data(curves))
         .mark_line(strokeWidth=1.5)
@@ -193,10 +193,10 @@ def tail_choice_picture(before: LayerSpectrum, after: LayerSpectrum) -> str:
             strokeDash=alt.StrokeDash("when:N", sort=["before", "after"], legend=None),
         ),
         alt.Chart(_data([point for point in chosen if point["kind"] == "fit"]))
-        .mark_point(size=90, filled=True, opacity=1)
+        .mark_point(size=70, filled=True, opacity=1)
         .encode(x=x, y=y, color=color),
         alt.Chart(_data([point for point in chosen if point["kind"] == "runner-up"]))
-        .mark_point(size=90, strokeWidth=2)
+        .mark_point(size=160, strokeWidth=2)
         .encode(x=x, y=y, color=color),
     ).properties(
         width=430, height=220, title=alt.Title(before.name, subtitle=[str(point["label"]) for point in chosen])
