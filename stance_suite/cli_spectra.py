@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from stance_suite.spectra import Analysis, Comparison
 
+SHOWN_VECTORS = 3
 PLAIN_WIDTH = 160
 """Columns of a table that goes to a file or a pipe."""
 
@@ -29,7 +30,7 @@ Fused = Annotated[
     str, typer.Option("--fused", help="'split' measures fused query-key-value matrices in their three parts.")
 ]
 Device = Annotated[str, typer.Option("--device", help="Where to solve: cpu, or PyTorch's name such as cuda.")]
-Draws = Annotated[int, typer.Option("--draws", min=1, help="Draws of Gaussian noise for every layer of a comparison.")]
+Draws = Annotated[int, typer.Option("--draws", min=20, help="Draws of Gaussian noise for every layer of a comparison.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the noise.")]
 Csv = Annotated[Path | None, typer.Option("--csv", help="Write the whole table as CSV.")]
 Parquet = Annotated[Path | None, typer.Option("--parquet", help="Write the whole table as Parquet.")]
@@ -144,7 +145,7 @@ def _print_comparison(comparison: Comparison) -> None:
             "" if alpha is None else f"{alpha.spectrum:+.3f} %",
             "" if alpha is None else f"{alpha.tail_before} -> {alpha.tail_after}",
             "flip" if alpha is not None and alpha.tail_flip else "",
-            "0" if delta is None else f"{delta.relative_norm:.1e}",
+            layer.failure or ("0" if delta is None else f"{delta.relative_norm:.1e}"),
             "" if delta is None else f"{delta.stable_rank:.1f}",
             "" if noise is None else f"{noise.stable_rank.low:.1f} - {noise.stable_rank.high:.1f}",
             "" if noise is None else f"{noise.smallest_p_value:.4f}",
@@ -154,6 +155,11 @@ def _print_comparison(comparison: Comparison) -> None:
     layers = comparison.change.layers
     flips = sum(layer.alpha_change is not None and layer.alpha_change.tail_flip for layer in layers)
     console.print(f"{len(layers)} matrices: {len(comparison.changed)} changed beyond noise, {flips} tail flips")
+    vectors = [vector for vector in comparison.change.vectors if vector.relative_norm]
+    for vector in sorted(vectors, key=lambda vector: -(vector.relative_norm or 0))[:SHOWN_VECTORS]:
+        console.print(
+            f"of {len(vectors)} changed biases and norms: {vector.name} by {vector.relative_norm:.1e} of its norm"
+        )
     for spread in comparison.change.concentration:
         expected = spread.noise_participation_ratio
         beside = "" if expected is None else f"; under noise {expected[0]:.1f} to {expected[1]:.1f}"

@@ -151,9 +151,9 @@ class NoiseRange(Record):
     """2.5 % quantile of the draws."""
     high: float
     """97.5 % quantile of the draws."""
-    detectable: float
-    """The smallest effect that this layer alone could show at 5 %: of alpha a change in percent either way, of the
-    stable rank at most this, of the energy at least this."""
+    detectable: float | None
+    """What this layer alone could have shown at 5 %: of alpha a change in percent of more than this either way, a
+    stable rank below this, an energy above this. None if the draws are too few to show anything."""
     p_value: float
     """Share of draws at least as extreme as the measured figure, which counts as a draw."""
     adjusted_p_value: float
@@ -164,7 +164,7 @@ class NoiseControl(Record):
     """What Gaussian noise of the same shape and Frobenius norm as dW would have done."""
 
     draws: int
-    """How many draws the ranges rest on."""
+    """How many draws the ranges of alpha rest on: fewer than asked for where they had to be exact."""
     alpha_total: NoiseRange | None
     """Change of the fitted alpha, in percent; None where a fit failed."""
     alpha_spectrum: NoiseRange | None
@@ -210,6 +210,8 @@ class LayerChange(Record):
     """None where the matrix did not change at all."""
     noise: NoiseControl | None
     """None where the matrix did not change at all, and for convolutions."""
+    failure: str | None = None
+    """Why there is no figure of the change, where there is none although the matrix may have changed."""
 
 
 class Concentration(Record):
@@ -235,7 +237,7 @@ class VectorChange(Record):
     name: str
     """Name of the parameter."""
     relative_norm: float | None
-    """Norm of the change over the norm before; None where the parameter was zero."""
+    """Norm of the change over the norm before; None where the parameter was zero, or is not finite."""
 
 
 class SkippedTensor(Record):

@@ -9,7 +9,7 @@ from stance_suite.checkpoints.tensors import Block, Index, StoredTensor
 from stance_suite.errors import WeightsUnavailableError
 
 
-def read_parameters(named_tensors: Iterable[tuple[str, Any]]) -> dict[str, StoredTensor]:
+def read_parameters(named_tensors: Iterable[tuple[str, Any]]) -> tuple[dict[str, StoredTensor], dict[str, str]]:
     """List tensors that are in memory.
 
     Parameters
@@ -19,27 +19,33 @@ def read_parameters(named_tensors: Iterable[tuple[str, Any]]) -> dict[str, Store
 
     Returns
     -------
-    dict of str to StoredTensor
+    tensors : dict of str to StoredTensor
         In the given order.
+    shared : dict of str to str
+        Names of the tensors that are left out because another one is the same memory, and that one's name.
 
     Raises
     ------
     WeightsUnavailableError
-        If a tensor is not in memory (offloaded, or on the meta device).
+        If a tensor is not in memory (offloaded, or on the meta device), or is none.
     """
     tensors: dict[str, StoredTensor] = {}
-    seen: set[tuple[int, tuple[int, ...]]] = set()
+    shared: dict[str, str] = {}
+    seen: dict[tuple[Any, ...], str] = {}
     for name, tensor in named_tensors:
+        if not hasattr(tensor, "is_meta"):
+            raise WeightsUnavailableError(f"{name} is no PyTorch tensor but a {type(tensor).__name__}; leave it out")
         if tensor.is_meta:
             raise WeightsUnavailableError(
                 f"{name} is not in memory: it is offloaded; load the model without offloading"
             )
-        place = (tensor.data_ptr(), tuple(tensor.shape))
+        place = (tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype)
         if tensor.numel() and place in seen:
+            shared[name] = seen[place]
             continue
-        seen.add(place)
+        seen[place] = name
         tensors[name] = _stored(tensor)
-    return tensors
+    return tensors, shared
 
 
 def _stored(tensor: Any) -> StoredTensor:

@@ -54,10 +54,13 @@ def open_checkpoint(model: Any) -> Checkpoint:
     if isinstance(model, str | Path):
         return _open_path(Path(model).expanduser())
     if isinstance(model, Mapping):
-        return Checkpoint("a state dict", read_parameters(model.items()))
+        tensors, shared = read_parameters(model.items())
+        return Checkpoint("a state dict", tensors, shared=shared)
     config: Any = getattr(model, "config", None)
     described = config.to_dict() if hasattr(config, "to_dict") else {}
-    return Checkpoint(type(model).__name__, read_parameters(model.named_parameters()), described)
+    # all names of a tied parameter, so that what is measured once can be told
+    tensors, shared = read_parameters(model.named_parameters(remove_duplicate=False))
+    return Checkpoint(type(model).__name__, tensors, described, shared=shared)
 
 
 def _looks_like_a_path(text: str) -> bool:

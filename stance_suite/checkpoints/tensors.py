@@ -54,6 +54,9 @@ class Checkpoint:
     updates: Mapping[str, StoredTensor] = field(default_factory=dict)
     """An adapter's low-rank updates by the name of the tensor that they are added to."""
 
+    shared: Mapping[str, str] = field(default_factory=dict)
+    """Tensors in memory that are others' memory, such as tied output heads, by name; they are in `tensors` once."""
+
     @property
     def is_adapter(self) -> bool:
         """Whether it changes a model, and is none by itself."""

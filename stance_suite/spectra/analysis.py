@@ -11,7 +11,7 @@ import numpy as np
 
 from stance_suite.checkpoints import open_checkpoint
 from stance_suite.errors import WeightsUnavailableError
-from stance_suite.spectra.layers import measure_spectra
+from stance_suite.spectra.layers import absolute_cutoff, measure_spectra, relative_cutoff
 from stance_suite.spectra.matrices import Fused, sort_tensors
 from stance_suite.spectrum_records import LayerSpectrum, SkippedTensor
 
@@ -98,7 +98,9 @@ def analyze(model: Any, *, fused: Fused = "whole", device: str = "cpu") -> Analy
         raise WeightsUnavailableError(
             f"{checkpoint.source} holds no weight matrix to analyze: {reasons or 'no tensor'}"
         )
-    return Analysis(checkpoint.source, measure_spectra(tensors.matrices, device), tensors.skipped)
+    # eigenvalues of a change are as small as the change
+    cutoff = relative_cutoff if checkpoint.is_adapter else absolute_cutoff
+    return Analysis(checkpoint.source, measure_spectra(tensors.matrices, device, cutoff), tensors.skipped)
 
 
 def describe_layer(place: int, layer: LayerSpectrum) -> Mapping[str, Any]:

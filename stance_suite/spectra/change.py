@@ -13,7 +13,7 @@ from stance_suite.checkpoints.tensors import Block
 from stance_suite.errors import StanceSuiteError, nearest_names
 from stance_suite.spectra.concentration import LayerDraws, measure_concentration
 from stance_suite.spectra.eigenvalues import Array, NotFiniteError, Solver, choose_solver
-from stance_suite.spectra.layers import solving_cost
+from stance_suite.spectra.layers import NOT_FINITE, relative_cutoff, solving_cost
 from stance_suite.spectra.matrices import WeightMatrix
 from stance_suite.spectra.measured import LEADING, MeasuredLayer, MeasuredModel
 from stance_suite.spectra.noise import NoiseShape, draw_noise_shape, draw_noisy_fits
@@ -88,8 +88,10 @@ def compare_models(
         pair = matrices[name], after.tensors.matrices[name]
         sides = before.layers[name], after.layers[name]
         change = _compare_layer(pair, sides, solver)
-        if change.weight_change is None or len(pair[0].positions) > 1:
+        if change.failure is not None or len(pair[0].positions) > 1:
             return change, LayerDraws.none()
+        if change.weight_change is None:
+            return change, LayerDraws.still(draws)
         # crc32 and not hash(): the stream must be the same in every process
         generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
         noise_shape = noise_shapes[pair[0].larger_side, pair[0].smaller_side]
@@ -132,25 +134,24 @@ def _compare_layer(
     if old.fit is not None and new.fit is not None:
         change = alpha_change(old.fit, new.fit, np.asarray(new.eigenvalues))
     unchanged = LayerChange(name=matrix.name, alpha_change=change, weight_change=None, noise=None)
-    if old.norm == 0:
-        return unchanged
     try:
         eigenvalues = _eigenvalues_of_difference(*pair, solver)
     except NotFiniteError:
-        return unchanged
+        where = "before" if old.failure == NOT_FINITE else "after"
+        return unchanged.model_copy(update={"failure": f"{where}: {NOT_FINITE}"})
     energy, largest = float(eigenvalues.sum()), float(eigenvalues[-1])
     if energy == 0:
         return unchanged
+    if old.norm == 0:
+        return unchanged.model_copy(update={"failure": f"before: {old.failure}"})
     long, short = _overlap(sides[0].long_side, sides[1].long_side), _overlap(sides[0].short_side, sides[1].short_side)
     left, right = (long, short) if matrix.rows >= matrix.columns else (short, long)
-    # float32 rounding of the weights can leave this much in dW (numpy's rule for the rank of a matrix)
-    cutoff = largest * (matrix.larger_side * float(np.finfo(np.float32).eps)) ** 2
     weight_change = WeightChange(
         relative_norm=float(np.sqrt(energy / old.norm)),
         relative_spectral_norm=float(np.sqrt(largest)) / old.spectral_norm,
         stable_rank=energy / largest,
         top_ten_energy=float(eigenvalues[-LEADING:].sum()) / energy,
-        fit=fit_power_law(eigenvalues, cutoff),
+        fit=fit_power_law(eigenvalues, relative_cutoff(matrix, largest)),
         left_overlap=left,
         right_overlap=right,
     )
@@ -169,7 +170,7 @@ def _eigenvalues_of_difference(before: WeightMatrix, after: WeightMatrix, solver
 def _overlap(before: Block | None, after: Block | None) -> float | None:
     if before is None or after is None:
         return None
-    return float(np.linalg.norm(before.T @ after) ** 2 / before.shape[1])
+    return float(np.linalg.norm(before.T @ after) ** 2 / min(before.shape[1], after.shape[1]))
 
 
 def _draw_noise(
@@ -192,7 +193,7 @@ def _draw_noise(
         )
         tail_flips = float(np.mean(fits.tail_sizes != spectrum.fit.tail_size))
     control = NoiseControl(
-        draws=draws,
+        draws=len(moved.total) or draws,
         alpha_total=None if alpha is None else range_either_way(moved.total, alpha.total),
         alpha_spectrum=None if alpha is None else range_either_way(moved.spectrum, alpha.spectrum),
         tail_flips=tail_flips,

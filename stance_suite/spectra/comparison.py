@@ -62,12 +62,20 @@ class Comparison:
         rows = []
         for place, change in enumerate(self.change.layers):
             old, new = (describe_layer(place, side.layers[place]) for side in (self.before, self.after))
-            row: dict[str, Any] = {"longname": change.name}
+            row: dict[str, Any] = {"longname": change.name, "failure": change.failure}
+            row |= {"status_before": old["status"], "status_after": new["status"]}
             for column in COMPARED:
                 row |= {f"{column}_before": old[column], f"{column}_after": new[column]}
             row |= {"runner_up_gap_before": old["runner_up_gap"], "runner_up_gap_after": new["runner_up_gap"]}
             rows.append(row | _describe_change(change, rounding.get(change.name)))
         return DataFrame(rows)
+
+    @cached_property
+    def vector_details(self) -> DataFrame:
+        """A table with one row a bias or norm: its name, and the norm of its change over its own."""
+        from pandas import DataFrame
+
+        return DataFrame([vector.model_dump() for vector in self.change.vectors], columns=["name", "relative_norm"])
 
     @property
     def changed(self) -> tuple[str, ...]:

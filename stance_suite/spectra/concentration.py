@@ -21,8 +21,24 @@ class LayerDraws:
     """Of alpha with the tail size held fixed."""
 
     @classmethod
+    def still(cls, draws: int) -> LayerDraws:
+        """Stand for a layer that did not change: noise of its norm changes nothing.
+
+        Parameters
+        ----------
+        draws : int
+            How many.
+
+        Returns
+        -------
+        LayerDraws
+            Zeros.
+        """
+        return cls(np.zeros(draws), np.zeros(draws))
+
+    @classmethod
     def none(cls) -> LayerDraws:
-        """Stand for a layer without a fit, or without a change.
+        """Stand for a layer whose noise is not known, which is then left out.
 
         Returns
         -------
@@ -47,38 +63,42 @@ def measure_concentration(changes: Sequence[LayerChange], noise: Sequence[LayerD
     tuple of Concentration
         One entry for dW's relative norm and one for each part of alpha's change; what no layer has is left out.
     """
-    norms = [change.weight_change.relative_norm if change.weight_change else 0.0 for change in changes]
-    moved = [change.alpha_change for change in changes]
-    figures = {
-        "relative_norm": (np.array(norms), None),
-        "alpha_total": (_sizes([None if one is None else one.total for one in moved]), [one.total for one in noise]),
-        "alpha_spectrum": (
-            _sizes([None if one is None else one.spectrum for one in moved]),
-            [one.spectrum for one in noise],
-        ),
-    }
-    found = []
-    for figure, (sizes, draws) in figures.items():
-        if not len(sizes) or not sizes.any():
-            continue
-        by_draw = None if draws is None else [one for one in draws if len(one) and np.isfinite(one).all()]
-        ranges: dict[str, tuple[float, float] | None] = {}
-        if by_draw:
-            layers = np.abs(np.stack(by_draw, axis=1))  # (draws, layers)
-            ranges["noise_participation_ratio"] = _central_range([participation_ratio(row) for row in layers])
-            ranges["noise_gini"] = _central_range([gini(row) for row in layers])
-        found.append(
-            Concentration.model_validate(
-                {
-                    "figure": figure,
-                    "layers": len(sizes),
-                    "participation_ratio": participation_ratio(sizes),
-                    "gini": gini(sizes),
-                    **ranges,
-                }
-            )
-        )
-    return tuple(found)
+    measured = [(change, drawn) for change, drawn in zip(changes, noise, strict=True) if change.failure is None]
+    norms = [change.weight_change.relative_norm if change.weight_change else 0.0 for change, _ in measured]
+    found = [_concentration("relative_norm", np.array(norms), [])]
+    for figure in ("alpha_total", "alpha_spectrum"):
+        part = figure.removeprefix("alpha_")
+        # the same layers on both sides
+        both = [
+            (abs(getattr(change.alpha_change, part)), np.abs(getattr(drawn, part)))
+            for change, drawn in measured
+            if change.alpha_change is not None and len(getattr(drawn, part))
+        ]
+        both = [(size, draws) for size, draws in both if np.isfinite(size) and np.isfinite(draws).all()]
+        found.append(_concentration(figure, np.array([size for size, _ in both]), [draws for _, draws in both]))
+    return tuple(one for one in found if one is not None)
+
+
+def _concentration(figure: str, sizes: Array, draws: Sequence[Array]) -> Concentration | None:
+    if not len(sizes) or not sizes.any():
+        return None
+    ratios: list[float] = []
+    ginis: list[float] = []
+    if draws:
+        fewest = min(len(one) for one in draws)
+        by_draw = np.stack([one[:fewest] for one in draws], axis=1)  # (draws, layers)
+        ratios = [participation_ratio(row) for row in by_draw if row.any()]
+        ginis = [gini(row) for row in by_draw if row.any()]
+    return Concentration.model_validate(
+        {
+            "figure": figure,
+            "layers": len(sizes),
+            "participation_ratio": participation_ratio(sizes),
+            "gini": gini(sizes),
+            "noise_participation_ratio": _central_range(ratios) if ratios else None,
+            "noise_gini": _central_range(ginis) if ginis else None,
+        }
+    )
 
 
 def participation_ratio(sizes: Array) -> float:
@@ -113,10 +133,6 @@ def gini(sizes: Array) -> float:
     count = len(sizes)
     ranks = np.arange(1, count + 1)
     return float(np.sum((2 * ranks - count - 1) * np.sort(sizes)) / (count * sizes.sum()))
-
-
-def _sizes(figures: Sequence[float | None]) -> Array:
-    return np.array([abs(figure) for figure in figures if figure is not None and np.isfinite(figure)])
 
 
 def _central_range(values: Sequence[float]) -> tuple[float, float]:

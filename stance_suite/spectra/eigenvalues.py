@@ -113,7 +113,7 @@ class CpuSolver:
         Comput. Phys. 219, 2006).
         """
         size, block = len(gram), 2 * count
-        if size <= 2 * block or eigenvalues[-1] > LARGEST_LIFT * eigenvalues[-block - 1]:
+        if size <= 2 * block or eigenvalues[-1] >= LARGEST_LIFT * eigenvalues[-block - 1]:
             every: Array = np.linalg.eigh(gram)[1]
             return every[:, -count:]
         half = eigenvalues[-block - 1] / 2  # the unwanted ones lie in 0 .. 2 * half

@@ -59,7 +59,7 @@ def alpha_interval(curve: TailCurve) -> AlphaInterval | None:
     distances[~np.isfinite(distances) | ~np.isfinite(slopes)] = np.inf
     chosen = 1 + slopes[np.argmin(distances, axis=0), np.arange(RESAMPLES)]
     low, high = np.quantile(chosen, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
-    without_top = fit_power_law(curve.points[:-1])
+    without_top = fit_power_law(curve.points[:-1], cutoff=0.0)
     return AlphaInterval(
         low=float(low), high=float(high), without_top=None if without_top is None else without_top.alpha
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Lock
 
 import numpy as np
@@ -15,8 +15,11 @@ from stance_suite.spectra.parallel import in_parallel
 from stance_suite.spectra.power_law import SMALLEST_EIGENVALUE, tail_curve
 from stance_suite.spectrum_records import LayerSpectrum
 
+NOT_FINITE = "holds NaN or infinite values, or values whose squares overflow"
 RESOLVED_BY_GRAM = 1e-8
 """Eigenvalues under this share of the largest are not exact enough from a Gram matrix: rounding is 1e-16 of it."""
+Cutoff = Callable[[WeightMatrix, float], float]
+
 _ONE_AT_A_TIME = Lock()
 """Fits are many short NumPy calls: threads that fit at once hand the interpreter back and forth and are slower than one
 after the other, while the others solve."""
@@ -24,7 +27,45 @@ NEGLIGIBLE_PROBABILITY = 1e-10
 """WeightWatcher's guard against the logarithm of zero."""
 
 
-def measure_spectra(matrices: Mapping[str, WeightMatrix], device: str = "cpu") -> tuple[LayerSpectrum, ...]:
+def absolute_cutoff(matrix: WeightMatrix, largest: float) -> float:
+    """Take WeightWatcher's cut-off: right for weights, whose eigenvalues are of order one.
+
+    Parameters
+    ----------
+    matrix : WeightMatrix
+        The matrix.
+    largest : float
+        Its largest eigenvalue.
+
+    Returns
+    -------
+    float
+        Eigenvalues at or below this are taken for zero.
+    """
+    return SMALLEST_EIGENVALUE
+
+
+def relative_cutoff(matrix: WeightMatrix, largest: float) -> float:
+    """Cut off what float32 rounding alone could leave: right for changes of weights (numpy's rule for ranks).
+
+    Parameters
+    ----------
+    matrix : WeightMatrix
+        The matrix.
+    largest : float
+        Its largest eigenvalue.
+
+    Returns
+    -------
+    float
+        Eigenvalues at or below this are taken for zero.
+    """
+    return largest * (matrix.larger_side * float(np.finfo(np.float32).eps)) ** 2
+
+
+def measure_spectra(
+    matrices: Mapping[str, WeightMatrix], device: str = "cpu", cutoff: Cutoff = absolute_cutoff
+) -> tuple[LayerSpectrum, ...]:
     """Measure the spectrum of every matrix.
 
     Parameters
@@ -33,6 +74,8 @@ def measure_spectra(matrices: Mapping[str, WeightMatrix], device: str = "cpu") -
         Weight matrices by long name.
     device : str
         Where to solve.
+    cutoff : callable
+        Which eigenvalues are taken for zero.
 
     Returns
     -------
@@ -40,7 +83,7 @@ def measure_spectra(matrices: Mapping[str, WeightMatrix], device: str = "cpu") -
         In the given order, with eigenvalues.
     """
     solver = choose_solver(device)
-    return tuple(in_parallel(lambda matrix: measure_layer(matrix, solver), matrices.values()))
+    return tuple(in_parallel(lambda matrix: measure_layer(matrix, solver, cutoff), matrices.values()))
 
 
 def solving_cost(matrix: WeightMatrix) -> float:
@@ -59,7 +102,7 @@ def solving_cost(matrix: WeightMatrix) -> float:
     return float(matrix.smaller_side**2 * (matrix.larger_side + 4 * matrix.smaller_side) * len(matrix.positions))
 
 
-def measure_layer(matrix: WeightMatrix, solver: Solver) -> LayerSpectrum:
+def measure_layer(matrix: WeightMatrix, solver: Solver, cutoff: Cutoff = absolute_cutoff) -> LayerSpectrum:
     """Measure the spectrum of one matrix.
 
     Parameters
@@ -68,6 +111,8 @@ def measure_layer(matrix: WeightMatrix, solver: Solver) -> LayerSpectrum:
         The matrix.
     solver : Solver
         What solves it.
+    cutoff : callable
+        Which eigenvalues are taken for zero.
 
     Returns
     -------
@@ -77,8 +122,8 @@ def measure_layer(matrix: WeightMatrix, solver: Solver) -> LayerSpectrum:
     try:
         eigenvalues = eigenvalues_of(matrix, solver)
     except NotFiniteError:
-        return failed_layer(matrix, "holds NaN or infinite values")
-    return describe_spectrum(matrix, eigenvalues)
+        return failed_layer(matrix, NOT_FINITE)
+    return describe_spectrum(matrix, eigenvalues, cutoff)
 
 
 def eigenvalues_of(matrix: WeightMatrix, solver: Solver) -> Array:
@@ -104,14 +149,31 @@ def eigenvalues_of(matrix: WeightMatrix, solver: Solver) -> Array:
     found = [
         solver.eigenvalues(solver.gram(matrix.blocks(position), matrix.smaller_side)) for position in matrix.positions
     ]
-    eigenvalues = matrix.scale**2 * np.sort(np.concatenate(found))
+    return resolved(matrix, matrix.scale**2 * np.sort(np.concatenate(found)))
+
+
+def resolved(matrix: WeightMatrix, eigenvalues: Array) -> Array:
+    """Solve again, through a triangular factor, if the tail may reach into the Gram matrix's rounding.
+
+    Parameters
+    ----------
+    matrix : WeightMatrix
+        The matrix.
+    eigenvalues : ndarray of shape (n,)
+        Its eigenvalues from Gram matrices, ascending.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        The same, or more exact ones.
+    """
     if not _is_resolved(eigenvalues):
         exact = [squared_singular_values(matrix.blocks(position), matrix.smaller_side) for position in matrix.positions]
-        eigenvalues = matrix.scale**2 * np.sort(np.concatenate(exact))
+        return matrix.scale**2 * np.sort(np.concatenate(exact))
     return eigenvalues
 
 
-def describe_spectrum(matrix: WeightMatrix, eigenvalues: Array) -> LayerSpectrum:
+def describe_spectrum(matrix: WeightMatrix, eigenvalues: Array, cutoff: Cutoff = absolute_cutoff) -> LayerSpectrum:
     """Compute the figures of a spectrum.
 
     Parameters
@@ -120,6 +182,8 @@ def describe_spectrum(matrix: WeightMatrix, eigenvalues: Array) -> LayerSpectrum
         Whose spectrum it is.
     eigenvalues : ndarray of shape (n,)
         Ascending.
+    cutoff : callable
+        Which eigenvalues are taken for zero.
 
     Returns
     -------
@@ -129,12 +193,12 @@ def describe_spectrum(matrix: WeightMatrix, eigenvalues: Array) -> LayerSpectrum
     if eigenvalues[-1] == 0:
         return failed_layer(matrix, "is zero", tuple(eigenvalues.tolist()))
     with _ONE_AT_A_TIME:
-        return _describe(matrix, eigenvalues)
+        return _describe(matrix, eigenvalues, cutoff(matrix, float(eigenvalues[-1])))
 
 
-def _describe(matrix: WeightMatrix, eigenvalues: Array) -> LayerSpectrum:
+def _describe(matrix: WeightMatrix, eigenvalues: Array, smallest: float) -> LayerSpectrum:
     largest, total = float(eigenvalues[-1]), float(eigenvalues.sum())
-    curve = tail_curve(eigenvalues)
+    curve = tail_curve(eigenvalues, smallest)
     best = curve.best if curve is not None else None
     runner_up = curve.runner_up if curve is not None else None
     rank = int(np.count_nonzero(eigenvalues > largest * matrix.larger_side * np.finfo(float).eps))
@@ -144,7 +208,7 @@ def _describe(matrix: WeightMatrix, eigenvalues: Array) -> LayerSpectrum:
         rows=matrix.rows,
         columns=matrix.columns,
         positions=len(matrix.positions),
-        failure=None if best is not None else f"no tail to fit: {_few_distinct(eigenvalues)}",
+        failure=None if best is not None else f"no tail to fit: {_few_distinct(eigenvalues, smallest)}",
         fit=None if curve is None or best is None else curve.fit(best),
         interval=None if curve is None else alpha_interval(curve),
         runner_up=None if curve is None or runner_up is None else curve.fit(runner_up),
@@ -152,7 +216,7 @@ def _describe(matrix: WeightMatrix, eigenvalues: Array) -> LayerSpectrum:
         norm=total,
         stable_rank=total / largest,
         spectral_norm=float(np.sqrt(largest)),
-        entropy=float(-np.sum(shares * np.log(shares)) / np.log(rank + NEGLIGIBLE_PROBABILITY)),
+        entropy=_entropy(shares, rank),
         matrix_rank=rank,
         eigenvalues=tuple(eigenvalues.tolist()),
     )
@@ -208,14 +272,20 @@ def failed_layer(matrix: WeightMatrix, reason: str, eigenvalues: tuple[float, ..
     )
 
 
+def _entropy(shares: Array, rank: int) -> float:
+    if rank <= 1:
+        return 0.0
+    return float(-np.sum(shares * np.log(shares)) / np.log(rank + NEGLIGIBLE_PROBABILITY))
+
+
 def _is_resolved(eigenvalues: Array) -> bool:
     """Tell whether the fitted tail stays clear of the Gram matrix's rounding."""
     counted = eigenvalues[eigenvalues > SMALLEST_EIGENVALUE]
     return len(counted) == 0 or bool(counted[0] > RESOLVED_BY_GRAM * eigenvalues[-1])
 
 
-def _few_distinct(eigenvalues: Array) -> str:
-    counted = np.unique(eigenvalues[eigenvalues > SMALLEST_EIGENVALUE])
+def _few_distinct(eigenvalues: Array, smallest: float) -> str:
+    counted = np.unique(eigenvalues[eigenvalues > smallest])
     if len(counted) < 2:
-        return f"{len(counted)} distinct eigenvalues above {SMALLEST_EIGENVALUE:g}"
+        return f"{len(counted)} distinct eigenvalues above {smallest:g}"
     return "none has an exponent above 1 and a KS distance below 1"

@@ -125,7 +125,9 @@ class SortedTensors:
     """What is measured neither way, with the reason."""
 
 
-def sort_tensors(checkpoint: Checkpoint, fused: Fused = "whole") -> SortedTensors:
+def sort_tensors(
+    checkpoint: Checkpoint, fused: Fused = "whole", largest_side: float = LARGEST_LARGER_SIDE
+) -> SortedTensors:
     """Sort a checkpoint's tensors into matrices, vectors and what is skipped.
 
     Parameters
@@ -134,6 +136,8 @@ def sort_tensors(checkpoint: Checkpoint, fused: Fused = "whole") -> SortedTensor
         The checkpoint; of an adapter its updates are sorted.
     fused : {"whole", "split"}
         Whether a fused query-key-value matrix is one matrix, as in WeightWatcher, or three.
+    largest_side : float
+        Matrices whose larger side exceeds this are skipped.
 
     Returns
     -------
@@ -158,15 +162,19 @@ def sort_tensors(checkpoint: Checkpoint, fused: Fused = "whole") -> SortedTensor
             vectors[name] = tensor
         else:
             found = _matrices_of(name, tensor, checkpoint.config, fused)
-            reason = _skip_reason(tensor, found) or _tied_reason(name, tensor, tensors)
+            reason = _skip_reason(tensor, found, largest_side) or _tied_reason(name, tensor, tensors)
             if reason is not None:
                 skipped.append(SkippedTensor(name=name, reason=reason))
             else:
                 matrices |= {matrix.name: matrix for matrix in found}
+    skipped += [
+        SkippedTensor(name=name, reason=f"shares memory with {other}, which is measured")
+        for name, other in checkpoint.shared.items()
+    ]
     return SortedTensors(matrices, vectors, tuple(skipped))
 
 
-def _skip_reason(tensor: StoredTensor, found: Sequence[WeightMatrix]) -> str | None:
+def _skip_reason(tensor: StoredTensor, found: Sequence[WeightMatrix], largest_side: float) -> str | None:
     """Say why a tensor has no spectrum here; the limits on size are WeightWatcher's defaults."""
     if not tensor.shape:
         return "is a single number"
@@ -178,8 +186,8 @@ def _skip_reason(tensor: StoredTensor, found: Sequence[WeightMatrix]) -> str | N
         return f"smaller side {smaller} is under {SMALLEST_SIDE}"
     if smaller > LARGEST_SMALLER_SIDE:
         return f"smaller side {smaller} is over {LARGEST_SMALLER_SIDE}"
-    if larger > LARGEST_LARGER_SIDE:
-        return f"larger side {larger} is over {LARGEST_LARGER_SIDE}"
+    if larger > largest_side:
+        return f"larger side {larger} is over {largest_side}"
     return None
 
 
@@ -198,7 +206,8 @@ def _matrices_of(
             return tuple(
                 WeightMatrix(f"{name}.{expert}", rows, columns, tensor, leading=(expert,)) for expert in range(experts)
             )
-        case (rows, columns, height, width):
+        # one channel in and out is a mask, as GPT-2 stores its causal one
+        case (rows, columns, height, width) if min(rows, columns) > 1:
             positions = tuple((i, j) for i in range(height) for j in range(width))
             return (WeightMatrix(name, rows, columns, tensor, positions=positions, scale=HALVED),)
     return ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,14 @@ import numpy as np
 from stance_suite.checkpoints import open_checkpoint
 from stance_suite.checkpoints.tensors import Block
 from stance_suite.spectra.eigenvalues import NotFiniteError, Solver, choose_solver
-from stance_suite.spectra.layers import describe_spectrum, failed_layer, measure_layer, solving_cost
+from stance_suite.spectra.layers import (
+    NOT_FINITE,
+    describe_spectrum,
+    failed_layer,
+    measure_layer,
+    resolved,
+    solving_cost,
+)
 from stance_suite.spectra.matrices import Fused, SortedTensors, WeightMatrix, sort_tensors
 from stance_suite.spectra.parallel import in_parallel
 from stance_suite.spectrum_records import LayerSpectrum
@@ -67,7 +75,8 @@ def measure_model(model: Any, fused: Fused = "whole", device: str = "cpu") -> Me
         Its matrices measured, in the model's order.
     """
     checkpoint = open_checkpoint(model)
-    tensors = sort_tensors(checkpoint, fused)
+    # the limit on the larger side is WeightWatcher's; a comparison would miss most vocabularies by it
+    tensors = sort_tensors(checkpoint, fused, largest_side=inf)
     solver = choose_solver(device)
     measured = in_parallel(lambda matrix: _measure(matrix, solver), tensors.matrices.values(), solving_cost)
     return MeasuredModel(checkpoint.source, tensors, dict(zip(tensors.matrices, measured, strict=True)))
@@ -79,9 +88,12 @@ def _measure(matrix: WeightMatrix, solver: Solver) -> MeasuredLayer:
     try:
         gram = solver.gram(matrix.blocks(), matrix.smaller_side)
     except NotFiniteError:
-        return MeasuredLayer(failed_layer(matrix, "holds NaN or infinite values"))
+        return MeasuredLayer(failed_layer(matrix, NOT_FINITE))
     eigenvalues = solver.eigenvalues(gram)
-    spectrum = describe_spectrum(matrix, eigenvalues)
-    short = solver.leading_vectors(gram, eigenvalues, min(LEADING, matrix.smaller_side))
+    spectrum = describe_spectrum(matrix, resolved(matrix, eigenvalues))
+    count = min(LEADING, spectrum.matrix_rank)  # what is zero to rounding has no direction
+    if count == 0:
+        return MeasuredLayer(spectrum)
+    short = solver.leading_vectors(gram, eigenvalues, count)
     long = np.concatenate([block.astype(np.float64) @ short for block in matrix.blocks()])
-    return MeasuredLayer(spectrum, long / np.maximum(np.linalg.norm(long, axis=0), np.finfo(float).tiny), short)
+    return MeasuredLayer(spectrum, long / np.linalg.norm(long, axis=0), short)

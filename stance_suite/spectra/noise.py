@@ -27,8 +27,15 @@ from stance_suite.spectra.power_law import (
 )
 
 LARGEST_STEP = 0.15
-"""Noise over the median spacing of the tail's singular values, up to which one step is used: at 0.3 the mean of alpha
-is visibly off, at 0.15 two thousand draws cannot be told from exact ones."""
+"""Noise over the median spacing of singular values, up to which one step is used: at 0.3 the mean of alpha is visibly
+off, at 0.15 a thousand draws cannot be told from exact ones."""
+CROWDED_SHARE = 0.05
+"""Share of the counted singular values that others may push by more than the noise itself, as they do where values
+coincide; random matrices have two or three in a hundred at the largest step."""
+MOST_EXACT_DRAWS = 40
+"""An exact draw costs an eigenproblem: where one step does not do, there are fewer draws, and the record says so."""
+ROUNDING = 1e-14
+"""Share of the largest eigenvalue that a zero of a matrix of low rank may come back as."""
 TRUNCATED_ROWS = 16
 """Rows of a bidiagonal matrix that its leading singular vectors reach into, in units of the cube root of its size."""
 
@@ -115,7 +122,7 @@ def draw_noisy_fits(
     noise : float
         Standard deviation of the noise on each weight.
     draws : int
-        How many draws.
+        How many draws; fewer are made where they must be exact.
     generator : numpy.random.Generator
         Source of randomness.
 
@@ -124,12 +131,43 @@ def draw_noisy_fits(
     NoisyFits
         One entry a draw.
     """
-    if step_over_spacing(eigenvalues, noise, tail_size) <= LARGEST_STEP:
+    if is_one_step_adequate(eigenvalues, larger_side, noise, tail_size):
         normals = generator.standard_normal((draws, len(eigenvalues)))
         values = perturbed_singular_values(eigenvalues, larger_side, noise, normals)
     else:
-        values = exact_singular_values(eigenvalues, larger_side, noise, draws, generator)
+        values = exact_singular_values(eigenvalues, larger_side, noise, min(draws, MOST_EXACT_DRAWS), generator)
     return fit_drawn(eigenvalues, tail_size, values)
+
+
+def is_one_step_adequate(eigenvalues: Array, larger_side: int, noise: float, tail_size: int) -> bool:
+    """Tell whether second-order perturbation theory will do.
+
+    The noise must be small beside the spacing of neighbors, in the fitted tail and in the spectrum as a whole (every
+    tail competes), and hardly any value may be pushed by others further than noise itself moves it: values that
+    coincide, such as the zeros of a matrix of low rank, move as a block and not one by one.
+
+    Parameters
+    ----------
+    eigenvalues : ndarray of shape (n,)
+        Eigenvalues of W^T W, ascending.
+    larger_side : int
+        The matrix's larger side.
+    noise : float
+        Standard deviation of the noise on each weight.
+    tail_size : int
+        Size of the fitted tail.
+
+    Returns
+    -------
+    bool
+        Whether one step is adequate.
+    """
+    counted = eigenvalues > min(SMALLEST_EIGENVALUE, eigenvalues[-1] * ROUNDING)
+    everything = step_over_spacing(eigenvalues[counted], noise, int(counted.sum()))
+    if max(everything, step_over_spacing(eigenvalues, noise, tail_size)) > LARGEST_STEP:
+        return False
+    pushes = np.abs(noise / 2 * _pushes(np.sqrt(eigenvalues), larger_side))
+    return bool(np.mean(~(pushes <= 1)) <= CROWDED_SHARE)
 
 
 def step_over_spacing(eigenvalues: Array, noise: float, tail_size: int) -> float:
@@ -173,12 +211,20 @@ def perturbed_singular_values(eigenvalues: Array, larger_side: int, noise: float
         Ascending in each row.
     """
     values = np.sqrt(eigenvalues)
-    differences = values[:, None] - values[None, :]
-    with np.errstate(divide="ignore"):
-        pushes = np.where(differences == 0, 0.0, 1 / differences + 1 / (values[:, None] + values[None, :]))
-        floor = np.where(values > 0, (larger_side - len(values)) / values, 0.0)
-    moved = values + noise * normals + noise**2 / 2 * (floor + pushes.sum(axis=1))
-    return np.sort(np.abs(moved), axis=1)
+    # two that all but coincide part by about the noise, not by one over their distance
+    pushed = np.clip(noise**2 / 2 * _pushes(values, larger_side), -noise, noise)
+    return np.sort(np.abs(values + noise * normals + pushed), axis=1)
+
+
+def _pushes(values: Array, larger_side: int) -> Array:
+    """Drift of each singular value, for a noise of one; NaN or infinite where values coincide or are zero."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        differences = values[:, None] - values[None, :]
+        np.fill_diagonal(differences, np.inf)
+        sums = values[:, None] + values[None, :]
+        np.fill_diagonal(sums, np.inf)
+        drift: Array = (larger_side - len(values)) / values + (1 / differences + 1 / sums).sum(axis=1)
+    return drift
 
 
 def exact_singular_values(

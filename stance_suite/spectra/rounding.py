@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stance_suite.spectra.eigenvalues import Solver, choose_solver
+from stance_suite.spectra.eigenvalues import NotFiniteError, Solver, choose_solver
 from stance_suite.spectra.layers import eigenvalues_of, solving_cost
 from stance_suite.spectra.matrices import WeightMatrix
 from stance_suite.spectra.measured import MeasuredModel
@@ -26,18 +26,22 @@ def control_rounding(model: MeasuredModel, device: str = "cpu") -> tuple[Roundin
     Returns
     -------
     tuple of RoundingControl
-        One entry a matrix that has a spectrum.
+        One entry a matrix that has a spectrum, before and after.
     """
     solver = choose_solver(device)
     matrices = [model.tensors.matrices[name] for name, layer in model.layers.items() if layer.spectrum.norm > 0]
-    return tuple(
-        in_parallel(lambda matrix: _round(matrix, model.layers[matrix.name].spectrum, solver), matrices, solving_cost)
+    rounded = in_parallel(
+        lambda matrix: _round(matrix, model.layers[matrix.name].spectrum, solver), matrices, solving_cost
     )
+    return tuple(control for control in rounded if control is not None)
 
 
-def _round(matrix: WeightMatrix, spectrum: LayerSpectrum, solver: Solver) -> RoundingControl:
+def _round(matrix: WeightMatrix, spectrum: LayerSpectrum, solver: Solver) -> RoundingControl | None:
     rounded = matrix.rounded()
-    eigenvalues = eigenvalues_of(rounded, solver)
+    try:
+        eigenvalues = eigenvalues_of(rounded, solver)
+    except NotFiniteError:  # the largest float32 numbers round to infinity
+        return None
     fit = fit_power_law(eigenvalues)
     fitted = spectrum.fit is not None and fit is not None
     return RoundingControl(

@@ -9,6 +9,10 @@ import numpy as np
 from stance_suite.spectra.power_law import Array
 from stance_suite.spectrum_records import SIGNIFICANCE_OF_LAYERS, LayerChange, NoiseRange
 
+RESOLVED_BY_DRAWS = 10
+"""So many draws as extreme make a share that can be trusted."""
+SMALLEST_P_VALUE = 1e-12
+"""Extrapolation is not trusted further."""
 FIGURES = ("alpha_total", "alpha_spectrum", "stable_rank", "top_ten_energy")
 """The figures of a `NoiseControl`."""
 
@@ -31,8 +35,8 @@ def range_either_way(draws: Array, measured: float) -> NoiseRange | None:
     if not len(draws) or not np.isfinite(draws).all() or not np.isfinite(measured):
         return None
     sizes = np.abs(draws)
-    detectable = float(np.quantile(sizes, 1 - SIGNIFICANCE_OF_LAYERS))
-    return _noise_range(draws, detectable, int(np.count_nonzero(sizes >= abs(measured))))
+    p_value = (1 + int(np.count_nonzero(sizes >= abs(measured)))) / (1 + len(draws))
+    return _noise_range(draws, _detectable(sizes), p_value)
 
 
 def range_below(draws: Array, measured: float) -> NoiseRange:
@@ -50,8 +54,9 @@ def range_below(draws: Array, measured: float) -> NoiseRange:
     NoiseRange
         With the share of draws at most as large.
     """
-    detectable = float(np.quantile(draws, SIGNIFICANCE_OF_LAYERS))
-    return _noise_range(draws, detectable, int(np.count_nonzero(draws <= measured)))
+    # of the reciprocals: the largest eigenvalue's law has the longer tail where the rank is small
+    beyond = _detectable(1 / draws)
+    return _noise_range(draws, None if beyond is None else 1 / beyond, _share_above(1 / draws, 1 / measured))
 
 
 def range_above(draws: Array, measured: float) -> NoiseRange:
@@ -69,8 +74,7 @@ def range_above(draws: Array, measured: float) -> NoiseRange:
     NoiseRange
         With the share of draws at least as large.
     """
-    detectable = float(np.quantile(draws, 1 - SIGNIFICANCE_OF_LAYERS))
-    return _noise_range(draws, detectable, int(np.count_nonzero(draws >= measured)))
+    return _noise_range(draws, _detectable(draws), _share_above(draws, measured))
 
 
 def adjust_p_values(changes: Sequence[LayerChange]) -> tuple[LayerChange, ...]:
@@ -112,9 +116,33 @@ def adjust_p_values(changes: Sequence[LayerChange]) -> tuple[LayerChange, ...]:
     )
 
 
-def _noise_range(draws: Array, detectable: float, as_extreme: int) -> NoiseRange:
+def _share_above(draws: Array, measured: float) -> float:
+    """Share of draws at least as large, the measured figure counted as one (Phipson and Smyth 2010): never zero.
+
+    Where the draws are too few to tell, a Pearson type III law with their mean, deviation and skewness goes on: the
+    Tracy-Widom law of the largest eigenvalue is close to one (Chiani, "Distribution of the largest eigenvalue for real
+    Wishart and Gaussian random matrices", J. Multivariate Analysis 129, 2014). Otherwise one changed layer among
+    hundreds could never be told from noise.
+    """
+    from scipy.stats import pearson3, skew
+
+    above = int(np.count_nonzero(draws >= measured))
+    counted = (1 + above) / (1 + len(draws))
+    spread = float(draws.std())
+    if above >= RESOLVED_BY_DRAWS or spread == 0:
+        return counted
+    extrapolated = float(pearson3.sf((measured - draws.mean()) / spread, float(skew(draws))))
+    return min(counted, max(extrapolated, SMALLEST_P_VALUE))
+
+
+def _detectable(draws: Array) -> float | None:
+    """Find the figure beyond which this layer alone would be significant; None if the draws are too few for any."""
+    most = int(SIGNIFICANCE_OF_LAYERS * (1 + len(draws))) - 1  # draws that may be as large
+    return None if most < 0 else float(np.sort(draws)[len(draws) - 1 - most])
+
+
+def _noise_range(draws: Array, detectable: float | None, p_value: float) -> NoiseRange:
     low, high = np.quantile(draws, [0.025, 0.975])
-    p_value = (1 + as_extreme) / (1 + len(draws))  # never zero (Phipson and Smyth 2010)
     return NoiseRange(
         low=float(low), high=float(high), detectable=detectable, p_value=p_value, adjusted_p_value=p_value
     )

@@ -62,12 +62,24 @@ def test_tied_parameters_are_listed_once(model):
     for checkpoint in (open_checkpoint(model), open_checkpoint(model.state_dict())):
         assert "model.embed_tokens.weight" in checkpoint.tensors
         assert "lm_head.weight" not in checkpoint.tensors
+        assert checkpoint.shared == {"lm_head.weight": "model.embed_tokens.weight"}
 
 
 def test_parts_of_one_memory_are_not_taken_for_tied():
     values = torch.arange(32.0).reshape(8, 4)
     tensors = {"whole": values, "top": values[:4], "bottom": values[4:], "empty": values[:0], "also_empty": values[:0]}
     assert list(open_checkpoint(tensors).tensors) == list(tensors)
+
+
+def test_a_transpose_is_not_taken_for_its_original():
+    square = torch.arange(64.0).reshape(8, 8)
+    assert list(open_checkpoint({"a": square, "b": square.T}).tensors) == ["a", "b"]
+
+
+@pytest.mark.parametrize("value", [3, "text", [1.0], np.ones((8, 8))])
+def test_what_is_no_tensor_is_refused(value):
+    with pytest.raises(WeightsUnavailableError, match=rf"^epoch is no PyTorch tensor but a {type(value).__name__}"):
+        open_checkpoint({"a": torch.ones(8, 8), "epoch": value})
 
 
 def test_a_state_dict_has_the_modules_tensors(model):

@@ -74,3 +74,26 @@ def test_a_device_of_pytorchs_gives_the_same(tiny_model, monkeypatch):
     for ours, theirs in zip(on_cpu.layers, on_device.layers, strict=True):
         assert ours.eigenvalues == pytest.approx(theirs.eigenvalues, rel=1e-9, abs=1e-12 * ours.eigenvalues[-1])
         assert ours.fit.alpha == pytest.approx(theirs.fit.alpha, rel=1e-9)
+
+
+def test_an_adapters_update_is_cut_off_relative_to_its_own_size(tmp_path):
+    """Early in training its eigenvalues are far below WeightWatcher's cut-off."""
+    from safetensors.torch import save_file
+
+    generator = torch.Generator().manual_seed(0)
+    factors = {"A": torch.randn(32, 60, generator=generator), "B": 1e-5 * torch.randn(50, 32, generator=generator)}
+    save_file(
+        {f"base_model.model.a.lora_{side}.weight": factor for side, factor in factors.items()},
+        tmp_path / "adapter_model.safetensors",
+    )
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 32, "lora_alpha": 32}')
+    (layer,) = analyze(tmp_path).layers
+    assert layer.spectral_norm**2 < 1e-5
+    assert layer.matrix_rank == 32
+    larger = analyze({"a.weight": 1e5 * factors["B"] @ factors["A"]}).layers[0]
+    assert layer.fit.alpha == pytest.approx(larger.fit.alpha, rel=1e-4)
+    assert layer.interval.low == pytest.approx(larger.interval.low, rel=1e-3)
+
+
+def test_a_matrix_of_rank_one_has_no_entropy():
+    assert analyze({"a.weight": torch.ones(40, 30)}).layers[0].entropy == 0

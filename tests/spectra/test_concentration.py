@@ -46,6 +46,24 @@ def test_noise_shows_how_concentrated_chance_is():
     assert spectrum.participation_ratio == pytest.approx(2)
 
 
+def test_layers_that_stayed_are_so_in_the_noise_too():
+    """Six changed layers of thirty are concentrated, and no more than noise in the same six would be."""
+    changes = [layer(str(i), alpha_change(0.1 * i, 0.1)) for i in range(1, 7)]
+    changes += [layer(str(i), alpha_change(0.0, 0.0)) for i in range(7, 31)]
+    generator = np.random.default_rng(0)
+    noise = [LayerDraws(*generator.standard_normal((2, 200))) for _ in range(6)] + [LayerDraws.still(200)] * 24
+    _, total, _ = measure_concentration(changes, noise)
+    assert total.gini > 0.8
+    assert total.noise_gini[0] < total.gini < total.noise_gini[1]
+
+
+def test_layers_that_failed_are_left_out_of_both_sides():
+    failed = layer("c", None).model_copy(update={"failure": "after: holds NaN"})
+    changes = [layer("a", alpha_change(3.0, 0.1)), layer("b", alpha_change(0.1, 0.1)), failed]
+    noise = [LayerDraws(np.ones(9), np.ones(9)), LayerDraws(np.ones(5), np.ones(5)), LayerDraws.none()]
+    assert [found.layers for found in measure_concentration(changes, noise)] == [2, 2, 2]
+
+
 def test_what_did_not_change_is_left_out():
     changes = [layer("a", alpha_change(0.0, 0.0)), layer("b", alpha_change(0.0, 0.0))]
     assert [found.figure for found in measure_concentration(changes, [LayerDraws.none()] * 2)] == ["relative_norm"]

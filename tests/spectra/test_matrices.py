@@ -99,7 +99,9 @@ def test_a_real_models_tensors(loaded_tiny_model, tiny_model):
         assert len(found.matrices) == 1 + 2 * 7
         assert "model.embed_tokens" in found.matrices
         assert set(found.vectors) == {name for name, tensor in model.named_parameters() if tensor.dim() == 1}
-        assert found.skipped == ()
+        tied = "shares memory with model.embed_tokens.weight, which is measured"
+        expected = [("lm_head.weight", tied)] if opened.source == "LlamaForCausalLM" else []
+        assert [(entry.name, entry.reason) for entry in found.skipped] == expected
         np.testing.assert_array_equal(
             whole(found.matrices["model.layers.1.mlp.down_proj"]).T,
             model.model.layers[1].mlp.down_proj.weight.detach().numpy(),
@@ -369,3 +371,9 @@ def test_a_layout_that_is_not_known_is_not_guessed(name, shape, config):
 def test_a_setting_that_the_configuration_lacks_is_named(name, config, lacking):
     with pytest.raises(StanceSuiteError, match=rf"does not say {lacking}; measure fused matrices whole"):
         sort_tensors(Checkpoint("test", {f"{name}.weight": unreadable(48, 16)}, config), "split")
+
+
+def test_a_causal_mask_is_no_convolution():
+    tensors = sort_tensors(open_checkpoint({"h.0.attn.bias": torch.ones(1, 1, 64, 64)}))
+    assert not tensors.matrices
+    assert "is no stack of matrices" in tensors.skipped[0].reason

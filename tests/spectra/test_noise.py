@@ -6,10 +6,12 @@ from scipy.stats import ks_2samp
 
 from stance_suite.spectra.noise import (
     LARGEST_STEP,
+    MOST_EXACT_DRAWS,
     draw_noise_shape,
     draw_noisy_fits,
     exact_singular_values,
     fit_drawn,
+    is_one_step_adequate,
     perturbed_singular_values,
     step_over_spacing,
 )
@@ -32,7 +34,9 @@ def test_perturbed_spectra_fit_as_exact_ones_do(step):
     matrix = heavy_tailed(generator)
     eigenvalues = np.sort(np.linalg.svd(matrix, compute_uv=False) ** 2)
     fit = fit_power_law(eigenvalues)
-    noise = step / step_over_spacing(eigenvalues, 1.0, fit.tail_size)
+    every = step_over_spacing(eigenvalues, 1.0, len(eigenvalues))
+    noise = step / max(every, step_over_spacing(eigenvalues, 1.0, fit.tail_size))
+    assert is_one_step_adequate(eigenvalues, 120, noise, fit.tail_size)
     drawn = draw_noisy_fits(eigenvalues, 120, fit.tail_size, noise, 1000, generator)
     exact = fit_drawn(eigenvalues, fit.tail_size, exactly(matrix, noise, 1000, generator))
     for ours, theirs in (
@@ -44,16 +48,43 @@ def test_perturbed_spectra_fit_as_exact_ones_do(step):
 
 
 def test_second_order_matters():
-    """Noise lifts the spectrum as a whole; first order alone would leave its mean where it was."""
+    """Noise lifts the spectrum as a whole, by m times its variance; first order alone would leave its mean."""
     generator = np.random.default_rng(1)
-    matrix = heavy_tailed(generator)
-    eigenvalues = np.sort(np.linalg.svd(matrix, compute_uv=False) ** 2)
-    noise = 0.02 * np.sqrt(eigenvalues.mean())
-    drawn = perturbed_singular_values(eigenvalues, 120, noise, generator.standard_normal((4000, 80)))
-    exact = exactly(matrix, noise, 2000, generator)
-    lifted = np.mean(exact**2) - eigenvalues.mean()
-    assert np.mean(drawn**2) - eigenvalues.mean() == pytest.approx(lifted, rel=0.1)
-    assert lifted == pytest.approx(120 * noise**2, rel=0.1)
+    eigenvalues = np.sort(np.linalg.svd(heavy_tailed(generator), compute_uv=False) ** 2)
+    noise = 0.002 * np.sqrt(eigenvalues.mean())
+    assert is_one_step_adequate(eigenvalues, 120, noise, 20)
+    drawn = perturbed_singular_values(eigenvalues, 120, noise, generator.standard_normal((20000, 80)))
+    assert np.mean(drawn**2) - eigenvalues.mean() == pytest.approx(120 * noise**2, rel=0.1)
+
+
+def rank_deficient(generator):
+    return generator.standard_normal((200, 20)) @ generator.standard_normal((20, 80)) / 14
+
+
+def with_equal_columns(generator):
+    matrix = heavy_tailed(generator, 200)
+    matrix[:, 40:50] = matrix[:, 30:40]
+    return matrix
+
+
+def spiked(generator):
+    """A short tail of outliers over a crowded bulk."""
+    matrix = generator.standard_normal((200, 80)) / 14
+    return matrix + 3 * generator.standard_normal((200, 6)) @ generator.standard_normal((6, 80)) / 40
+
+
+@pytest.mark.parametrize("make", [rank_deficient, with_equal_columns, spiked])
+@pytest.mark.parametrize("relative", [1e-3, 0.2])
+def test_noise_on_awkward_spectra_is_as_exact_noise_is(make, relative):
+    generator = np.random.default_rng(6)
+    matrix = make(generator)
+    eigenvalues = np.linalg.eigvalsh(matrix.T @ matrix).clip(0)
+    fit = fit_power_law(eigenvalues)
+    noise = relative * np.linalg.norm(matrix) / np.sqrt(matrix.size)
+    drawn = draw_noisy_fits(eigenvalues, 200, fit.tail_size, noise, 300, generator)
+    exact = fit_drawn(eigenvalues, fit.tail_size, exactly(matrix, noise, 300, generator))
+    assert ks_2samp(drawn.alphas, exact.alphas).pvalue > 0.01
+    assert ks_2samp(drawn.fixed_tail_alphas, exact.fixed_tail_alphas).pvalue > 0.01
 
 
 @pytest.mark.parametrize("larger_side", [80, 100, 200])
@@ -77,11 +108,13 @@ def test_large_noise_is_not_left_to_perturbation_theory(monkeypatch):
         lambda *given: asked.append(1) or exact_singular_values(*given),
     )
     tail_size = fit_power_law(eigenvalues).tail_size
-    unit = 1 / step_over_spacing(eigenvalues, 1.0, tail_size)
-    draw_noisy_fits(eigenvalues, 120, tail_size, 0.9 * LARGEST_STEP * unit, 5, generator)
+    every = step_over_spacing(eigenvalues, 1.0, len(eigenvalues))
+    unit = 1 / max(every, step_over_spacing(eigenvalues, 1.0, tail_size))
+    assert len(draw_noisy_fits(eigenvalues, 120, tail_size, 0.1 * LARGEST_STEP * unit, 200, generator).alphas) == 200
     assert not asked
-    draw_noisy_fits(eigenvalues, 120, tail_size, 1.1 * LARGEST_STEP * unit, 5, generator)
+    exact = draw_noisy_fits(eigenvalues, 120, tail_size, 1.1 * LARGEST_STEP * unit, 200, generator)
     assert asked
+    assert len(exact.alphas) == MOST_EXACT_DRAWS
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([12, 25, 90]), st.sampled_from([1e-4, 1e-2, 0.3]))
@@ -109,7 +142,7 @@ def test_draws_that_cross_the_cut_off_are_fitted_with_what_is_above_it():
     assert found.alphas == pytest.approx([fit_power_law(values**2).alpha for values in drawn], rel=1e-9)
 
 
-@pytest.mark.parametrize("shape", [(60, 60), (20, 150), (400, 40)])
+@pytest.mark.parametrize("shape", [(60, 60), (20, 150), (400, 40), (150, 200)])
 def test_the_shape_of_noise_is_that_of_gaussian_matrices(shape):
     generator = np.random.default_rng(5)
     drawn = draw_noise_shape(shape, 10, 1500, generator)
