@@ -67,8 +67,8 @@ def assert_parity(model, *, mp_fit, only_theirs=(), **options):
 def decided_by_rounding(analysis, column, found, expected):
     """Ask WeightWatcher again, with our eigenvalues, where the bulk differs.
 
-    Its fit starts from the place where the estimated density is highest. That density has flat tops, where the last digit
-    of the eigenvalues decides: it answers differently for its own two ways of computing them.
+    Its fit starts from the place where the estimated density is highest. That density has flat tops, where the last
+    digit of the eigenvalues decides: it answers differently for its own two ways of computing them.
     """
     from weightwatcher.RMT_Util import fit_density_with_range
 
