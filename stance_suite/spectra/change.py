@@ -117,9 +117,9 @@ def _check_same_architecture(before: MeasuredModel, after: MeasuredModel) -> Non
         missing = [name for name in one if name not in other]
         if missing:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-            raise StanceSuiteError(
-                f"{refusal}{lacking.source} lacks {missing[0]}{more}; {nearest_names(missing[0], other)}"
-            )
+            skipped = {entry.name.removesuffix(".weight"): entry.reason for entry in lacking.tensors.skipped}
+            why = f"it {skipped[missing[0]]}" if missing[0] in skipped else nearest_names(missing[0], other)
+            raise StanceSuiteError(f"{refusal}{lacking.source} lacks {missing[0]}{more}; {why}")
     for name, shape in shapes[0].items():
         if shapes[1][name] != shape:
             sizes = [" x ".join(map(str, one)) for one in (shape, shapes[1][name])]

@@ -2,7 +2,7 @@
 
 Eigenvalues are resampled as if they were independent, the usual assumption (Clauset, Shalizi and Newman 2009, section
 3.3 and appendix A); they repel each other, so the interval errs on the wide side. Every resample chooses its tail
-again, over a thinned set of tails and points: an interval does not need the exact minimum.
+again, over a thinned set of tails and points, the fitted tail among them: an interval does not need the exact minimum.
 """
 
 from __future__ import annotations
@@ -42,19 +42,21 @@ def alpha_interval(curve: TailCurve) -> AlphaInterval | None:
     if curve.best is None or count < FEW_POINTS:
         return None
     drawn = _resample(count)
+    starts = np.union1d(drawn.starts, curve.best)  # the fitted tail is offered too, whatever its size
     logs = np.log(curve.points)
     # from the top, where single precision is finest
     at_places = (logs[drawn.places] - logs[-1]).astype(np.float32)
-    sums = np.where(drawn.in_tail, logs, 0.0) @ drawn.counts  # (tails, resamples)
+    sums = np.where(np.arange(count) >= starts[:, None], logs, 0.0) @ drawn.counts  # (tails, resamples)
+    sizes = drawn.above[starts]
     distances = np.empty(sums.shape, dtype=np.float32)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        slopes = drawn.sizes / (sums - drawn.sizes * logs[drawn.starts, None])  # alpha - 1
+        slopes = sizes / (sums - sizes * logs[starts, None])  # alpha - 1
         steep = slopes.astype(np.float32)
-        for row, empirical in enumerate(drawn.empirical):
-            heights = at_places[-len(empirical) :]
-            gap = np.multiply.outer(heights[0] - heights, steep[row])  # (places, resamples)
-            np.exp(gap, out=gap)
-            gap -= empirical
+        for row, start in enumerate(starts):
+            in_tail = drawn.places >= start
+            gap = np.multiply.outer(np.float32(logs[start] - logs[-1]) - at_places[in_tail], steep[row])
+            np.exp(gap, out=gap)  # (places, resamples)
+            gap -= drawn.above_places[in_tail] / sizes[row].astype(np.float32)
             distances[row] = np.abs(gap, out=gap).max(axis=0)
     distances[~np.isfinite(distances) | ~np.isfinite(slopes)] = np.inf
     chosen = 1 + slopes[np.argmin(distances, axis=0), np.arange(RESAMPLES)]
@@ -71,16 +73,14 @@ class _Resamples:
 
     counts: Array
     """How often each point is drawn in each resample; shape (n, resamples)."""
+    above: Array
+    """How many are drawn at or above each point; shape (n, resamples)."""
     starts: npt.NDArray[np.intp]
-    """Where the tails start that resamples choose from; shape (tails,)."""
-    in_tail: npt.NDArray[np.bool_]
-    """Which points are in which tail; shape (tails, n)."""
-    sizes: Array
-    """Points drawn in each tail; shape (tails, resamples)."""
+    """Where the tails start that every resample chooses from; shape (tails,)."""
     places: npt.NDArray[np.intp]
     """Points at which distances are taken, ascending."""
-    empirical: tuple[npt.NDArray[np.float32], ...]
-    """For each tail, the share of its drawn points at or above each place in it; shape (places in it, resamples)."""
+    above_places: npt.NDArray[np.float32]
+    """How many are drawn at or above each place; shape (places, resamples)."""
 
 
 @lru_cache(maxsize=8)
@@ -88,11 +88,8 @@ def _resample(count: int) -> _Resamples:
     """Draw resamples, from one seed: intervals do not jitter from run to run."""
     generator = np.random.default_rng(count)
     counts = generator.multinomial(count, np.full(count, 1 / count), RESAMPLES).T.astype(float)
-    above = np.cumsum(counts[::-1], axis=0)[::-1]  # drawn at or above each point
+    above = np.cumsum(counts[::-1], axis=0)[::-1]
     starts = np.unique(count - np.geomspace(SHORTEST_TAIL, count, TAILS).astype(int))
     sizes = np.concatenate([np.geomspace(1, count, PLACES), np.linspace(1, count, PLACES)]).astype(int)
     places = np.unique(np.concatenate([count - sizes, starts]))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        empirical = tuple((above[places[places >= start]] / above[start]).astype(np.float32) for start in starts)
-    in_tail = np.arange(count) >= starts[:, None]
-    return _Resamples(np.ascontiguousarray(counts), starts, in_tail, above[starts], places, empirical)
+    return _Resamples(np.ascontiguousarray(counts), above, starts, places, above[places].astype(np.float32))

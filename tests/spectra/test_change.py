@@ -124,6 +124,14 @@ def test_models_of_another_architecture_are_refused(before, other, message):
         compare(model(before), other)
 
 
+def test_a_head_untied_by_one_of_two_models_is_named(before):
+    weight = torch.tensor(before, dtype=torch.float32)
+    tied = {"model.embed_tokens.weight": weight, "lm_head.weight": weight.clone()}
+    untied = tied | {"lm_head.weight": weight + 1}
+    with pytest.raises(StanceSuiteError, match=r"lacks lm_head; it is tied to model\.embed_tokens\.weight, which is"):
+        compare(tied, untied)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("side", ["before", "after"])
 def test_values_that_are_not_finite_are_a_failure_and_no_unchanged_layer(before, value, side):

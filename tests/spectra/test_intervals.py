@@ -59,3 +59,12 @@ def test_a_single_giant_is_fragile():
 
 def test_few_points_have_none():
     assert alpha_interval(tail_curve(pareto(np.random.default_rng(4), 3.0, 19))) is None
+
+
+def test_the_fitted_alpha_lies_in_its_interval():
+    """Also where the fitted tail is shorter than any that resamples choose from."""
+    generator = np.random.default_rng(5)
+    for _ in range(150):
+        curve = tail_curve(np.linalg.svd(generator.standard_t(3, (80, 60)), compute_uv=False) ** 2)
+        interval = alpha_interval(curve)
+        assert interval.low <= curve.alphas[curve.best] <= interval.high
