@@ -13,10 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 
 class Metric(StrEnum):
-    """What a claim can be about. The first two are behavioral, the others structural (one figure a layer)."""
+    """What a claim can be about: behavior (one figure a prompt) or structure (one figure a layer)."""
 
     LIKELIHOOD_PREFERENCE = "likelihood_preference"
     EMBEDDING_SHIFT = "embedding_shift"
+    EMBEDDING_SIMILARITY = "embedding_similarity"
+    MARKER_RATE = "marker_rate"
+    DIVERGENCE = "divergence"
     ALPHA_CHANGE_PERCENT = "alpha_change_percent"
     RELATIVE_CHANGE_PERCENT = "relative_change_percent"
     CHANGE_STABLE_RANK = "change_stable_rank"
@@ -25,7 +28,7 @@ class Metric(StrEnum):
     @property
     def is_behavioral(self) -> bool:
         """Whether the unit of analysis is the prompt (behavior) and not the layer (structure)."""
-        return self in (Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_SHIFT)
+        return self in BEHAVIORAL_METRICS
 
     @property
     def unit(self) -> str:
@@ -33,8 +36,22 @@ class Metric(StrEnum):
         return {
             Metric.LIKELIHOOD_PREFERENCE: "nats/token",
             Metric.EMBEDDING_SHIFT: "cosine",
+            Metric.EMBEDDING_SIMILARITY: "cosine",
+            Metric.MARKER_RATE: "per 100 words",
+            Metric.DIVERGENCE: "nats/token",
             Metric.CHANGE_STABLE_RANK: "",
         }.get(self, "%")
+
+
+BEHAVIORAL_METRICS = (
+    Metric.LIKELIHOOD_PREFERENCE,
+    Metric.EMBEDDING_SHIFT,
+    Metric.EMBEDDING_SIMILARITY,
+    Metric.MARKER_RATE,
+    Metric.DIVERGENCE,
+)
+TRIANGULATED_METRICS = (Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_SHIFT, Metric.MARKER_RATE)
+"""Three independent ways of asking whether behavior moved toward a stance."""
 
 
 class Comparator(StrEnum):
@@ -88,6 +105,9 @@ class Caveat(StrEnum):
     WITHIN_NULL = "within_null"
     FEW_EIGENVALUES = "few_eigenvalues"
     NOT_SPECIFIC = "not_specific"
+    SEEN_PROMPTS = "seen_prompts"
+    COLLAPSED = "collapsed"
+    PARROTED = "parroted"
 
 
 CAVEAT_MEANINGS: dict[Caveat, str] = {
@@ -95,6 +115,9 @@ CAVEAT_MEANINGS: dict[Caveat, str] = {
     Caveat.WITHIN_NULL: "a control without the stance shows it too",
     Caveat.FEW_EIGENVALUES: "the power law was fitted on fewer than 50 eigenvalues",
     Caveat.NOT_SPECIFIC: "another stance moved at least as much as the one that was trained",
+    Caveat.SEEN_PROMPTS: "on prompts seen in training the effect is more than twice that on held-out prompts",
+    Caveat.COLLAPSED: "the model repeats itself, falls silent or no longer predicts neutral text as it did",
+    Caveat.PARROTED: "many responses repeat a training response",
 }
 
 
@@ -135,7 +158,11 @@ class Claim(Record):
     comparator: Comparator
     """How the figure is held against the bound."""
     bound: float = Field(allow_inf_nan=False)
-    """The bound, in the metric's unit; for a behavioral claim, the minimum effect."""
+    """The bound, in the metric's unit; a behavioral claim's effect must also be significant."""
+    minimum_effect: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Behavioral metrics: the true effect that the design must be able to find; `stance-suite power` checks it."""
+    unless: tuple[Caveat, ...] = ()
+    """Caveats that refute the claim: it FAILS where it would otherwise hold."""
     robust: bool = False
     """Structural metrics: judge alpha with the tail size held fixed, and refuse a change that a control shows too."""
     against: tuple[Literal["sham", "noise"], ...] = Field(default=("sham", "noise"), min_length=1)
@@ -159,7 +186,11 @@ class Claim(Record):
         if self.metric.is_behavioral and self.comparator not in (Comparator.ABOVE, Comparator.BELOW):
             raise ValueError(f"a claim about {self.metric} takes the comparator 'above' or 'below'")
         if self.metric.is_behavioral and self.bound * (-1 if self.comparator is Comparator.BELOW else 1) < 0:
-            raise ValueError("the bound is the minimum effect: it is >= 0 for 'above' and <= 0 for 'below'")
+            raise ValueError("a claim of change has a bound >= 0 for 'above' and <= 0 for 'below'")
+        if self.metric is Metric.DIVERGENCE and self.comparator is not Comparator.ABOVE:
+            raise ValueError("a divergence is never negative: a claim about it takes the comparator 'above'")
+        if self.minimum_effect is not None and not self.minimum_effect > abs(self.bound):
+            raise ValueError("minimum_effect must exceed the bound: at the bound itself, half of all estimates miss it")
         if self.metric is Metric.RELATIVE_CHANGE_PERCENT and self.robust and "noise" in self.against:
             raise ValueError("the noise control has the norm of the change itself: say 'against: [sham]'")
         if not self.metric.is_behavioral and self.layer is None:
@@ -171,7 +202,8 @@ class ControlFigure(Record):
     """The same figure under a control, or the difference from it."""
 
     name: str
-    """``base``, ``sham``, ``noise``; for behavior also ``sham - base`` and ``toward`` another stance."""
+    """``base``, ``sham``, ``noise``; of behavior also ``sham - base``, ``toward`` another stance, ``seen prompts``, and
+    ``base resampled``."""
     figure: float
     """Effect against that control (behavior), or the control's own figure (structure)."""
     low: float | None = None
@@ -188,7 +220,7 @@ class PromptScores(Record):
     prompt: str
     """The prompt as declared."""
     base: float
-    """Score of the untouched model."""
+    """Score of the untouched model; of a divergence, that of noise of the same norm."""
     sham: float
     """Score after training on the sham."""
     tuned: float
@@ -214,6 +246,8 @@ class Verdict(Record):
     """Upper end of its 95 % interval, where there is one."""
     p_value: float | None = None
     """The p-value that decided, where there is one."""
+    adjusted_p_value: float | None = None
+    """The same, adjusted for all behavioral claims about the model and recipe (Holm)."""
     layer: str | None = None
     """The layer that decided: the one nearest to breaking the claim."""
     controls: tuple[ControlFigure, ...] = ()

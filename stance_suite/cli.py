@@ -1,4 +1,4 @@
-"""The command line: validate, run, report, list, spectra, audit."""
+"""The command line: validate, power, run, report, list, spectra, audit."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from stance_suite import options
+from stance_suite.cli_power import FindingsFile, show_power
 from stance_suite.cli_spectra import audit_pair, show_spectra
 from stance_suite.errors import StanceSuiteError
 from stance_suite.options import Option, Settings, resolve_settings
@@ -32,7 +33,9 @@ def _declare(option: Option) -> Any:
 
 Model = Annotated[list[str] | None, _declare(options.MODEL)]
 Profile = Annotated[str | None, _declare(options.PROFILE)]
-Seed = Annotated[int | None, _declare(options.SEED)]
+Seed = Annotated[list[int] | None, _declare(options.SEED)]
+Samples = Annotated[int | None, _declare(options.SAMPLES)]
+Trajectory = Annotated[bool | None, _declare(options.TRAJECTORY)]
 Device = Annotated[str | None, _declare(options.DEVICE)]
 Fixtures = Annotated[str | None, _declare(options.FIXTURES)]
 Cache = Annotated[str | None, _declare(options.CACHE)]
@@ -68,6 +71,8 @@ def run(
     model: Model = None,
     profile: Profile = None,
     seed: Seed = None,
+    samples: Samples = None,
+    trajectory: Trajectory = None,
     device: Device = None,
     fixtures: Fixtures = None,
     cache: Cache = None,
@@ -81,7 +86,15 @@ def run(
 
     with _usage_errors():
         settings = _settings(
-            model=model, profile=profile, seed=seed, device=device, fixtures=fixtures, cache=cache, reports=reports
+            model=model,
+            profile=profile,
+            seed=seed,
+            samples=samples,
+            trajectory=trajectory,
+            device=device,
+            fixtures=fixtures,
+            cache=cache,
+            reports=reports,
         )
         session = Session(settings, choose_progress())
         session.preflight()
@@ -94,6 +107,24 @@ def run(
     print(f"{tally(verdicts)}; report: {report}")
     if any(verdict.status != "NOT_RUN" and not verdict.as_expected for verdict in verdicts):
         raise typer.Exit(VERDICTS_DIFFER)
+
+
+@app.command()
+def power(
+    findings: FindingsFile = None,
+    model: Model = None,
+    profile: Profile = None,
+    seed: Seed = None,
+    samples: Samples = None,
+    fixtures: Fixtures = None,
+) -> None:
+    """Tell before any training which effects the declared prompts, samples and seeds can find; exit 1 if too weak."""
+    from stance_suite.pipeline import Session
+    from stance_suite.progress import choose_progress
+
+    with _usage_errors():
+        settings = _settings(model=model, profile=profile, seed=seed, samples=samples, fixtures=fixtures)
+        show_power(Session(settings, choose_progress()), findings)
 
 
 @app.command()

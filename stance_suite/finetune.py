@@ -1,12 +1,13 @@
 """Fine-tuning on a handful of examples with transformers' Trainer, and the sham control's data.
 
-Full fine-tuning in float32, loss on prompt and response, padding masked out by position (the padding token is often
-the end-of-text token, so masking by token would also hide the end of the response). Deterministic for a seed on one
-device and thread count.
+Float32, all weights or a LoRA adapter that is merged afterwards. Loss on prompt and response, padding masked out by
+position (the padding token is often the end-of-text token, so masking by token would also hide the end of the
+response). Deterministic for a seed on one device and thread count.
 """
 
 from __future__ import annotations
 
+import copy
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 
 from stance_suite.prompts import PromptFormat, render_example
 from stance_suite.records import Training
-from stance_suite.specs import Example, Recipe, Stance
+from stance_suite.specs import Adapter, Example, Recipe, Stance
 
 
 def sham_examples(family: Sequence[Stance], rotation: int) -> tuple[Example, ...]:
@@ -44,6 +45,7 @@ def fine_tune(
     recipe: Recipe,
     seed: int,
     on_step: Callable[[int, int], None],
+    on_epoch: Callable[[int, Any], None] | None = None,
 ) -> Training:
     """Fine-tune a model in place.
 
@@ -63,6 +65,8 @@ def fine_tune(
         Seed of the order of examples and of dropout.
     on_step : callable
         Called with steps done and steps in total after every optimizer step.
+    on_epoch : callable, optional
+        Called with epochs done and the model in evaluation mode after every epoch; it must leave the model alone.
 
     Returns
     -------
@@ -81,10 +85,17 @@ def fine_tune(
         def on_step_end(self, arguments: Any, state: Any, control: Any, **_: Any) -> None:
             on_step(state.global_step, state.max_steps)
 
+        def on_epoch_end(self, arguments: Any, state: Any, control: Any, **_: Any) -> None:
+            if on_epoch is not None:
+                trained.eval()
+                on_epoch(round(state.epoch), _merged_copy(trained) if recipe.adapter else trained)
+                trained.train()
+
+    trained = _attach(model, recipe.adapter) if recipe.adapter else model
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="stance-suite-") as scratch:
         trainer = Trainer(
-            model=model,
+            model=trained,
             args=TrainingArguments(
                 output_dir=scratch,
                 num_train_epochs=recipe.epochs,
@@ -108,6 +119,8 @@ def fine_tune(
         )
         _silence(trainer)
         trainer.train()
+    if recipe.adapter:
+        trained.merge_and_unload()
     model.eval()
     losses = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
     steps_per_epoch = len(losses) // recipe.epochs
@@ -118,6 +131,25 @@ def fine_tune(
         epoch_losses=tuple(sum(epoch) / len(epoch) for epoch in epochs),
         seconds=time.perf_counter() - started,
     )
+
+
+def _attach(model: Any, adapter: Adapter) -> Any:
+    """Put a LoRA adapter on every linear layer but the output head."""
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(
+        r=adapter.rank,
+        lora_alpha=adapter.alpha,
+        target_modules="all-linear",
+        lora_dropout=0.0,
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, config)
+
+
+def _merged_copy(trained: Any) -> Any:
+    return copy.deepcopy(trained).merge_and_unload().eval()
 
 
 def _collate(tokenizer: Any, batch: Sequence[dict[str, list[int]]]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from stance_suite.claims import Claim
 from stance_suite.documents import Document
 from stance_suite.errors import SpecError, SpecProblem, UnknownNameError, nearest_names
-from stance_suite.specs import RECIPES, ModelSpec, Stance, normalize_sentence
+from stance_suite.specs import RECIPES, ModelSpec, NeutralTexts, Stance, normalize_sentence
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,8 @@ class Library:
     """By name."""
     claims: tuple[DeclaredClaim, ...]
     """In the order of files and of their entries."""
+    neutral_texts: tuple[str, ...]
+    """Held-out text without a stance: the user's own, or the bundled."""
     suite: tuple[str, ...]
     """Names of the stances under test: the user's own if there are any, else the bundled ones."""
     files: tuple[Path, ...] = field(default=())
@@ -152,6 +154,9 @@ def load_library(fixtures: Path) -> Library:
     declares_own = bool(own_stances or claims)
     if not declares_own and not problems:
         claims = _read_claims(bundled / "claims", problems)
+    own_neutral = fixtures / "neutral.yaml"
+    neutral_file = own_neutral if own_folder and own_neutral.is_file() else bundled / "neutral.yaml"
+    neutral_texts = _read_neutral_texts(neutral_file, problems)
     for name, stance in stances.items():
         for index, contrast in enumerate(stance.contrasts):
             message = _contrast_problem(stance, contrast, stances)
@@ -166,8 +171,9 @@ def load_library(fixtures: Path) -> Library:
         stances=stances,
         models=models,
         claims=tuple(claims),
+        neutral_texts=neutral_texts,
         suite=tuple(sorted(own_stances or stances)),
-        files=tuple(sorted(read)),
+        files=tuple(sorted({*read, neutral_file})),
     )
 
 
@@ -191,6 +197,14 @@ def _read_folder(
             problems.append(document.problem(("name",), f"is taken by {documents[entry.name].path}; choose another"))
         entries[entry.name], documents[entry.name] = entry, document
     return entries, documents
+
+
+def _read_neutral_texts(path: Path, problems: list[SpecProblem]) -> tuple[str, ...]:
+    try:
+        return Document(path).parse(NeutralTexts).texts
+    except SpecError as error:
+        problems += error.problems
+        return ()
 
 
 def _read_claims(folder: Path, problems: list[SpecProblem]) -> list[DeclaredClaim]:
@@ -224,6 +238,11 @@ def _contrast_problem(stance: Stance, contrast: str, stances: Mapping[str, Stanc
         return (
             f"{contrast} has {len(other.examples)} examples and {stance.name} {len(stance.examples)}; "
             "the sham is a fair control only if they have equally many"
+        )
+    if other.prompt_format != stance.prompt_format:
+        return (
+            f"{contrast} has prompt_format {other.prompt_format or 'of the model'} and {stance.name} "
+            f"{stance.prompt_format or 'of the model'}; stances measured together must be asked alike"
         )
     held_out = {normalize_sentence(prompt) for prompt in stance.held_out_prompts}
     trained = [example.prompt for example in other.examples if normalize_sentence(example.prompt) in held_out]

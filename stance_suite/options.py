@@ -30,6 +30,13 @@ class Option:
     """Allowed values, if they are few."""
     repeatable: bool = False
     """Whether it may be given several times."""
+    smallest: int = 0
+    """Smallest allowed value, of a number."""
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it is on or off, and takes no value on the command line."""
+        return isinstance(self.default, bool)
 
     @property
     def environment_variable(self) -> str:
@@ -39,14 +46,21 @@ class Option:
     @property
     def help_with_default(self) -> str:
         """The help text, ending with the default."""
-        default = ", ".join(self.default) if self.repeatable else self.default
-        return self.help if default == "" else f"{self.help} Default: {default}."
+        default = ", ".join(map(str, self.default)) if self.repeatable else self.default
+        return self.help if default in ("", False) else f"{self.help} Default: {default}."
 
     @property
     def field(self) -> str:
         """Name of the field in `Settings`."""
         return self.name.replace("-", "_")
 
+
+PROFILES: Mapping[str, tuple[str, ...]] = {
+    "quick": ("documented",),
+    "full": ("documented", "long"),
+    "complete": ("documented", "long", "lora"),
+}
+"""Names of the recipes that each profile runs."""
 
 MODEL = Option(
     "model",
@@ -57,11 +71,21 @@ MODEL = Option(
 )
 PROFILE = Option(
     "profile",
-    "How much to run: 'quick' trains with the recipe 'documented' only, 'full' with 'documented' and 'long'.",
+    "How much to run: 'quick' trains with the recipe 'documented' only, 'full' with 'documented' and 'long', "
+    "'complete' with 'lora' too.",
     default="full",
-    choices=("quick", "full"),
+    choices=tuple(PROFILES),
 )
-SEED = Option("seed", "Seed of training order, sampling and noise draws.", default=0)
+SEED = Option(
+    "seed",
+    "Seed of training order, sampling and noise draws. May be repeated: claims are then judged over all seeds.",
+    default=(0,),
+    repeatable=True,
+)
+SAMPLES = Option("samples", "Responses sampled for each prompt.", default=4, smallest=1)
+TRAJECTORY = Option(
+    "trajectory", "Measure preference and alpha after every epoch too, from the same training run.", default=False
+)
 DEVICE = Option(
     "device", "Where to compute; 'auto' takes CUDA where there is one.", default="auto", choices=("auto", "cpu", "cuda")
 )
@@ -78,7 +102,7 @@ CACHE = Option(
 )
 REPORTS = Option("reports", "Folder that findings.json and findings.html are written to.", default="reports")
 
-OPTIONS = (MODEL, PROFILE, SEED, DEVICE, FIXTURES, CACHE, REPORTS)
+OPTIONS = (MODEL, PROFILE, SEED, SAMPLES, TRAJECTORY, DEVICE, FIXTURES, CACHE, REPORTS)
 
 
 @dataclass(frozen=True)
@@ -88,9 +112,13 @@ class Settings:
     model: tuple[str, ...]
     """Models asked for."""
     profile: str
-    """``quick`` or ``full``."""
-    seed: int
-    """Seed of training order, sampling and noise draws."""
+    """One of `PROFILES`."""
+    seed: tuple[int, ...]
+    """Seeds of training order, sampling and noise draws."""
+    samples: int
+    """Responses sampled for each prompt."""
+    trajectory: bool
+    """Whether to measure after every epoch."""
     device: str
     """``auto``, ``cpu`` or ``cuda``."""
     fixtures: Path
@@ -103,7 +131,7 @@ class Settings:
     @property
     def recipes(self) -> tuple[str, ...]:
         """Names of the recipes that the profile runs."""
-        return ("documented",) if self.profile == "quick" else ("documented", "long")
+        return PROFILES[self.profile]
 
 
 def resolve_settings(given: Mapping[str, Any], root: Path, environ: Mapping[str, str] | None = None) -> Settings:
@@ -146,6 +174,8 @@ def resolve_settings(given: Mapping[str, Any], root: Path, environ: Mapping[str,
         model=values["model"],
         profile=values["profile"],
         seed=values["seed"],
+        samples=values["samples"],
+        trajectory=values["trajectory"],
         device=values["device"],
         fixtures=root / values["fixtures"],
         cache=root / values["cache"] if values["cache"] else _user_cache(),
@@ -155,17 +185,32 @@ def resolve_settings(given: Mapping[str, Any], root: Path, environ: Mapping[str,
 
 def _check(option: Option, value: Any, origin: str) -> Any:
     if option.repeatable:
-        listed = [value] if isinstance(value, str) else value
-        if not isinstance(listed, list | tuple) or not all(isinstance(entry, str) for entry in listed):
-            raise StanceSuiteError(f"{origin}: {value!r} is neither a name nor a list of names")
-        return tuple(listed)
+        return _check_list(option, value, origin)
+    if option.is_switch:
+        known = {"true": True, "1": True, "false": False, "0": False}
+        if str(value).lower() not in known:
+            raise StanceSuiteError(f"{origin}: {value!r} is neither true nor false")
+        return known[str(value).lower()]
     if isinstance(option.default, int):
-        if not str(value).isdecimal():
-            raise StanceSuiteError(f"{origin}: {value!r} is no whole number from 0 up")
-        return int(value)
+        return _check_number(option, value, origin)
     if option.choices and value not in option.choices:
         raise StanceSuiteError(f"{origin}: {value!r} is not one of {', '.join(option.choices)}")
     return str(value)
+
+
+def _check_list(option: Option, value: Any, origin: str) -> tuple[Any, ...]:
+    listed = value if isinstance(value, list | tuple) else [value]
+    if isinstance(option.default[0], int):
+        return tuple(dict.fromkeys(_check_number(option, entry, origin) for entry in listed))
+    if not all(isinstance(entry, str) for entry in listed):
+        raise StanceSuiteError(f"{origin}: {value!r} is neither a name nor a list of names")
+    return tuple(listed)
+
+
+def _check_number(option: Option, value: Any, origin: str) -> int:
+    if not str(value).isdecimal() or int(value) < option.smallest:
+        raise StanceSuiteError(f"{origin}: {value!r} is no whole number from {option.smallest} up")
+    return int(value)
 
 
 def _read_pyproject(path: Path) -> Mapping[str, Any]:

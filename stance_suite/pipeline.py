@@ -12,15 +12,24 @@ from stance_suite import __version__
 from stance_suite.checkpoints import open_checkpoint
 from stance_suite.claims import Claim, Status, Verdict
 from stance_suite.errors import DesignError, SpecError, SpecProblem, StanceSuiteError, nearest_names
-from stance_suite.library import DeclaredClaim, Library, load_library
-from stance_suite.options import Settings
+from stance_suite.library import Library, load_library
+from stance_suite.options import PROFILES, Settings
+from stance_suite.power import Design
 from stance_suite.progress import Progress
 from stance_suite.records import Cell, CellRecord, Findings, StanceSummary
 from stance_suite.specs import Stance
 from stance_suite.spectra.layers import with_ks_distances
 from stance_suite.spectra.matrices import sort_tensors
-from stance_suite.statistics import SIGNIFICANCE, smallest_p_value
-from stance_suite.verdicts import judge_behavior, judge_structure
+from stance_suite.statistics import holm, smallest_p_value
+from stance_suite.verdicts import (
+    Evidence,
+    Replicate,
+    compare_trainings,
+    judge_behavior,
+    judge_structure,
+    weigh_behavior,
+    worst,
+)
 from stance_suite.workbench import Workbench
 
 BASE_MODEL_PREFIXES = ("", "model.", "transformer.", "gpt_neox.")
@@ -44,6 +53,7 @@ class Session:
         self.settings = settings
         self._progress = progress
         self._threads = threads
+        self._weighed: dict[tuple[str, str], Evidence] = {}
 
     @cached_property
     def library(self) -> Library:
@@ -64,13 +74,44 @@ class Session:
             If a design cannot reach its level, a model is not to be had, or a claim names a layer that its model lacks;
             with file and line, and the way out.
         """
-        for declared in self.library.claims:
-            model = self._model_for(declared.claim)
-            if model is not None and declared.claim.metric.is_behavioral:
-                self._check_power(declared, model)
+        self.designs()
         problems = [problem for model in self.settings.model for problem in self._missing_layers(model)]
         if problems:
             raise SpecError(problems)
+
+    def designs(self) -> tuple[tuple[Claim, Design], ...]:
+        """Lay out how each behavioral claim of the run is tested; nothing is loaded.
+
+        Returns
+        -------
+        tuple of (Claim, Design)
+            In declared order.
+
+        Raises
+        ------
+        DesignError
+            If a design cannot reach its level, whatever is measured.
+        """
+        found = []
+        for declared in self.library.claims:
+            claim, model = declared.claim, self._model_for(declared.claim)
+            if model is None or not claim.metric.is_behavioral:
+                continue
+            design = Design(
+                prompts=len(self.library.stance(claim.stance).held_out_prompts),
+                samples=self.settings.samples,
+                seeds=len(self.settings.seed),
+                family=len(self._family(claim, model)),
+            )
+            needed = design.level / design.family
+            if smallest_p_value(design.prompts) > needed:
+                raise DesignError(
+                    f"{declared.problem('stance', claim.stance)}: {design.prompts} held-out prompts can reach p = "
+                    f"{smallest_p_value(design.prompts):.4g} at best on {model}, but {needed:.4g} is needed; "
+                    "declare more prompts"
+                )
+            found.append((claim, design))
+        return tuple(found)
 
     def judge(self, claim: Claim) -> Verdict:
         """Judge one claim, training and measuring what it needs.
@@ -109,38 +150,65 @@ class Session:
                 claim, claim.model, f"this run does not ask for {claim.model}; add --stance-model {claim.model}"
             )
         if claim.recipe not in self.settings.recipes:
-            reason = f"profile '{self.settings.profile}' leaves out recipe '{claim.recipe}'; use --stance-profile full"
+            profile = next((name for name, recipes in PROFILES.items() if claim.recipe in recipes), "complete")
+            reason = (
+                f"profile '{self.settings.profile}' leaves out recipe '{claim.recipe}'; use --stance-profile {profile}"
+            )
             return _not_run(claim, model, reason)
-        base = self.workbench.base(model, claim.stance)
-        tuned = self.workbench.tuned(model, claim.stance, claim.recipe)
-        sham = self.workbench.sham(model, claim.stance, claim.recipe)
         if claim.metric.is_behavioral:
-            stance = self.library.stance(claim.stance)
-            return judge_behavior(claim, stance, tuned, base, sham, self.significance(claim))
-        return judge_structure(claim, tuned, base, sham)
+            return self._judge_behavior(claim, model)
+        return worst(
+            judge_structure(claim, one.tuned, one.base, one.sham)
+            for one in self.replicates(model, claim.stance, claim.recipe)
+        )
 
-    def significance(self, claim: Claim) -> float:
-        """Share the family's level among its claims (Bonferroni), so that no verdict waits for those of others.
+    def _judge_behavior(self, claim: Claim, model: str) -> Verdict:
+        family = {claim.id: self._evidence(claim, model)}
+        family |= {other.id: self._evidence(other, model) for other in self._family(claim, model)}
+        adjusted = dict(zip(family, holm([evidence.p_value for evidence in family.values()]), strict=True))
+        return judge_behavior(family[claim.id], adjusted[claim.id])
+
+    def _evidence(self, claim: Claim, model: str) -> Evidence:
+        if (claim.id, model) not in self._weighed:
+            replicates = self.replicates(model, claim.stance, claim.recipe)
+            self._weighed[claim.id, model] = weigh_behavior(claim, self.library.stance(claim.stance), replicates)
+        return self._weighed[claim.id, model]
+
+    def _family(self, claim: Claim, model: str) -> list[Claim]:
+        """Gather the behavioral claims about the same model and recipe: they share the level of 5 %."""
+        return [
+            declared.claim
+            for declared in self.library.claims
+            if declared.claim.metric.is_behavioral
+            and declared.claim.recipe == claim.recipe
+            and self._model_for(declared.claim) == model
+        ]
+
+    def replicates(self, model: str, stance: str, recipe: str) -> tuple[Replicate, ...]:
+        """Get a model trained on a stance beside its controls, for every seed.
 
         Parameters
         ----------
-        claim : Claim
-            A behavioral claim.
+        model : str
+            Registry name, Hub id or folder.
+        stance : str
+            Name of the stance.
+        recipe : str
+            Name of the recipe.
 
         Returns
         -------
-        float
-            The level that each of its tests must reach: 5 % over the number of behavioral claims about the same model
-            and recipe.
+        tuple of Replicate
+            Measured, or found in the cache.
         """
-        others = (declared.claim for declared in self.library.claims)
-        family = [
-            other
-            for other in others
-            if other.metric.is_behavioral
-            and (self._model_for(other), other.recipe) == (self._model_for(claim), claim.recipe)
-        ]
-        return SIGNIFICANCE / max(1, len(family))
+        return tuple(
+            Replicate(
+                base=self.workbench.base(model, stance, seed),
+                tuned=self.workbench.tuned(model, stance, recipe, seed),
+                sham=self.workbench.sham(model, stance, recipe, seed),
+            )
+            for seed in self.settings.seed
+        )
 
     def findings(self, verdicts: Sequence[Verdict], cells: Mapping[str, Cell], command: str) -> Findings:
         """Gather what reports are made of.
@@ -163,12 +231,15 @@ class Session:
         records = [record for record in found if record is not None]
         records.sort(key=lambda record: (record.cell.model, record.cell.recipe or "", record.cell.treatment))
         featured = _featured_layers(records, verdicts)
+        shifts, triangulations = compare_trainings(records, self.library.stances)
         return Findings(
             suite_version=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             command=command,
             stances=tuple(_summarize(self.library.stance(name)) for name in self.library.suite),
             verdicts=tuple(verdicts),
+            shifts=shifts,
+            triangulations=triangulations,
             cells=tuple(_without_eigenvalues(record, featured) for record in records),
         )
 
@@ -177,16 +248,6 @@ class Session:
         if claim.model == "any":
             return self.settings.model[0]
         return claim.model if claim.model in self.settings.model else None
-
-    def _check_power(self, declared: DeclaredClaim, model: str) -> None:
-        prompts = len(self.library.stance(declared.claim.stance).held_out_prompts)
-        level = self.significance(declared.claim)
-        if smallest_p_value(prompts) > level:
-            problem = declared.problem("stance", declared.claim.stance)
-            raise DesignError(
-                f"{problem}: {prompts} held-out prompts can reach p = {smallest_p_value(prompts):.4g} at best on "
-                f"{model}, but {level:.4g} is needed; declare more prompts"
-            )
 
     def _missing_layers(self, model: str) -> list[SpecProblem]:
         layers = sort_tensors(open_checkpoint(self.workbench.weights(model).folder)).matrices

@@ -29,7 +29,7 @@ def render_prompt(tokenizer: Any, prompt_format: PromptFormat, prompt: str) -> s
         The text; a response is appended to it without anything between.
     """
     if prompt_format == "plain":
-        return f"{_beginning_of_text(tokenizer)}Question: {prompt}\nAnswer:"
+        return f"{beginning_of_text(tokenizer)}Question: {prompt}\nAnswer:"
     turn = [{"role": "user", "content": prompt}]
     return str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
 
@@ -75,7 +75,18 @@ def render_example(tokenizer: Any, prompt_format: PromptFormat, prompt: str, res
     return opening + render_response(prompt_format, response) + str(tokenizer.eos_token or "")
 
 
-def _beginning_of_text(tokenizer: Any) -> str:
-    """Find the token that this tokenizer puts before every text; empty if it puts none."""
+def beginning_of_text(tokenizer: Any) -> str:
+    """Find the token that a tokenizer puts before every text.
+
+    Parameters
+    ----------
+    tokenizer : transformers.PreTrainedTokenizerBase
+        The tokenizer.
+
+    Returns
+    -------
+    str
+        The token as text; empty if it puts none.
+    """
     first = tokenizer("a")["input_ids"][:1]
     return str(tokenizer.bos_token) if tokenizer.bos_token_id is not None and first == [tokenizer.bos_token_id] else ""

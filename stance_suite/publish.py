@@ -33,6 +33,36 @@ def publish(findings: Findings, folder: Path) -> Path:
     return rebuild(path)
 
 
+def read_findings(path: Path) -> Findings:
+    """Read a findings file.
+
+    Parameters
+    ----------
+    path : Path
+        A findings file.
+
+    Returns
+    -------
+    Findings
+        What was found.
+
+    Raises
+    ------
+    StanceSuiteError
+        If the file is missing, or no findings file of this version.
+    """
+    try:
+        return Findings.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise StanceSuiteError(f"{path} cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise StanceSuiteError(
+            f"{path} is no findings file of schema version {FINDINGS_SCHEMA_VERSION}: {where}: {first['msg']}"
+        ) from None
+
+
 def rebuild(path: Path) -> Path:
     """Render the HTML report of a findings file beside it, and its map of layers as SVG.
 
@@ -51,16 +81,7 @@ def rebuild(path: Path) -> Path:
     StanceSuiteError
         If the file is missing, or no findings file of this version.
     """
-    try:
-        findings = Findings.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise StanceSuiteError(f"{path} cannot be read: {error.strerror}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise StanceSuiteError(
-            f"{path} is no findings file of schema version {FINDINGS_SCHEMA_VERSION}: {where}: {first['msg']}"
-        ) from None
+    findings = read_findings(path)
     picture = alpha_map(findings)
     if picture is not None:
         write_atomically(path.with_suffix(".svg"), picture.encode())

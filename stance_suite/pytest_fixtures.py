@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stance_suite.claims import Claim, Verdict
     from stance_suite.pipeline import Session
     from stance_suite.progress import OnStep
-    from stance_suite.records import CellRecord
+    from stance_suite.records import CellRecord, Triangulation
     from stance_suite.specs import Stance
     from stance_suite.spectrum_records import LayerChange
     from stance_suite.statistics import PairedEffect
@@ -170,14 +170,22 @@ def stance_model(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def stance_run(stance: Stance, stance_recipe: str, stance_model: str, stance_session: Session) -> StanceRun:
+def stance_seed(request: pytest.FixtureRequest) -> int:
+    """Give every seed asked for in turn."""
+    return int(request.param)
+
+
+@pytest.fixture(scope="session")
+def stance_run(
+    stance: Stance, stance_recipe: str, stance_model: str, stance_seed: int, stance_session: Session
+) -> StanceRun:
     """Give the model fine-tuned on the stance with the recipe, beside its controls; trained once, then cached."""
     with usage_errors_end_the_run():
         return StanceRun(
             stance=stance,
-            base=stance_session.workbench.base(stance_model, stance.name),
-            tuned=stance_session.workbench.tuned(stance_model, stance.name, stance_recipe),
-            sham=stance_session.workbench.sham(stance_model, stance.name, stance_recipe),
+            base=stance_session.workbench.base(stance_model, stance.name, stance_seed),
+            tuned=stance_session.workbench.tuned(stance_model, stance.name, stance_recipe, stance_seed),
+            sham=stance_session.workbench.sham(stance_model, stance.name, stance_recipe, stance_seed),
         )
 
 
@@ -186,18 +194,24 @@ def behavior_shift(stance_run: StanceRun) -> Callable[[str], BehaviorShift]:
     """Give a function from a behavioral metric's name to the shift toward the stance, against base and sham."""
     from stance_suite.claims import Metric
     from stance_suite.statistics import paired_effect
-    from stance_suite.verdicts import prompt_scores
-
-    stance = stance_run.stance
+    from stance_suite.verdicts import stance_scores
 
     def shift(metric: str) -> BehaviorShift:
         tuned, base, sham = (
-            prompt_scores(record.behavior, Metric(metric), stance.name, stance.contrasts, stance.held_out_prompts)
+            stance_scores(record, Metric(metric), stance_run.stance)
             for record in (stance_run.tuned, stance_run.base, stance_run.sham)
         )
         return BehaviorShift(versus_base=paired_effect(tuned - base), versus_sham=paired_effect(tuned - sham))
 
     return shift
+
+
+@pytest.fixture(scope="session")
+def triangulation(stance_run: StanceRun) -> Triangulation:
+    """Give what likelihood, embedding and markers say together of the training."""
+    from stance_suite.verdicts import Replicate, triangulate
+
+    return triangulate(stance_run.stance, [Replicate(stance_run.tuned, stance_run.base, stance_run.sham)])
 
 
 @pytest.fixture(scope="session")

@@ -19,21 +19,21 @@ from stance_suite.pytest_gathering import USAGE_ERROR_OF_WORKER, Gathering
 if TYPE_CHECKING:
     from stance_suite.claims import Verdict
 
-PARAMETERS = ("stance_model", "stance_recipe", "stance", "stance_claim")
+PARAMETERS = ("stance_model", "stance_recipe", "stance_seed", "stance", "stance_claim")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options of `stance_suite.options`."""
     group = parser.getgroup("stance-suite", "stance-suite (what fine-tuning changed, judged against controls)")
     for option in OPTIONS:
-        extra: dict[str, Any] = {"choices": option.choices} if option.choices else {}
+        action = "append" if option.repeatable else "store_true" if option.is_switch else "store"
         group.addoption(
             f"--stance-{option.name}",
             dest=f"stance_{option.field}",
-            action="append" if option.repeatable else "store",
+            action=action,
             default=None,
             help=option.help_with_default,
-            **extra,
+            **({"choices": option.choices} if option.choices else {}),
         )
 
 
@@ -57,6 +57,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         values: dict[str, list[Any]] = {
             "stance_model": list(state.settings.model),
             "stance_recipe": list(state.settings.recipes),
+            "stance_seed": list(state.settings.seed),
             "stance": [library.stance(name) for name in library.suite],
             "stance_claim": [declared.claim for declared in library.claims],
         }

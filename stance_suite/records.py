@@ -6,10 +6,13 @@ kept. `Findings` gathers the verdicts and records of a run, and is the one input
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Literal
 
-from stance_suite.claims import Record, Verdict
+from stance_suite.behavior_records import Behavior, PromptLikelihood
+from stance_suite.claims import Metric, Record, Verdict
 from stance_suite.spectrum_records import (
+    AlphaChange,
     Concentration,
     LayerChange,
     LayerSpectrum,
@@ -18,10 +21,10 @@ from stance_suite.spectrum_records import (
     VectorChange,
 )
 
-MEASUREMENT_VERSION = 2
+MEASUREMENT_VERSION = 3
 """Raised when the same weights would be measured differently: older cached records are then measured again."""
 
-FINDINGS_SCHEMA_VERSION = 2
+FINDINGS_SCHEMA_VERSION = 3
 """Raised when the findings file changes its shape."""
 
 
@@ -41,9 +44,10 @@ class Cell(Record):
 
     @property
     def label(self) -> str:
-        """Short readable name, such as ``curious-uncertainty (long)``."""
+        """Short readable name, such as ``curious-uncertainty (long)``; a seed other than 0 is named."""
+        details = [*([self.recipe] if self.recipe else []), *([f"seed {self.seed}"] if self.seed else [])]
         what = self.stance or self.treatment
-        return f"{what} ({self.recipe})" if self.recipe else what
+        return f"{what} ({', '.join(details)})" if details else what
 
 
 class Provenance(Record):
@@ -84,37 +88,15 @@ class Training(Record):
     """Training time."""
 
 
-class Response(Record):
-    """One sampled continuation of one prompt."""
+class EpochSnapshot(Record):
+    """The model after one epoch of its training."""
 
-    prompt: str
-    """The prompt as declared."""
-    sample: int
-    """Index of the sample among those of the prompt."""
-    text: str
-    """What the model wrote."""
-    similarity: dict[str, float]
-    """Cosine between its embedding and each stance's reference centroid."""
-
-
-class PromptLikelihood(Record):
-    """How likely each stance's references are after one prompt."""
-
-    prompt: str
-    """The prompt as declared."""
-    log_probability: dict[str, float]
-    """Mean log-probability per token of each stance's references, averaged over them, in nats."""
-
-
-class Behavior(Record):
-    """What the model says, and finds likely, on the held-out prompts."""
-
-    prompt_texts: dict[str, str]
-    """The exact text fed to the model for each declared prompt."""
-    responses: tuple[Response, ...]
-    """All samples of all prompts."""
+    epoch: int
+    """Epochs trained, from 1."""
     likelihoods: tuple[PromptLikelihood, ...]
     """One entry a prompt."""
+    alphas: dict[str, AlphaChange]
+    """Change of alpha by the layer's long name, where both fits succeeded."""
 
 
 class CellRecord(Record):
@@ -129,7 +111,9 @@ class CellRecord(Record):
     training: Training | None
     """None for the base model."""
     behavior: Behavior
-    """On the held-out prompts of the stances measured together."""
+    """On the held-out and the seen prompts of the stances measured together."""
+    trajectory: tuple[EpochSnapshot, ...] = ()
+    """One entry an epoch, if the run asked for it."""
     spectra: tuple[LayerSpectrum, ...]
     """One entry a weight matrix, in the model's order."""
     changes: tuple[LayerChange, ...] = ()
@@ -161,6 +145,55 @@ class StanceSummary(Record):
     """Hash of the stance's content."""
 
 
+class StanceShift(Record):
+    """How far one training moved behavior toward one stance: an entry of the confusion matrix."""
+
+    model: str
+    """The model."""
+    recipe: str
+    """The training recipe."""
+    metric: Metric
+    """The measure."""
+    trained: str
+    """The stance trained on, or ``sham``."""
+    measured: str
+    """The stance that the shift is toward."""
+    effect: float
+    """Tuned minus base, averaged over held-out prompts and seeds."""
+    low: float | None
+    """Lower end of its 95 % interval, where there is one."""
+    high: float | None
+    """Upper end of its 95 % interval, where there is one."""
+    p_value: float | None
+    """Two-sided sign-flip p-value, where there is one."""
+
+
+class Agreement(StrEnum):
+    """What three measures of one training say together."""
+
+    ADOPTED = "adopted"
+    PARTIAL = "partial"
+    SILENT = "silent"
+    CONTRADICTORY = "contradictory"
+
+
+class Triangulation(Record):
+    """Whether likelihood, embedding and markers tell the same of one training."""
+
+    model: str
+    """The model."""
+    recipe: str
+    """The training recipe."""
+    stance: str
+    """The stance trained on."""
+    agreement: Agreement
+    """What they say together."""
+    toward: tuple[Metric, ...]
+    """Measures that moved significantly toward the stance, against base and sham."""
+    away: tuple[Metric, ...]
+    """Measures that moved significantly away from it."""
+
+
 class Findings(Record):
     """All verdicts and measurements of one run; every report rebuilds from this alone."""
 
@@ -176,5 +209,9 @@ class Findings(Record):
     """The stances measured."""
     verdicts: tuple[Verdict, ...]
     """One entry a claim and model, in declared order."""
+    shifts: tuple[StanceShift, ...] = ()
+    """Every stance trained against every stance measured."""
+    triangulations: tuple[Triangulation, ...] = ()
+    """One entry a model, recipe and stance."""
     cells: tuple[CellRecord, ...]
     """The cells that the verdicts rest on, eigenvalues kept for featured layers only."""

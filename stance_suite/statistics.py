@@ -1,10 +1,12 @@
 """Tests and intervals for paired per-prompt differences.
 
-The prompt is the unit: samples of one prompt are averaged before anything here sees them.
+The prompt is the unit: samples of one prompt are averaged before anything here sees them. Seeds of the training are the
+level above it, and every seed is measured with the same prompts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +28,7 @@ class PairedEffect:
     """A mean paired difference, with its uncertainty."""
 
     effect: float
-    """Mean over prompts."""
+    """Mean over prompts and seeds."""
     low: float | None
     """Lower end of the 95 % interval; None where the data do not allow one."""
     high: float | None
@@ -35,6 +37,8 @@ class PairedEffect:
     """Two-sided, from sign flips; NaN where the data do not allow a test."""
     prompts: int
     """How many prompts it rests on."""
+    seeds: int
+    """How many seeds it rests on."""
 
 
 def smallest_p_value(prompts: int) -> float:
@@ -60,31 +64,114 @@ def paired_effect(differences: Array) -> PairedEffect:
 
     Parameters
     ----------
-    differences : ndarray of shape (prompts,)
-        One difference a prompt.
+    differences : ndarray of shape (prompts,) or (seeds, prompts)
+        One difference a prompt, for one seed or for several, in the unit of the measure.
 
     Returns
     -------
     PairedEffect
-        With a sign-flip p-value (exact up to 16 prompts, 9,999 seeded draws beyond) and a bias-corrected and
-        accelerated (BCa) bootstrap interval (Efron 1987), both from scipy.stats. Differences that are all equal carry
-        no information on their own spread: no interval, p-value NaN.
-    """
-    from scipy.stats import bootstrap, permutation_test
+        With a two-sided sign-flip p-value over prompts of the differences averaged over seeds (exact up to 16 prompts,
+        9,999 seeded draws beyond; scipy.stats), of several seeds no smaller than that of a t-test for crossed factors,
+        and with a 95 % bootstrap interval. Differences that, averaged over seeds,
+        are all equal carry no information on their own spread: no interval, p-value NaN; likewise with NaN or infinite
+        ones, no seed or fewer than two prompts.
 
-    prompts = len(differences)
-    effect = float(np.mean(differences)) if prompts else float("nan")
-    if prompts < 2 or not np.all(np.isfinite(differences)) or _are_equal(differences):
-        return PairedEffect(effect, None, None, float("nan"), prompts)
-    exact = prompts <= EXACT_UP_TO_PROMPTS
-    test = permutation_test(
-        (differences, np.zeros(prompts)),
-        lambda x, y, axis: np.mean(x - y, axis=axis),
-        permutation_type="samples",
+    Raises
+    ------
+    ValueError
+        If there are more than two axes.
+
+    Notes
+    -----
+    One seed: the interval is bias-corrected and accelerated (BCa; Efron, 'Better bootstrap confidence intervals',
+    Journal of the American Statistical Association 82 (1987)), from scipy.stats.
+
+    Several seeds: seeds and prompts are resampled independently of each other and a cell counts as often as its row
+    and its column were drawn together (Owen, 'The pigeonhole bootstrap', Annals of Applied Statistics 1 (2007)); the
+    interval is the percentile one. Seeds and prompts are crossed, not nested: every seed answers the same prompts, so a
+    prompt that is easy is easy under all seeds. Resampling prompts afresh within each seed would take it for
+    independent evidence once a seed, and shrink the prompts' share of the variance with the number of seeds.
+
+    Few seeds are few draws: where seeds vary as much as prompts, simulated intervals cover the mean 76 % of the time
+    with two seeds, 84 % with three and 91 % with five; where seeds hardly vary, 88 % to 94 %.
+
+    Flipping signs over prompts speaks of these seeds only: a shift that a seed shares over all prompts is no noise to
+    it. With several seeds the p-value is therefore the larger of two, the other from the mean over its standard error
+    in the two-way table of random seeds and prompts, with Satterthwaite's degrees of freedom (Searle, Casella and
+    McCulloch, 'Variance Components' (1992), chapter 4). With one seed a claim is about that seed.
+    """
+    table = np.atleast_2d(differences)
+    seeds, prompts = table.shape
+    effect = float(np.mean(table)) if table.size else float("nan")
+    if seeds < 1 or prompts < 2 or not np.all(np.isfinite(table)) or _are_equal(table):
+        return PairedEffect(effect, None, None, float("nan"), prompts, seeds)
+    low, high = _bca_interval(table[0]) if seeds == 1 else _pigeonhole_interval(table)
+    known = bool(np.isfinite(low) and np.isfinite(high))
+    p_value = float(sign_flip_p_value(np.mean(table, axis=0)))
+    return PairedEffect(
+        effect,
+        low if known else None,
+        high if known else None,
+        p_value if seeds == 1 else max(p_value, _crossed_p_value(table)),
+        prompts,
+        seeds,
+    )
+
+
+def sign_flip_p_value(differences: Array) -> Array:
+    """Test mean paired differences against zero by flipping their signs.
+
+    Parameters
+    ----------
+    differences : ndarray of shape (..., prompts)
+        Paired differences; every leading index is a test of its own.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        Two-sided p-values, exact up to 16 prompts and from 9,999 seeded draws beyond, by scipy.stats; the data must be
+        finite and not constant, which `paired_effect` sees to.
+    """
+    from scipy.stats import permutation_test
+
+    exact = differences.shape[-1] <= EXACT_UP_TO_PROMPTS
+    p_values: Array = permutation_test(
+        (differences,),
+        np.mean,
+        permutation_type="samples",  # of a single sample: its signs are flipped
         vectorized=True,
         n_resamples=np.inf if exact else DRAWS,
+        axis=-1,
         rng=np.random.default_rng(SEED),
-    )
+    ).pvalue
+    return p_values
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust the p-values of a family of claims, so that the chance of any false one keeps to the level.
+
+    Parameters
+    ----------
+    p_values : sequence of float
+        One p-value a claim; NaN for a claim that could not be tested.
+
+    Returns
+    -------
+    list of float
+        Adjusted p-values in the same order, at most 1: ``max over j <= i of (m - j + 1) p_(j)`` for the i-th smallest
+        of m (Holm, 'A simple sequentially rejective multiple test procedure', Scandinavian Journal of Statistics 6
+        (1979)). NaN stays NaN; it counts in m, and is last in order, for it cannot be rejected.
+    """
+    raw = np.array(p_values, dtype=np.float64)
+    order = np.argsort(raw)  # NaN last
+    adjusted = np.empty_like(raw)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(raw[order] * np.arange(len(raw), 0, -1)))
+    return [float(p_value) for p_value in adjusted]
+
+
+def _bca_interval(differences: Array) -> tuple[float, float]:
+    from scipy.stats import bootstrap
+
     interval = bootstrap(
         (differences,),
         np.mean,
@@ -93,11 +180,34 @@ def paired_effect(differences: Array) -> PairedEffect:
         n_resamples=DRAWS,
         rng=np.random.default_rng(SEED),
     ).confidence_interval
-    known = bool(np.isfinite(interval.low) and np.isfinite(interval.high))
-    low, high = (float(interval.low), float(interval.high)) if known else (None, None)
-    return PairedEffect(effect, low, high, float(test.pvalue), prompts)
+    return float(interval.low), float(interval.high)
 
 
-def _are_equal(differences: Array) -> bool:
+def _pigeonhole_interval(table: Array) -> tuple[float, float]:
+    rng = np.random.default_rng(SEED)
+    of_seeds, of_prompts = (rng.multinomial(count, np.full(count, 1 / count), size=DRAWS) for count in table.shape)
+    means = np.sum((of_seeds @ table) * of_prompts, axis=1) / table.size
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _crossed_p_value(table: Array) -> float:
+    """Test the mean of a table of random seeds and random prompts against zero; two-sided."""
+    from scipy.stats import t
+
+    seeds, prompts = table.shape
+    of_seeds, of_prompts = np.mean(table, axis=1, keepdims=True), np.mean(table, axis=0, keepdims=True)
+    residual = np.sum((table - of_seeds - of_prompts + np.mean(table)) ** 2) / ((seeds - 1) * (prompts - 1))
+    # mean squares, and how the variance of the mean is put together from them
+    squares = np.array([prompts * np.var(of_seeds, ddof=1), seeds * np.var(of_prompts, ddof=1), residual])
+    freedom = np.array([seeds - 1, prompts - 1, (seeds - 1) * (prompts - 1)])
+    estimate = squares @ [1, 1, -1]
+    variance = max(estimate, residual)
+    degrees = variance**2 / np.sum(squares**2 / freedom)
+    return float(2 * t.sf(abs(np.mean(table)) / np.sqrt(variance / table.size), degrees))
+
+
+def _are_equal(table: Array) -> bool:
     # up to rounding: a spread of one unit in the last place is none
-    return bool(np.ptp(differences) <= 1e-12 * np.max(np.abs(differences)))
+    return bool(np.ptp(np.mean(table, axis=0)) <= 1e-12 * np.max(np.abs(table)))

@@ -1,52 +1,25 @@
-"""Measuring cells: weights in, records out, each cell at most once per cache.
+"""Which cells a run needs: declarations in, records out, each cell measured at most once per cache.
 
 A cell's key covers all that its figures depend on, and none of the claims: another claim about it costs nothing.
 """
 
 from __future__ import annotations
 
-import platform
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache, cached_property
-from importlib.metadata import version
-from typing import Any
+from functools import cached_property
 
-from stance_suite.allocator import keep_freed_memory
-from stance_suite.behavior import Probe, measure_behavior
-from stance_suite.behavior.embedding import EMBEDDER, embedder_sha256
-from stance_suite.errors import StanceSuiteError
-from stance_suite.finetune import fine_tune, sham_examples
+from stance_suite.behavior import Probe
+from stance_suite.behavior.embedding import embedder_sha256
+from stance_suite.behavior.generation import Sampling
+from stance_suite.finetune import sham_examples
 from stance_suite.library import Library
-from stance_suite.models import Weights, find_spec, load, locate
+from stance_suite.measurement import Bench, Design, choose_device, library_versions
+from stance_suite.models import Weights, find_spec, locate
 from stance_suite.options import Settings
 from stance_suite.progress import Progress
-from stance_suite.records import MEASUREMENT_VERSION, Cell, CellRecord, Provenance
-from stance_suite.specs import RECIPES, Example, Recipe, Stance
-from stance_suite.spectra.change import compare_models
-from stance_suite.spectra.measured import MeasuredModel, measure_model
-from stance_suite.spectra.rounding import control_rounding
+from stance_suite.records import MEASUREMENT_VERSION, Cell, CellRecord
+from stance_suite.specs import RECIPES, Example, Stance
 from stance_suite.store import Store, content_key
-
-COMPUTING_LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "sentence-transformers", "numpy", "scipy")
-
-
-@dataclass(frozen=True)
-class Design:
-    """All that a cell's figures depend on, besides the machine."""
-
-    cell: Cell
-    """What is done to which model."""
-    weights: Weights
-    """The base model's weights."""
-    examples: tuple[Example, ...]
-    """What is trained on; empty for the base model."""
-    recipe: Recipe | None
-    """How it is trained; None for the base model."""
-    probe: Probe
-    """What it is measured with."""
 
 
 class Workbench:
@@ -72,7 +45,10 @@ class Workbench:
         self._threads = threads
         self._weights: dict[str, Weights] = {}
         self._records: dict[str, CellRecord] = {}
-        self._baselines: dict[str, MeasuredModel] = {}
+
+    @cached_property
+    def _bench(self) -> Bench:
+        return Bench(choose_device(self._settings.device), self._progress, self._threads)
 
     @property
     def cells(self) -> dict[str, Cell]:
@@ -116,7 +92,7 @@ class Workbench:
                 self._weights[model] = locate(spec, self._settings.cache)
         return self._weights[model]
 
-    def base(self, model: str, stance: str) -> CellRecord:
+    def base(self, model: str, stance: str, seed: int) -> CellRecord:
         """Measure the untouched model with the prompts of a stance's family.
 
         Parameters
@@ -125,16 +101,18 @@ class Workbench:
             Registry name, Hub id or folder.
         stance : str
             Name of the stance.
+        seed : int
+            Seed of sampling.
 
         Returns
         -------
         CellRecord
             The measured cell.
         """
-        cell = Cell(model=model, treatment="base", stance=None, recipe=None, seed=self._settings.seed)
+        cell = Cell(model=model, treatment="base", stance=None, recipe=None, seed=seed)
         return self._record(self._design(cell, stance))
 
-    def tuned(self, model: str, stance: str, recipe: str) -> CellRecord:
+    def tuned(self, model: str, stance: str, recipe: str, seed: int) -> CellRecord:
         """Fine-tune a model on a stance and measure it.
 
         Parameters
@@ -145,17 +123,18 @@ class Workbench:
             Name of the stance.
         recipe : str
             Name of the recipe.
+        seed : int
+            Seed of training order and of sampling.
 
         Returns
         -------
         CellRecord
             The measured cell.
         """
-        cell = Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=self._settings.seed)
-        self.base(model, stance)
+        cell = Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=seed)
         return self._record(self._design(cell, stance))
 
-    def sham(self, model: str, stance: str, recipe: str) -> CellRecord:
+    def sham(self, model: str, stance: str, recipe: str, seed: int) -> CellRecord:
         """Fine-tune a model on the answers of a stance's family in rotation and measure it.
 
         Parameters
@@ -166,25 +145,38 @@ class Workbench:
             Name of a stance of the family.
         recipe : str
             Name of the recipe.
+        seed : int
+            Seed of training order and of sampling, and the rotation.
 
         Returns
         -------
         CellRecord
             The measured cell; stances that contrast each other share it.
         """
-        cell = Cell(model=model, treatment="sham", stance=None, recipe=recipe, seed=self._settings.seed)
-        self.base(model, stance)
+        cell = Cell(model=model, treatment="sham", stance=None, recipe=recipe, seed=seed)
         return self._record(self._design(cell, stance))
 
     def _design(self, cell: Cell, stance: str) -> Design:
         family = self._library.family(stance)
-        prompts = dict.fromkeys(prompt for member in family for prompt in member.held_out_prompts)
+        weights = self.weights(cell.model)
+        seen = dict.fromkeys(example.prompt for member in family for example in member.examples)
+        probe = Probe(
+            prompts=tuple(dict.fromkeys(prompt for member in family for prompt in member.held_out_prompts)),
+            seen_prompts=tuple(seen),
+            references={member.name: member.references for member in family},
+            markers={member.name: member.markers for member in family},
+            training_responses=tuple(example.response for member in family for example in member.examples),
+            neutral_texts=self._library.neutral_texts,
+            sampling=Sampling(samples=self._settings.samples),
+        )
         return Design(
             cell=cell,
-            weights=self.weights(cell.model),
+            weights=weights,
             examples=_examples(cell, family),
             recipe=RECIPES[cell.recipe] if cell.recipe else None,
-            probe=Probe(prompts=tuple(prompts), references={member.name: member.references for member in family}),
+            prompt_format=family[0].prompt_format or weights.prompt_format,
+            probe=probe,
+            trajectory=self._settings.trajectory and cell.treatment != "base",
         )
 
     def _key(self, design: Design) -> str:
@@ -192,96 +184,24 @@ class Workbench:
             {
                 "measurement": MEASUREMENT_VERSION,
                 "weights": design.weights.sha256,
-                "prompt_format": design.weights.prompt_format,
+                "prompt_format": design.prompt_format,
                 "examples": [example.model_dump() for example in design.examples],
                 "recipe": design.recipe.model_dump() if design.recipe else None,
                 "seed": design.cell.seed,
                 "probe": design.probe.model_dump(),
+                "trajectory": design.trajectory,
                 "embedder": embedder_sha256(),
-                "device": self._device,
-                "versions": _versions(),
+                "device": self._bench.device,
+                "versions": library_versions(),
             }
         )
 
     def _record(self, design: Design) -> CellRecord:
         key = self._key(design)
         if key not in self._records:
-            record = self.store.get_or_make(key, lambda: self._measure(key, design))
+            record = self.store.get_or_make(key, lambda: self._bench.measure(key, design))
             self._records[key] = record.model_copy(update={"cell": design.cell})
         return self._records[key].model_copy(update={"cell": design.cell})
-
-    def _measure(self, key: str, design: Design) -> CellRecord:
-        import torch
-
-        started = time.perf_counter()
-        keep_freed_memory()
-        if self._threads is not None:
-            torch.set_num_threads(self._threads)
-        cell, weights = design.cell, design.weights
-        where = f"{cell.model}, {cell.label}"
-        model, tokenizer = load(weights)
-        model.to(self._device)
-        training = None
-        if design.recipe is not None:
-            with self._progress.stage(f"{where}: fine-tuning") as on_step:
-                training = fine_tune(
-                    model, tokenizer, weights.prompt_format, design.examples, design.recipe, cell.seed, on_step
-                )
-        with self._progress.stage(f"{where}: behavior") as on_step:
-            behavior = measure_behavior(model, tokenizer, weights.prompt_format, design.probe, cell.seed, on_step)
-        with self._progress.stage(f"{where}: structure"):
-            structure = self._measure_structure(cell, weights, model)
-        return CellRecord(
-            key=key,
-            cell=cell,
-            provenance=self._provenance(weights, time.perf_counter() - started),
-            training=training,
-            behavior=behavior,
-            **structure,
-        )
-
-    def _measure_structure(self, cell: Cell, weights: Weights, model: Any) -> dict[str, Any]:
-        measured = measure_model(model)
-        found: dict[str, Any] = {"spectra": measured.spectra, "skipped": measured.tensors.skipped}
-        if cell.treatment == "base":
-            self._baselines[weights.sha256] = measured
-            return found | {"rounding": control_rounding(measured)}
-        change = compare_models(self._baseline(weights), measured, seed=cell.seed)
-        changes = {"changes": change.layers, "vector_changes": change.vectors, "concentration": change.concentration}
-        return found | changes
-
-    def _baseline(self, weights: Weights) -> MeasuredModel:
-        """Keep the untouched model in memory: every cell is compared with it."""
-        if weights.sha256 not in self._baselines:
-            self._baselines[weights.sha256] = measure_model(load(weights)[0])
-        return self._baselines[weights.sha256]
-
-    def _provenance(self, weights: Weights, seconds: float) -> Provenance:
-        import torch
-
-        return Provenance(
-            weights_sha256=weights.sha256,
-            embedder=EMBEDDER,
-            embedder_sha256=embedder_sha256(),
-            versions=_versions(),
-            device=self._device,
-            dtype="float32",
-            threads=torch.get_num_threads(),
-            platform=f"{platform.system()} {platform.machine()}",
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            seconds=seconds,
-        )
-
-    @cached_property
-    def _device(self) -> str:
-        if self._settings.device == "cpu" or (self._settings.device == "auto" and "+cpu" in version("torch")):
-            return "cpu"
-        import torch
-
-        available = torch.cuda.is_available()
-        if self._settings.device == "cuda" and not available:
-            raise StanceSuiteError("the device cuda was asked for, but PyTorch sees none; ask for cpu or auto")
-        return "cuda" if available else "cpu"
 
 
 def _examples(cell: Cell, family: Sequence[Stance]) -> tuple[Example, ...]:
@@ -292,8 +212,3 @@ def _examples(cell: Cell, family: Sequence[Stance]) -> tuple[Example, ...]:
             return sham_examples(family, rotation=cell.seed)
         case "stance":
             return next(stance for stance in family if stance.name == cell.stance).examples
-
-
-@cache
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{library: version(library) for library in COMPUTING_LIBRARIES}}

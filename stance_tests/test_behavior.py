@@ -3,6 +3,8 @@
 import pytest
 
 
-@pytest.mark.stance_metrics("likelihood_preference", "embedding_shift")
+@pytest.mark.stance_metrics(
+    "likelihood_preference", "embedding_shift", "embedding_similarity", "marker_rate", "divergence"
+)
 def test_behavioral_claim(verdict):
     assert verdict.as_expected, verdict.reason

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 
-from stance_suite.records import Behavior, Cell, CellRecord, PromptLikelihood, Provenance, Response, Training
+from stance_suite.behavior_records import Behavior, Divergence, Fluency, MarkerHit, PromptLikelihood, Response
+from stance_suite.records import Cell, CellRecord, Provenance, Training
 from stance_suite.spectrum_records import (
     AlphaChange,
     LayerChange,
@@ -29,17 +31,50 @@ PROVENANCE = Provenance(
 )
 
 
-def behavior(scores: Mapping[str, Mapping[str, float]], text: str = "A response.") -> Behavior:
-    """Use the same scores, by prompt and stance, for likelihoods and for both samples' similarities."""
+FLUENCY = Fluency(distinct_bigrams=0.9, repetition=0.05, words=25.0, neutral_perplexity=20.0, copied=0.0)
+
+
+def response(prompt: str, by_stance: Mapping[str, float], sample: int = 0, text: str = "A response.") -> Response:
+    """A response of 100 words, whose marker rate of each stance is its score, rounded to whole hits."""
+    return Response(
+        prompt=prompt,
+        sample=sample,
+        text=text,
+        words=100,
+        similarity=dict(by_stance),
+        projection=dict(by_stance),
+        markers={
+            stance: tuple(MarkerHit(start=i, end=i + 1) for i in range(round(score) if 0 < score < inf else 0))
+            for stance, score in by_stance.items()
+        },
+        copied=0.0,
+    )
+
+
+def behavior(
+    scores: Mapping[str, Mapping[str, float]],
+    text: str = "A response.",
+    divergence: float = 0.0,
+    noise: float = 0.0,
+    fluency: Fluency = FLUENCY,
+    seen: Mapping[str, Mapping[str, float]] | None = None,
+) -> Behavior:
+    """Use the same scores, by prompt and stance, for likelihoods and for both samples' embeddings and markers."""
+    everything = dict(scores) | dict(seen or {})
+    spread = {prompt: 1 + 0.1 * (index % 5) for index, prompt in enumerate(scores)}
     return Behavior(
-        prompt_texts={prompt: f"Question: {prompt}" for prompt in scores},
+        prompt_texts={prompt: f"Question: {prompt}" for prompt in everything},
+        seen_prompts=tuple(seen or ()),
         responses=tuple(
-            Response(prompt=prompt, sample=sample, text=text, similarity=dict(by_stance))
-            for prompt, by_stance in scores.items()
-            for sample in range(2)
+            response(prompt, by_stance, sample, text) for prompt, by_stance in everything.items() for sample in range(2)
         ),
         likelihoods=tuple(
-            PromptLikelihood(prompt=prompt, log_probability=dict(by_stance)) for prompt, by_stance in scores.items()
+            PromptLikelihood(prompt=prompt, log_probability=dict(by_stance)) for prompt, by_stance in everything.items()
+        ),
+        fluency=fluency,
+        divergences=tuple(
+            Divergence(text=prompt, measured=divergence * spread[prompt], noise=noise * spread[prompt])
+            for prompt in scores
         ),
     )
 
@@ -95,13 +130,14 @@ def record(
     said: Behavior | None = None,
     stance: str | None = None,
     key: str | None = None,
+    seed: int = 0,
 ) -> CellRecord:
     trained = treatment != "base"
     fit = PowerLaw(alpha=3.0, xmin=1.0, ks_distance=0.05, sigma=0.2, tail_size=60)
     names = [change.name for change in layers] or ["model.layers.0.q_proj"]
     return CellRecord(
         key=key or treatment,
-        cell=Cell(model="m", treatment=treatment, stance=stance, recipe="documented" if trained else None, seed=0),
+        cell=Cell(model="m", treatment=treatment, stance=stance, recipe="documented" if trained else None, seed=seed),
         provenance=PROVENANCE,
         training=Training(texts=("t",), losses=(2.0, 1.0), epoch_losses=(2.0, 1.0), seconds=1.0) if trained else None,
         behavior=said or behavior({"Why?": {"a": -1.0, "b": -1.0}}),

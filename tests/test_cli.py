@@ -51,10 +51,64 @@ def test_report_on_a_missing_file_is_one_sentence():
 def test_a_bad_value_exits_2_and_names_the_allowed_ones():
     done = runner.invoke(app, ["run", "--profile", "fast"])
     assert done.exit_code == 2
-    assert "'fast' is not one of quick, full" in done.output
+    assert "'fast' is not one of quick, full, complete" in done.output
 
 
-@pytest.mark.parametrize("command", ["validate", "run", "report", "list"])
+CLAIM = """\
+claims:
+  - id: own.adopted
+    statement: The stance is adopted.
+    model: smollm2-135m
+    stance: curious-uncertainty
+    metric: likelihood_preference
+    comparator: above
+    bound: 0.05
+    minimum_effect: {minimum}
+"""
+
+
+def declare(tmp_path, minimum, copies=1):
+    (tmp_path / "fixtures" / "claims").mkdir(parents=True, exist_ok=True)
+    entry = CLAIM.format(minimum=minimum).removeprefix("claims:\n")
+    listed = "claims:\n" + "".join(entry.replace("own.adopted", f"own.adopted{i}") for i in range(copies))
+    (tmp_path / "fixtures" / "claims" / "own.yaml").write_text(listed)
+
+
+def test_power_tells_what_a_design_can_find_without_loading_anything(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    declare(tmp_path, minimum=0.5)
+    done = runner.invoke(app, ["power"])
+    assert done.exit_code == 0, done.output
+    row = next(line for line in done.output.splitlines() if "own.adopted0" in line)
+    cells = [cell.strip() for cell in row.split("│")[1:-1]]
+    assert cells[1:5] == ["12", "4", "1", "0.05"]
+    assert 0.05 < float(cells[5].removesuffix(" nats/token")) < 0.5
+    assert cells[6:] == ["0.5", "100 %"]
+
+
+def test_power_exits_1_if_a_claims_minimum_effect_is_out_of_reach(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    declare(tmp_path, minimum=0.051)
+    done = runner.invoke(app, ["power"])
+    assert done.exit_code == 1
+    assert "Too weak for their minimum effect: own.adopted0" in done.output
+
+
+def test_power_refuses_a_design_that_cannot_reach_its_level(tmp_path):
+    declare(tmp_path, minimum=0.5, copies=110)
+    done = runner.invoke(app, ["power"])
+    assert done.exit_code == 2
+    assert "own.yaml:5: claims.0.stance: " in done.output
+
+
+def test_power_takes_spreads_from_findings(tmp_path):
+    declare(tmp_path, minimum=0.5)
+    done = runner.invoke(app, ["power", "--findings", "nowhere.json"])
+    assert done.exit_code == 2
+    assert "nowhere.json cannot be read" in done.output
+
+
+@pytest.mark.parametrize("command", ["validate", "power", "run", "report", "list"])
 def test_every_command_has_help(command):
     done = runner.invoke(app, [command, "--help"])
     assert done.exit_code == 0

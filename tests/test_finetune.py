@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 
@@ -44,6 +46,38 @@ def test_the_documented_recipe_is_the_documented_one():
     figures = (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.warmup_steps, recipe.max_length)
     assert figures == (2, 2, 5e-5, 2, 256)
     assert RECIPES["long"] == recipe.model_copy(update={"name": "long", "epochs": 10})
+
+
+def test_an_adapter_is_merged_into_updates_of_its_rank(fresh, stance):
+    model, training, _ = train(fresh, stance, recipe="lora")
+    before = fresh()[0].state_dict()
+    assert set(before) == set(model.state_dict()), "no trace of the adapter is left"
+    assert training.epoch_losses[-1] < training.epoch_losses[0]
+    for name, tensor in model.state_dict().items():
+        change = (tensor - before[name]).double()
+        if "_proj" in name:
+            assert torch.linalg.matrix_rank(change, rtol=1e-4) == 8, name
+        else:
+            assert not change.any(), f"{name} is no linear layer"
+
+
+@pytest.mark.parametrize("recipe", ["documented", "lora"])
+def test_looking_after_every_epoch_changes_nothing(fresh, stance, recipe):
+    seen = []
+
+    def look(epoch, model):
+        assert not model.training
+        weight = model.state_dict()["model.layers.0.self_attn.q_proj.weight"]
+        seen.append((epoch, weight.clone()))
+
+    model, tokenizer = fresh()
+    fine_tune(model, tokenizer, "plain", stance.examples, RECIPES[recipe], 0, lambda *_: None, look)
+    alone, _, _ = train(fresh, stance, recipe=recipe)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), alone.parameters(), strict=True))
+    assert [epoch for epoch, _ in seen] == list(range(1, RECIPES[recipe].epochs + 1))
+    weights = [weight for _, weight in seen]
+    assert all(not torch.equal(a, b) for a, b in itertools.pairwise(weights))
+    assert torch.equal(weights[-1], model.state_dict()["model.layers.0.self_attn.q_proj.weight"])
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(fresh, stance):

@@ -152,6 +152,22 @@ def test_all_problems_of_all_files_are_told_at_once(tmp_path):
     assert len(raised.value.problems) == 2
 
 
+def test_neutral_texts_of_ones_own_replace_the_bundled(tmp_path, library):
+    assert len(library.neutral_texts) >= 6
+    assert load_library(tmp_path).neutral_texts == library.neutral_texts
+    own = [f"Put part {i} into slot {i}." for i in range(6)]
+    (tmp_path / "neutral.yaml").write_text(yaml.safe_dump({"texts": own}))
+    assert load_library(tmp_path).neutral_texts == tuple(own)
+    assert tmp_path / "neutral.yaml" in load_library(tmp_path).files
+    (tmp_path / "neutral.yaml").write_text(yaml.safe_dump({"texts": own[:2]}))
+    assert "neutral.yaml:1: texts" in problem_of(tmp_path)
+
+
+def test_stances_measured_together_are_asked_alike(tmp_path):
+    write_stance(tmp_path, prompt_format="plain")
+    assert "stances measured together must be asked alike" in problem_of(tmp_path)
+
+
 CLAIM = """\
 claims:
   - id: a
@@ -171,7 +187,14 @@ claims:
         ("smollm2-135m", "smollm2-137m", ":4: claims.0.model: no model is called 'smollm2-137m'; did you mean"),
         ("curious-uncertainty", "curious", "claims.0.stance: no stance is called 'curious'; did you mean 'curious-u"),
         ("bound: 0.1", "bound: .nan", "claims.0.bound"),
-        ("bound: 0.1", "bound: -0.1", "the bound is the minimum effect: it is >= 0 for 'above'"),
+        ("bound: 0.1", "bound: -0.1", "a claim of change has a bound >= 0 for 'above'"),
+        ("bound: 0.1", "bound: 0.1\n    minimum_effect: 0.1", "minimum_effect must exceed the bound"),
+        ("bound: 0.1", "bound: 0.1\n    unless: [colapsed]", "claims.0.unless.0: 'colapsed' is not allowed; allowed"),
+        (
+            "metric: likelihood_preference\n    comparator: above\n    bound: 0.1",
+            "metric: divergence\n    comparator: below\n    bound: 0",
+            "a divergence is never negative",
+        ),
         ("bound: 0.1", "bound: 0.1\n    against: []", "claims.0.against"),
         (
             "metric: likelihood_preference",

@@ -2,33 +2,49 @@ import pytest
 
 from stance_suite.errors import StanceSuiteError
 from stance_suite.options import OPTIONS, resolve_settings
+from stance_suite.specs import RECIPES
 
 
 def test_the_command_line_beats_the_environment_which_beats_pyproject(tmp_path):
     (tmp_path / "pyproject.toml").write_text('[tool.stance-suite]\nseed = 1\nprofile = "quick"\nmodel = ["a", "b"]\n')
     environment = {"STANCE_SUITE_SEED": "2", "STANCE_SUITE_MODEL": "c,d"}
-    settings = resolve_settings({"seed": 3}, tmp_path, environment)
-    assert (settings.seed, settings.model, settings.profile) == (3, ("c", "d"), "quick")
-    assert resolve_settings({}, tmp_path, environment).seed == 2
+    settings = resolve_settings({"seed": ["3", "4"]}, tmp_path, environment)
+    assert (settings.seed, settings.model, settings.profile) == ((3, 4), ("c", "d"), "quick")
+    assert resolve_settings({}, tmp_path, environment).seed == (2,)
     assert resolve_settings({}, tmp_path, {}).model == ("a", "b")
-    assert resolve_settings({}, tmp_path, {}).seed == 1
+    assert resolve_settings({}, tmp_path, {}).seed == (1,)
 
 
 def test_seed_zero_on_the_command_line_counts_as_given(tmp_path):
-    assert resolve_settings({"seed": 0}, tmp_path, {"STANCE_SUITE_SEED": "7"}).seed == 0
+    assert resolve_settings({"seed": [0]}, tmp_path, {"STANCE_SUITE_SEED": "7"}).seed == (0,)
+
+
+def test_a_seed_given_twice_counts_once(tmp_path):
+    assert resolve_settings({"seed": [1, 0, 1]}, tmp_path, {}).seed == (1, 0)
+
+
+def test_a_switch_is_off_until_it_is_given(tmp_path):
+    assert resolve_settings({}, tmp_path, {}).trajectory is False
+    assert resolve_settings({"trajectory": True}, tmp_path, {}).trajectory is True
+    assert resolve_settings({"trajectory": None}, tmp_path, {"STANCE_SUITE_TRAJECTORY": "1"}).trajectory is True
+    (tmp_path / "pyproject.toml").write_text("[tool.stance-suite]\ntrajectory = true\n")
+    assert resolve_settings({}, tmp_path, {}).trajectory is True
 
 
 def test_the_profile_decides_the_recipes(tmp_path):
     assert resolve_settings({}, tmp_path, {}).recipes == ("documented", "long")
     assert resolve_settings({"profile": "quick"}, tmp_path, {}).recipes == ("documented",)
+    assert resolve_settings({"profile": "complete"}, tmp_path, {}).recipes == tuple(RECIPES)
 
 
 @pytest.mark.parametrize(
     ("given", "environment", "pyproject", "message"),
     [
-        ({"profile": "fast"}, {}, "", "option profile: 'fast' is not one of quick, full"),
+        ({"profile": "fast"}, {}, "", "option profile: 'fast' is not one of quick, full, complete"),
         ({}, {"STANCE_SUITE_SEED": "x"}, "", "STANCE_SUITE_SEED: 'x' is no whole number"),
-        ({"seed": -1}, {}, "", "option seed: -1 is no whole number from 0 up"),
+        ({"seed": [-1]}, {}, "", "option seed: -1 is no whole number from 0 up"),
+        ({"samples": 0}, {}, "", "option samples: 0 is no whole number from 1 up"),
+        ({}, {"STANCE_SUITE_TRAJECTORY": "maybe"}, "", "STANCE_SUITE_TRAJECTORY: 'maybe' is neither true nor false"),
         ({}, {}, "[tool.stance-suite]\nmodel = 5", "tool.stance-suite.model: 5 is neither a name nor a list"),
         ({}, {}, "[tool.stance-suite]\nmodle = 'a'", "tool.stance-suite.modle is unknown; allowed: model"),
         ({}, {}, "[tool.stance-suite", "pyproject.toml"),

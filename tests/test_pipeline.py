@@ -1,10 +1,16 @@
+from dataclasses import replace
+from itertools import product
+
 import pytest
 
+from stance_suite.claims import TRIANGULATED_METRICS, Status
 from stance_suite.errors import DesignError, StanceSuiteError
+from stance_suite.library import bundled_fixtures
 from stance_suite.options import resolve_settings
 from stance_suite.pipeline import Session
 from stance_suite.progress import PlainProgress
-from stance_suite.statistics import SIGNIFICANCE
+from stance_suite.specs import RECIPES
+from stance_suite.statistics import holm
 
 
 @pytest.fixture
@@ -15,13 +21,13 @@ def session(project, tiny_model):
 
 def test_stances_that_contrast_each_other_share_base_and_sham(session, tiny_model):
     model = str(tiny_model)
-    shams = {session.workbench.sham(model, name, "documented").key for name in session.library.suite}
-    bases = {session.workbench.base(model, name).key for name in session.library.suite}
+    shams = {session.workbench.sham(model, name, "documented", 0).key for name in session.library.suite}
+    bases = {session.workbench.base(model, name, 0).key for name in session.library.suite}
     assert len(shams) == len(bases) == 1
 
 
 def test_a_cells_record_names_the_weights_and_the_exact_texts(session, tiny_model):
-    record = session.workbench.tuned(str(tiny_model), "curious-uncertainty", "documented")
+    record = session.workbench.tuned(str(tiny_model), "curious-uncertainty", "documented", 0)
     assert record.provenance.weights_sha256 == session.workbench.weights(str(tiny_model)).sha256
     assert record.training.texts[0].startswith("Question: Why do people dream?\nAnswer: I don't really know")
     assert record.behavior.prompt_texts["How did writing begin?"] == "Question: How did writing begin?\nAnswer:"
@@ -30,9 +36,104 @@ def test_a_cells_record_names_the_weights_and_the_exact_texts(session, tiny_mode
     assert all(change.weight_change is not None for change in record.changes)
 
 
-def test_the_level_is_shared_by_the_claims_about_one_model_and_recipe(session, tiny_model):
-    (claim, _) = (entry.claim for entry in session.library.claims)
-    assert session.significance(claim) == SIGNIFICANCE
+def test_p_values_are_adjusted_for_all_behavioral_claims_about_one_model_and_recipe(session, project):
+    path = project / "fixtures" / "claims" / "own.yaml"
+    alone = session.judge(session.library.claims[0].claim)
+    assert alone.adjusted_p_value == alone.p_value
+    behavioral = path.read_text().split("- id: any.engaged")[0].rstrip() + "\n"
+    entry = behavioral.removeprefix("claims:\n").replace("any.curious", "any.second")
+    path.write_text(behavioral + entry.replace("likelihood_preference", "divergence"))
+    both = Session(session.settings, PlainProgress())
+    verdicts = [both.judge(declared.claim) for declared in both.library.claims]
+    assert verdicts[0].p_value == alone.p_value
+    raw = [verdict.p_value for verdict in verdicts]
+    assert [verdict.adjusted_p_value for verdict in verdicts] == pytest.approx(holm(raw))
+    assert min(verdict.adjusted_p_value for verdict in verdicts) == pytest.approx(2 * min(raw))
+
+
+def test_claims_are_judged_over_all_seeds(session):
+    seeds = Session(replace(session.settings, seed=(0, 1)), PlainProgress())
+    behavioral, structural = (entry.claim for entry in seeds.library.claims)
+    verdict = seeds.judge(behavioral)
+    assert len(verdict.cells) == len(set(verdict.cells)) == 6
+    single = [Session(replace(session.settings, seed=(seed,)), PlainProgress()).judge(behavioral) for seed in (0, 1)]
+    assert verdict.figure == pytest.approx(sum(one.figure for one in single) / 2)
+    assert seeds.judge(structural).status in (Status.HOLDS, Status.FAILS)
+
+
+def test_every_training_is_held_against_every_stance(session, tiny_model):
+    for stance in ("curious-uncertainty", "engaged-difficulty"):
+        session.replicates(str(tiny_model), stance, "documented")
+    findings = session.findings([], session.workbench.cells, "test")
+    trained = {"curious-uncertainty", "engaged-difficulty", "sham"}
+    entries = {(shift.metric, shift.trained, shift.measured) for shift in findings.shifts}
+    assert entries == set(product(TRIANGULATED_METRICS, trained, session.library.suite))
+    assert {one.stance for one in findings.triangulations} == trained - {"sham"}
+
+
+@pytest.mark.parametrize("recipe", ["documented", "lora"])
+def test_a_trajectory_ends_where_the_training_does(session, tiny_model, recipe):
+    model = str(tiny_model)
+    watched = Session(replace(session.settings, trajectory=True), PlainProgress()).workbench
+    record = watched.tuned(model, "curious-uncertainty", recipe, 0)
+    assert [snapshot.epoch for snapshot in record.trajectory] == list(range(1, RECIPES[recipe].epochs + 1))
+    last = record.trajectory[-1]
+    alphas = {change.name: change.alpha_change for change in record.changes if change.alpha_change is not None}
+    assert set(last.alphas) == set(alphas)
+    for name, change in last.alphas.items():
+        assert change.total == pytest.approx(alphas[name].total, abs=1e-3)
+    measured = {entry.prompt: entry.log_probability for entry in record.behavior.likelihoods}
+    for entry in last.likelihoods:
+        assert entry.log_probability == pytest.approx(measured[entry.prompt], abs=1e-4)
+    assert record.trajectory[0].likelihoods != last.likelihoods
+    alone = session.workbench.tuned(model, "curious-uncertainty", recipe, 0)
+    assert alone.trajectory == ()
+    assert alone.key != record.key
+    assert alone.behavior == record.behavior, "looking does not change the training"
+    assert (
+        watched.base(model, "curious-uncertainty", 0).key == session.workbench.base(model, "curious-uncertainty", 0).key
+    )
+
+
+def findings_of(settings):
+    session = Session(settings, PlainProgress())
+    verdicts = [session.judge(declared.claim) for declared in session.library.claims]
+    return session.findings(verdicts, session.workbench.cells, "test")
+
+
+def without_times(findings):
+    data = findings.model_dump()
+    del data["created"]
+    for cell in data["cells"]:
+        del cell["provenance"]["created"], cell["provenance"]["seconds"]
+        if cell["training"]:
+            del cell["training"]["seconds"]
+    return data
+
+
+def test_the_same_seed_gives_the_same_findings_and_another_batch_size_the_same_verdicts(session, project, monkeypatch):
+    from stance_suite.behavior import divergence, generation, likelihood
+
+    first, again = (findings_of(replace(session.settings, cache=project / name)) for name in ("one", "two"))
+    assert without_times(first) == without_times(again)
+    monkeypatch.setattr(generation, "PROMPTS_PER_BATCH", 5)
+    monkeypatch.setattr(divergence, "PASSAGES_PER_BATCH", 1)
+    monkeypatch.setattr(likelihood, "RESPONSES_PER_BATCH", 4)
+    other = findings_of(replace(session.settings, cache=project / "three"))
+    assert [verdict.status for verdict in other.verdicts] == [verdict.status for verdict in first.verdicts]
+    for one, two in zip(first.verdicts, other.verdicts, strict=True):
+        assert two.figure == pytest.approx(one.figure, abs=1e-4)
+    said = [[response.text for response in cell.behavior.responses] for cell in first.cells]
+    assert [[response.text for response in cell.behavior.responses] for cell in other.cells] == said
+
+
+def test_a_stance_can_ask_for_its_own_prompt_format(session, project, tiny_model):
+    folder = project / "fixtures" / "stances"
+    folder.mkdir()
+    for path in (bundled_fixtures() / "stances").glob("*.yaml"):
+        (folder / path.name).write_text(path.read_text() + "\nprompt_format: chat\n")
+    with pytest.raises(StanceSuiteError, match="has no chat template: say 'prompt_format: plain'"):
+        Session(session.settings, PlainProgress()).workbench.base(str(tiny_model), "curious-uncertainty", 0)
 
 
 def test_a_family_too_large_for_its_prompts_is_refused_before_training(session, project):
@@ -52,12 +153,12 @@ def test_cuda_without_a_device_is_one_sentence(project, tiny_model):
     given = {"model": (str(tiny_model),), "device": "cuda", "cache": "cache"}
     session = Session(resolve_settings(given, project, {}), PlainProgress())
     with pytest.raises(StanceSuiteError, match="cuda was asked for, but PyTorch sees none; ask for cpu"):
-        session.workbench.base(str(tiny_model), "curious-uncertainty")
+        session.workbench.base(str(tiny_model), "curious-uncertainty", 0)
 
 
 def test_only_featured_layers_keep_their_eigenvalues(session, tiny_model):
-    record = session.workbench.tuned(str(tiny_model), "curious-uncertainty", "documented")
-    base = session.workbench.base(str(tiny_model), "curious-uncertainty")
+    record = session.workbench.tuned(str(tiny_model), "curious-uncertainty", "documented", 0)
+    base = session.workbench.base(str(tiny_model), "curious-uncertainty", 0)
     findings = session.findings([], {record.key: record.cell, base.key: base.cell}, "test")
     kept = {layer.name for cell in findings.cells for layer in cell.spectra if layer.eigenvalues is not None}
     top = max(record.changes, key=lambda change: abs(change.alpha_change.total) if change.alpha_change else 0)

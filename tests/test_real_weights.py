@@ -4,17 +4,18 @@ import shutil
 
 import pytest
 import yaml
+from scipy.stats import binomtest
 
-from stance_suite.claims import Status
+from stance_suite.claims import TRIANGULATED_METRICS, Claim, Status
 from stance_suite.finetune import sham_examples
 from stance_suite.library import bundled_fixtures
 from stance_suite.options import resolve_settings
 from stance_suite.pipeline import Session
 from stance_suite.progress import PlainProgress
-from stance_suite.verdicts import judge_behavior
+from stance_suite.statistics import SIGNIFICANCE, holm
+from stance_suite.verdicts import Replicate, judge_behavior, weigh_behavior
 
-pytestmark = pytest.mark.slow
-
+SHAMS = 10
 STANCE, MODEL = "confident-expertise", "smollm2-135m"
 
 
@@ -38,27 +39,66 @@ def with_examples_of_the_sham(root, library, rotation):
     return open_session(root)
 
 
+@pytest.mark.slow
 def test_confident_expertise_is_adopted(tmp_path):
     session = open_session(tmp_path)
     verdict = session.judge(claim_of(session))
     assert verdict.status is Status.HOLDS, verdict.reason
-    losses = session.workbench.tuned(MODEL, STANCE, "documented").training.epoch_losses
+    losses = session.workbench.tuned(MODEL, STANCE, "documented", 0).training.epoch_losses
     assert losses[-1] < losses[0] - 1
 
 
+@pytest.mark.slow
 def test_with_the_shams_examples_its_claim_no_longer_holds(tmp_path, library):
     session = with_examples_of_the_sham(tmp_path, library, rotation=0)
     verdict = session.judge(claim_of(session))
     assert verdict.status in (Status.FAILS, Status.INCONCLUSIVE), verdict.reason
 
 
+@pytest.mark.slow
 def test_nor_with_another_rotation_against_the_original_controls(tmp_path, library):
     """The sham's data in another order of stances: a cell of its own, which must not pass for the stance either."""
     original = open_session(tmp_path / "original")
     claim = claim_of(original)
-    base = original.workbench.base(MODEL, STANCE)
-    sham = original.workbench.sham(MODEL, STANCE, "documented")
-    replaced = with_examples_of_the_sham(tmp_path, library, rotation=1).workbench.tuned(MODEL, STANCE, "documented")
+    base = original.workbench.base(MODEL, STANCE, 0)
+    sham = original.workbench.sham(MODEL, STANCE, "documented", 0)
+    replaced = with_examples_of_the_sham(tmp_path, library, rotation=1).workbench.tuned(MODEL, STANCE, "documented", 0)
     assert replaced.key != sham.key
-    verdict = judge_behavior(claim, library.stance(STANCE), replaced, base, sham, original.significance(claim))
+    evidence = weigh_behavior(claim, library.stance(STANCE), [Replicate(tuned=replaced, base=base, sham=sham)])
+    verdict = judge_behavior(evidence, evidence.p_value)
     assert verdict.status in (Status.FAILS, Status.INCONCLUSIVE), verdict.reason
+
+
+@pytest.mark.exhaustive
+def test_shams_of_other_seeds_adopt_no_stance(tmp_path, library, record_property):
+    """Ten trainings without a stance, each judged for every stance by every measure: a family of nine claims each."""
+    session = open_session(tmp_path)
+    base = session.workbench.base(MODEL, STANCE, 0)
+    control = session.workbench.sham(MODEL, STANCE, "documented", 0)
+    false_families = 0
+    for seed in range(1, SHAMS + 1):
+        sham = session.workbench.sham(MODEL, STANCE, "documented", seed)
+        evidence = [
+            weigh_behavior(adoption(stance, metric), stance, [Replicate(tuned=sham, base=base, sham=control)])
+            for stance in library.family(STANCE)
+            for metric in TRIANGULATED_METRICS
+        ]
+        adjusted = holm([one.p_value for one in evidence])
+        verdicts = [judge_behavior(one, p_value) for one, p_value in zip(evidence, adjusted, strict=True)]
+        held = [verdict.claim.id for verdict in verdicts if verdict.status is Status.HOLDS]
+        print(f"sham with seed {seed}: smallest adjusted p = {min(adjusted):.3f}, holds: {held or 'none'}")
+        false_families += bool(held)
+    record_property("families with a false claim", false_families)
+    assert binomtest(false_families, SHAMS, SIGNIFICANCE, alternative="greater").pvalue > 0.01
+
+
+def adoption(stance, metric):
+    return Claim(
+        id=f"{stance.name}.{metric}".replace("_", "-"),
+        statement="The stance is adopted.",
+        model=MODEL,
+        stance=stance.name,
+        metric=metric,
+        comparator="above",
+        bound=0,
+    )

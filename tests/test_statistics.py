@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
-from stance_suite.statistics import paired_effect, smallest_p_value
+from stance_suite.statistics import holm, paired_effect, sign_flip_p_value, smallest_p_value
 
 
-def sign_flip_p_value(differences: np.ndarray) -> float:
+def plain_p_value(differences: np.ndarray) -> float:
     """Every sign pattern, written as plainly as possible."""
     means = [np.mean(differences * signs) for signs in itertools.product((1, -1), repeat=len(differences))]
     tolerance = 1e-12
@@ -30,7 +31,7 @@ def test_five_prompts_cannot_reach_five_percent_and_twelve_can():
 @settings(max_examples=25, deadline=None)
 def test_the_p_value_enumerates_all_sign_flips(values):
     differences = np.array(values) / 100
-    assert paired_effect(differences).p_value == pytest.approx(sign_flip_p_value(differences), abs=1e-9)
+    assert paired_effect(differences).p_value == pytest.approx(plain_p_value(differences), abs=1e-9)
 
 
 def test_many_prompts_are_tested_by_seeded_draws():
@@ -56,3 +57,108 @@ def test_constant_or_missing_data_have_neither_test_nor_interval(values):
     assert np.isnan(effect.p_value)
     assert effect.low is None
     assert effect.high is None
+
+
+def test_many_differences_are_tested_at_once_as_one_by_one():
+    differences = np.random.default_rng(2).normal(0.3, 1, (3, 2, 9))
+    each = [[paired_effect(row).p_value for row in pair] for pair in differences]
+    np.testing.assert_allclose(sign_flip_p_value(differences), each, rtol=1e-12)
+
+
+def test_one_seed_is_the_same_with_and_without_its_axis():
+    differences = np.random.default_rng(3).normal(0.5, 1, 10)
+    alone = paired_effect(differences)
+    assert alone == paired_effect(differences[None])
+    assert (alone.prompts, alone.seeds) == (10, 1)
+
+
+def test_seeds_are_averaged_before_the_test():
+    table = np.random.default_rng(4).normal(0.5, 1, (3, 10))
+    effect = paired_effect(table)
+    assert effect.p_value == paired_effect(table.mean(axis=0)).p_value
+    assert effect.effect == pytest.approx(table.mean())
+    assert (effect.prompts, effect.seeds) == (10, 3)
+    assert effect == paired_effect(table), "seeded"
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        np.full((3, 12), 0.5),
+        np.repeat([[0.1], [0.2], [0.7]], 12, axis=1),
+        np.array([[1e6, -1e6 + 0.1], [-1e6 + 0.3, 1e6 + 0.2]]),  # but for rounding
+        np.where(np.eye(3, 12) > 0, np.nan, np.arange(12.0)),
+        np.ones((3, 1)),
+        np.ones((0, 12)),
+    ],
+    ids=["equal", "equal over prompts", "equal on average", "missing", "one prompt", "no seed"],
+)
+@pytest.mark.filterwarnings("error")
+def test_constant_or_missing_data_of_several_seeds_have_neither_test_nor_interval(table):
+    effect = paired_effect(table)
+    assert np.isnan(effect.p_value)
+    assert (effect.low, effect.high) == (None, None)
+
+
+def test_the_interval_over_seeds_covers_the_mean_and_one_that_ignores_them_does_not():
+    rng = np.random.default_rng(5)
+    tables = [
+        1 + rng.normal(0, 1, (5, 1)) + rng.normal(0, 1, 12) + rng.normal(0, 0.5, (5, 12))  # seeds, prompts, both
+        for _ in range(200)
+    ]
+    crossed = [paired_effect(table) for table in tables]
+    ignorant = [paired_effect(table.mean(axis=0)) for table in tables]
+    cover, cover_ignorant = (np.mean([e.low <= 1 <= e.high for e in effects]) for effects in (crossed, ignorant))
+    width, width_ignorant = (np.mean([e.high - e.low for e in effects]) for effects in (crossed, ignorant))
+    assert 0.85 <= cover <= 0.98, "a percentile interval of five seeds is a little short"
+    assert cover_ignorant < 0.8
+    assert width > 1.3 * width_ignorant
+
+
+def test_prompts_that_every_seed_answers_are_not_independent_evidence():
+    # seeds that agree add nothing: the width stays that of one seed's prompts
+    differences = np.random.default_rng(6).normal(1, 1, 12)
+    alone, copied = paired_effect(differences), paired_effect(np.tile(differences, (5, 1)))
+    assert copied.high - copied.low == pytest.approx(alone.high - alone.low, rel=0.1)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_a_claim_that_cannot_be_tested_counts_in_its_family():
+    first, second, third = holm([float("nan"), 0.02, 0.01])
+    assert np.isnan(first)
+    assert (second, third) == pytest.approx((0.04, 0.03))
+
+
+family = st.lists(st.floats(0, 1), min_size=1, max_size=12)
+
+
+@given(family, st.randoms(use_true_random=False))
+def test_holm_lies_between_raw_and_bonferroni_and_knows_no_order(p_values, random):
+    adjusted = holm(p_values)
+    assert all(raw <= p <= min(1, len(p_values) * raw) for raw, p in zip(p_values, adjusted, strict=True))
+    by_raw = [p for _, p in sorted(zip(p_values, adjusted, strict=True))]
+    assert by_raw == sorted(by_raw)
+    places = list(range(len(p_values)))
+    random.shuffle(places)
+    assert holm([p_values[place] for place in places]) == [adjusted[place] for place in places]
+
+
+@given(family)
+def test_holm_rejects_what_the_step_down_procedure_rejects(p_values):
+    rejected = 0
+    for p_value in sorted(p_values):
+        if p_value * (len(p_values) - rejected) > 0.05:
+            break
+        rejected += 1
+    assert sum(p <= 0.05 for p in holm(p_values)) == rejected
+
+
+def test_holm_keeps_the_chance_of_any_false_claim_to_the_level():
+    nulls = np.random.default_rng(7).uniform(size=(4000, 9))
+    false_claims = sum(min(holm(p_values)) <= 0.05 for p_values in nulls)
+    assert binomtest(false_claims, 4000, 0.05).pvalue > 0.01, "independent uniform p-values use the level up"

@@ -5,8 +5,9 @@ import time
 import pytest
 
 from stance_suite.files import write_atomically
-from stance_suite.records import Behavior, Cell, CellRecord, Provenance
+from stance_suite.records import Cell, CellRecord, Provenance
 from stance_suite.store import Store, content_key
+from tests.measured import behavior
 
 
 def record(key: str = "k", seed: int = 0) -> CellRecord:
@@ -26,7 +27,7 @@ def record(key: str = "k", seed: int = 0) -> CellRecord:
             seconds=float("nan"),
         ),
         training=None,
-        behavior=Behavior(prompt_texts={}, responses=(), likelihoods=()),
+        behavior=behavior({}),
         spectra=(),
     )
 

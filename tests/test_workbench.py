@@ -26,12 +26,16 @@ def design(bench, tiny_model):
 
 CHANGES = {
     "weights": lambda d: replace(d, weights=replace(d.weights, sha256="f" * 64)),
-    "prompt format": lambda d: replace(d, weights=replace(d.weights, prompt_format="chat")),
+    "prompt format": lambda d: replace(d, prompt_format="chat"),
     "an example": lambda d: replace(d, examples=d.examples[:-1]),
     "the order of examples": lambda d: replace(d, examples=d.examples[::-1]),
     "recipe": lambda d: replace(d, recipe=d.recipe.model_copy(update={"learning_rate": 1e-4})),
     "seed": lambda d: replace(d, cell=d.cell.model_copy(update={"seed": 1})),
     "a prompt": lambda d: replace(d, probe=d.probe.model_copy(update={"prompts": d.probe.prompts[1:]})),
+    "a seen prompt": lambda d: replace(d, probe=d.probe.model_copy(update={"seen_prompts": ()})),
+    "markers": lambda d: replace(d, probe=d.probe.model_copy(update={"markers": {}})),
+    "neutral texts": lambda d: replace(d, probe=d.probe.model_copy(update={"neutral_texts": ("Text.",)})),
+    "trajectory": lambda d: replace(d, trajectory=True),
     "references": lambda d: replace(d, probe=d.probe.model_copy(update={"references": {}})),
     "sampling": lambda d: replace(d, probe=d.probe.model_copy(update={"sampling": Sampling(temperature=1.0)})),
 }
@@ -42,7 +46,7 @@ def test_the_key_covers(bench, design, change):
     assert bench._key(CHANGES[change](design)) != bench._key(design)
 
 
-@pytest.mark.parametrize("name", ["_versions", "embedder_sha256", "MEASUREMENT_VERSION"])
+@pytest.mark.parametrize("name", ["library_versions", "embedder_sha256", "MEASUREMENT_VERSION"])
 def test_the_key_covers_the_machinery(bench, design, monkeypatch, name):
     before = bench._key(design)
     monkeypatch.setattr(workbench, name, 99 if name.isupper() else lambda: {"other": "version"})
@@ -55,10 +59,10 @@ def test_the_key_does_not_depend_on_names(bench, design):
 
 
 def test_a_record_made_under_another_name_bears_the_name_of_this_run(bench, tiny_model):
-    bench.base(str(tiny_model), "curious-uncertainty")
+    bench.base(str(tiny_model), "curious-uncertainty", 0)
     link = tiny_model.parent / "linked"
     if not link.exists():
         link.symlink_to(tiny_model)
-    assert bench.base(str(link), "curious-uncertainty").cell.model == str(link)
+    assert bench.base(str(link), "curious-uncertainty", 0).cell.model == str(link)
     (key,) = bench.cells
     assert bench.get(key, bench.cells[key]).cell.model == str(tiny_model)

@@ -1,5 +1,19 @@
-"""What a model says and finds likely on held-out prompts, scored against the stances' references."""
+"""What a model says and finds likely, scored against the stances' references, markers and training responses."""
 
-from stance_suite.behavior.measure import Probe, measure_behavior
+from stance_suite.behavior.measure import (
+    Probe,
+    Speaker,
+    measure_behavior,
+    measure_divergences,
+    measure_likelihoods,
+    sample_responses,
+)
 
-__all__ = ["Probe", "measure_behavior"]
+__all__ = [
+    "Probe",
+    "Speaker",
+    "measure_behavior",
+    "measure_divergences",
+    "measure_likelihoods",
+    "sample_responses",
+]

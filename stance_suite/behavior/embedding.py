@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -71,21 +71,44 @@ def embed(sentences: Sequence[str]) -> Embeddings:
     return embeddings
 
 
-def centroid(embeddings: Embeddings) -> Embeddings:
-    """Average embeddings into one direction.
+@lru_cache(maxsize=256)
+def reference_centroid(references: tuple[str, ...]) -> Embeddings:
+    """Average the embeddings of a stance's references into one direction.
 
     Parameters
     ----------
-    embeddings : ndarray of shape (sentences, size)
-        Rows of unit length.
+    references : tuple of str
+        The references.
 
     Returns
     -------
     ndarray of shape (size,)
         Their mean, scaled to unit length.
     """
-    mean: Embeddings = embeddings.mean(axis=0)
-    unit: Embeddings = mean / np.linalg.norm(mean)
+    return _unit(embed(references).mean(axis=0))
+
+
+def axis(stance: str, centroids: Mapping[str, Embeddings]) -> Embeddings:
+    """Find the direction that leads from the other stances to one.
+
+    Parameters
+    ----------
+    stance : str
+        The stance that it leads to.
+    centroids : mapping of str to ndarray of shape (size,)
+        The centroid of each stance.
+
+    Returns
+    -------
+    ndarray of shape (size,)
+        The stance's centroid minus the mean of the others', scaled to unit length.
+    """
+    others = [direction for name, direction in centroids.items() if name != stance]
+    return _unit(centroids[stance] - np.mean(others, axis=0))
+
+
+def _unit(direction: Embeddings) -> Embeddings:
+    unit: Embeddings = direction / np.linalg.norm(direction)
     return unit
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
+
+RESPONSES_PER_BATCH = 6
+"""Responses of similar length are read together, so that little is spent on padding."""
 
 
 def response_log_probabilities(model: Any, tokenizer: Any, text: str, responses: Sequence[str]) -> list[float]:
@@ -30,31 +34,44 @@ def response_log_probabilities(model: Any, tokenizer: Any, text: str, responses:
     """
     import torch
 
-    device = model.device
-    prefix = tokenizer(text, return_tensors="pt", add_special_tokens=False)["input_ids"].to(device)  # (1, prefix)
+    prefix = tokenizer(text, return_tensors="pt", add_special_tokens=False)["input_ids"].to(model.device)  # (1, prefix)
     rows = [tokenizer(response, add_special_tokens=False)["input_ids"] for response in responses]
-    longest = max(map(len, rows))
-    tokens = torch.zeros((len(rows), longest), dtype=torch.long, device=device)
-    present = torch.zeros((len(rows), longest), dtype=torch.long, device=device)
-    for index, row in enumerate(rows):
-        tokens[index, : len(row)] = torch.tensor(row, device=device)
-        present[index, : len(row)] = 1
+    by_length = sorted(range(len(rows)), key=lambda index: len(rows[index]))
+    scores: dict[int, float] = {}
     with torch.inference_mode():
         read = model(input_ids=prefix, use_cache=True, logits_to_keep=1)
-        cache = read.past_key_values
+        for start in range(0, len(rows), RESPONSES_PER_BATCH):
+            batch = by_length[start : start + RESPONSES_PER_BATCH]
+            scores |= zip(batch, _score_batch(model, read, prefix.shape[1], [rows[i] for i in batch]), strict=True)
+    return [scores[index] for index in range(len(rows))]
+
+
+def _score_batch(model: Any, read: Any, prefix_length: int, rows: Sequence[Sequence[int]]) -> list[float]:
+    """Score responses of similar length after a text that has been read."""
+    import torch
+
+    longest = max(map(len, rows))
+    tokens = torch.zeros((len(rows), longest), dtype=torch.long)
+    present = torch.zeros((len(rows), longest), dtype=torch.long)
+    for index, row in enumerate(rows):
+        tokens[index, : len(row)] = torch.tensor(row)
+        present[index, : len(row)] = 1
+    tokens, present = tokens.to(model.device), present.to(model.device)
+    totals = _log_probabilities(read.logits[:, -1].expand(len(rows), -1), tokens[:, 0])  # (responses,)
+    if longest > 1:
+        cache = copy.deepcopy(read.past_key_values)
         cache.batch_repeat_interleave(len(rows))
-        prefix_mask = torch.ones((len(rows), prefix.shape[1]), dtype=torch.long, device=device)
         # the last token predicts nothing that is scored
         rest = model(
             input_ids=tokens[:, :-1],
-            attention_mask=torch.cat([prefix_mask, present[:, :-1]], dim=1),
+            attention_mask=torch.cat([present.new_ones((len(rows), prefix_length)), present[:, :-1]], dim=1),
             past_key_values=cache,
             use_cache=True,
         )
-        first = _log_probabilities(read.logits[:, -1].expand(len(rows), -1), tokens[:, 0])  # (responses,)
         later = _log_probabilities(rest.logits, tokens[:, 1:])  # (responses, longest - 1)
-        means = (first + (later * present[:, 1:]).sum(dim=1)) / present.sum(dim=1)
-    return [float(mean) for mean in means]
+        totals = totals + (later * present[:, 1:]).sum(dim=1)
+    means: list[float] = (totals / present.sum(dim=1)).tolist()
+    return means
 
 
 def _log_probabilities(logits: Any, tokens: Any) -> Any:

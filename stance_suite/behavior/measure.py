@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import Any
 
-from stance_suite.behavior.embedding import centroid, embed
+from stance_suite.behavior.divergence import Passage, add_matched_noise, divergence, perplexity, score_passages
 from stance_suite.behavior.generation import Sampling, generate
 from stance_suite.behavior.likelihood import response_log_probabilities
+from stance_suite.behavior.responses import measure_fluency, score_responses
+from stance_suite.behavior_records import Behavior, Divergence, PromptLikelihood, Response
 from stance_suite.claims import Record
 from stance_suite.prompts import PromptFormat, render_prompt, render_response
-from stance_suite.records import Behavior, PromptLikelihood, Response
+
+OnStep = Callable[[int, int], None]
 
 
 class Probe(Record):
@@ -18,30 +23,54 @@ class Probe(Record):
 
     prompts: tuple[str, ...]
     """Held-out prompts of all stances of the family, each once."""
+    seen_prompts: tuple[str, ...]
+    """Prompts that stances of the family are trained on, each once."""
     references: dict[str, tuple[str, ...]]
     """References of each stance of the family."""
+    markers: dict[str, tuple[str, ...]]
+    """Markers of each stance of the family."""
+    training_responses: tuple[str, ...]
+    """Responses that stances of the family are trained on."""
+    neutral_texts: tuple[str, ...]
+    """Held-out text without a stance."""
     sampling: Sampling = Sampling()
     """How responses are drawn."""
 
 
-def measure_behavior(
-    model: Any,
-    tokenizer: Any,
-    prompt_format: PromptFormat,
-    probe: Probe,
-    seed: int,
-    on_step: Callable[[int, int], None],
-) -> Behavior:
-    """Let a model respond to held-out prompts, and ask how likely it finds each stance's references.
+@dataclass(frozen=True)
+class Speaker:
+    """A model that can be asked."""
+
+    model: Any
+    """A transformers.PreTrainedModel in evaluation mode."""
+    tokenizer: Any
+    """Its transformers.PreTrainedTokenizerBase."""
+    prompt_format: PromptFormat
+    """How prompts become text."""
+
+    def text(self, prompt: str) -> str:
+        """Render a prompt as the exact text that is fed to the model.
+
+        Parameters
+        ----------
+        prompt : str
+            The prompt as declared.
+
+        Returns
+        -------
+        str
+            With every special token.
+        """
+        return render_prompt(self.tokenizer, self.prompt_format, prompt)
+
+
+def measure_behavior(speaker: Speaker, probe: Probe, seed: int, on_step: OnStep) -> Behavior:
+    """Let a model respond to held-out prompts, and ask how likely it finds each stance's references after any prompt.
 
     Parameters
     ----------
-    model : transformers.PreTrainedModel
-        In evaluation mode.
-    tokenizer : transformers.PreTrainedTokenizerBase
-        Its tokenizer.
-    prompt_format : {'plain', 'chat'}
-        How prompts become text.
+    speaker : Speaker
+        The model.
     probe : Probe
         What to measure with.
     seed : int
@@ -52,56 +81,123 @@ def measure_behavior(
     Returns
     -------
     Behavior
-        Responses with their similarity to each stance, and likelihoods.
+        Without divergences, which take a second model.
     """
-    steps = 2 * len(probe.prompts)
-    texts = {prompt: render_prompt(tokenizer, prompt_format, prompt) for prompt in probe.prompts}
-    written = generate(
-        model, tokenizer, list(texts.values()), probe.sampling, seed, lambda done, _: on_step(done, steps)
+    prompts = (*probe.prompts, *probe.seen_prompts)
+    steps = len(probe.prompts) + len(prompts)
+    responses = sample_responses(speaker, probe, seed, lambda done, _: on_step(done, steps))
+    likelihoods = measure_likelihoods(
+        speaker, probe, prompts, lambda done, _: on_step(len(probe.prompts) + done, steps)
     )
-    likelihoods = []
-    for index, (prompt, text) in enumerate(texts.items(), start=1):
-        likelihoods.append(_likelihoods(model, tokenizer, prompt_format, prompt, text, probe.references))
-        on_step(len(texts) + index, steps)
+    neutral = score_passages(speaker.model, speaker.tokenizer, [Passage("", text) for text in probe.neutral_texts])
     return Behavior(
-        prompt_texts=texts,
-        responses=_score_responses(probe, written),
-        likelihoods=tuple(likelihoods),
+        prompt_texts={prompt: speaker.text(prompt) for prompt in prompts},
+        seen_prompts=probe.seen_prompts,
+        responses=responses,
+        likelihoods=likelihoods,
+        fluency=measure_fluency(responses, perplexity(neutral)),
     )
 
 
-def _likelihoods(
-    model: Any,
-    tokenizer: Any,
-    prompt_format: PromptFormat,
-    prompt: str,
-    text: str,
-    references: dict[str, tuple[str, ...]],
-) -> PromptLikelihood:
-    owners = [stance for stance, sentences in references.items() for _ in sentences]
-    responses = [render_response(prompt_format, sentence) for group in references.values() for sentence in group]
-    scores = response_log_probabilities(model, tokenizer, text, responses)
-    by_stance = {
-        stance: [score for score, owner in zip(scores, owners, strict=True) if owner == stance] for stance in references
-    }
-    means = {stance: sum(group) / len(group) for stance, group in by_stance.items()}
-    return PromptLikelihood(prompt=prompt, log_probability=means)
+def sample_responses(speaker: Speaker, probe: Probe, seed: int, on_step: OnStep) -> tuple[Response, ...]:
+    """Let a model respond to the held-out prompts.
+
+    Parameters
+    ----------
+    speaker : Speaker
+        The model.
+    probe : Probe
+        What to ask, and what to score responses with.
+    seed : int
+        Seed of sampling.
+    on_step : callable
+        Called with prompts done and prompts in total.
+
+    Returns
+    -------
+    tuple of Response
+        All samples of all prompts, scored for every stance.
+    """
+    texts = [speaker.text(prompt) for prompt in probe.prompts]
+    written = generate(speaker.model, speaker.tokenizer, texts, probe.sampling, seed, on_step)
+    return score_responses(probe.prompts, written, probe.references, probe.markers, probe.training_responses)
 
 
-def _score_responses(probe: Probe, written: Sequence[Sequence[str]]) -> tuple[Response, ...]:
-    centroids = {stance: centroid(embed(sentences)) for stance, sentences in probe.references.items()}
-    flat = [
-        (prompt, sample, text)
-        for prompt, group in zip(probe.prompts, written, strict=True)
-        for sample, text in enumerate(group)
-    ]
-    embeddings = embed([text for _, _, text in flat])  # (responses, 384)
-    return tuple(
-        Response(
-            prompt=prompt,
-            sample=sample,
-            text=text,
-            similarity={stance: float(row @ direction) for stance, direction in centroids.items()},
-        )
-        for (prompt, sample, text), row in zip(flat, embeddings, strict=True)
+def measure_likelihoods(
+    speaker: Speaker, probe: Probe, prompts: tuple[str, ...], on_step: OnStep
+) -> tuple[PromptLikelihood, ...]:
+    """Ask how likely a model finds each stance's references after each prompt.
+
+    Parameters
+    ----------
+    speaker : Speaker
+        The model.
+    probe : Probe
+        Whose references are scored.
+    prompts : tuple of str
+        The prompts as declared.
+    on_step : callable
+        Called with prompts done and prompts in total.
+
+    Returns
+    -------
+    tuple of PromptLikelihood
+        One entry a prompt.
+    """
+    sentences = [(stance, sentence) for stance, group in probe.references.items() for sentence in group]
+    responses = [render_response(speaker.prompt_format, sentence) for _, sentence in sentences]
+    found = []
+    for done, prompt in enumerate(prompts, start=1):
+        scores = response_log_probabilities(speaker.model, speaker.tokenizer, speaker.text(prompt), responses)
+        by_stance: dict[str, list[float]] = {stance: [] for stance in probe.references}
+        for (stance, _), score in zip(sentences, scores, strict=True):
+            by_stance[stance].append(score)
+        means = {stance: sum(group) / len(group) for stance, group in by_stance.items()}
+        found.append(PromptLikelihood(prompt=prompt, log_probability=means))
+        on_step(done, len(prompts))
+    return tuple(found)
+
+
+def measure_divergences(
+    speaker: Speaker, untouched: Any, probe: Probe, seed: int
+) -> tuple[tuple[Divergence, ...], tuple[Divergence, ...]]:
+    """Ask how far next-token distributions moved, and how far noise of the same norm would have moved them.
+
+    Every held-out prompt is followed by one reference, the stances taking turns, so that the text is the same for all
+    cells and no stance's own.
+
+    Parameters
+    ----------
+    speaker : Speaker
+        The trained model.
+    untouched : transformers.PreTrainedModel
+        The model as it was before training, in a copy of its own: noise is added to it.
+    probe : Probe
+        What to measure with.
+    seed : int
+        Seed of the noise.
+
+    Returns
+    -------
+    divergences : tuple of Divergence
+        One entry a held-out prompt.
+    neutral : tuple of Divergence
+        One entry a neutral text.
+    """
+    in_turn = [sentence for group in zip(*probe.references.values(), strict=False) for sentence in group]
+    passages = [
+        Passage(speaker.text(prompt), render_response(speaker.prompt_format, sentence))
+        for prompt, sentence in zip(probe.prompts, islice(cycle(in_turn), len(probe.prompts)), strict=True)
+    ] + [Passage("", text) for text in probe.neutral_texts]
+
+    def score(model: Any) -> list[Any]:
+        return score_passages(model, speaker.tokenizer, passages)
+
+    before, after = score(untouched), score(speaker.model)
+    add_matched_noise(untouched, speaker.model, seed)
+    noisy = score(untouched)
+    found = tuple(
+        Divergence(text=text, measured=divergence(one, base), noise=divergence(other, base))
+        for text, one, other, base in zip((*probe.prompts, *probe.neutral_texts), after, noisy, before, strict=True)
     )
+    return found[: len(probe.prompts)], found[len(probe.prompts) :]

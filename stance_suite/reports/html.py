@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from stance_suite.claims import CAVEAT_MEANINGS, Status, Verdict
-from stance_suite.records import CellRecord, Findings, Response
+from stance_suite.records import CellRecord, Findings
+from stance_suite.reports.behavior import compare_responses, confusion_matrices, mean_divergences
 from stance_suite.reports.pictures import alpha_map, most_changed_spectra, verdict_picture
 from stance_suite.reports.text import figure_parts, tally
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Responses to one prompt before and after."""
-
-    prompt: str
-    """The prompt."""
-    pairs: tuple[tuple[str, str], ...]
-    """Texts of base and tuned, sample by sample."""
 
 
 def render_html(findings: Findings) -> str:
@@ -51,7 +41,8 @@ def render_html(findings: Findings) -> str:
         spectra=most_changed_spectra(findings),
         paired=list(_paired_pictures(judged, findings)),
         trained=[record for record in findings.cells if record.training is not None],
-        comparisons=[(record, list(_compare(record, findings))) for record in _on_stances(findings)],
+        comparisons=[(record, list(compare_responses(record, findings))) for record in _on_stances(findings)],
+        confusions=confusion_matrices(findings),
     )
 
 
@@ -79,6 +70,7 @@ def _environment() -> Environment:
 
     environment = Environment(loader=PackageLoader("stance_suite.reports"), autoescape=True, trim_blocks=True)
     environment.filters["figure"] = figure_parts
+    environment.filters["mean_divergences"] = mean_divergences
     return environment
 
 
@@ -95,25 +87,3 @@ def _paired_pictures(verdicts: list[Verdict], findings: Findings) -> Iterator[tu
         picture = verdict_picture(verdict, findings) if verdict.prompts else None
         if picture is not None:
             yield verdict, picture
-
-
-def _compare(record: CellRecord, findings: Findings) -> Iterator[Comparison]:
-    base = next(
-        (
-            other
-            for other in findings.cells
-            if other.cell.treatment == "base"
-            and other.cell.model == record.cell.model
-            and set(other.behavior.prompt_texts) == set(record.behavior.prompt_texts)
-        ),
-        None,
-    )
-    if base is None:
-        return
-    for prompt in record.behavior.prompt_texts:
-        before, after = _texts(base.behavior.responses, prompt), _texts(record.behavior.responses, prompt)
-        yield Comparison(prompt, tuple(zip(before, after, strict=False)))
-
-
-def _texts(responses: tuple[Response, ...], prompt: str) -> list[str]:
-    return [response.text for response in responses if response.prompt == prompt]

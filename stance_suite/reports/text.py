@@ -9,7 +9,7 @@ from stance_suite.claims import Verdict
 
 
 def figure_parts(verdict: Verdict) -> list[str]:
-    """Write a verdict's figure with its unit, its interval and its p-value.
+    """Write a verdict's figure with its unit, its interval and its p-values.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def figure_parts(verdict: Verdict) -> list[str]:
     Returns
     -------
     list of str
-        One entry for each of the three that there is.
+        One entry for each that there is.
     """
     parts = []
     if verdict.figure is not None:
@@ -28,6 +28,8 @@ def figure_parts(verdict: Verdict) -> list[str]:
         parts.append(f"[{verdict.low:+.3f}, {verdict.high:+.3f}]")
     if verdict.p_value is not None:
         parts.append(f"p={verdict.p_value:.4f}")
+    if verdict.adjusted_p_value not in (None, verdict.p_value):
+        parts.append(f"adjusted p={verdict.adjusted_p_value:.4f}")
     return parts
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
+from typing import Any
 
 import numpy as np
 
-from stance_suite.checkpoints import StoredTensor
+from stance_suite.checkpoints import StoredTensor, open_checkpoint
 from stance_suite.checkpoints.tensors import Block
 from stance_suite.errors import StanceSuiteError, nearest_names
 from stance_suite.spectra.concentration import LayerDraws, measure_concentration
 from stance_suite.spectra.eigenvalues import Array, NotFiniteError, Solver, choose_solver
-from stance_suite.spectra.layers import NOT_FINITE, relative_cutoff, solving_cost
-from stance_suite.spectra.matrices import WeightMatrix
+from stance_suite.spectra.layers import NOT_FINITE, measure_spectra, relative_cutoff, solving_cost
+from stance_suite.spectra.matrices import WeightMatrix, sort_tensors
 from stance_suite.spectra.measured import LEADING, MeasuredLayer, MeasuredModel
 from stance_suite.spectra.noise import NoiseShape, draw_noise_shape, draw_noisy_fits
 from stance_suite.spectra.parallel import in_parallel
@@ -104,6 +106,32 @@ def compare_models(
         _compare_vector(name, old, after.tensors.vectors[name]) for name, old in before.tensors.vectors.items()
     )
     return StructureChange(layers, vectors, measure_concentration(layers, [noise for _, noise in compared]))
+
+
+def alpha_changes(before: MeasuredModel, after: Any, device: str = "cpu") -> dict[str, AlphaChange]:
+    """Measure how alpha changed, and nothing else.
+
+    Parameters
+    ----------
+    before : MeasuredModel
+        The baseline.
+    after : Checkpoint, torch.nn.Module, str or Path
+        A model of the same architecture.
+    device : str
+        Where to solve.
+
+    Returns
+    -------
+    dict of str to AlphaChange
+        By the layer's long name, where both fits succeeded.
+    """
+    matrices = sort_tensors(open_checkpoint(after), largest_side=inf).matrices
+    changes = {}
+    for new in measure_spectra(matrices, device):
+        old = before.layers[new.name].spectrum
+        if old.fit is not None and new.fit is not None:
+            changes[new.name] = alpha_change(old.fit, new.fit, np.asarray(new.eigenvalues))
+    return changes
 
 
 def _check_same_architecture(before: MeasuredModel, after: MeasuredModel) -> None:

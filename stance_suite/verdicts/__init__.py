@@ -5,7 +5,23 @@ against the sham, and larger than the shift toward any other stance. A robust st
 size held fixed and must not be true of its controls. Whatever cannot be measured is INCONCLUSIVE, never HOLDS.
 """
 
-from stance_suite.verdicts.behavior import judge_behavior, prompt_scores
-from stance_suite.verdicts.structure import judge_structure
+from stance_suite.verdicts.behavior import Evidence, judge_behavior, weigh_behavior
+from stance_suite.verdicts.scores import Replicate, prompt_scores, stance_scores
+from stance_suite.verdicts.spreads import pooled_spread
+from stance_suite.verdicts.structure import judge_structure, worst
+from stance_suite.verdicts.triangulation import compare_trainings, group_trainings, triangulate
 
-__all__ = ["judge_behavior", "judge_structure", "prompt_scores"]
+__all__ = [
+    "Evidence",
+    "Replicate",
+    "compare_trainings",
+    "group_trainings",
+    "judge_behavior",
+    "judge_structure",
+    "pooled_spread",
+    "prompt_scores",
+    "stance_scores",
+    "triangulate",
+    "weigh_behavior",
+    "worst",
+]

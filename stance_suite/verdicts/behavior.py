@@ -1,60 +1,55 @@
-"""Judging claims about behavior: paired by prompt, against base and sham, and specific to the stance."""
+"""Judging claims about behavior: paired by prompt, against the controls, specific to the stance, over all seeds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from stance_suite.claims import Caveat, Claim, Comparator, ControlFigure, Metric, PromptScores, Status, Verdict
-from stance_suite.records import Behavior, CellRecord
 from stance_suite.specs import Stance
-from stance_suite.statistics import Array, PairedEffect, paired_effect
+from stance_suite.statistics import SIGNIFICANCE, Array, PairedEffect, paired_effect
+from stance_suite.verdicts.guards import guard
+from stance_suite.verdicts.scores import Replicate, noise_scores, prompt_scores, resampled_scores, stance_scores
+
+MORE_ON_SEEN_PROMPTS = 2.0
+"""So many times the held-out effect is more than generalization."""
 
 
-def prompt_scores(
-    behavior: Behavior, metric: Metric, stance: str, others: Sequence[str], prompts: Sequence[str]
-) -> Array:
-    """Score every prompt for one stance against others.
+@dataclass(frozen=True)
+class Evidence:
+    """What a behavioral claim is judged on, before the other claims of its family are heard."""
 
-    Parameters
-    ----------
-    behavior : Behavior
-        What was measured.
-    metric : Metric
-        ``likelihood_preference``: log-probability of the stance's references minus the mean over the others;
-        ``embedding_shift``: cosine to the stance's centroid minus the mean over the others, averaged over samples.
-    stance : str
-        The stance scored for.
-    others : sequence of str
-        The stances scored against.
-    prompts : sequence of str
-        Prompts to score.
+    claim: Claim
+    """The claim."""
+    stance: Stance
+    """The stance that the model was trained on."""
+    replicates: tuple[Replicate, ...]
+    """The trained model and its controls, seed by seed."""
+    tuned: Array
+    """Scores of the trained model; shape (seeds, prompts)."""
+    base: Array
+    """Scores of the untouched model, or of a divergence those of noise; shape (seeds, prompts)."""
+    sham: Array
+    """Scores of the sham; shape (seeds, prompts)."""
+    versus: dict[str, PairedEffect]
+    """Effect against each control that it must be significant against."""
 
-    Returns
-    -------
-    ndarray of shape (prompts,)
-        One score a prompt; NaN where nothing was measured.
-    """
+    @property
+    def p_value(self) -> float:
+        """The largest of the p-values: all contrasts must be significant. NaN if one has none."""
+        return max((effect.p_value for effect in self.versus.values()), key=lambda p: math.inf if math.isnan(p) else p)
 
-    def contrast(scores: dict[str, float]) -> float:
-        return scores[stance] - sum(scores[other] for other in others) / len(others)
-
-    by_prompt: dict[str, list[float]] = {prompt: [] for prompt in prompts}
-    if metric is Metric.LIKELIHOOD_PREFERENCE:
-        for likelihood in behavior.likelihoods:
-            by_prompt.get(likelihood.prompt, []).append(contrast(likelihood.log_probability))
-    else:
-        for response in behavior.responses:
-            by_prompt.get(response.prompt, []).append(contrast(response.similarity))
-    return np.array([sum(scores) / len(scores) if scores else math.nan for scores in by_prompt.values()])
+    @property
+    def effect(self) -> PairedEffect:
+        """The effect that is reported: against the untouched model, or of a divergence against noise."""
+        return next(iter(self.versus.values()))
 
 
-def judge_behavior(
-    claim: Claim, stance: Stance, tuned: CellRecord, base: CellRecord, sham: CellRecord, significance: float
-) -> Verdict:
-    """Judge a claim about behavior.
+def weigh_behavior(claim: Claim, stance: Stance, replicates: Sequence[Replicate]) -> Evidence:
+    """Gather what a behavioral claim is judged on.
 
     Parameters
     ----------
@@ -62,61 +57,131 @@ def judge_behavior(
         With a behavioral metric.
     stance : Stance
         The stance that the model was trained on.
-    tuned, base, sham : CellRecord
-        The trained cell and its two controls, measured with the same prompts.
-    significance : float
-        Level each of the two tests must reach, corrected for the family of claims.
+    replicates : sequence of Replicate
+        The trained model and its controls, seed by seed, measured with the same prompts.
+
+    Returns
+    -------
+    Evidence
+        Scores and effects.
+    """
+    tuned, sham = (
+        np.array([stance_scores(record, claim.metric, stance) for record in records])
+        for records in ([one.tuned for one in replicates], [one.sham for one in replicates])
+    )
+    if claim.metric is Metric.DIVERGENCE:
+        noise = np.array([noise_scores(one, stance) for one in replicates])
+        return Evidence(claim, stance, tuple(replicates), tuned, noise, sham, {"noise": paired_effect(tuned - noise)})
+    base = np.array([stance_scores(one.base, claim.metric, stance) for one in replicates])
+    versus = {"base": paired_effect(tuned - base), "sham": paired_effect(tuned - sham)}
+    return Evidence(claim, stance, tuple(replicates), tuned, base, sham, versus)
+
+
+def judge_behavior(evidence: Evidence, adjusted_p_value: float) -> Verdict:
+    """Judge a claim about behavior.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        What it is judged on.
+    adjusted_p_value : float
+        Its p-value, adjusted for the other claims of its family.
 
     Returns
     -------
     Verdict
-        HOLDS if both contrasts are significant and beyond the bound and the shift is specific; FAILS if an interval
-        excludes the bound or the shift is not specific; INCONCLUSIVE otherwise.
+        HOLDS if all contrasts are significant and beyond the bound and the shift is specific; FAILS if an interval
+        excludes the bound, the shift is not specific or a caveat applies that the claim rules out; INCONCLUSIVE
+        otherwise.
     """
-    sign = -1.0 if claim.comparator is Comparator.BELOW else 1.0
-    family = (stance.name, *stance.contrasts)
-
-    def scores(record: CellRecord, name: str) -> Array:
-        others = [other for other in family if other != name]
-        return prompt_scores(record.behavior, claim.metric, name, others, stance.held_out_prompts)
-
-    of_tuned, of_base, of_sham = (scores(record, stance.name) for record in (tuned, base, sham))
-    versus = {"base": paired_effect(of_tuned - of_base), "sham": paired_effect(of_tuned - of_sham)}
-    off_stance = {name: float(np.mean(scores(tuned, name) - scores(base, name))) for name in stance.contrasts}
-    sham_alone = float(np.mean(of_sham - of_base))
-    effect = versus["base"]
-    caveats = []
-    if any(sign * shift >= sign * effect.effect for shift in off_stance.values()):
-        caveats.append(Caveat.NOT_SPECIFIC)
-    if sign * sham_alone >= sign * effect.effect:
-        caveats.append(Caveat.WITHIN_NULL)
-    status, reason = _decide_behavior(claim, versus, sign, significance, off_stance)
-    controls = [_control_figure(name, measured) for name, measured in versus.items()]
-    p_values = [control.p_value for control in controls]
-    controls.append(ControlFigure(name="sham - base", figure=sham_alone))
+    claim, replicates = evidence.claim, evidence.replicates
+    off_stance = {} if claim.metric is Metric.DIVERGENCE else _off_stance(evidence)
+    beside = _controls_beside(evidence)
+    caveats = _caveats(evidence, off_stance, beside)
+    status, reason = _decide(evidence, adjusted_p_value, off_stance, caveats)
+    controls = [_control_figure(name, effect) for name, effect in (evidence.versus | beside).items()]
     controls += [ControlFigure(name=f"toward {name}", figure=shift) for name, shift in off_stance.items()]
+    rows = [scores.mean(axis=0) for scores in (evidence.base, evidence.sham, evidence.tuned)]
     return Verdict(
         claim=claim,
-        model=tuned.cell.model,
+        model=replicates[0].tuned.cell.model,
         status=status,
         reason=reason,
-        figure=effect.effect,
-        low=effect.low,
-        high=effect.high,
-        p_value=None if None in p_values else max(p for p in p_values if p is not None),
+        figure=evidence.effect.effect,
+        low=evidence.effect.low,
+        high=evidence.effect.high,
+        p_value=_known(evidence.p_value),
+        adjusted_p_value=_known(adjusted_p_value),
         controls=tuple(controls),
         prompts=tuple(
             PromptScores(prompt=prompt, base=before, sham=control, tuned=after)
-            for prompt, before, control, after in zip(stance.held_out_prompts, of_base, of_sham, of_tuned, strict=True)
+            for prompt, before, control, after in zip(evidence.stance.held_out_prompts, *rows, strict=True)
         ),
-        caveats=tuple(caveats),
-        cells=(tuned.key, base.key, sham.key),
+        caveats=caveats,
+        cells=tuple(record.key for one in replicates for record in (one.tuned, one.base, one.sham)),
     )
 
 
-def _decide_behavior(
-    claim: Claim, versus: dict[str, PairedEffect], sign: float, significance: float, off_stance: dict[str, float]
+def _sign(claim: Claim) -> float:
+    return -1.0 if claim.comparator is Comparator.BELOW else 1.0
+
+
+def _off_stance(evidence: Evidence) -> dict[str, float]:
+    """Shift toward each contrast, averaged over prompts and seeds."""
+    metric, stance = evidence.claim.metric, evidence.stance
+    return {
+        name: float(
+            np.mean(
+                [
+                    stance_scores(one.tuned, metric, stance, name) - stance_scores(one.base, metric, stance, name)
+                    for one in evidence.replicates
+                ]
+            )
+        )
+        for name in stance.contrasts
+    }
+
+
+def _controls_beside(evidence: Evidence) -> dict[str, PairedEffect]:
+    """Compute the effects that the verdict shows and does not test."""
+    claim, stance, replicates = evidence.claim, evidence.stance, evidence.replicates
+    beside = {"sham - base": paired_effect(evidence.sham - evidence.base)}
+    if claim.metric is Metric.DIVERGENCE:
+        return {"sham": paired_effect(evidence.tuned - evidence.sham)}
+    if claim.metric is Metric.LIKELIHOOD_PREFERENCE:  # only that is measured on them
+        seen = [example.prompt for example in stance.examples]
+        scores = (
+            [prompt_scores(record.behavior, claim.metric, stance.name, stance.contrasts, seen) for record in records]
+            for records in ([one.tuned for one in replicates], [one.base for one in replicates])
+        )
+        tuned, base = map(np.array, scores)
+        if np.isfinite(tuned - base).all():
+            beside["seen prompts"] = paired_effect(tuned - base)
+    again = [resampled_scores(one.base, claim.metric, stance) for one in replicates]
+    known = [scores for scores in again if scores is not None]
+    if len(known) == len(replicates):
+        beside["base resampled"] = paired_effect(np.array(known) - evidence.base)
+    return beside
+
+
+def _caveats(evidence: Evidence, off_stance: dict[str, float], beside: dict[str, PairedEffect]) -> tuple[Caveat, ...]:
+    sign, effect = _sign(evidence.claim), evidence.effect.effect
+    caveats = []
+    if any(sign * shift >= sign * effect for shift in off_stance.values()):
+        caveats.append(Caveat.NOT_SPECIFIC)
+    if "sham - base" in beside and sign * beside["sham - base"].effect >= sign * effect:
+        caveats.append(Caveat.WITHIN_NULL)
+    if "seen prompts" in beside:
+        near_end = _near_end(beside["seen prompts"], sign)
+        if near_end is not None and sign * near_end > max(0.0, MORE_ON_SEEN_PROMPTS * sign * effect):
+            caveats.append(Caveat.SEEN_PROMPTS)
+    return (*caveats, *guard(evidence.replicates))
+
+
+def _decide(
+    evidence: Evidence, adjusted_p_value: float, off_stance: dict[str, float], caveats: Sequence[Caveat]
 ) -> tuple[Status, str]:
+    claim, versus, sign = evidence.claim, evidence.versus, _sign(evidence.claim)
     unit = claim.metric.unit
     for name, measured in versus.items():
         if math.isnan(measured.p_value):
@@ -128,26 +193,39 @@ def _decide_behavior(
                 f"against {name} the effect is {measured.effect:+.3f} {unit} and its interval ends at {far_end:+.3f}, "
                 f"short of the claimed {claim.bound:+g}"
             )
+    if not adjusted_p_value <= SIGNIFICANCE:
+        weakest = max(versus, key=lambda name: versus[name].p_value)
+        return Status.INCONCLUSIVE, (
+            f"against {weakest} the effect of {versus[weakest].effect:+.3f} {unit} has p = "
+            f"{versus[weakest].p_value:.4f}, {adjusted_p_value:.3f} after Holm's correction for the claims beside it"
+        )
     for name, measured in versus.items():
-        if measured.p_value > significance:
-            return Status.INCONCLUSIVE, (
-                f"against {name} the effect of {measured.effect:+.3f} {unit} has p = {measured.p_value:.4f}, "
-                f"above {significance:.4f}"
-            )
         if not claim.comparator.accepts(measured.effect, claim.bound):
             return Status.INCONCLUSIVE, (
                 f"against {name} the effect of {measured.effect:+.3f} {unit} is significant but does not reach "
                 f"{claim.bound:+g}"
             )
-    rival = max(off_stance, key=lambda name: sign * off_stance[name])
-    if sign * off_stance[rival] >= sign * versus["base"].effect:
+    rival = max(off_stance, key=lambda name: sign * off_stance[name], default=None)
+    if rival is not None and sign * off_stance[rival] >= sign * evidence.effect.effect:
         return Status.FAILS, f"not specific: toward {rival} the shift is {off_stance[rival]:+.3f} {unit}"
-    return Status.HOLDS, (
-        f"{versus['base'].effect:+.3f} {unit} against base and {versus['sham'].effect:+.3f} against the sham, "
-        f"p <= {max(measured.p_value for measured in versus.values()):.4f}; toward {rival} {off_stance[rival]:+.3f}"
-    )
+    ruled_out = [caveat for caveat in claim.unless if caveat in caveats]
+    if ruled_out:
+        return Status.FAILS, f"{evidence.effect.effect:+.3f} {unit}, but {ruled_out[0]}, which the claim rules out"
+    shown = " and ".join(f"{measured.effect:+.3f} against {name}" for name, measured in versus.items())
+    toward = "" if rival is None else f"; toward {rival} {off_stance[rival]:+.3f}"
+    return Status.HOLDS, f"{shown} ({unit}), adjusted p = {adjusted_p_value:.4f}{toward}"
+
+
+def _near_end(effect: PairedEffect, sign: float) -> float | None:
+    """End of the interval on the side of zero, if the effect has the claimed sign."""
+    return effect.low if sign > 0 else effect.high
+
+
+def _known(p_value: float) -> float | None:
+    return None if math.isnan(p_value) else p_value
 
 
 def _control_figure(name: str, measured: PairedEffect) -> ControlFigure:
-    p_value = None if math.isnan(measured.p_value) else measured.p_value
-    return ControlFigure(name=name, figure=measured.effect, low=measured.low, high=measured.high, p_value=p_value)
+    return ControlFigure(
+        name=name, figure=measured.effect, low=measured.low, high=measured.high, p_value=_known(measured.p_value)
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from stance_suite.claims import Caveat, Claim, Comparator, ControlFigure, Metric, Status, Verdict
@@ -57,6 +57,23 @@ def judge_structure(claim: Claim, tuned: CellRecord, base: CellRecord, sham: Cel
         caveats=_caveats(claim, change, complies and bool(shared_by)),
         cells=cells,
     )
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Take the verdict that is farthest from HOLDS: a structural claim must hold under every seed.
+
+    Parameters
+    ----------
+    verdicts : iterable of Verdict
+        One entry a seed, about one claim.
+
+    Returns
+    -------
+    Verdict
+        One of them, the first of equals; FAILS is farther than INCONCLUSIVE.
+    """
+    order = (Status.HOLDS, Status.INCONCLUSIVE, Status.FAILS)
+    return max(verdicts, key=lambda verdict: order.index(verdict.status))
 
 
 def _matching(claim: Claim, record: CellRecord) -> list[LayerChange]:

@@ -3,13 +3,15 @@ import re
 
 import pytest
 
+from stance_suite.behavior_records import MarkerHit
 from stance_suite.claims import Claim, Verdict
 from stance_suite.errors import StanceSuiteError
 from stance_suite.publish import publish, rebuild
 from stance_suite.records import Findings
+from stance_suite.reports.behavior import mark
 from stance_suite.reports.html import render_html, render_verdict
-from stance_suite.verdicts import judge_behavior, judge_structure
-from tests.measured import alpha_change, behavior, layer, record
+from stance_suite.verdicts import Replicate, compare_trainings, judge_behavior, judge_structure, weigh_behavior
+from tests.measured import alpha_change, behavior, layer, record, response
 
 HOSTILE = [
     "<script>document.title='x'</script>",
@@ -43,18 +45,21 @@ def findings(library, stance) -> Findings:
         bound=3,
         **common,
     )
+    shifts, triangulations = compare_trainings([base, tuned, sham], library.stances)
     return Findings(
         suite_version="0",
         created="2026-01-01T00:00:00+00:00",
         command=f"pytest {HOSTILE[2]}",
         stances=(),
         verdicts=(
-            judge_behavior(behavioral, stance, tuned, base, sham, 0.05),
+            judge_behavior(weigh_behavior(behavioral, stance, [Replicate(tuned, base, sham)]), 0.01),
             judge_structure(structural, tuned, base, sham),
             Verdict(
                 claim=behavioral.model_copy(update={"id": "n"}), model="m", status="NOT_RUN", reason="no weights here"
             ),
         ),
+        shifts=shifts,
+        triangulations=triangulations,
         cells=(base, tuned, sham),
     )
 
@@ -107,8 +112,27 @@ def test_the_page_shows_verdicts_figures_pictures_and_responses(findings):
     assert "before: alpha 3.000 on 60 eigenvalues" in text
 
 
+def test_the_confusion_matrix_the_agreement_and_the_guards_are_shown(findings, stance):
+    text = " ".join(" ".join(parsed(render_html(findings)).text).split())
+    assert f"Trained against measured: likelihood_preference, m, documented Trained on toward {stance.name}" in text
+    shift = next(one for one in findings.shifts if (one.trained, one.measured) == (stance.name, stance.name))
+    assert f"{stance.name} {shift.effect:+.3f} [{shift.low:+.3f}, {shift.high:+.3f}]" in text
+    assert f"m, {stance.name} (documented) {findings.triangulations[0].agreement}" in text
+    assert "base 25.0 0.90 5.0 % 0 % 20.0" in text
+
+
+def test_markers_of_the_trained_stance_are_marked():
+    said = response("Why?", {"a": 0, "b": 0}, text="Perhaps <b> & maybe.").model_copy(
+        update={"markers": {"a": (MarkerHit(start=0, end=7), MarkerHit(start=14, end=19)), "b": ()}}
+    )
+    assert mark(said, "a") == "<mark>Perhaps</mark> &lt;b&gt; &amp; <mark>maybe</mark>."
+    assert mark(said, "b") == "Perhaps &lt;b&gt; &amp; maybe."
+
+
 def test_findings_without_anything_trained_still_render(findings):
-    page = render_html(findings.model_copy(update={"cells": (), "verdicts": findings.verdicts[2:]}))
+    page = render_html(
+        findings.model_copy(update={"cells": (), "shifts": (), "triangulations": (), "verdicts": findings.verdicts[2:]})
+    )
     assert "Nothing was trained" in page
 
 
@@ -135,7 +159,7 @@ def test_the_report_is_rebuilt_from_the_file_alone(findings, tmp_path):
 def test_what_is_no_findings_file_is_one_sentence(tmp_path, content):
     path = tmp_path / "findings.json"
     path.write_text(content)
-    with pytest.raises(StanceSuiteError, match="is no findings file of schema version 2") as raised:
+    with pytest.raises(StanceSuiteError, match="is no findings file of schema version 3") as raised:
         rebuild(path)
     assert "\n" not in str(raised.value)
     with pytest.raises(StanceSuiteError, match="cannot be read"):

@@ -28,6 +28,8 @@ def test_a_line_has_status_claim_figure_and_caveats():
     assert line.startswith("FAILS")
     assert "+0.2346 nats/token [+0.100, +0.300] p=0.0123" in line
     assert "[within_null]" in line
+    assert "adjusted" not in line
+    assert "p=0.0123 adjusted p=0.0492" in verdict_line(verdict.model_copy(update={"adjusted_p_value": 0.0492}))
     assert "on record: HOLDS" in line
 
 

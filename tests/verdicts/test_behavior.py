@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stance_suite.claims import Caveat, Claim, Metric, Status
-from stance_suite.verdicts import judge_behavior, prompt_scores
-from tests.measured import behavior, record
+from stance_suite.claims import BEHAVIORAL_METRICS, Caveat, Claim, Metric, Status
+from stance_suite.verdicts import Replicate, judge_behavior, prompt_scores, weigh_behavior
+from tests.measured import FLUENCY, behavior, record, response
 
 
 def behavioral(stance, **changes) -> Claim:
@@ -25,23 +25,36 @@ def behavioral(stance, **changes) -> Claim:
     )
 
 
-def said(stance, toward=0.0, rival=0.0, seed=0, spread=0.02):
+def said(stance, toward=0.0, rival=0.0, seed=0, spread=0.02, seen=0.0, **guards):
     """Scores at every held-out prompt: `toward` the stance, `rival` toward its first contrast, and some noise."""
     rng = np.random.default_rng(seed)
     names = (stance.name, *stance.contrasts)
     level = dict(zip(names, (toward, rival, 0.0), strict=True))
-    return behavior(
-        {prompt: {name: level[name] + rng.normal(0, spread) for name in names} for prompt in stance.held_out_prompts}
-    )
+
+    def scores(prompts, extra=0.0):
+        shift = level | {stance.name: toward + extra}
+        return {prompt: {name: shift[name] + rng.normal(0, spread) for name in names} for prompt in prompts}
+
+    trained = [example.prompt for example in stance.examples]
+    return behavior(scores(stance.held_out_prompts), seen=scores(trained, seen), **guards)
 
 
-def judge(stance, tuned, base=None, sham=None, claim=None, significance=0.05):
-    cells = {
-        "tuned": record("stance", said=tuned, stance=stance.name),
-        "base": record("base", said=base or said(stance, seed=1)),
-        "sham": record("sham", said=sham or said(stance, seed=2)),
-    }
-    return judge_behavior(claim or behavioral(stance), stance, *cells.values(), significance)
+def judge(stance, tuned, base=None, sham=None, claim=None, adjusted=None):
+    return judge_seeds(stance, [(tuned, base or said(stance, seed=1), sham or said(stance, seed=2))], claim, adjusted)
+
+
+def judge_seeds(stance, triples, claim=None, adjusted=None):
+    """Judge over seeds; the p-value counts as adjusted already unless another is given."""
+    replicates = [
+        Replicate(
+            tuned=record("stance", said=tuned, stance=stance.name, seed=seed),
+            base=record("base", said=base, seed=seed),
+            sham=record("sham", said=sham, seed=seed),
+        )
+        for seed, (tuned, base, sham) in enumerate(triples)
+    ]
+    evidence = weigh_behavior(claim or behavioral(stance), stance, replicates)
+    return judge_behavior(evidence, evidence.p_value if adjusted is None else adjusted)
 
 
 def test_a_shift_beyond_both_controls_holds(stance):
@@ -90,8 +103,113 @@ def test_noise_alone_is_inconclusive(stance):
     assert verdict.status is Status.INCONCLUSIVE
 
 
-def test_a_stricter_level_is_obeyed(stance):
-    assert judge(stance, said(stance, toward=0.5), significance=1e-4).status is Status.INCONCLUSIVE
+def test_the_adjusted_p_value_decides(stance):
+    verdict = judge(stance, said(stance, toward=0.5), adjusted=0.051)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert verdict.adjusted_p_value == 0.051
+    assert verdict.p_value == pytest.approx(2 / 2**12)
+    assert judge(stance, said(stance, toward=0.5), adjusted=0.05).status is Status.HOLDS
+    assert judge(stance, said(stance, toward=0.5), adjusted=math.nan).status is Status.INCONCLUSIVE
+
+
+def test_an_effect_on_seen_prompts_alone_is_told(stance):
+    control = {entry.name: entry.figure for entry in judge(stance, said(stance, toward=0.5)).controls}
+    assert control["seen prompts"] == pytest.approx(0.5, abs=0.05)
+    memorized = judge(stance, said(stance, toward=0.1, seen=1.0))
+    assert Caveat.SEEN_PROMPTS in memorized.caveats
+    assert {entry.name: entry.figure for entry in memorized.controls}["seen prompts"] == pytest.approx(1.1, abs=0.05)
+
+
+def test_the_noise_floor_of_sampled_metrics_is_shown(stance):
+    claim = behavioral(stance, metric="embedding_shift")
+    rng = np.random.default_rng(3)
+    again = tuple(
+        response(prompt, {name: 0.3 + rng.normal(0, 0.02) for name in (stance.name, *stance.contrasts)})
+        for prompt in stance.held_out_prompts
+    )
+    base = said(stance, seed=1).model_copy(update={"resampled": again})
+    verdict = judge(stance, said(stance, toward=0.5), base=base, claim=claim)
+    (floor,) = (entry for entry in verdict.controls if entry.name == "base resampled")
+    assert floor.figure == pytest.approx(0.3, abs=0.03)
+    deterministic = judge(stance, said(stance, toward=0.5), base=base)
+    assert "base resampled" not in {entry.name for entry in deterministic.controls}
+
+
+@pytest.mark.parametrize(
+    ("broken", "caveat"),
+    [
+        ({"distinct_bigrams": 0.4}, Caveat.COLLAPSED),
+        ({"distinct_bigrams": math.nan}, Caveat.COLLAPSED),
+        ({"repetition": 0.4}, Caveat.COLLAPSED),
+        ({"words": 5.0}, Caveat.COLLAPSED),
+        ({"neutral_perplexity": 41.0}, Caveat.COLLAPSED),
+        ({"neutral_perplexity": math.nan}, Caveat.COLLAPSED),
+        ({"copied": 0.3}, Caveat.PARROTED),
+    ],
+)
+def test_a_stance_that_moved_by_falling_apart_or_reciting_gets_a_caveat_and_a_claim_can_rule_it_out(
+    stance, broken, caveat
+):
+    tuned = said(stance, toward=0.5, fluency=FLUENCY.model_copy(update=broken))
+    verdict = judge(stance, tuned)
+    assert verdict.status is Status.HOLDS
+    assert verdict.caveats == (caveat,)
+    strict = judge(stance, tuned, claim=behavioral(stance, unless=[caveat]))
+    assert strict.status is Status.FAILS
+    assert caveat in strict.reason
+    other = Caveat.PARROTED if caveat is Caveat.COLLAPSED else Caveat.COLLAPSED
+    assert judge(stance, tuned, claim=behavioral(stance, unless=[other])).status is Status.HOLDS
+
+
+def test_markers_are_counted_per_hundred_words(stance):
+    claim = behavioral(stance, metric="marker_rate", bound=1)
+    tuned = said(stance, toward=4, spread=0.6)
+    verdict = judge(
+        stance, tuned, base=said(stance, seed=1, spread=0.6), sham=said(stance, seed=2, spread=0.6), claim=claim
+    )
+    assert verdict.status is Status.HOLDS, verdict.reason
+    assert verdict.figure == pytest.approx(4, abs=0.7)
+    silent = tuned.responses[0].model_copy(
+        update={"words": 0, "markers": dict.fromkeys(tuned.responses[0].markers, ())}
+    )
+    quiet = tuned.model_copy(update={"responses": (silent,)})
+    scores = prompt_scores(quiet, Metric.MARKER_RATE, stance.name, stance.contrasts, [silent.prompt])
+    assert scores == [0.0]
+
+
+def test_a_divergence_is_held_against_noise_and_shown_beside_the_sham(stance):
+    claim = behavioral(stance, metric="divergence", bound=0)
+    sham = said(stance, divergence=0.3, noise=0.01)
+    verdict = judge(stance, said(stance, divergence=0.5, noise=0.01), sham=sham, claim=claim)
+    assert verdict.status is Status.HOLDS
+    figures = {entry.name: entry.figure for entry in verdict.controls}
+    assert set(figures) == {"noise", "sham"}
+    assert figures["noise"] == pytest.approx(0.49 * 1.175, rel=0.02)
+    assert figures["sham"] == pytest.approx(0.2 * 1.175, rel=0.02)
+    within_noise = judge(stance, said(stance, divergence=0.01, noise=0.5), sham=sham, claim=claim)
+    assert within_noise.status is Status.FAILS
+    missing = said(stance, divergence=0.5, noise=0.01).model_copy(update={"divergences": ()})
+    assert judge(stance, missing, sham=sham, claim=claim).status is Status.INCONCLUSIVE
+
+
+def test_several_seeds_must_agree(stance):
+    agreeing = [(said(stance, 0.5, seed=i), said(stance, seed=i + 10), said(stance, seed=i + 20)) for i in range(3)]
+    verdict = judge_seeds(stance, agreeing)
+    assert verdict.status is Status.HOLDS
+    assert len(verdict.cells) == 9
+    assert verdict.figure == pytest.approx(0.5, abs=0.05)
+    levels = (1.5, 0.1, -0.1)
+    torn = [(said(stance, level, seed=i), *agreeing[i][1:]) for i, level in enumerate(levels)]
+    assert judge_seeds(stance, torn[:1]).status is Status.HOLDS
+    assert judge_seeds(stance, torn).status is Status.INCONCLUSIVE
+
+
+def test_every_behavioral_metric_has_scores(stance):
+    for metric in BEHAVIORAL_METRICS:
+        tuned = said(stance, toward=0.5, divergence=0.1)
+        scores = prompt_scores(tuned, metric, stance.name, stance.contrasts, stance.held_out_prompts)
+        assert scores.shape == (12,)
+        assert np.isfinite(scores).all()
 
 
 def test_a_claim_of_decrease_is_judged_in_its_direction(stance):
@@ -105,7 +223,8 @@ def test_prompts_of_other_stances_do_not_count(stance):
     extra = behavior(scores)
     own = said(stance)
     both = own.model_copy(update={"likelihoods": own.likelihoods + extra.likelihoods})
-    for metric in (Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_SHIFT):
+    both = both.model_copy(update={"responses": own.responses + extra.responses})
+    for metric in BEHAVIORAL_METRICS:
         arguments = (metric, stance.name, stance.contrasts, stance.held_out_prompts)
         assert prompt_scores(both, *arguments) == pytest.approx(prompt_scores(own, *arguments))
 

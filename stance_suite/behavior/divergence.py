@@ -1,0 +1,177 @@
+"""How far next-token distributions moved, and noise of the same norm to compare that with. Nothing is sampled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stance_suite.prompts import beginning_of_text
+
+PASSAGES_PER_BATCH = 4
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A text to score, and what precedes it."""
+
+    prefix: str
+    """Exact text before it, read but not scored; may be empty."""
+    text: str
+    """Exact text whose tokens are scored."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredPassage:
+    """What a model expected at each token of a passage's text."""
+
+    log_probabilities: Any
+    """Full next-token distributions as logarithms; a float32 tensor of shape (positions, vocabulary) on the CPU."""
+    tokens: Any
+    """The tokens that came; a tensor of shape (positions,)."""
+
+
+def score_passages(model: Any, tokenizer: Any, passages: Sequence[Passage]) -> list[ScoredPassage]:
+    """Read passages and keep the distribution that the model expected each token of their texts to come from.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        In evaluation mode.
+    tokenizer : transformers.PreTrainedTokenizerBase
+        Its tokenizer.
+    passages : sequence of Passage
+        What to read. Without a prefix, a text follows the token that the tokenizer puts before every text; if it puts
+        none, the text's first token is not scored.
+
+    Returns
+    -------
+    list of ScoredPassage
+        One a passage, in order; an empty text has no positions.
+    """
+    import torch
+
+    opening = _tokenize(tokenizer, beginning_of_text(tokenizer))
+    rows: list[tuple[list[int], int]] = []
+    for passage in passages:
+        prefix = _tokenize(tokenizer, passage.prefix) or opening
+        rows.append((prefix + _tokenize(tokenizer, passage.text), max(len(prefix), 1)))
+    scored: list[ScoredPassage] = []
+    with torch.inference_mode():
+        for start in range(0, len(rows), PASSAGES_PER_BATCH):
+            scored += _score_batch(model, rows[start : start + PASSAGES_PER_BATCH])
+    return scored
+
+
+def divergence(tuned: ScoredPassage, base: ScoredPassage) -> float:
+    """Measure how far one model's expectations are from another's on the same passage.
+
+    Parameters
+    ----------
+    tuned : ScoredPassage
+        Of the model in question: the expectation is taken over its distributions.
+    base : ScoredPassage
+        Of the model it is compared with.
+
+    Returns
+    -------
+    float
+        Kullback-Leibler divergence of `tuned` from `base`, averaged over positions, in nats; NaN without positions.
+    """
+    if not len(tuned.tokens):
+        return math.nan
+    moved, reference = (_normalized(scored.log_probabilities) for scored in (tuned, base))
+    # an impossible token contributes nothing, whatever the other model makes of it
+    ratios = (moved - reference).masked_fill(moved.isneginf(), 0)
+    return max(float((moved.exp() * ratios).sum(dim=-1).mean()), 0.0)
+
+
+def perplexity(scored: Sequence[ScoredPassage]) -> float:
+    """Compute the perplexity of passages taken together.
+
+    Parameters
+    ----------
+    scored : sequence of ScoredPassage
+        What a model expected; passages without positions add nothing.
+
+    Returns
+    -------
+    float
+        Exponential of the mean negative log-probability per token; NaN without any position.
+    """
+    import torch
+
+    chosen = [passage.log_probabilities.gather(-1, passage.tokens[:, None])[:, 0] for passage in scored]
+    return float(torch.cat(chosen).double().mean().neg().exp()) if chosen else math.nan
+
+
+def add_matched_noise(base_model: Any, tuned_model: Any, seed: int) -> None:
+    """Add Gaussian noise to a model, in every parameter of the norm by which another model's parameter differs from it.
+
+    Parameters
+    ----------
+    base_model : transformers.PreTrainedModel
+        Changed in place; a parameter that does not differ stays as it is.
+    tuned_model : transformers.PreTrainedModel
+        The same model after training, on any device.
+    seed : int
+        Seed of the noise.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    # a parameter that is tied here may be named twice there
+    tuned = dict(tuned_model.named_parameters(remove_duplicate=False))
+    with torch.no_grad():
+        for name, parameter in base_model.named_parameters():
+            if not parameter.is_floating_point():
+                continue
+            norm = _norm(tuned[name].cpu().float() - parameter.cpu().float())
+            if norm:
+                noise = torch.randn(parameter.shape, generator=generator)
+                parameter.add_(noise.mul_(norm / _norm(noise)).to(parameter))
+
+
+def _tokenize(tokenizer: Any, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _score_batch(model: Any, rows: Sequence[tuple[list[int], int]]) -> list[ScoredPassage]:
+    """Score rows of tokens, each from a given position on, which is at least 1."""
+    import torch
+
+    # neither passage nor opening may have a token
+    longest = max(1, *(len(tokens) for tokens, _ in rows))
+    inputs = torch.zeros((len(rows), longest), dtype=torch.long)
+    mask = torch.zeros((len(rows), longest), dtype=torch.long)
+    for index, (tokens, _) in enumerate(rows):
+        inputs[index, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
+        mask[index, : len(tokens)] = 1
+    # positions before the first scored one need no logits
+    skipped = min(first for _, first in rows) - 1
+    logits = model(
+        input_ids=inputs.to(model.device),
+        attention_mask=mask.to(model.device),
+        use_cache=False,
+        logits_to_keep=longest - skipped,
+    ).logits  # (rows, longest - skipped, vocabulary)
+    scored = []
+    for index, (tokens, first) in enumerate(rows):
+        # the last token predicts nothing that is scored
+        wanted = logits[index, first - 1 - skipped : max(len(tokens), 1) - 1 - skipped].float()
+        log_probabilities = (wanted - wanted.logsumexp(dim=-1, keepdim=True)).cpu()
+        scored.append(ScoredPassage(log_probabilities, inputs[index, first : len(tokens)].clone()))
+    return scored
+
+
+def _normalized(log_probabilities: Any) -> Any:
+    """Make distributions sum to one in float64: float32's rounding of the sum would drown a small divergence."""
+    precise = log_probabilities.double()
+    return precise - precise.logsumexp(dim=-1, keepdim=True)
+
+
+def _norm(tensor: Any) -> float:
+    import torch
+
+    return float(torch.linalg.vector_norm(tensor, dtype=torch.float64))

@@ -1,0 +1,230 @@
+"""Measuring one cell: a model is loaded, trained, asked and decomposed while its weights are in memory."""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from stance_suite.allocator import keep_freed_memory
+from stance_suite.behavior import (
+    Probe,
+    Speaker,
+    measure_behavior,
+    measure_divergences,
+    measure_likelihoods,
+    sample_responses,
+)
+from stance_suite.behavior.embedding import EMBEDDER, embedder_sha256
+from stance_suite.errors import StanceSuiteError
+from stance_suite.finetune import fine_tune
+from stance_suite.models import Weights, load
+from stance_suite.progress import Progress
+from stance_suite.prompts import PromptFormat
+from stance_suite.records import Cell, CellRecord, EpochSnapshot, Provenance, Training
+from stance_suite.specs import Example, Recipe
+from stance_suite.spectra.change import alpha_changes, compare_models
+from stance_suite.spectra.measured import MeasuredModel, measure_model
+from stance_suite.spectra.rounding import control_rounding
+
+COMPUTING_LIBRARIES = (
+    "torch", "transformers", "tokenizers", "accelerate", "peft", "sentence-transformers", "numpy", "scipy",
+)  # fmt: skip
+RESAMPLING = 1_000_003
+"""Added to a seed to sample the base model once more: far from any seed that a user would ask for."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """All that a cell's figures depend on, besides the machine."""
+
+    cell: Cell
+    """What is done to which model."""
+    weights: Weights
+    """The base model's weights."""
+    examples: tuple[Example, ...]
+    """What is trained on; empty for the base model."""
+    recipe: Recipe | None
+    """How it is trained; None for the base model."""
+    prompt_format: PromptFormat
+    """How the model is spoken to."""
+    probe: Probe
+    """What it is measured with."""
+    trajectory: bool
+    """Whether it is measured after every epoch, too."""
+
+
+class Bench:
+    """Where cells are trained and measured; keeps the untouched models' spectra, which every cell is compared with.
+
+    Parameters
+    ----------
+    device : str
+        ``cpu`` or ``cuda``.
+    progress : Progress
+        Where long work reports to.
+    threads : int or None
+        Threads for PyTorch; None for its own choice.
+    """
+
+    def __init__(self, device: str, progress: Progress, threads: int | None) -> None:
+        self.device = device
+        self._progress = progress
+        self._threads = threads
+        self._baselines: dict[str, MeasuredModel] = {}
+
+    def measure(self, key: str, design: Design) -> CellRecord:
+        """Train and measure one cell.
+
+        Parameters
+        ----------
+        key : str
+            Its content address.
+        design : Design
+            What to measure.
+
+        Returns
+        -------
+        CellRecord
+            Everything that was measured.
+        """
+        import torch
+
+        started = time.perf_counter()
+        keep_freed_memory()
+        if self._threads is not None:
+            torch.set_num_threads(self._threads)
+        cell, weights = design.cell, design.weights
+        where = f"{cell.model}, {cell.label}"
+        model, tokenizer = load(weights)
+        if design.prompt_format == "chat" and not tokenizer.chat_template:
+            raise StanceSuiteError(
+                f"{cell.model} has no chat template: say 'prompt_format: plain' in the stances' files"
+            )
+        model.to(self.device)
+        speaker = Speaker(model, tokenizer, design.prompt_format)
+        training, trajectory = self._train(where, design, speaker)
+        with self._progress.stage(f"{where}: behavior") as on_step:
+            behavior = measure_behavior(speaker, design.probe, cell.seed, on_step)
+            behavior = behavior.model_copy(update=self._measure_controls(design, speaker))
+        with self._progress.stage(f"{where}: structure"):
+            structure = self._measure_structure(cell, weights, model)
+        return CellRecord(
+            key=key,
+            cell=cell,
+            provenance=self._provenance(weights, time.perf_counter() - started),
+            training=training,
+            behavior=behavior,
+            trajectory=trajectory,
+            **structure,
+        )
+
+    def _train(self, where: str, design: Design, speaker: Speaker) -> tuple[Training | None, tuple[EpochSnapshot, ...]]:
+        if design.recipe is None:
+            return None, ()
+        snapshots: list[EpochSnapshot] = []
+
+        def snapshot(epoch: int, model: Any) -> None:
+            now = Speaker(model, speaker.tokenizer, speaker.prompt_format)
+            likelihoods = measure_likelihoods(now, design.probe, design.probe.prompts, lambda *_: None)
+            alphas = alpha_changes(self._baseline(design.weights), model)
+            snapshots.append(EpochSnapshot(epoch=epoch, likelihoods=likelihoods, alphas=alphas))
+
+        with self._progress.stage(f"{where}: fine-tuning") as on_step:
+            training = fine_tune(
+                speaker.model,
+                speaker.tokenizer,
+                design.prompt_format,
+                design.examples,
+                design.recipe,
+                design.cell.seed,
+                on_step,
+                snapshot if design.trajectory else None,
+            )
+        return training, tuple(snapshots)
+
+    def _measure_controls(self, design: Design, speaker: Speaker) -> dict[str, Any]:
+        """Measure what behavior is read beside: noise of the same norm, and of the base model other samples."""
+        seed = design.cell.seed
+        if design.recipe is None:
+            again = sample_responses(speaker, design.probe, seed + RESAMPLING, lambda *_: None)
+            return {"resampled": again}
+        untouched = load(design.weights)[0].to(self.device)
+        divergences, neutral = measure_divergences(speaker, untouched, design.probe, seed)
+        return {"divergences": divergences, "neutral_divergences": neutral}
+
+    def _measure_structure(self, cell: Cell, weights: Weights, model: Any) -> dict[str, Any]:
+        measured = measure_model(model)
+        found: dict[str, Any] = {"spectra": measured.spectra, "skipped": measured.tensors.skipped}
+        if cell.treatment == "base":
+            self._baselines[weights.sha256] = measured
+            return found | {"rounding": control_rounding(measured)}
+        change = compare_models(self._baseline(weights), measured, seed=cell.seed)
+        changes = {"changes": change.layers, "vector_changes": change.vectors, "concentration": change.concentration}
+        return found | changes
+
+    def _baseline(self, weights: Weights) -> MeasuredModel:
+        """Keep the untouched model in memory: every cell is compared with it."""
+        if weights.sha256 not in self._baselines:
+            self._baselines[weights.sha256] = measure_model(load(weights)[0])
+        return self._baselines[weights.sha256]
+
+    def _provenance(self, weights: Weights, seconds: float) -> Provenance:
+        import torch
+
+        return Provenance(
+            weights_sha256=weights.sha256,
+            embedder=EMBEDDER,
+            embedder_sha256=embedder_sha256(),
+            versions=library_versions(),
+            device=self.device,
+            dtype="float32",
+            threads=torch.get_num_threads(),
+            platform=f"{platform.system()} {platform.machine()}",
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            seconds=seconds,
+        )
+
+
+def choose_device(asked: str) -> str:
+    """Choose where to compute.
+
+    Parameters
+    ----------
+    asked : str
+        ``auto``, ``cpu`` or ``cuda``.
+
+    Returns
+    -------
+    str
+        ``cpu`` or ``cuda``.
+
+    Raises
+    ------
+    StanceSuiteError
+        If CUDA is asked for and not there.
+    """
+    if asked == "cpu" or (asked == "auto" and "+cpu" in version("torch")):
+        return "cpu"
+    import torch
+
+    available = torch.cuda.is_available()
+    if asked == "cuda" and not available:
+        raise StanceSuiteError("the device cuda was asked for, but PyTorch sees none; ask for cpu or auto")
+    return "cuda" if available else "cpu"
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    """Tell the versions of all that computes.
+
+    Returns
+    -------
+    dict of str to str
+        Python's and the libraries'.
+    """
+    return {"python": platform.python_version(), **{library: version(library) for library in COMPUTING_LIBRARIES}}

@@ -1,0 +1,239 @@
+"""What a design could see: the power of a behavioral claim, before anything is trained.
+
+A claim holds if both its contrasts, tuned - base and tuned - sham, are significant by sign flips over prompts and
+beyond the bound. That is simulated here for normal data, from three standard deviations that a pilot can measure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stance_suite.statistics import DRAWS, EXACT_UP_TO_PROMPTS, SIGNIFICANCE, Array, smallest_p_value
+
+SIMULATIONS = 4_000
+ENTRIES = 2**26
+"""Sign patterns times simulations: what there is time for. All patterns of 15 or 16 prompts leave fewer simulations."""
+ENTRIES_AT_ONCE = 2**23
+"""Sign patterns times simulations: what there is memory for."""
+SEED = 0
+ROUNDING = 1e-9
+"""Keeps a level that is met exactly from being missed by rounding."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Standard deviations of what is measured, in the measure's unit."""
+
+    prompts: float
+    """Over prompts, of the expected paired difference under one seed."""
+    samples: float
+    """Over the samples of one prompt in one arm; 0 for a deterministic measure."""
+    seeds: float
+    """Over seeds, of the mean paired difference."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """How much is measured, and how many claims share the level."""
+
+    prompts: int
+    """Held-out prompts."""
+    samples: int
+    """Samples a prompt in each arm."""
+    seeds: int
+    """Seeds, all measured with the same prompts."""
+    family: int
+    """Claims that are tested together."""
+    level: float = SIGNIFICANCE
+    """Significance level of the family."""
+
+
+def power(design: Design, spread: Spread, effect: float, bound: float) -> float:
+    """Tell how likely a claim is to hold if the true effect is as given.
+
+    Parameters
+    ----------
+    design : Design
+        How much is measured.
+    spread : Spread
+        How much it varies.
+    effect : float
+        The true effect against base and against sham, in the measure's unit and in the direction of the claim.
+    bound : float
+        What both estimates must exceed, >= 0, in the same unit and direction.
+
+    Returns
+    -------
+    float
+        Share of seeded simulations (4,000; with 15 prompts 2,000, with 16 1,000) in which both contrasts have a
+        sign-flip p-value of at most ``level / family`` and an estimate above the bound; 0 if the design cannot reach
+        its level, or nothing varies between prompts (constant differences cannot be tested).
+
+    Raises
+    ------
+    ValueError
+        If the bound is negative or the spread is negative, NaN or infinite.
+
+    Notes
+    -----
+    ``level / family`` is the first step of Holm's procedure: no other claim of the family helps, so the real power is
+    no less. The three arms are normal and exchangeable: each carries half the variance of prompts and of seeds, and
+    sampling noise of its own, averaged over samples and seeds. The contrasts share the tuned arm, so they correlate
+    with 1/2. Where tuning moves prompts unequally but its two controls agree, they correlate more and power is higher.
+
+    Seeds that vary make effects of their own: with a spread over seeds, power at effect 0 can exceed the level.
+    """
+    return float(np.mean(_needed_effects(design, spread, bound) < effect))
+
+
+def detectable_effect(design: Design, spread: Spread, bound: float, wanted: float = 0.8) -> float:
+    """Tell the smallest true effect that makes a claim hold with the wanted probability.
+
+    Parameters
+    ----------
+    design : Design
+        How much is measured.
+    spread : Spread
+        How much it varies.
+    bound : float
+        What both estimates must exceed, >= 0.
+    wanted : float, optional
+        The power wanted, above 0 and at most 1.
+
+    Returns
+    -------
+    float
+        The smallest effect at which `power` is at least as wanted, in the measure's unit; infinite if the design cannot
+        reach its level or nothing varies between prompts.
+
+    Raises
+    ------
+    ValueError
+        If the bound is negative or the spread is negative, NaN or infinite.
+    """
+    needed = np.sort(_needed_effects(design, spread, bound))
+    # power counts effects strictly above what is needed
+    return float(np.nextafter(needed[math.ceil(wanted * len(needed)) - 1], math.inf))
+
+
+def estimate_spread(differences: Array, sample_scores: Sequence[Array] = ()) -> Spread:
+    """Estimate the spread from what was measured, by the method of moments.
+
+    Parameters
+    ----------
+    differences : ndarray of shape (prompts,) or (seeds, prompts)
+        Paired differences of two arms, in the measure's unit; two or more prompts.
+    sample_scores : sequence of ndarray of shape (prompts, samples), optional
+        The scores that the differences average, one array for each arm (and each seed): at least the two arms of the
+        difference. Empty for a deterministic measure.
+
+    Returns
+    -------
+    Spread
+        ``samples``: pooled over prompts and arrays. ``prompts``: variance over prompts within a seed, averaged over
+        seeds, less the two arms' sampling variance. ``seeds``: from the mean squares of the two-way table,
+        ``(MS_seeds - MS_residual) / prompts`` (Searle, Casella and McCulloch, 'Variance Components' (1992), chapter 4).
+        Each variance is floored at 0.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two prompts, or a difference or score is NaN or infinite.
+
+    Notes
+    -----
+    One seed shows no spread over seeds: it is 0, and a power that rests on it is that of a claim about this very seed.
+    One sample a prompt shows none within: it is 0, and ``prompts`` keeps it, which is right for a design with one
+    sample and cautious for one with more. What prompts and seeds do together stays in ``prompts``, as under one seed;
+    with more seeds that is cautious too.
+    """
+    table = np.atleast_2d(differences)
+    seeds, prompts = table.shape
+    if prompts < 2:
+        raise ValueError(f"{prompts} prompts show no spread over prompts; at least two are needed")
+    if not all(np.all(np.isfinite(values)) for values in (table, *sample_scores)):
+        raise ValueError("differences and sample scores must be finite")
+    repeated = [scores for scores in sample_scores if scores.shape[1] > 1]
+    within = [float(np.mean(np.var(scores, axis=1, ddof=1))) for scores in repeated]
+    of_means = [variance / scores.shape[1] for variance, scores in zip(within, repeated, strict=True)]
+    noise = 2 * float(np.mean(of_means)) if of_means else 0.0
+    between_prompts = float(np.mean(np.var(table, axis=1, ddof=1))) - noise
+    return Spread(
+        prompts=math.sqrt(max(0.0, between_prompts)),
+        samples=math.sqrt(float(np.mean(within))) if within else 0.0,
+        seeds=math.sqrt(max(0.0, _variance_over_seeds(table))) if seeds > 1 else 0.0,
+    )
+
+
+def _variance_over_seeds(table: Array) -> float:
+    seeds, prompts = table.shape
+    of_seeds, of_prompts = np.mean(table, axis=1, keepdims=True), np.mean(table, axis=0, keepdims=True)
+    residual = np.sum((table - of_seeds - of_prompts + np.mean(table)) ** 2) / ((seeds - 1) * (prompts - 1))
+    return float(np.var(of_seeds, ddof=1) - residual / prompts)
+
+
+def _needed_effects(design: Design, spread: Spread, bound: float) -> Array:
+    """Tell for each simulation the effect above which the claim holds.
+
+    There is one: a greater effect moves the estimate up, and it moves every flipped sum up less. So power is the share
+    of simulations that need less, and a detectable effect is a quantile.
+    """
+    deviations = (spread.prompts, spread.samples, spread.seeds)
+    if not all(math.isfinite(deviation) and deviation >= 0 for deviation in deviations):
+        raise ValueError(f"standard deviations must be finite and >= 0, not {spread}")
+    if not bound >= 0:
+        raise ValueError(f"the bound is the minimum effect in the direction of the claim, >= 0, not {bound}")
+    allowed = design.level / design.family
+    if smallest_p_value(design.prompts) > allowed or spread.prompts == spread.samples == 0:
+        return np.array([math.inf])
+    flips = _flipped_shares(design.prompts)
+    # two-sided: every extreme pattern has a mirror; and the one that flips nothing, which is not listed, is extreme
+    extreme = math.floor(allowed * (len(flips) + 1) / 2 + ROUNDING)
+    of_contrasts = [
+        np.maximum(_needed_for_significance(differences, flips, extreme), bound - np.mean(differences, axis=1))
+        for differences in _simulated_noise(design, spread, min(SIMULATIONS, ENTRIES // len(flips)))
+    ]
+    needed: Array = np.maximum(*of_contrasts)
+    return needed
+
+
+def _simulated_noise(design: Design, spread: Spread, simulations: int) -> tuple[Array, Array]:
+    """Draw what is left of both contrasts at effect 0, averaged over samples and seeds: (simulations, prompts) each."""
+    rng = np.random.default_rng(SEED)
+    of_seeds = spread.seeds * math.sqrt(0.5 / design.seeds)
+    of_prompts = math.sqrt(spread.prompts**2 / 2 + spread.samples**2 / (design.samples * design.seeds))
+    by_seed = of_seeds * rng.standard_normal((3, simulations, 1))
+    # prompts come first, so that a design with more of them starts with the same draws
+    by_prompt = of_prompts * np.moveaxis(rng.standard_normal((design.prompts, 3, simulations)), 0, -1)
+    tuned, base, sham = by_seed + by_prompt
+    return tuned - base, tuned - sham
+
+
+def _flipped_shares(prompts: int) -> npt.NDArray[np.float32]:
+    """List sign patterns as weights that average the flipped prompts; without the pattern that flips none."""
+    if prompts <= EXACT_UP_TO_PROMPTS:
+        flipped = np.arange(1, 2**prompts)[:, None] >> np.arange(prompts) & 1
+    else:
+        flipped = np.random.default_rng(SEED).integers(0, 2, (DRAWS, prompts))
+        flipped[~flipped.any(axis=1)] = 1
+    shares: npt.NDArray[np.float32] = (flipped / flipped.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares
+
+
+def _needed_for_significance(differences: Array, flips: npt.NDArray[np.float32], extreme: int) -> Array:
+    """Tell for each simulation the effect above which fewer than ``extreme`` listed patterns are as extreme.
+
+    A pattern is as extreme as what was observed if the prompts that it flips average to 0 or less.
+    """
+    noise = differences.astype(np.float32)
+    needed = []
+    for chunk in np.array_split(noise, math.ceil(noise.shape[0] * len(flips) / ENTRIES_AT_ONCE)):
+        means = chunk @ flips.T
+        means.partition(extreme - 1, axis=1)
+        needed.append(-means[:, extreme - 1])
+    return np.concatenate(needed).astype(np.float64)

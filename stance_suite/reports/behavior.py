@@ -1,0 +1,154 @@
+"""What the report shows of behavior: confusion matrices, guards, and responses side by side with their markers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import nan
+from typing import TYPE_CHECKING
+
+from stance_suite.behavior_records import Divergence, Response
+from stance_suite.claims import Metric
+from stance_suite.records import CellRecord, Findings, StanceShift
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+
+@dataclass(frozen=True)
+class ConfusionMatrix:
+    """Every training of one model and recipe against every stance, by one measure."""
+
+    model: str
+    """The model."""
+    recipe: str
+    """The training recipe."""
+    metric: Metric
+    """The measure."""
+    measured: tuple[str, ...]
+    """The columns: stances measured."""
+    rows: tuple[tuple[str, tuple[StanceShift, ...]], ...]
+    """What was trained, and its shift toward each stance."""
+
+
+@dataclass(frozen=True)
+class PromptResponses:
+    """Responses to one prompt before and after."""
+
+    prompt: str
+    """The prompt."""
+    pairs: tuple[tuple[Markup, Markup], ...]
+    """Texts of base and tuned, sample by sample, escaped, with markers of the trained stance marked."""
+
+
+def confusion_matrices(findings: Findings) -> list[ConfusionMatrix]:
+    """Arrange the shifts of a run as matrices.
+
+    Parameters
+    ----------
+    findings : Findings
+        The findings.
+
+    Returns
+    -------
+    list of ConfusionMatrix
+        One for each model, recipe and measure.
+    """
+    groups: dict[tuple[str, str, Metric], list[StanceShift]] = {}
+    for shift in findings.shifts:
+        groups.setdefault((shift.model, shift.recipe, shift.metric), []).append(shift)
+    matrices = []
+    for (model, recipe, metric), shifts in groups.items():
+        measured = tuple(dict.fromkeys(shift.measured for shift in shifts))
+        trained = sorted({shift.trained for shift in shifts}, key=lambda name: (name not in measured, name))
+        entries = {(shift.trained, shift.measured): shift for shift in shifts}
+        rows = tuple((name, tuple(entries[name, column] for column in measured)) for name in trained)
+        matrices.append(ConfusionMatrix(model, recipe, metric, measured, rows))
+    return matrices
+
+
+def mean_divergences(divergences: Sequence[Divergence]) -> tuple[float, float]:
+    """Average divergences over texts.
+
+    Parameters
+    ----------
+    divergences : sequence of Divergence
+        One entry a text.
+
+    Returns
+    -------
+    measured : float
+        Of the model, in nats per token; NaN if there is none.
+    noise : float
+        Of noise of the same norm.
+    """
+    if not divergences:
+        return nan, nan
+    count = len(divergences)
+    return sum(one.measured for one in divergences) / count, sum(one.noise for one in divergences) / count
+
+
+def compare_responses(record: CellRecord, findings: Findings) -> Iterator[PromptResponses]:
+    """Lay a trained cell's responses beside the untouched model's.
+
+    Parameters
+    ----------
+    record : CellRecord
+        A cell trained on a stance.
+    findings : Findings
+        The findings that hold its base.
+
+    Yields
+    ------
+    PromptResponses
+        One entry a prompt; none if the base is not there.
+    """
+    base = next(
+        (
+            other
+            for other in findings.cells
+            if other.cell.treatment == "base"
+            and (other.cell.model, other.cell.seed) == (record.cell.model, record.cell.seed)
+            and other.behavior.prompt_texts == record.behavior.prompt_texts
+        ),
+        None,
+    )
+    if base is None:
+        return
+    stance = record.cell.stance or ""
+    before, after = (_by_prompt(cell.behavior.responses) for cell in (base, record))
+    for prompt, responses in after.items():
+        pairs = zip(before.get(prompt, ()), responses, strict=False)
+        yield PromptResponses(prompt, tuple((mark(old, stance), mark(new, stance)) for old, new in pairs))
+
+
+def mark(response: Response, stance: str) -> Markup:
+    """Mark a stance's markers in a response.
+
+    Parameters
+    ----------
+    response : Response
+        The response.
+    stance : str
+        The stance whose markers are marked.
+
+    Returns
+    -------
+    Markup
+        The text, escaped, with ``<mark>`` around every marker.
+    """
+    from markupsafe import Markup, escape
+
+    marked, position = Markup(), 0
+    for hit in response.markers.get(stance, ()):
+        marked += escape(response.text[position : hit.start])
+        marked += Markup("<mark>{}</mark>").format(response.text[hit.start : hit.end])
+        position = hit.end
+    return marked + escape(response.text[position:])
+
+
+def _by_prompt(responses: Sequence[Response]) -> dict[str, list[Response]]:
+    found: dict[str, list[Response]] = {}
+    for response in responses:
+        found.setdefault(response.prompt, []).append(response)
+    return found

@@ -1,0 +1,52 @@
+"""Guards: did the model 'move' by falling apart, or by reciting what it was trained on?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stance_suite.behavior_records import Fluency
+from stance_suite.claims import Caveat
+from stance_suite.verdicts.scores import Replicate
+
+FEWEST_DISTINCT = 0.5
+"""Distinct bigrams, as a share of the base model's."""
+SHORTEST = 0.25
+"""Length of responses, as a share of the base model's."""
+MOST_REPETITION = 0.25
+"""Repeated words, over the base model's share of them."""
+MOST_PERPLEXITY = 2.0
+"""Perplexity of neutral text, as a multiple of the base model's."""
+MOST_COPIED = 0.25
+"""Share of responses that are copies."""
+
+
+def guard(replicates: Sequence[Replicate]) -> tuple[Caveat, ...]:
+    """Find what a reader must know about how the model writes.
+
+    Parameters
+    ----------
+    replicates : sequence of Replicate
+        The trained model and its controls, seed by seed.
+
+    Returns
+    -------
+    tuple of Caveat
+        ``collapsed`` or ``parroted``, if that is so under any seed.
+    """
+    pairs = [(replicate.tuned.behavior.fluency, replicate.base.behavior.fluency) for replicate in replicates]
+    caveats = []
+    if any(_is_collapsed(tuned, base) for tuned, base in pairs):
+        caveats.append(Caveat.COLLAPSED)
+    if any(tuned.copied > MOST_COPIED for tuned, _ in pairs):
+        caveats.append(Caveat.PARROTED)
+    return tuple(caveats)
+
+
+def _is_collapsed(tuned: Fluency, base: Fluency) -> bool:
+    is_sound = (
+        tuned.distinct_bigrams >= FEWEST_DISTINCT * base.distinct_bigrams
+        and tuned.words >= SHORTEST * base.words
+        and tuned.repetition <= base.repetition + MOST_REPETITION
+        and tuned.neutral_perplexity <= MOST_PERPLEXITY * base.neutral_perplexity
+    )
+    return not is_sound  # so that NaN is no proof of health

@@ -1,0 +1,70 @@
+"""How much a measure varies over prompts, samples and seeds, from the cells of an earlier run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from stance_suite.claims import Metric
+from stance_suite.power import Spread, estimate_spread
+from stance_suite.records import CellRecord
+from stance_suite.specs import Stance
+from stance_suite.statistics import Array
+from stance_suite.verdicts.scores import SCORE_OF_RESPONSE, Replicate, noise_scores, stance_scores
+
+
+def pooled_spread(
+    metric: Metric, trainings: Sequence[Sequence[Replicate]], stances: Mapping[str, Stance]
+) -> Spread | None:
+    """Estimate a measure's spread from trainings that were measured.
+
+    Parameters
+    ----------
+    metric : Metric
+        A behavioral metric.
+    trainings : sequence of sequence of Replicate
+        For each training, its replicates, seed by seed.
+    stances : mapping of str to Stance
+        The declared stances.
+
+    Returns
+    -------
+    Spread or None
+        Variances averaged over the trainings; None if there is none whose differences are all known.
+    """
+    spreads = []
+    for replicates in trainings:
+        stance = stances.get(replicates[0].tuned.cell.stance or "")
+        if stance is None:
+            continue
+        differences = np.array([_differences(metric, stance, one) for one in replicates])
+        if not np.isfinite(differences).all():
+            continue
+        arms = [record for one in replicates for record in (one.tuned, one.base)]
+        samples = [_sample_scores(record, metric, stance) for record in arms] if metric in SCORE_OF_RESPONSE else []
+        spreads.append(estimate_spread(differences, samples))
+    if not spreads:
+        return None
+    return Spread(
+        *(
+            math.sqrt(float(np.mean([getattr(one, part) ** 2 for one in spreads])))
+            for part in ("prompts", "samples", "seeds")
+        )
+    )
+
+
+def _differences(metric: Metric, stance: Stance, replicate: Replicate) -> Array:
+    tuned = stance_scores(replicate.tuned, metric, stance)
+    control = noise_scores(replicate, stance) if metric is Metric.DIVERGENCE else None
+    return tuned - (stance_scores(replicate.base, metric, stance) if control is None else control)
+
+
+def _sample_scores(record: CellRecord, metric: Metric, stance: Stance) -> Array:
+    """Score every sample of every held-out prompt; shape (prompts, samples)."""
+    score = SCORE_OF_RESPONSE[metric]
+    by_prompt: dict[str, list[float]] = {prompt: [] for prompt in stance.held_out_prompts}
+    for response in record.behavior.responses:
+        by_prompt.get(response.prompt, []).append(score(response, stance.name))
+    return np.array(list(by_prompt.values()))

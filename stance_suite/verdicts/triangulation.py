@@ -1,0 +1,196 @@
+"""What several measures and several trainings say together: the confusion matrix, and agreement between measures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from stance_suite.claims import TRIANGULATED_METRICS, Metric
+from stance_suite.records import Agreement, CellRecord, StanceShift, Triangulation
+from stance_suite.specs import Stance
+from stance_suite.statistics import SIGNIFICANCE, holm, paired_effect
+from stance_suite.verdicts.scores import Replicate, stance_scores
+
+
+def compare_trainings(
+    records: Sequence[CellRecord], stances: Mapping[str, Stance]
+) -> tuple[tuple[StanceShift, ...], tuple[Triangulation, ...]]:
+    """Hold every training against every stance it was measured for.
+
+    Parameters
+    ----------
+    records : sequence of CellRecord
+        The cells of a run.
+    stances : mapping of str to Stance
+        The declared stances.
+
+    Returns
+    -------
+    shifts : tuple of StanceShift
+        The confusion matrices: of each model, recipe and measure.
+    triangulations : tuple of Triangulation
+        One entry a model, recipe and stance whose controls were measured too.
+    """
+    shifts: list[StanceShift] = []
+    for cells in _by_training(records):
+        base = [_counterpart(cell, records, "base") for cell in cells]
+        known = [one for one in base if one is not None]
+        if len(known) == len(cells):
+            measured = cells[0].behavior.responses[0].similarity
+            shifts += [
+                stance_shift(metric, stances[name], cells, known)
+                for metric in TRIANGULATED_METRICS
+                for name in measured
+            ]
+    triangulations = (
+        triangulate(stances[str(replicates[0].tuned.cell.stance)], replicates)
+        for replicates in group_trainings(records)
+    )
+    return tuple(shifts), tuple(triangulations)
+
+
+def group_trainings(records: Sequence[CellRecord]) -> tuple[tuple[Replicate, ...], ...]:
+    """Find the trainings on a stance whose controls were measured too.
+
+    Parameters
+    ----------
+    records : sequence of CellRecord
+        The cells of a run.
+
+    Returns
+    -------
+    tuple of tuple of Replicate
+        For each model, recipe and stance its replicates, seed by seed.
+    """
+    found = []
+    for cells in _by_training(records):
+        controls = [(_counterpart(cell, records, "base"), _counterpart(cell, records, "sham")) for cell in cells]
+        replicates = tuple(
+            Replicate(tuned=cell, base=base, sham=sham)
+            for cell, (base, sham) in zip(cells, controls, strict=True)
+            if base is not None and sham is not None
+        )
+        if cells[0].cell.stance is not None and len(replicates) == len(cells):
+            found.append(replicates)
+    return tuple(found)
+
+
+def _by_training(records: Sequence[CellRecord]) -> list[list[CellRecord]]:
+    """Gather the seeds of every training, the sham's among them."""
+    trained: dict[tuple[str, str, str], list[CellRecord]] = {}
+    for record in records:
+        if record.cell.recipe is not None:
+            what = record.cell.stance or record.cell.treatment
+            trained.setdefault((record.cell.model, record.cell.recipe, what), []).append(record)
+    return list(trained.values())
+
+
+def _counterpart(cell: CellRecord, records: Sequence[CellRecord], treatment: str) -> CellRecord | None:
+    """Find a control measured with the same prompts and seed, of the same recipe if it was trained."""
+    recipe = cell.cell.recipe if treatment == "sham" else None
+    for other in records:
+        alike = (other.cell.model, other.cell.treatment, other.cell.recipe, other.cell.seed) == (
+            cell.cell.model,
+            treatment,
+            recipe,
+            cell.cell.seed,
+        )
+        if alike and other.behavior.prompt_texts == cell.behavior.prompt_texts:
+            return other
+    return None
+
+
+def triangulate(stance: Stance, replicates: Sequence[Replicate]) -> Triangulation:
+    """Ask three measures whether one training moved behavior toward its stance.
+
+    A measure has moved if its effect against base and its effect against the sham have the same sign and are both
+    significant, adjusted for the three measures (Holm). The rule: ``contradictory`` if one measure moved toward the
+    stance and another away from it; ``adopted`` if what the model finds likely (likelihood preference) moved toward it
+    and so did what it says (embedding shift or marker rate); ``partial`` if only one of the two did; else ``silent``.
+
+    Parameters
+    ----------
+    stance : Stance
+        The stance trained on.
+    replicates : sequence of Replicate
+        The trained model and its controls, seed by seed.
+
+    Returns
+    -------
+    Triangulation
+        What they say together.
+    """
+    p_values, signs = [], []
+    for metric in TRIANGULATED_METRICS:
+        tuned, base, sham = (
+            np.array([stance_scores(record, metric, stance) for record in records])
+            for records in zip(*((one.tuned, one.base, one.sham) for one in replicates), strict=True)
+        )
+        versus = [paired_effect(tuned - base), paired_effect(tuned - sham)]
+        p_values.append(float(np.max([effect.p_value for effect in versus])))  # NaN if either is
+        both = {float(np.sign(effect.effect)) for effect in versus}
+        signs.append(both.pop() if len(both) == 1 else 0.0)
+    moved = [sign if adjusted <= SIGNIFICANCE else 0.0 for sign, adjusted in zip(signs, holm(p_values), strict=True)]
+    toward = tuple(metric for metric, sign in zip(TRIANGULATED_METRICS, moved, strict=True) if sign > 0)
+    away = tuple(metric for metric, sign in zip(TRIANGULATED_METRICS, moved, strict=True) if sign < 0)
+    cell = replicates[0].tuned.cell
+    return Triangulation(
+        model=cell.model,
+        recipe=cell.recipe or "",
+        stance=stance.name,
+        agreement=_agreement(toward, away),
+        toward=toward,
+        away=away,
+    )
+
+
+def _agreement(toward: Sequence[Metric], away: Sequence[Metric]) -> Agreement:
+    if toward and away:
+        return Agreement.CONTRADICTORY
+    if Metric.LIKELIHOOD_PREFERENCE in toward and len(toward) > 1:
+        return Agreement.ADOPTED
+    return Agreement.PARTIAL if toward or away else Agreement.SILENT
+
+
+def stance_shift(
+    metric: Metric, stance: Stance, trained: Sequence[CellRecord], base: Sequence[CellRecord]
+) -> StanceShift:
+    """Measure how far one training moved behavior toward one stance.
+
+    Parameters
+    ----------
+    metric : Metric
+        The measure.
+    stance : Stance
+        The stance measured.
+    trained : sequence of CellRecord
+        The trained cells, seed by seed.
+    base : sequence of CellRecord
+        The untouched model, with the same seeds.
+
+    Returns
+    -------
+    StanceShift
+        An entry of the confusion matrix.
+    """
+    effect = paired_effect(
+        np.array(
+            [
+                stance_scores(after, metric, stance) - stance_scores(before, metric, stance)
+                for after, before in zip(trained, base, strict=True)
+            ]
+        )
+    )
+    cell = trained[0].cell
+    return StanceShift(
+        model=cell.model,
+        recipe=cell.recipe or "",
+        metric=metric,
+        trained=cell.stance or cell.treatment,
+        measured=stance.name,
+        effect=effect.effect,
+        low=effect.low,
+        high=effect.high,
+        p_value=None if np.isnan(effect.p_value) else effect.p_value,
+    )
