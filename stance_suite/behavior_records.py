@@ -91,4 +91,5 @@ class Behavior(Record):
     neutral_divergences: tuple[Divergence, ...] = ()
     """One entry a neutral text; empty for the base model."""
     resampled: tuple[Response, ...] = ()
-    """The base model's held-out prompts sampled again with another seed: the noise floor of what is sampled."""
+    """The base model's held-out prompts sampled again with another seed: the noise floor of what is sampled. A ceiling
+    of it, to be exact: base and trained model share their random numbers, and differ by less than chance alone."""

@@ -189,6 +189,15 @@ class Claim(Record):
             raise ValueError("a claim of change has a bound >= 0 for 'above' and <= 0 for 'below'")
         if self.metric is Metric.DIVERGENCE and self.comparator is not Comparator.ABOVE:
             raise ValueError("a divergence is never negative: a claim about it takes the comparator 'above'")
+        producible = _caveats_of(self.metric)
+        impossible = [caveat for caveat in self.unless if caveat not in producible]
+        if impossible:
+            raise ValueError(
+                f"a claim about {self.metric} never gets the caveat {impossible[0]}; it may get "
+                f"{', '.join(producible) or 'none'}"
+            )
+        if self.minimum_effect is not None and not self.metric.is_behavioral:
+            raise ValueError("minimum_effect is about the power of behavioral claims: remove it")
         if self.minimum_effect is not None and not self.minimum_effect > abs(self.bound):
             raise ValueError("minimum_effect must exceed the bound: at the bound itself, half of all estimates miss it")
         if self.metric is Metric.RELATIVE_CHANGE_PERCENT and self.robust and "noise" in self.against:
@@ -196,6 +205,20 @@ class Claim(Record):
         if not self.metric.is_behavioral and self.layer is None:
             raise ValueError(f"a claim about {self.metric} needs the key 'layer' (a long name, or a glob such as '*')")
         return self
+
+
+def _caveats_of(metric: Metric) -> tuple[Caveat, ...]:
+    guards = (Caveat.COLLAPSED, Caveat.PARROTED)
+    match metric:
+        case Metric.DIVERGENCE:
+            return guards
+        case Metric.LIKELIHOOD_PREFERENCE:
+            return (Caveat.WITHIN_NULL, Caveat.NOT_SPECIFIC, Caveat.SEEN_PROMPTS, *guards)
+        case Metric.EMBEDDING_SHIFT | Metric.EMBEDDING_SIMILARITY | Metric.MARKER_RATE:
+            return (Caveat.WITHIN_NULL, Caveat.NOT_SPECIFIC, *guards)
+        case Metric.ALPHA_CHANGE_PERCENT:
+            return (Caveat.TAIL_FLIP, Caveat.WITHIN_NULL, Caveat.FEW_EIGENVALUES)
+    return (Caveat.WITHIN_NULL,)
 
 
 class ControlFigure(Record):

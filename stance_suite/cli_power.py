@@ -9,22 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stance_suite.claims import BEHAVIORAL_METRICS, Claim, Metric
-from stance_suite.power import Design, Spread, detectable_effect, power
+from stance_suite.power import TYPICAL_SPREADS, Design, Spread, detectable_effect, power
 
 if TYPE_CHECKING:
     from stance_suite.pipeline import Session
 
 WANTED_POWER = 0.8
 UNDERPOWERED = 1
-
-TYPICAL_SPREADS = {
-    Metric.LIKELIHOOD_PREFERENCE: Spread(prompts=0.1, samples=0.0, seeds=0.05),
-    Metric.EMBEDDING_SHIFT: Spread(prompts=0.05, samples=0.1, seeds=0.01),
-    Metric.EMBEDDING_SIMILARITY: Spread(prompts=0.05, samples=0.1, seeds=0.01),
-    Metric.MARKER_RATE: Spread(prompts=1.0, samples=4.0, seeds=0.5),
-    Metric.DIVERGENCE: Spread(prompts=0.1, samples=0.0, seeds=0.05),
-}
-"""Measured on SmolLM2-135M with the bundled stances; another model or stance may vary more."""
 
 FindingsFile = Annotated[
     Path | None,
@@ -60,6 +51,7 @@ def show_power(session: Session, findings: Path | None) -> None:
     for claim, design in session.designs():
         if claim.metric not in spreads:
             table.add_row(claim.id, *_shown_design(design), "unknown", "", "")
+            weak += [claim.id] if claim.minimum_effect is not None else []
             continue
         spread = spreads[claim.metric]
         found = detectable_effect(design, spread, abs(claim.bound), WANTED_POWER)

@@ -30,6 +30,7 @@ from stance_suite.specs import Example, Recipe
 from stance_suite.spectra.change import alpha_changes, compare_models
 from stance_suite.spectra.measured import MeasuredModel, measure_model
 from stance_suite.spectra.rounding import control_rounding
+from stance_suite.store import content_key
 
 COMPUTING_LIBRARIES = (
     "torch", "transformers", "tokenizers", "accelerate", "peft", "sentence-transformers", "numpy", "scipy",
@@ -39,7 +40,7 @@ RESAMPLING = 1_000_003
 
 
 @dataclass(frozen=True)
-class Design:
+class Plan:
     """All that a cell's figures depend on, besides the machine."""
 
     cell: Cell
@@ -77,14 +78,14 @@ class Bench:
         self._threads = threads
         self._baselines: dict[str, MeasuredModel] = {}
 
-    def measure(self, key: str, design: Design) -> CellRecord:
+    def measure(self, key: str, plan: Plan) -> CellRecord:
         """Train and measure one cell.
 
         Parameters
         ----------
         key : str
             Its content address.
-        design : Design
+        plan : Plan
             What to measure.
 
         Returns
@@ -98,24 +99,25 @@ class Bench:
         keep_freed_memory()
         if self._threads is not None:
             torch.set_num_threads(self._threads)
-        cell, weights = design.cell, design.weights
+        cell, weights = plan.cell, plan.weights
         where = f"{cell.model}, {cell.label}"
         model, tokenizer = load(weights)
-        if design.prompt_format == "chat" and not tokenizer.chat_template:
+        if plan.prompt_format == "chat" and not tokenizer.chat_template:
             raise StanceSuiteError(
                 f"{cell.model} has no chat template: say 'prompt_format: plain' in the stances' files"
             )
         model.to(self.device)
-        speaker = Speaker(model, tokenizer, design.prompt_format)
-        training, trajectory = self._train(where, design, speaker)
+        speaker = Speaker(model, tokenizer, plan.prompt_format)
+        training, trajectory = self._train(where, plan, speaker)
         with self._progress.stage(f"{where}: behavior") as on_step:
-            behavior = measure_behavior(speaker, design.probe, cell.seed, on_step)
-            behavior = behavior.model_copy(update=self._measure_controls(design, speaker))
+            behavior = measure_behavior(speaker, plan.probe, cell.seed, on_step)
+            behavior = behavior.model_copy(update=self._measure_controls(plan, speaker))
         with self._progress.stage(f"{where}: structure"):
             structure = self._measure_structure(cell, weights, model)
         return CellRecord(
             key=key,
             cell=cell,
+            family=content_key({"probe": plan.probe.model_dump(), "prompt_format": plan.prompt_format}),
             provenance=self._provenance(weights, time.perf_counter() - started),
             training=training,
             behavior=behavior,
@@ -123,38 +125,38 @@ class Bench:
             **structure,
         )
 
-    def _train(self, where: str, design: Design, speaker: Speaker) -> tuple[Training | None, tuple[EpochSnapshot, ...]]:
-        if design.recipe is None:
+    def _train(self, where: str, plan: Plan, speaker: Speaker) -> tuple[Training | None, tuple[EpochSnapshot, ...]]:
+        if plan.recipe is None:
             return None, ()
         snapshots: list[EpochSnapshot] = []
 
         def snapshot(epoch: int, model: Any) -> None:
             now = Speaker(model, speaker.tokenizer, speaker.prompt_format)
-            likelihoods = measure_likelihoods(now, design.probe, design.probe.prompts, lambda *_: None)
-            alphas = alpha_changes(self._baseline(design.weights), model)
+            likelihoods = measure_likelihoods(now, plan.probe, plan.probe.prompts, lambda *_: None)
+            alphas = alpha_changes(self._baseline(plan.weights), model)
             snapshots.append(EpochSnapshot(epoch=epoch, likelihoods=likelihoods, alphas=alphas))
 
         with self._progress.stage(f"{where}: fine-tuning") as on_step:
             training = fine_tune(
                 speaker.model,
                 speaker.tokenizer,
-                design.prompt_format,
-                design.examples,
-                design.recipe,
-                design.cell.seed,
+                plan.prompt_format,
+                plan.examples,
+                plan.recipe,
+                plan.cell.seed,
                 on_step,
-                snapshot if design.trajectory else None,
+                snapshot if plan.trajectory else None,
             )
         return training, tuple(snapshots)
 
-    def _measure_controls(self, design: Design, speaker: Speaker) -> dict[str, Any]:
+    def _measure_controls(self, plan: Plan, speaker: Speaker) -> dict[str, Any]:
         """Measure what behavior is read beside: noise of the same norm, and of the base model other samples."""
-        seed = design.cell.seed
-        if design.recipe is None:
-            again = sample_responses(speaker, design.probe, seed + RESAMPLING, lambda *_: None)
+        seed = plan.cell.seed
+        if plan.recipe is None:
+            again = sample_responses(speaker, plan.probe, seed + RESAMPLING, lambda *_: None)
             return {"resampled": again}
-        untouched = load(design.weights)[0].to(self.device)
-        divergences, neutral = measure_divergences(speaker, untouched, design.probe, seed)
+        untouched = load(plan.weights)[0].to(self.device)
+        divergences, neutral = measure_divergences(speaker, untouched, plan.probe, seed)
         return {"divergences": divergences, "neutral_divergences": neutral}
 
     def _measure_structure(self, cell: Cell, weights: Weights, model: Any) -> dict[str, Any]:

@@ -200,6 +200,8 @@ def _check(option: Option, value: Any, origin: str) -> Any:
 
 def _check_list(option: Option, value: Any, origin: str) -> tuple[Any, ...]:
     listed = value if isinstance(value, list | tuple) else [value]
+    if not listed:
+        raise StanceSuiteError(f"{origin}: the list is empty; name at least one, or leave the option out")
     if isinstance(option.default[0], int):
         return tuple(dict.fromkeys(_check_number(option, entry, origin) for entry in listed))
     if not all(isinstance(entry, str) for entry in listed):

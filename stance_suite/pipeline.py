@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -54,6 +55,7 @@ class Session:
         self._progress = progress
         self._threads = threads
         self._weighed: dict[tuple[str, str], Evidence] = {}
+        self._broken: set[tuple[str, str]] = set()
 
     @cached_property
     def library(self) -> Library:
@@ -95,7 +97,7 @@ class Session:
         found = []
         for declared in self.library.claims:
             claim, model = declared.claim, self._model_for(declared.claim)
-            if model is None or not claim.metric.is_behavioral:
+            if model is None or not claim.metric.is_behavioral or claim.recipe not in self.settings.recipes:
                 continue
             design = Design(
                 prompts=len(self.library.stance(claim.stance).held_out_prompts),
@@ -158,15 +160,33 @@ class Session:
         if claim.metric.is_behavioral:
             return self._judge_behavior(claim, model)
         return worst(
-            judge_structure(claim, one.tuned, one.base, one.sham)
-            for one in self.replicates(model, claim.stance, claim.recipe)
+            [
+                judge_structure(claim, one.tuned, one.base, one.sham)
+                for one in self.replicates(model, claim.stance, claim.recipe)
+            ],
+            self.settings.seed,
         )
 
     def _judge_behavior(self, claim: Claim, model: str) -> Verdict:
-        family = {claim.id: self._evidence(claim, model)}
-        family |= {other.id: self._evidence(other, model) for other in self._family(claim, model)}
-        adjusted = dict(zip(family, holm([evidence.p_value for evidence in family.values()]), strict=True))
-        return judge_behavior(family[claim.id], adjusted[claim.id])
+        evidence = self._evidence(claim, model)
+        p_values = {claim.id: evidence.p_value}
+        for other in self._family(claim, model):
+            p_values.setdefault(other.id, self._p_value(other, model))
+        adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+        return judge_behavior(evidence, adjusted[claim.id])
+
+    def _p_value(self, claim: Claim, model: str) -> float:
+        """Hear another claim of a family; one that cannot be measured counts as not rejected."""
+        if (claim.id, model) in self._broken:
+            return math.nan
+        try:
+            return self._evidence(claim, model).p_value
+        except StanceSuiteError:
+            raise
+        except Exception:
+            # its own verdict will be ERROR, and tell why
+            self._broken.add((claim.id, model))
+            return math.nan
 
     def _evidence(self, claim: Claim, model: str) -> Evidence:
         if (claim.id, model) not in self._weighed:
@@ -211,7 +231,28 @@ class Session:
         )
 
     def findings(self, verdicts: Sequence[Verdict], cells: Mapping[str, Cell], command: str) -> Findings:
-        """Gather what reports are made of.
+        """Gather what reports are made of, and compare all trainings with each other.
+
+        Parameters
+        ----------
+        verdicts : sequence of Verdict
+            The judgments of the run.
+        cells : mapping of str to Cell
+            The cells that the run used, by key.
+        command : str
+            The command that made them.
+
+        Returns
+        -------
+        Findings
+            As `gather` does, with every training held against every stance.
+        """
+        gathered = self.gather(verdicts, cells, command)
+        shifts, triangulations = compare_trainings(gathered.cells, self.library.stances)
+        return gathered.model_copy(update={"shifts": shifts, "triangulations": triangulations})
+
+    def gather(self, verdicts: Sequence[Verdict], cells: Mapping[str, Cell], command: str) -> Findings:
+        """Gather verdicts and cells, without comparing trainings.
 
         Parameters
         ----------
@@ -231,15 +272,12 @@ class Session:
         records = [record for record in found if record is not None]
         records.sort(key=lambda record: (record.cell.model, record.cell.recipe or "", record.cell.treatment))
         featured = _featured_layers(records, verdicts)
-        shifts, triangulations = compare_trainings(records, self.library.stances)
         return Findings(
             suite_version=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             command=command,
             stances=tuple(_summarize(self.library.stance(name)) for name in self.library.suite),
             verdicts=tuple(verdicts),
-            shifts=shifts,
-            triangulations=triangulations,
             cells=tuple(_without_eigenvalues(record, featured) for record in records),
         )
 

@@ -192,11 +192,18 @@ def stance_run(
 @pytest.fixture(scope="session")
 def behavior_shift(stance_run: StanceRun) -> Callable[[str], BehaviorShift]:
     """Give a function from a behavioral metric's name to the shift toward the stance, against base and sham."""
-    from stance_suite.claims import Metric
+    from stance_suite.claims import BEHAVIORAL_METRICS, Metric
+    from stance_suite.errors import UnknownNameError, nearest_names
     from stance_suite.statistics import paired_effect
     from stance_suite.verdicts import stance_scores
 
+    toward_a_stance = [one for one in BEHAVIORAL_METRICS if one is not Metric.DIVERGENCE]
+
     def shift(metric: str) -> BehaviorShift:
+        if metric not in toward_a_stance:
+            raise UnknownNameError(
+                f"no metric of a shift toward a stance is called {metric!r}; {nearest_names(metric, toward_a_stance)}"
+            )
         tuned, base, sham = (
             stance_scores(record, Metric(metric), stance_run.stance)
             for record in (stance_run.tuned, stance_run.base, stance_run.sham)

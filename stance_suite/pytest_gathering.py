@@ -61,8 +61,8 @@ class Gathering:
         pipeline = self._state.session
         declared = [entry.claim.id for entry in pipeline.library.claims]
         ordered = sorted(self._verdicts.values(), key=lambda verdict: declared.index(verdict.claim.id))
-        findings = pipeline.findings(ordered, self._cells, " ".join(["pytest", *sys.argv[1:]]))
         try:
+            findings = pipeline.findings(ordered, self._cells, " ".join(["pytest", *sys.argv[1:]]))
             self._written = str(publish(findings, self._state.settings.reports))
         except (OSError, StanceSuiteError) as error:
             self._written = f"could not be written: {error}"

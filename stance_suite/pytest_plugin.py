@@ -120,4 +120,4 @@ def _html_extras(state: RunState, verdict: Verdict) -> list[Any]:
     from stance_suite.reports.html import render_verdict
 
     cells = {key: cell for key, cell in state.session.workbench.cells.items() if key in verdict.cells}
-    return [extras.html(render_verdict(verdict, state.session.findings([verdict], cells, "")))]
+    return [extras.html(render_verdict(verdict, state.session.gather([verdict], cells, "")))]

@@ -106,6 +106,8 @@ class CellRecord(Record):
     """Content address: a hash over everything the figures depend on."""
     cell: Cell
     """What was done to which model."""
+    family: str
+    """Hash of what it was measured with: cells are compared only within a family."""
     provenance: Provenance
     """What the figures depend on besides."""
     training: Training | None
@@ -154,6 +156,8 @@ class StanceShift(Record):
     """The training recipe."""
     metric: Metric
     """The measure."""
+    family: str
+    """Hash of what all these cells were measured with."""
     trained: str
     """The stance trained on, or ``sham``."""
     measured: str
@@ -173,6 +177,7 @@ class Agreement(StrEnum):
 
     ADOPTED = "adopted"
     PARTIAL = "partial"
+    OPPOSED = "opposed"
     SILENT = "silent"
     CONTRADICTORY = "contradictory"
 

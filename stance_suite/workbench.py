@@ -13,7 +13,7 @@ from stance_suite.behavior.embedding import embedder_sha256
 from stance_suite.behavior.generation import Sampling
 from stance_suite.finetune import sham_examples
 from stance_suite.library import Library
-from stance_suite.measurement import Bench, Design, choose_device, library_versions
+from stance_suite.measurement import Bench, Plan, choose_device, library_versions
 from stance_suite.models import Weights, find_spec, locate
 from stance_suite.options import Settings
 from stance_suite.progress import Progress
@@ -110,7 +110,7 @@ class Workbench:
             The measured cell.
         """
         cell = Cell(model=model, treatment="base", stance=None, recipe=None, seed=seed)
-        return self._record(self._design(cell, stance))
+        return self._record(self._plan(cell, stance))
 
     def tuned(self, model: str, stance: str, recipe: str, seed: int) -> CellRecord:
         """Fine-tune a model on a stance and measure it.
@@ -132,7 +132,7 @@ class Workbench:
             The measured cell.
         """
         cell = Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=seed)
-        return self._record(self._design(cell, stance))
+        return self._record(self._plan(cell, stance))
 
     def sham(self, model: str, stance: str, recipe: str, seed: int) -> CellRecord:
         """Fine-tune a model on the answers of a stance's family in rotation and measure it.
@@ -154,9 +154,9 @@ class Workbench:
             The measured cell; stances that contrast each other share it.
         """
         cell = Cell(model=model, treatment="sham", stance=None, recipe=recipe, seed=seed)
-        return self._record(self._design(cell, stance))
+        return self._record(self._plan(cell, stance))
 
-    def _design(self, cell: Cell, stance: str) -> Design:
+    def _plan(self, cell: Cell, stance: str) -> Plan:
         family = self._library.family(stance)
         weights = self.weights(cell.model)
         seen = dict.fromkeys(example.prompt for member in family for example in member.examples)
@@ -169,7 +169,7 @@ class Workbench:
             neutral_texts=self._library.neutral_texts,
             sampling=Sampling(samples=self._settings.samples),
         )
-        return Design(
+        return Plan(
             cell=cell,
             weights=weights,
             examples=_examples(cell, family),
@@ -179,29 +179,29 @@ class Workbench:
             trajectory=self._settings.trajectory and cell.treatment != "base",
         )
 
-    def _key(self, design: Design) -> str:
+    def _key(self, plan: Plan) -> str:
         return content_key(
             {
                 "measurement": MEASUREMENT_VERSION,
-                "weights": design.weights.sha256,
-                "prompt_format": design.prompt_format,
-                "examples": [example.model_dump() for example in design.examples],
-                "recipe": design.recipe.model_dump() if design.recipe else None,
-                "seed": design.cell.seed,
-                "probe": design.probe.model_dump(),
-                "trajectory": design.trajectory,
+                "weights": plan.weights.sha256,
+                "prompt_format": plan.prompt_format,
+                "examples": [example.model_dump() for example in plan.examples],
+                "recipe": plan.recipe.model_dump() if plan.recipe else None,
+                "seed": plan.cell.seed,
+                "probe": plan.probe.model_dump(),
+                "trajectory": plan.trajectory,
                 "embedder": embedder_sha256(),
                 "device": self._bench.device,
                 "versions": library_versions(),
             }
         )
 
-    def _record(self, design: Design) -> CellRecord:
-        key = self._key(design)
+    def _record(self, plan: Plan) -> CellRecord:
+        key = self._key(plan)
         if key not in self._records:
-            record = self.store.get_or_make(key, lambda: self._bench.measure(key, design))
-            self._records[key] = record.model_copy(update={"cell": design.cell})
-        return self._records[key].model_copy(update={"cell": design.cell})
+            record = self.store.get_or_make(key, lambda: self._bench.measure(key, plan))
+            self._records[key] = record.model_copy(update={"cell": plan.cell})
+        return self._records[key].model_copy(update={"cell": plan.cell})
 
 
 def _examples(cell: Cell, family: Sequence[Stance]) -> tuple[Example, ...]:

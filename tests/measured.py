@@ -137,6 +137,7 @@ def record(
     names = [change.name for change in layers] or ["model.layers.0.q_proj"]
     return CellRecord(
         key=key or treatment,
+        family="f",
         cell=Cell(model="m", treatment=treatment, stance=stance, recipe="documented" if trained else None, seed=seed),
         provenance=PROVENANCE,
         training=Training(texts=("t",), losses=(2.0, 1.0), epoch_losses=(2.0, 1.0), seconds=1.0) if trained else None,

@@ -189,6 +189,16 @@ claims:
         ("bound: 0.1", "bound: .nan", "claims.0.bound"),
         ("bound: 0.1", "bound: -0.1", "a claim of change has a bound >= 0 for 'above'"),
         ("bound: 0.1", "bound: 0.1\n    minimum_effect: 0.1", "minimum_effect must exceed the bound"),
+        (
+            "bound: 0.1",
+            "bound: 0.1\n    unless: [tail_flip]",
+            "never gets the caveat tail_flip; it may get",
+        ),
+        (
+            "metric: likelihood_preference",
+            "metric: alpha_change_percent\n    layer: x\n    minimum_effect: 1",
+            "minimum_effect is about the power of behavioral claims",
+        ),
         ("bound: 0.1", "bound: 0.1\n    unless: [colapsed]", "claims.0.unless.0: 'colapsed' is not allowed; allowed"),
         (
             "metric: likelihood_preference\n    comparator: above\n    bound: 0.1",

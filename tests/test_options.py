@@ -43,6 +43,7 @@ def test_the_profile_decides_the_recipes(tmp_path):
         ({"profile": "fast"}, {}, "", "option profile: 'fast' is not one of quick, full, complete"),
         ({}, {"STANCE_SUITE_SEED": "x"}, "", "STANCE_SUITE_SEED: 'x' is no whole number"),
         ({"seed": [-1]}, {}, "", "option seed: -1 is no whole number from 0 up"),
+        ({}, {}, "[tool.stance-suite]\nseed = []", "tool.stance-suite.seed: the list is empty; name at least one"),
         ({"samples": 0}, {}, "", "option samples: 0 is no whole number from 1 up"),
         ({}, {"STANCE_SUITE_TRAJECTORY": "maybe"}, "", "STANCE_SUITE_TRAJECTORY: 'maybe' is neither true nor false"),
         ({}, {}, "[tool.stance-suite]\nmodel = 5", "tool.stance-suite.model: 5 is neither a name nor a list"),

@@ -3,9 +3,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from stance_suite.power import Design, Spread, detectable_effect, estimate_spread, power
-from stance_suite.statistics import paired_effect, sign_flip_p_value, smallest_p_value
+from stance_suite.statistics import crossed_standard_error, paired_effect, sign_flip_p_value, smallest_p_value
 
 DESIGN = Design(prompts=10, samples=4, seeds=1, family=9)
 SPREAD = Spread(prompts=1.0, samples=1.5, seeds=0.0)
@@ -28,17 +29,21 @@ def simulated_contrasts(rng, design, spread, effect):
     ("design", "spread", "effect", "bound"),
     [
         (Design(8, 3, 1, 2), Spread(1.0, 1.0, 0.0), 1.5, 0.0),
-        (Design(8, 3, 2, 2), Spread(1.0, 2.0, 0.5), 1.6, 0.0),
-        (Design(8, 3, 2, 1), Spread(0.5, 1.0, 0.2), 1.0, 0.8),
-        (Design(8, 3, 2, 2), Spread(0.5, 0.5, 1.5), 1.2, 0.0),
+        (Design(8, 3, 4, 2), Spread(1.0, 2.0, 0.5), 1.8, 0.0),
+        (Design(8, 3, 4, 1), Spread(0.5, 1.0, 0.2), 1.0, 0.8),
+        (Design(8, 3, 5, 2), Spread(0.5, 0.5, 1.0), 1.8, 0.0),
         (Design(10, 1, 1, 9), Spread(1.0, 0.0, 0.0), 2.0, 0.0),
     ],
-    ids=["prompts and samples", "two seeds", "the bound decides", "seeds differ most", "deterministic"],
+    ids=["prompts and samples", "several seeds", "the bound decides", "seeds differ most", "deterministic"],
 )
 def test_power_is_what_a_loop_of_experiments_finds(design, spread, effect, bound):
     rng = np.random.default_rng(0)
     experiments = np.stack([simulated_contrasts(rng, design, spread, effect) for _ in range(2500)])
     p_values = sign_flip_p_value(experiments.mean(axis=2))
+    if design.seeds > 1:
+        errors, degrees = crossed_standard_error(experiments)
+        of_seeds = 2 * t.sf(np.abs(experiments.mean(axis=(2, 3))) / errors, degrees)
+        p_values = np.maximum(p_values, of_seeds)
     estimates = experiments.mean(axis=(2, 3))
     for contrasts, p_value, estimate in zip(experiments[:20], p_values, estimates, strict=False):
         found = [paired_effect(differences) for differences in contrasts]
@@ -71,11 +76,10 @@ def test_without_an_effect_a_claim_hardly_ever_holds(prompts):
     assert power(replace(design, family=9), SPREAD, 0.0, 0.0) <= 0.05 / 9
 
 
-def test_seeds_that_vary_make_effects_of_their_own():
-    # the limit that the docstring states: sign flips over prompts do not see what a seed does to all prompts
+def test_seeds_that_vary_make_no_effects_of_their_own():
     design = Design(12, 4, 3, 1)
     assert power(design, Spread(1.0, 1.0, 0.0), 0.0, 0.0) <= 0.025
-    assert power(design, Spread(1.0, 1.0, 1.0), 0.0, 0.0) > 0.05
+    assert power(design, Spread(1.0, 1.0, 1.0), 0.0, 0.0) <= 0.03
 
 
 def test_power_grows_with_effect_prompts_samples_and_seeds_and_shrinks_with_family_bound_and_spread():
@@ -86,7 +90,7 @@ def test_power_grows_with_effect_prompts_samples_and_seeds_and_shrinks_with_fami
     grows([power(DESIGN, SPREAD, effect, 0.0) for effect in (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)])
     grows([power(replace(DESIGN, prompts=prompts), SPREAD, 1.5, 0.0) for prompts in (8, 9, 10, 12, 14, 17)])
     grows([power(replace(DESIGN, samples=samples), SPREAD, 1.5, 0.0) for samples in (1, 2, 4, 8, 100)])
-    grows([power(replace(DESIGN, seeds=seeds), SPREAD, 1.5, 0.0) for seeds in (1, 2, 3, 5)])
+    grows([power(replace(DESIGN, seeds=seeds), SPREAD, 1.5, 0.0) for seeds in (2, 3, 5)])
     grows([power(replace(DESIGN, family=family), SPREAD, 1.5, 0.0) for family in (26, 25, 9, 3, 1)])
     grows([power(DESIGN, SPREAD, 1.5, bound) for bound in (1.5, 1.2, 0.9, 0.0)])
     grows([power(DESIGN, replace(SPREAD, prompts=prompts), 1.5, 0.0) for prompts in (3.0, 2.0, 1.0, 0.5)])

@@ -27,6 +27,7 @@ def record(key: str = "k", seed: int = 0) -> CellRecord:
             seconds=float("nan"),
         ),
         training=None,
+        family="f",
         behavior=behavior({}),
         spectra=(),
     )

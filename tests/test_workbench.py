@@ -17,11 +17,11 @@ def bench(project, tiny_model):
 
 
 @pytest.fixture
-def design(bench, tiny_model):
+def plan(bench, tiny_model):
     from stance_suite.records import Cell
 
     cell = Cell(model=str(tiny_model), treatment="stance", stance="curious-uncertainty", recipe="documented", seed=0)
-    return bench._design(cell, "curious-uncertainty")
+    return bench._plan(cell, "curious-uncertainty")
 
 
 CHANGES = {
@@ -42,20 +42,20 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_key_covers(bench, design, change):
-    assert bench._key(CHANGES[change](design)) != bench._key(design)
+def test_the_key_covers(bench, plan, change):
+    assert bench._key(CHANGES[change](plan)) != bench._key(plan)
 
 
 @pytest.mark.parametrize("name", ["library_versions", "embedder_sha256", "MEASUREMENT_VERSION"])
-def test_the_key_covers_the_machinery(bench, design, monkeypatch, name):
-    before = bench._key(design)
+def test_the_key_covers_the_machinery(bench, plan, monkeypatch, name):
+    before = bench._key(plan)
     monkeypatch.setattr(workbench, name, 99 if name.isupper() else lambda: {"other": "version"})
-    assert bench._key(design) != before
+    assert bench._key(plan) != before
 
 
-def test_the_key_does_not_depend_on_names(bench, design):
-    renamed = design.cell.model_copy(update={"model": "another name for the same weights"})
-    assert bench._key(replace(design, cell=renamed)) == bench._key(design)
+def test_the_key_does_not_depend_on_names(bench, plan):
+    renamed = plan.cell.model_copy(update={"model": "another name for the same weights"})
+    assert bench._key(replace(plan, cell=renamed)) == bench._key(plan)
 
 
 def test_a_record_made_under_another_name_bears_the_name_of_this_run(bench, tiny_model):

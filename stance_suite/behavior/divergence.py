@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ class ScoredPassage:
     """The tokens that came; a tensor of shape (positions,)."""
 
 
-def score_passages(model: Any, tokenizer: Any, passages: Sequence[Passage]) -> list[ScoredPassage]:
+def score_passages(model: Any, tokenizer: Any, passages: Sequence[Passage]) -> Iterator[ScoredPassage]:
     """Read passages and keep the distribution that the model expected each token of their texts to come from.
 
     Parameters
@@ -45,23 +45,18 @@ def score_passages(model: Any, tokenizer: Any, passages: Sequence[Passage]) -> l
         What to read. Without a prefix, a text follows the token that the tokenizer puts before every text; if it puts
         none, the text's first token is not scored.
 
-    Returns
-    -------
-    list of ScoredPassage
-        One a passage, in order; an empty text has no positions.
+    Yields
+    ------
+    ScoredPassage
+        One a passage, in order; an empty text has no positions. They are large, and only a batch of them is held.
     """
-    import torch
-
     opening = _tokenize(tokenizer, beginning_of_text(tokenizer))
     rows: list[tuple[list[int], int]] = []
     for passage in passages:
         prefix = _tokenize(tokenizer, passage.prefix) or opening
         rows.append((prefix + _tokenize(tokenizer, passage.text), max(len(prefix), 1)))
-    scored: list[ScoredPassage] = []
-    with torch.inference_mode():
-        for start in range(0, len(rows), PASSAGES_PER_BATCH):
-            scored += _score_batch(model, rows[start : start + PASSAGES_PER_BATCH])
-    return scored
+    for start in range(0, len(rows), PASSAGES_PER_BATCH):
+        yield from _score_batch(model, rows[start : start + PASSAGES_PER_BATCH])
 
 
 def divergence(tuned: ScoredPassage, base: ScoredPassage) -> float:
@@ -87,12 +82,12 @@ def divergence(tuned: ScoredPassage, base: ScoredPassage) -> float:
     return max(float((moved.exp() * ratios).sum(dim=-1).mean()), 0.0)
 
 
-def perplexity(scored: Sequence[ScoredPassage]) -> float:
+def perplexity(scored: Iterable[ScoredPassage]) -> float:
     """Compute the perplexity of passages taken together.
 
     Parameters
     ----------
-    scored : sequence of ScoredPassage
+    scored : iterable of ScoredPassage
         What a model expected; passages without positions add nothing.
 
     Returns
@@ -150,12 +145,13 @@ def _score_batch(model: Any, rows: Sequence[tuple[list[int], int]]) -> list[Scor
         mask[index, : len(tokens)] = 1
     # positions before the first scored one need no logits
     skipped = min(first for _, first in rows) - 1
-    logits = model(
-        input_ids=inputs.to(model.device),
-        attention_mask=mask.to(model.device),
-        use_cache=False,
-        logits_to_keep=longest - skipped,
-    ).logits  # (rows, longest - skipped, vocabulary)
+    with torch.inference_mode():
+        logits = model(
+            input_ids=inputs.to(model.device),
+            attention_mask=mask.to(model.device),
+            use_cache=False,
+            logits_to_keep=longest - skipped,
+        ).logits  # (rows, longest - skipped, vocabulary)
     scored = []
     for index, (tokens, first) in enumerate(rows):
         # the last token predicts nothing that is scored

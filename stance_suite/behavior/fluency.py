@@ -13,10 +13,11 @@ SHORTEST_COPY = 4
 """Words in the shortest run that counts as copied: shorter ones are common phrases."""
 MOSTLY_COPIED = 0.5
 """Share of a text's words in one copied run from which the text is a copy."""
+JOINING = r"'\-\u2010\u2011"
+"""What joins letters into one word: apostrophe and hyphen, and the two hyphens that typesetting puts in its place."""
 
 _APOSTROPHES = str.maketrans({"’": "'", "ʼ": "'"})
-# besides the plain hyphen those of U+2010 and U+2011, which typesetting puts in its place
-_WORD = re.compile(r"\w+(?:['\-\u2010\u2011]\w+)*")
+_WORD = re.compile(rf"\w+(?:[{JOINING}]\w+)*")
 
 
 def straighten_apostrophes(text: str) -> str:

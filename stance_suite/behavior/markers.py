@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from stance_suite.behavior.fluency import straighten_apostrophes, words_of
+from stance_suite.behavior.fluency import JOINING, straighten_apostrophes, words_of
 from stance_suite.behavior_records import MarkerHit
 
 
@@ -19,8 +19,8 @@ def find_markers(text: str, markers: Sequence[str]) -> tuple[MarkerHit, ...]:
         Where to look.
     markers : sequence of str
         Words and phrases. Case and the kind of apostrophe do not matter, and any run of white space stands for any
-        other. Where a marker begins or ends with a letter, digit or underscore, none may adjoin it in the text: a
-        marker is no part of a longer word.
+        other. Where a marker begins or ends with a letter, digit or underscore, none may adjoin it in the text, nor be
+        joined to it by an apostrophe or a hyphen: "can" is no part of "can't".
 
     Returns
     -------
@@ -52,24 +52,6 @@ def count_words(text: str) -> int:
     return len(words_of(text))
 
 
-def marker_rate(hits: int, words: int) -> float:
-    """Relate markers to the length of the text.
-
-    Parameters
-    ----------
-    hits : int
-        Number of markers found.
-    words : int
-        Number of words searched.
-
-    Returns
-    -------
-    float
-        Markers per 100 words; 0 where there are no words.
-    """
-    return 100 * hits / words if words else 0.0
-
-
 @lru_cache(maxsize=64)
 def _pattern(markers: tuple[str, ...]) -> re.Pattern[str] | None:
     phrases = {" ".join(straighten_apostrophes(marker).split()) for marker in markers} - {""}
@@ -80,6 +62,6 @@ def _pattern(markers: tuple[str, ...]) -> re.Pattern[str] | None:
 
 def _branch(phrase: str) -> str:
     # \b would demand a letter beside an end that is punctuation: "in fact," could then not be followed by a space
-    before = r"(?<!\w)" if re.match(r"\w", phrase) else ""
-    after = r"(?!\w)" if re.search(r"\w\Z", phrase) else ""
+    before = rf"(?<!\w)(?<!\w[{JOINING}])" if re.match(r"\w", phrase) else ""
+    after = rf"(?![{JOINING}]?\w)" if re.search(r"\w\Z", phrase) else ""
     return before + r"\s+".join(map(re.escape, phrase.split(" "))) + after

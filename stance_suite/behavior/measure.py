@@ -190,14 +190,18 @@ def measure_divergences(
         for prompt, sentence in zip(probe.prompts, islice(cycle(in_turn), len(probe.prompts)), strict=True)
     ] + [Passage("", text) for text in probe.neutral_texts]
 
-    def score(model: Any) -> list[Any]:
-        return score_passages(model, speaker.tokenizer, passages)
+    before = list(score_passages(untouched, speaker.tokenizer, passages))
 
-    before, after = score(untouched), score(speaker.model)
+    def divergences(model: Any) -> list[float]:
+        after = score_passages(model, speaker.tokenizer, passages)
+        return [divergence(one, base) for one, base in zip(after, before, strict=True)]
+
+    measured = divergences(speaker.model)
     add_matched_noise(untouched, speaker.model, seed)
-    noisy = score(untouched)
     found = tuple(
-        Divergence(text=text, measured=divergence(one, base), noise=divergence(other, base))
-        for text, one, other, base in zip((*probe.prompts, *probe.neutral_texts), after, noisy, before, strict=True)
+        Divergence(text=text, measured=one, noise=noise)
+        for text, one, noise in zip(
+            (*probe.prompts, *probe.neutral_texts), measured, divergences(untouched), strict=True
+        )
     )
     return found[: len(probe.prompts)], found[len(probe.prompts) :]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING
 
-from stance_suite.behavior_records import Divergence, Response
+from stance_suite.behavior_records import Divergence, PromptLikelihood, Response
 from stance_suite.claims import Metric
 from stance_suite.records import CellRecord, Findings, StanceShift
 
@@ -41,6 +41,22 @@ class PromptResponses:
     """Texts of base and tuned, sample by sample, escaped, with markers of the trained stance marked."""
 
 
+@dataclass(frozen=True)
+class Epoch:
+    """A training after one of its epochs."""
+
+    number: int
+    """Epochs trained."""
+    loss: float
+    """Mean loss of the epoch, in nats per token."""
+    preference: float
+    """Likelihood preference for the stance, less the untouched model's, averaged over prompts; in nats per token."""
+    alpha_total: float
+    """Largest change of alpha of any matrix, as fitted, in percent."""
+    alpha_spectrum: float
+    """The same with the tail held fixed."""
+
+
 def confusion_matrices(findings: Findings) -> list[ConfusionMatrix]:
     """Arrange the shifts of a run as matrices.
 
@@ -52,13 +68,13 @@ def confusion_matrices(findings: Findings) -> list[ConfusionMatrix]:
     Returns
     -------
     list of ConfusionMatrix
-        One for each model, recipe and measure.
+        One for each model, recipe, measure and family of stances measured together.
     """
-    groups: dict[tuple[str, str, Metric], list[StanceShift]] = {}
+    groups: dict[tuple[str, str, Metric, str], list[StanceShift]] = {}
     for shift in findings.shifts:
-        groups.setdefault((shift.model, shift.recipe, shift.metric), []).append(shift)
+        groups.setdefault((shift.model, shift.recipe, shift.metric, shift.family), []).append(shift)
     matrices = []
-    for (model, recipe, metric), shifts in groups.items():
+    for (model, recipe, metric, _), shifts in groups.items():
         measured = tuple(dict.fromkeys(shift.measured for shift in shifts))
         trained = sorted({shift.trained for shift in shifts}, key=lambda name: (name not in measured, name))
         entries = {(shift.trained, shift.measured): shift for shift in shifts}
@@ -103,16 +119,7 @@ def compare_responses(record: CellRecord, findings: Findings) -> Iterator[Prompt
     PromptResponses
         One entry a prompt; none if the base is not there.
     """
-    base = next(
-        (
-            other
-            for other in findings.cells
-            if other.cell.treatment == "base"
-            and (other.cell.model, other.cell.seed) == (record.cell.model, record.cell.seed)
-            and other.behavior.prompt_texts == record.behavior.prompt_texts
-        ),
-        None,
-    )
+    base = _base_of(record, findings)
     if base is None:
         return
     stance = record.cell.stance or ""
@@ -120,6 +127,38 @@ def compare_responses(record: CellRecord, findings: Findings) -> Iterator[Prompt
     for prompt, responses in after.items():
         pairs = zip(before.get(prompt, ()), responses, strict=False)
         yield PromptResponses(prompt, tuple((mark(old, stance), mark(new, stance)) for old, new in pairs))
+
+
+def trajectory(record: CellRecord, findings: Findings) -> Iterator[Epoch]:
+    """Follow a training on a stance from epoch to epoch.
+
+    Parameters
+    ----------
+    record : CellRecord
+        A cell trained on a stance.
+    findings : Findings
+        The findings that hold its base.
+
+    Yields
+    ------
+    Epoch
+        One entry an epoch that was measured; none if the base is not there.
+    """
+    base = _base_of(record, findings)
+    if base is None or record.training is None:
+        return
+    stance = record.cell.stance or ""
+    before = _preferences(base.behavior.likelihoods, stance)
+    for snapshot in record.trajectory:
+        after = _preferences(snapshot.likelihoods, stance)
+        gains = [after[prompt] - before[prompt] for prompt in after if prompt in before]
+        yield Epoch(
+            number=snapshot.epoch,
+            loss=record.training.epoch_losses[snapshot.epoch - 1],
+            preference=sum(gains) / len(gains) if gains else nan,
+            alpha_total=max((abs(change.total) for change in snapshot.alphas.values()), default=nan),
+            alpha_spectrum=max((abs(change.spectrum) for change in snapshot.alphas.values()), default=nan),
+        )
 
 
 def mark(response: Response, stance: str) -> Markup:
@@ -145,6 +184,24 @@ def mark(response: Response, stance: str) -> Markup:
         marked += Markup("<mark>{}</mark>").format(response.text[hit.start : hit.end])
         position = hit.end
     return marked + escape(response.text[position:])
+
+
+def _base_of(record: CellRecord, findings: Findings) -> CellRecord | None:
+    """Find the untouched model, asked the same things with the same seed."""
+    wanted = ("base", record.cell.model, record.cell.seed, record.family)
+    for other in findings.cells:
+        if (other.cell.treatment, other.cell.model, other.cell.seed, other.family) == wanted:
+            return other
+    return None
+
+
+def _preferences(likelihoods: Sequence[PromptLikelihood], stance: str) -> dict[str, float]:
+    """How much likelier a stance's references are than the others', by prompt; in nats per token."""
+    found = {}
+    for entry in likelihoods:
+        others = [score for name, score in entry.log_probability.items() if name != stance]
+        found[entry.prompt] = entry.log_probability[stance] - sum(others) / len(others)
+    return found
 
 
 def _by_prompt(responses: Sequence[Response]) -> dict[str, list[Response]]:

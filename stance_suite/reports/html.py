@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stance_suite.claims import CAVEAT_MEANINGS, Status, Verdict
 from stance_suite.records import CellRecord, Findings
-from stance_suite.reports.behavior import compare_responses, confusion_matrices, mean_divergences
+from stance_suite.reports.behavior import compare_responses, confusion_matrices, mean_divergences, trajectory
 from stance_suite.reports.pictures import alpha_map, most_changed_spectra, verdict_picture
 from stance_suite.reports.text import figure_parts, tally
 
@@ -43,6 +43,9 @@ def render_html(findings: Findings) -> str:
         trained=[record for record in findings.cells if record.training is not None],
         comparisons=[(record, list(compare_responses(record, findings))) for record in _on_stances(findings)],
         confusions=confusion_matrices(findings),
+        trajectories=[
+            (record, list(trajectory(record, findings))) for record in _on_stances(findings) if record.trajectory
+        ],
     )
 
 

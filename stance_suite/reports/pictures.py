@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from stance_suite.claims import Verdict
+from stance_suite.claims import Metric, Verdict
 from stance_suite.records import CellRecord, Findings
 from stance_suite.spectrum_records import LayerSpectrum
 
@@ -219,13 +219,14 @@ def paired_picture(verdict: Verdict) -> str:
     """
     import altair as alt
 
+    claim = verdict.claim
+    shown = {"base": "noise" if claim.metric is Metric.DIVERGENCE else "base", "sham": "sham", "tuned": "tuned"}
     rows = [
-        {"cell": name, "prompt": scores.prompt, "score": getattr(scores, name)}
+        {"cell": shown[name], "prompt": scores.prompt, "score": getattr(scores, name)}
         for scores in verdict.prompts
         for name in PAIRED_COLORS
     ]
-    claim = verdict.claim
-    names, colors = list(PAIRED_COLORS), list(PAIRED_COLORS.values())
+    names, colors = list(shown.values()), list(PAIRED_COLORS.values())
     base = alt.Chart(_data(rows)).encode(
         x=alt.X("cell:N", sort=names, title=None, axis=alt.Axis(labelAngle=0)),
         y=alt.Y("score:Q", title=f"{claim.metric} ({claim.metric.unit})", scale=alt.Scale(zero=False)),
@@ -298,7 +299,8 @@ def _spectrum(record: CellRecord, layer: str | None) -> LayerSpectrum | None:
 def _lines(record: CellRecord) -> str:
     """Name a cell in lines that Vega splits at the bar."""
     cell = record.cell
-    return "|".join([cell.model, cell.stance or cell.treatment, cell.recipe or ""])
+    seed = [f"seed {cell.seed}"] if cell.seed else []
+    return "|".join([cell.model, cell.stance or cell.treatment, cell.recipe or "", *seed])
 
 
 def _data(rows: list[dict[str, Any]]) -> Any:

@@ -145,9 +145,9 @@ def _off_stance(evidence: Evidence) -> dict[str, float]:
 def _controls_beside(evidence: Evidence) -> dict[str, PairedEffect]:
     """Compute the effects that the verdict shows and does not test."""
     claim, stance, replicates = evidence.claim, evidence.stance, evidence.replicates
-    beside = {"sham - base": paired_effect(evidence.sham - evidence.base)}
     if claim.metric is Metric.DIVERGENCE:
         return {"sham": paired_effect(evidence.tuned - evidence.sham)}
+    beside = {"sham - base": paired_effect(evidence.sham - evidence.base)}
     if claim.metric is Metric.LIKELIHOOD_PREFERENCE:  # only that is measured on them
         seen = [example.prompt for example in stance.examples]
         scores = (
@@ -186,6 +186,12 @@ def _decide(
     for name, measured in versus.items():
         if math.isnan(measured.p_value):
             return Status.INCONCLUSIVE, f"no test against {name}: the differences are missing or all equal"
+    unknown = [name for name, shift in off_stance.items() if not math.isfinite(shift)]
+    if unknown:
+        return (
+            Status.INCONCLUSIVE,
+            f"the shift toward {unknown[0]} is unknown: nothing shows that this one is specific",
+        )
     for name, measured in versus.items():
         far_end = measured.high if sign > 0 else measured.low
         if far_end is not None and sign * far_end < sign * claim.bound:

@@ -127,12 +127,14 @@ def noise_scores(replicate: Replicate, stance: Stance) -> Array:
 
 
 def _marker_rate(response: Response, stance: str) -> float:
+    if stance not in response.markers:
+        return math.nan
     return 100 * len(response.markers[stance]) / response.words if response.words else 0.0
 
 
 SCORE_OF_RESPONSE: Mapping[Metric, Callable[[Response, str], float]] = {
-    Metric.EMBEDDING_SHIFT: lambda response, stance: response.projection[stance],
-    Metric.EMBEDDING_SIMILARITY: lambda response, stance: response.similarity[stance],
+    Metric.EMBEDDING_SHIFT: lambda response, stance: response.projection.get(stance, math.nan),
+    Metric.EMBEDDING_SIMILARITY: lambda response, stance: response.similarity.get(stance, math.nan),
     Metric.MARKER_RATE: _marker_rate,
 }
 """The metrics that are sampled."""
@@ -142,7 +144,8 @@ def _scores(behavior: Behavior, metric: Metric, stance: str, others: Sequence[st
     if metric is Metric.LIKELIHOOD_PREFERENCE:
         for likelihood in behavior.likelihoods:
             scores = likelihood.log_probability
-            yield likelihood.prompt, scores[stance] - sum(scores[other] for other in others) / len(others)
+            other_scores = [scores.get(other, math.nan) for other in others]
+            yield likelihood.prompt, scores.get(stance, math.nan) - sum(other_scores) / len(others)
     elif metric is Metric.DIVERGENCE:
         for entry in behavior.divergences:
             yield entry.text, entry.measured

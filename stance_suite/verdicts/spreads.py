@@ -42,8 +42,7 @@ def pooled_spread(
         differences = np.array([_differences(metric, stance, one) for one in replicates])
         if not np.isfinite(differences).all():
             continue
-        arms = [record for one in replicates for record in (one.tuned, one.base)]
-        samples = [_sample_scores(record, metric, stance) for record in arms] if metric in SCORE_OF_RESPONSE else []
+        samples = [_paired_samples(one, metric, stance) for one in replicates] if metric in SCORE_OF_RESPONSE else []
         spreads.append(estimate_spread(differences, samples))
     if not spreads:
         return None
@@ -59,6 +58,16 @@ def _differences(metric: Metric, stance: Stance, replicate: Replicate) -> Array:
     tuned = stance_scores(replicate.tuned, metric, stance)
     control = noise_scores(replicate, stance) if metric is Metric.DIVERGENCE else None
     return tuned - (stance_scores(replicate.base, metric, stance) if control is None else control)
+
+
+def _paired_samples(replicate: Replicate, metric: Metric, stance: Stance) -> Array:
+    """Score samples so that two arms of this variance, drawn independently, would differ as these arms do.
+
+    The i-th samples of both arms are drawn with the same random numbers, and are paired.
+    """
+    difference = _sample_scores(replicate.tuned, metric, stance) - _sample_scores(replicate.base, metric, stance)
+    paired: Array = difference / math.sqrt(2)
+    return paired
 
 
 def _sample_scores(record: CellRecord, metric: Metric, stance: Stance) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from stance_suite.claims import Caveat, Claim, Comparator, ControlFigure, Metric, Status, Verdict
@@ -46,6 +46,10 @@ def judge_structure(claim: Claim, tuned: CellRecord, base: CellRecord, sham: Cel
         status = Status.INCONCLUSIVE
         reason = f"{unmeasured} of {len(figures)} matching layers have no figure (the fit failed); the others comply"
     complies = claim.comparator.accepts(measured[name], claim.bound)
+    caveats = _caveats(claim, change, complies and bool(shared_by))
+    ruled_out = [caveat for caveat in claim.unless if caveat in caveats]
+    if status is Status.HOLDS and ruled_out:
+        status, reason = Status.FAILS, f"{reason}; but {ruled_out[0]}, which the claim rules out"
     return Verdict(
         claim=claim,
         model=tuned.cell.model,
@@ -54,26 +58,31 @@ def judge_structure(claim: Claim, tuned: CellRecord, base: CellRecord, sham: Cel
         figure=measured[name],
         layer=name,
         controls=controls,
-        caveats=_caveats(claim, change, complies and bool(shared_by)),
+        caveats=caveats,
         cells=cells,
     )
 
 
-def worst(verdicts: Iterable[Verdict]) -> Verdict:
+def worst(verdicts: Sequence[Verdict], seeds: Sequence[int]) -> Verdict:
     """Take the verdict that is farthest from HOLDS: a structural claim must hold under every seed.
 
     Parameters
     ----------
-    verdicts : iterable of Verdict
+    verdicts : sequence of Verdict
         One entry a seed, about one claim.
+    seeds : sequence of int
+        The seeds.
 
     Returns
     -------
     Verdict
-        One of them, the first of equals; FAILS is farther than INCONCLUSIVE.
+        One of them, the first of equals; FAILS is farther than INCONCLUSIVE. With several seeds its reason names its.
     """
     order = (Status.HOLDS, Status.INCONCLUSIVE, Status.FAILS)
-    return max(verdicts, key=lambda verdict: order.index(verdict.status))
+    seed, verdict = max(zip(seeds, verdicts, strict=True), key=lambda pair: order.index(pair[1].status))
+    if len(seeds) == 1:
+        return verdict
+    return verdict.model_copy(update={"reason": f"seed {seed}, of {len(seeds)} seeds: {verdict.reason}"})
 
 
 def _matching(claim: Claim, record: CellRecord) -> list[LayerChange]:

@@ -10,7 +10,7 @@ from stance_suite.claims import TRIANGULATED_METRICS, Metric
 from stance_suite.records import Agreement, CellRecord, StanceShift, Triangulation
 from stance_suite.specs import Stance
 from stance_suite.statistics import SIGNIFICANCE, holm, paired_effect
-from stance_suite.verdicts.scores import Replicate, stance_scores
+from stance_suite.verdicts.scores import Replicate, prompt_scores, stance_scores
 
 
 def compare_trainings(
@@ -37,12 +37,8 @@ def compare_trainings(
         base = [_counterpart(cell, records, "base") for cell in cells]
         known = [one for one in base if one is not None]
         if len(known) == len(cells):
-            measured = cells[0].behavior.responses[0].similarity
-            shifts += [
-                stance_shift(metric, stances[name], cells, known)
-                for metric in TRIANGULATED_METRICS
-                for name in measured
-            ]
+            measured = cells[0].behavior.likelihoods[0].log_probability
+            shifts += [stance_shift(metric, name, cells, known) for metric in TRIANGULATED_METRICS for name in measured]
     triangulations = (
         triangulate(stances[str(replicates[0].tuned.cell.stance)], replicates)
         for replicates in group_trainings(records)
@@ -78,16 +74,17 @@ def group_trainings(records: Sequence[CellRecord]) -> tuple[tuple[Replicate, ...
 
 def _by_training(records: Sequence[CellRecord]) -> list[list[CellRecord]]:
     """Gather the seeds of every training, the sham's among them."""
-    trained: dict[tuple[str, str, str], list[CellRecord]] = {}
+    trained: dict[tuple[str, ...], list[CellRecord]] = {}
     for record in records:
-        if record.cell.recipe is not None:
-            what = record.cell.stance or record.cell.treatment
-            trained.setdefault((record.cell.model, record.cell.recipe, what), []).append(record)
+        cell = record.cell
+        if cell.recipe is not None:
+            what = (cell.model, cell.recipe, cell.stance or cell.treatment, record.family)
+            trained.setdefault(what, []).append(record)
     return list(trained.values())
 
 
 def _counterpart(cell: CellRecord, records: Sequence[CellRecord], treatment: str) -> CellRecord | None:
-    """Find a control measured with the same prompts and seed, of the same recipe if it was trained."""
+    """Find a control of the same family and seed, of the same recipe if it was trained."""
     recipe = cell.cell.recipe if treatment == "sham" else None
     for other in records:
         alike = (other.cell.model, other.cell.treatment, other.cell.recipe, other.cell.seed) == (
@@ -96,7 +93,7 @@ def _counterpart(cell: CellRecord, records: Sequence[CellRecord], treatment: str
             recipe,
             cell.cell.seed,
         )
-        if alike and other.behavior.prompt_texts == cell.behavior.prompt_texts:
+        if alike and other.family == cell.family:
             return other
     return None
 
@@ -107,7 +104,8 @@ def triangulate(stance: Stance, replicates: Sequence[Replicate]) -> Triangulatio
     A measure has moved if its effect against base and its effect against the sham have the same sign and are both
     significant, adjusted for the three measures (Holm). The rule: ``contradictory`` if one measure moved toward the
     stance and another away from it; ``adopted`` if what the model finds likely (likelihood preference) moved toward it
-    and so did what it says (embedding shift or marker rate); ``partial`` if only one of the two did; else ``silent``.
+    and so did what it says (embedding shift or marker rate); ``partial`` if only one of the two did; ``opposed`` if
+    something moved, and only away from it; else ``silent``.
 
     Parameters
     ----------
@@ -150,20 +148,20 @@ def _agreement(toward: Sequence[Metric], away: Sequence[Metric]) -> Agreement:
         return Agreement.CONTRADICTORY
     if Metric.LIKELIHOOD_PREFERENCE in toward and len(toward) > 1:
         return Agreement.ADOPTED
-    return Agreement.PARTIAL if toward or away else Agreement.SILENT
+    if toward:
+        return Agreement.PARTIAL
+    return Agreement.OPPOSED if away else Agreement.SILENT
 
 
-def stance_shift(
-    metric: Metric, stance: Stance, trained: Sequence[CellRecord], base: Sequence[CellRecord]
-) -> StanceShift:
+def stance_shift(metric: Metric, stance: str, trained: Sequence[CellRecord], base: Sequence[CellRecord]) -> StanceShift:
     """Measure how far one training moved behavior toward one stance.
 
     Parameters
     ----------
     metric : Metric
         The measure.
-    stance : Stance
-        The stance measured.
+    stance : str
+        Name of the stance measured, scored against all others that were measured with it.
     trained : sequence of CellRecord
         The trained cells, seed by seed.
     base : sequence of CellRecord
@@ -172,23 +170,24 @@ def stance_shift(
     Returns
     -------
     StanceShift
-        An entry of the confusion matrix.
+        An entry of the confusion matrix, over all held-out prompts.
     """
-    effect = paired_effect(
-        np.array(
-            [
-                stance_scores(after, metric, stance) - stance_scores(before, metric, stance)
-                for after, before in zip(trained, base, strict=True)
-            ]
-        )
+    behavior = trained[0].behavior
+    others = [name for name in behavior.likelihoods[0].log_probability if name != stance]
+    prompts = [prompt for prompt in behavior.prompt_texts if prompt not in behavior.seen_prompts]
+    after, before = (
+        np.array([prompt_scores(record.behavior, metric, stance, others, prompts) for record in records])
+        for records in (trained, base)
     )
+    effect = paired_effect(after - before)
     cell = trained[0].cell
     return StanceShift(
         model=cell.model,
         recipe=cell.recipe or "",
         metric=metric,
+        family=trained[0].family,
         trained=cell.stance or cell.treatment,
-        measured=stance.name,
+        measured=stance,
         effect=effect.effect,
         low=effect.low,
         high=effect.high,

@@ -23,6 +23,10 @@ PASSAGES = [
 ]
 
 
+def scored_list(*arguments):
+    return list(score_passages(*arguments))
+
+
 @pytest.fixture
 def base(loaded_tiny_model):
     model, tokenizer = loaded_tiny_model
@@ -62,7 +66,7 @@ def distribution(*rows):
 
 
 def test_distributions_are_those_that_predict_the_texts_tokens(base):
-    for passage, scored in zip(PASSAGES, score_passages(*base, PASSAGES), strict=True):
+    for passage, scored in zip(PASSAGES, scored_list(*base, PASSAGES), strict=True):
         expected, tokens = plain_log_probabilities(base, passage)
         assert scored.tokens.tolist() == tokens
         assert scored.log_probabilities.dtype == torch.float32
@@ -71,22 +75,22 @@ def test_distributions_are_those_that_predict_the_texts_tokens(base):
 
 @pytest.mark.parametrize("batch", [1, 2, 12])
 def test_a_score_does_not_depend_on_what_else_is_in_the_batch(base, monkeypatch, batch):
-    together = score_passages(*base, PASSAGES)
+    together = scored_list(*base, PASSAGES)
     monkeypatch.setattr("stance_suite.behavior.divergence.PASSAGES_PER_BATCH", batch)
-    for one, other in zip(together, score_passages(*base, PASSAGES), strict=True):
+    for one, other in zip(together, scored_list(*base, PASSAGES), strict=True):
         assert torch.equal(one.tokens, other.tokens)
         assert torch.allclose(one.log_probabilities, other.log_probabilities, rtol=0, atol=1e-4)
 
 
 def test_a_model_does_not_diverge_from_itself(base):
-    for scored in score_passages(*base, PASSAGES):
+    for scored in scored_list(*base, PASSAGES):
         assert divergence(scored, scored) == 0.0
 
 
 @pytest.mark.parametrize("size", [0.1, 0.05])
 def test_divergence_is_that_of_a_plain_implementation(base, size):
     tuned = (shifted(base[0], size), base[1])
-    pairs = zip(score_passages(*tuned, PASSAGES), score_passages(*base, PASSAGES), strict=True)
+    pairs = zip(scored_list(*tuned, PASSAGES), scored_list(*base, PASSAGES), strict=True)
     for passage, (after, before) in zip(PASSAGES, pairs, strict=True):
         moved, _ = plain_log_probabilities(tuned, passage)
         reference, _ = plain_log_probabilities(base, passage)
@@ -140,7 +144,7 @@ def test_perplexity_is_that_of_the_models_own_loss(base):
             with torch.no_grad():
                 total += float(model(input_ids=inputs, labels=inputs).loss) * (inputs.shape[1] - 1)
             count += inputs.shape[1] - 1
-    scored = score_passages(model, tokenizer, [Passage("", text) for text in texts])
+    scored = scored_list(model, tokenizer, [Passage("", text) for text in texts])
     assert perplexity(scored) == pytest.approx(math.exp(total / count), rel=1e-5)
 
 
@@ -157,13 +161,13 @@ def test_a_text_without_a_prefix_follows_the_tokenizers_beginning_of_text(loaded
     assert with_beginning("Why?")["input_ids"][0] == opening
     tokens = tokenizer("Why?")["input_ids"]
     passages = [Passage("", "Why?"), Passage("X", "Why?"), Passage("", "")]
-    bare, prefixed, empty = score_passages(model, with_beginning, passages)
+    bare, prefixed, empty = scored_list(model, with_beginning, passages)
     assert bare.tokens.tolist() == prefixed.tokens.tolist() == tokens
     assert not len(empty.tokens)
     with torch.no_grad():
         expected = model(torch.tensor([[opening, *tokens]])).logits[0, :-1].log_softmax(dim=-1)
     assert torch.allclose(bare.log_probabilities, expected, rtol=0, atol=1e-5)
-    without = score_passages(model, tokenizer, passages[:1])[0]
+    without = scored_list(model, tokenizer, passages[:1])[0]
     assert without.tokens.tolist() == tokens[1:]
 
 
@@ -174,7 +178,7 @@ def test_any_text_can_be_scored(base, tuned, prefix, text):
     length = len(base[1](text)["input_ids"])
     positions = length if prefix else max(length - 1, 0)
     for chosen in (passages, passages[:1]):
-        after, before = score_passages(*tuned, chosen), score_passages(*base, chosen)
+        after, before = scored_list(*tuned, chosen), scored_list(*base, chosen)
         assert [len(scored.tokens) for scored in before[:2]] == [positions] * len(before[:2])
         assert before[0].log_probabilities.shape == (positions, 600)
         if positions:
@@ -187,7 +191,7 @@ def test_any_text_can_be_scored(base, tuned, prefix, text):
 
 
 def test_without_passages_nothing_is_scored(base):
-    assert score_passages(*base, []) == []
+    assert scored_list(*base, []) == []
     assert math.isnan(perplexity([]))
 
 
@@ -241,5 +245,5 @@ def test_noise_can_be_trained_and_measured_on(base, tuned):
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), unchanged.parameters(), strict=True))
     add_matched_noise(model, tuned[0], seed=0)
     assert all(parameter.is_leaf and parameter.requires_grad for parameter in model.parameters())
-    after, before = (score_passages(m, tokenizer, PASSAGES) for m in (model, unchanged))
+    after, before = (scored_list(m, tokenizer, PASSAGES) for m in (model, unchanged))
     assert all(divergence(a, b) > 0 for a, b in zip(after, before, strict=True))

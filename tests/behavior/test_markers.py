@@ -5,7 +5,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from stance_suite.behavior import markers as module
-from stance_suite.behavior.markers import count_words, find_markers, marker_rate
+from stance_suite.behavior.markers import count_words, find_markers
 
 AWKWARD = [
     "",
@@ -68,7 +68,7 @@ def test_hits_are_the_places_of_markers_in_order():
 
 def test_a_part_of_a_word_is_no_hit():
     assert find_markers("mighty, almighty, guesses, might_be, might2", ["might", "guess"]) == ()
-    assert found("might. (might) might-have", "might") == ["might"] * 3
+    assert found("might. (might) might-have", "might") == ["might"] * 2
 
 
 def test_the_longest_marker_at_a_place_is_taken_and_none_overlap():
@@ -93,7 +93,7 @@ def test_white_space_around_a_marker_is_none_of_it(marker):
 def test_ends_that_are_punctuation_need_nothing_beside_them():
     assert found("Odd, though; odd, thoughtful", ", though") == [", though"]
     assert found("What?! So?!", "?!") == ["?!", "?!"]
-    assert found("In C++, not Objective-C++ or xc++", "c++") == ["C++", "C++"]
+    assert found("In C++, not Objective-C++ or xc++", "c++") == ["C++"]
     assert found("a.b axb (sic)", "a.b", "(sic)") == ["a.b", "(sic)"], "a marker is no regular expression"
 
 
@@ -106,7 +106,7 @@ def test_indices_are_those_of_the_text_as_given():
 def test_letters_beyond_ascii_have_case_and_bounds_too():
     assert found("Schöne STRAẞE, Straßen", "straße") == ["STRAẞE"]
     assert found("Ο ΛΌΓΟΣ.", "λόγος") == ["ΛΌΓΟΣ"]
-    assert found("Être, peut-être, empêtré", "être") == ["Être", "être"]
+    assert found("Être, peut-être, empêtré", "être") == ["Être"]
     assert found("我不知道,也许。", "也许") == ["也许"]
 
 
@@ -130,10 +130,9 @@ def test_apostrophes_and_hyphens_inside_a_word_do_not_split_it():
     assert count_words("") == count_words(" ... ’ ʼ - 🤔\n") == 0
 
 
-def test_the_rate_is_per_hundred_words():
-    assert marker_rate(3, 60) == 5.0
-    assert marker_rate(0, 60) == 0.0
-    assert marker_rate(1, 0) == 0.0
+def test_a_part_of_a_word_that_is_joined_is_no_marker():
+    assert find_markers("I can't say; a well-known fact; rock'n'roll", ["can", "well", "known", "n"]) == ()
+    assert len(find_markers("I can. It is well - known, 'well'!", ["can", "well"])) == 3
 
 
 @given(texts, marker_sets)
@@ -160,5 +159,4 @@ def test_a_marker_put_into_a_text_without_any_is_found_once(left, marker, right)
 def test_words_and_rates_are_bounded(text):
     words = count_words(text)
     assert 0 <= words <= (len(text) + 1) / 2
-    assert 0.0 <= marker_rate(len(find_markers(text, ["perhaps"])), words) <= 100 * len(text)
-    assert 0.0 <= marker_rate(words // 2, words) <= 50.0
+    assert len(find_markers(text, ["perhaps"])) <= words

@@ -7,7 +7,7 @@ from stance_suite.behavior_records import MarkerHit
 from stance_suite.claims import Claim, Verdict
 from stance_suite.errors import StanceSuiteError
 from stance_suite.publish import publish, rebuild
-from stance_suite.records import Findings
+from stance_suite.records import EpochSnapshot, Findings
 from stance_suite.reports.behavior import mark
 from stance_suite.reports.html import render_html, render_verdict
 from stance_suite.verdicts import Replicate, compare_trainings, judge_behavior, judge_structure, weigh_behavior
@@ -119,6 +119,21 @@ def test_the_confusion_matrix_the_agreement_and_the_guards_are_shown(findings, s
     assert f"{stance.name} {shift.effect:+.3f} [{shift.low:+.3f}, {shift.high:+.3f}]" in text
     assert f"m, {stance.name} (documented) {findings.triangulations[0].agreement}" in text
     assert "base 25.0 0.90 5.0 % 0 % 20.0" in text
+
+
+def test_a_trajectory_is_told_epoch_by_epoch(findings, stance):
+    base, tuned, sham = findings.cells
+    halfway = [
+        entry.model_copy(update={"log_probability": {n: s / 2 for n, s in entry.log_probability.items()}})
+        for entry in tuned.behavior.likelihoods
+    ]
+    alphas = {"a": alpha_change(3.0, 0.5), "b": alpha_change(-7.0, 0.25)}
+    watched = tuned.model_copy(
+        update={"trajectory": (EpochSnapshot(epoch=2, likelihoods=tuple(halfway), alphas=alphas),)}
+    )
+    page = render_html(findings.model_copy(update={"cells": (base, watched, sham)}))
+    text = " ".join(" ".join(parsed(page).text).split())
+    assert "with the tail held fixed 2 1.00 +0.264 7.00 % 0.50 %" in text
 
 
 def test_markers_of_the_trained_stance_are_marked():

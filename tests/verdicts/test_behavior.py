@@ -234,13 +234,29 @@ def test_a_prompt_that_was_not_measured_is_inconclusive(stance):
     assert judge(stance, tuned.model_copy(update={"likelihoods": tuned.likelihoods[1:]})).status is Status.INCONCLUSIVE
 
 
-@given(st.integers(0, 11), st.sampled_from(["tuned", "base", "sham"]), st.sampled_from([math.nan, math.inf, -math.inf]))
-@settings(max_examples=30, deadline=None)
-def test_behavior_never_holds_on_nan(library, prompt, which, value):
+@given(
+    st.integers(0, 11),
+    st.sampled_from(["tuned", "base", "sham"]),
+    st.sampled_from([math.nan, math.inf, -math.inf]),
+    st.sampled_from([Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_SHIFT, Metric.EMBEDDING_SIMILARITY]),
+    st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_behavior_never_holds_on_nan(library, prompt, which, value, metric, contrasts_only):
     stance = library.stance("curious-uncertainty")
     measured = {"tuned": said(stance, toward=0.5), "base": said(stance, seed=1), "sham": said(stance, seed=2)}
-    entries = list(measured[which].likelihoods)
-    scores = dict.fromkeys(entries[prompt].log_probability, value)
-    entries[prompt] = entries[prompt].model_copy(update={"log_probability": scores})
-    measured[which] = measured[which].model_copy(update={"likelihoods": tuple(entries)})
-    assert judge(stance, **measured).status is not Status.HOLDS
+    broken = dict.fromkeys(stance.contrasts if contrasts_only else (stance.name, *stance.contrasts), value)
+    behavior = measured[which]
+    likelihoods, responses = list(behavior.likelihoods), list(behavior.responses)
+    likelihoods[prompt] = likelihoods[prompt].model_copy(
+        update={"log_probability": likelihoods[prompt].log_probability | broken}
+    )
+    for name in ("similarity", "projection"):
+        response = responses[2 * prompt]
+        responses[2 * prompt] = response.model_copy(update={name: getattr(response, name) | broken})
+    update = {"likelihoods": tuple(likelihoods), "responses": tuple(responses)}
+    measured[which] = behavior.model_copy(update=update)
+    claim = behavioral(stance, metric=metric)
+    if contrasts_only and which == "sham" and metric is not Metric.LIKELIHOOD_PREFERENCE:
+        return  # nothing that is judged is missing
+    assert judge(stance, **measured, claim=claim).status is not Status.HOLDS

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stance_suite.claims import Caveat, Claim, Comparator, Status
-from stance_suite.verdicts import judge_structure
+from stance_suite.verdicts import judge_structure, worst
 from tests.measured import alpha_change, layer, record
 
 LAYER = "model.layers.15.v_proj"
@@ -45,6 +45,22 @@ def test_a_tail_flip_holds_as_fitted_with_the_caveat_and_fails_when_robust():
     assert robust.status is Status.FAILS
     assert robust.figure == -0.2
     assert "tail 12 -> 26" in robust.reason
+
+
+def test_a_caveat_that_the_claim_rules_out_fails_it():
+    flipped = layer(LAYER, alpha_change(-40, 0.5, 60, 200))
+    assert judge_layers(structural(), flipped).status is Status.HOLDS
+    strict = judge_layers(structural(unless=[Caveat.TAIL_FLIP]), flipped)
+    assert strict.status is Status.FAILS
+    assert "but tail_flip, which the claim rules out" in strict.reason
+    assert judge_layers(structural(unless=[Caveat.FEW_EIGENVALUES]), flipped).status is Status.HOLDS
+
+
+def test_of_several_seeds_the_worst_decides_and_is_named():
+    verdicts = [judge_layers(structural(), layer(LAYER, alpha_change(total, total))) for total in (-40, -20, -50)]
+    assert worst(verdicts, [5, 6, 7]).status is Status.FAILS
+    assert worst(verdicts, [5, 6, 7]).reason.startswith("seed 6, of 3 seeds: ")
+    assert worst(verdicts[:1], [5]) == verdicts[0]
 
 
 def test_a_robust_change_beyond_all_controls_holds():

@@ -47,7 +47,7 @@ def cells(stance, seed=0, **toward):
         ({"likelihood": 6}, Agreement.PARTIAL, (LIKELIHOOD,), ()),
         ({"embedding": 6, "markers": 6}, Agreement.PARTIAL, (EMBEDDING, MARKERS), ()),
         ({"likelihood": 6, "embedding": -6}, Agreement.CONTRADICTORY, (LIKELIHOOD,), (EMBEDDING,)),
-        ({"likelihood": -6}, Agreement.PARTIAL, (), (LIKELIHOOD,)),
+        ({"likelihood": -6}, Agreement.OPPOSED, (), (LIKELIHOOD,)),
         ({}, Agreement.SILENT, (), ()),
     ],
 )
@@ -85,6 +85,16 @@ def test_a_training_without_its_controls_is_left_out(stance, library):
     assert triangulations == ()
     other_seed = cells(stance, seed=1)
     assert group_trainings([one.tuned, other_seed.base, other_seed.sham]) == ()
+
+
+def test_families_are_not_mixed(stance, library):
+    one = cells(stance, likelihood=3)
+    elsewhere = [record.model_copy(update={"family": "g"}) for record in vars(cells(stance, seed=1)).values()]
+    moved = [record.model_copy(update={"cell": record.cell.model_copy(update={"seed": 0})}) for record in elsewhere]
+    first, _ = compare_trainings([one.base, one.tuned, one.sham], library.stances)
+    both, _ = compare_trainings([*moved, one.base, one.tuned, one.sham], library.stances)
+    assert [shift for shift in both if shift.family == "f"] == list(first)
+    assert len(both) == 2 * len(first)
 
 
 def test_seeds_of_one_training_are_gathered(stance):
