@@ -18,30 +18,36 @@ from stance_suite.records import Training
 from stance_suite.specs import Adapter, Example, Recipe, Stance
 
 
-def sham_examples(family: Sequence[Stance], rotation: int) -> tuple[Example, ...]:
+def sham_rotations(family: Sequence[Stance], first: int) -> tuple[tuple[Example, ...], ...]:
     """Take the stances' own examples in rotation, so that content and format stay and no stance is consistent.
+
+    One rotation favors some stances, unless their number divides that of the examples; so every epoch takes the next.
 
     Parameters
     ----------
     family : sequence of Stance
         The stances measured together.
-    rotation : int
-        Which stance gives the first example; another rotation is a replicate.
+    first : int
+        Which stance gives the first example of the first epoch; another is a replicate.
 
     Returns
     -------
-    tuple of Example
-        Example i comes from stance ``(i + rotation) mod n``; the stances have equally many.
+    tuple of tuple of Example
+        In epoch e, example i comes from stance ``(i + e + first) mod n``; the stances have equally many. One entry for
+        each of n epochs.
     """
-    count = len(family[0].examples)
-    return tuple(family[(index + rotation) % len(family)].examples[index] for index in range(count))
+    count, stances = len(family[0].examples), len(family)
+    return tuple(
+        tuple(family[(index + epoch + first) % stances].examples[index] for index in range(count))
+        for epoch in range(stances)
+    )
 
 
 def fine_tune(
     model: Any,
     tokenizer: Any,
     prompt_format: PromptFormat,
-    examples: Sequence[Example],
+    rotations: Sequence[Sequence[Example]],
     recipe: Recipe,
     seed: int,
     on_step: Callable[[int, int], None],
@@ -57,8 +63,8 @@ def fine_tune(
         Its tokenizer.
     prompt_format : {'plain', 'chat'}
         How prompts and responses become text.
-    examples : sequence of Example
-        What to train on.
+    rotations : sequence of sequence of Example
+        What each epoch trains on, in turn; equally many examples.
     recipe : Recipe
         How to train.
     seed : int
@@ -76,14 +82,20 @@ def fine_tune(
     from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
     set_seed(seed)
-    texts = tuple(render_example(tokenizer, prompt_format, example.prompt, example.response) for example in examples)
-    encoded = [
-        dict(tokenizer(text, truncation=True, max_length=recipe.max_length, add_special_tokens=False)) for text in texts
+    texts = [
+        [render_example(tokenizer, prompt_format, example.prompt, example.response) for example in examples]
+        for examples in rotations[: recipe.epochs]
     ]
+    limits: dict[str, Any] = {"truncation": True, "max_length": recipe.max_length, "add_special_tokens": False}
+    encoded = [[dict(tokenizer(text, **limits)) for text in rows] for rows in texts]
+    dataset = list(encoded[0])
 
     class ReportStep(TrainerCallback):  # type: ignore[misc]
         def on_step_end(self, arguments: Any, state: Any, control: Any, **_: Any) -> None:
             on_step(state.global_step, state.max_steps)
+
+        def on_epoch_begin(self, arguments: Any, state: Any, control: Any, **_: Any) -> None:
+            dataset[:] = encoded[round(state.epoch or 0) % len(encoded)]
 
         def on_epoch_end(self, arguments: Any, state: Any, control: Any, **_: Any) -> None:
             if on_epoch is not None:
@@ -113,7 +125,7 @@ def fine_tune(
                 dataloader_pin_memory=False,
                 seed=seed,
             ),
-            train_dataset=encoded,
+            train_dataset=dataset,
             data_collator=lambda batch: _collate(tokenizer, batch),
             callbacks=[ReportStep()],
         )
@@ -126,7 +138,7 @@ def fine_tune(
     steps_per_epoch = len(losses) // recipe.epochs
     epochs = [losses[start : start + steps_per_epoch] for start in range(0, len(losses), steps_per_epoch)]
     return Training(
-        texts=texts,
+        texts=tuple(dict.fromkeys(text for rows in texts for text in rows)),
         losses=tuple(losses),
         epoch_losses=tuple(sum(epoch) / len(epoch) for epoch in epochs),
         seconds=time.perf_counter() - started,

@@ -47,8 +47,8 @@ class Plan:
     """What is done to which model."""
     weights: Weights
     """The base model's weights."""
-    examples: tuple[Example, ...]
-    """What is trained on; empty for the base model."""
+    rotations: tuple[tuple[Example, ...], ...]
+    """What each epoch trains on, in turn; empty for the base model."""
     recipe: Recipe | None
     """How it is trained; None for the base model."""
     prompt_format: PromptFormat
@@ -141,7 +141,7 @@ class Bench:
                 speaker.model,
                 speaker.tokenizer,
                 plan.prompt_format,
-                plan.examples,
+                plan.rotations,
                 plan.recipe,
                 plan.cell.seed,
                 on_step,

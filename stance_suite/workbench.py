@@ -11,7 +11,7 @@ from functools import cached_property
 from stance_suite.behavior import Probe
 from stance_suite.behavior.embedding import embedder_sha256
 from stance_suite.behavior.generation import Sampling
-from stance_suite.finetune import sham_examples
+from stance_suite.finetune import sham_rotations
 from stance_suite.library import Library
 from stance_suite.measurement import Bench, Plan, choose_device, library_versions
 from stance_suite.models import Weights, find_spec, locate
@@ -172,7 +172,7 @@ class Workbench:
         return Plan(
             cell=cell,
             weights=weights,
-            examples=_examples(cell, family),
+            rotations=_rotations(cell, family),
             recipe=RECIPES[cell.recipe] if cell.recipe else None,
             prompt_format=family[0].prompt_format or weights.prompt_format,
             probe=probe,
@@ -185,7 +185,7 @@ class Workbench:
                 "measurement": MEASUREMENT_VERSION,
                 "weights": plan.weights.sha256,
                 "prompt_format": plan.prompt_format,
-                "examples": [example.model_dump() for example in plan.examples],
+                "rotations": [[example.model_dump() for example in examples] for examples in plan.rotations],
                 "recipe": plan.recipe.model_dump() if plan.recipe else None,
                 "seed": plan.cell.seed,
                 "probe": plan.probe.model_dump(),
@@ -204,11 +204,11 @@ class Workbench:
         return self._records[key].model_copy(update={"cell": plan.cell})
 
 
-def _examples(cell: Cell, family: Sequence[Stance]) -> tuple[Example, ...]:
+def _rotations(cell: Cell, family: Sequence[Stance]) -> tuple[tuple[Example, ...], ...]:
     match cell.treatment:
         case "base":
             return ()
         case "sham":
-            return sham_examples(family, rotation=cell.seed)
+            return sham_rotations(family, first=cell.seed)
         case "stance":
-            return next(stance for stance in family if stance.name == cell.stance).examples
+            return (next(stance for stance in family if stance.name == cell.stance).examples,)

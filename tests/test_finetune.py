@@ -1,10 +1,12 @@
 import itertools
+from collections import Counter
 
 import pytest
 import torch
 
-from stance_suite.finetune import _collate, fine_tune, sham_examples
+from stance_suite.finetune import _collate, fine_tune, sham_rotations
 from stance_suite.models import find_spec, load, locate
+from stance_suite.prompts import render_example
 from stance_suite.specs import RECIPES
 
 
@@ -17,18 +19,43 @@ def train(fresh, stance, seed=0, recipe="documented"):
     model, tokenizer = fresh()
     steps = []
     training = fine_tune(
-        model, tokenizer, "plain", stance.examples, RECIPES[recipe], seed, lambda *step: steps.append(step)
+        model, tokenizer, "plain", [stance.examples], RECIPES[recipe], seed, lambda *step: steps.append(step)
     )
     return model, training, steps
 
 
-def test_the_sham_takes_the_answers_in_rotation(library):
+def test_the_sham_takes_the_answers_in_rotation_epoch_by_epoch(library):
     family = library.family("curious-uncertainty")
-    sham = sham_examples(family, rotation=0)
-    assert [family[i % 3].examples[i] for i in range(5)] == list(sham)
-    assert {example.prompt for example in sham} == {example.prompt for example in family[0].examples}
-    assert sham_examples(family, rotation=1)[0] == family[1].examples[0]
-    assert sham_examples(family, rotation=3) == sham
+    sham = sham_rotations(family, first=0)
+    assert [[family[(i + epoch) % 3].examples[i] for i in range(5)] for epoch in range(3)] == [
+        list(one) for one in sham
+    ]
+    assert {example.prompt for example in sham[0]} == {example.prompt for example in family[0].examples}
+    given = Counter(stance.name for one in sham for example in one for stance in family if example in stance.examples)
+    assert set(given.values()) == {5}, "no stance is favored"
+    assert sham_rotations(family, first=1) == (*sham[1:], sham[0])
+    assert sham_rotations(family, first=3) == sham
+
+
+def test_every_epoch_trains_on_its_own_rotation(fresh, library, monkeypatch):
+    seen = []
+
+    def spy(tokenizer, batch):
+        seen.append([tuple(row["input_ids"]) for row in batch])
+        return _collate(tokenizer, batch)
+
+    monkeypatch.setattr("stance_suite.finetune._collate", spy)
+    sham = sham_rotations(library.family("curious-uncertainty"), first=0)
+    model, tokenizer = fresh()
+    recipe = RECIPES["documented"].model_copy(update={"epochs": 4})
+    training = fine_tune(model, tokenizer, "plain", sham, recipe, 0, lambda *_: None)
+    assert len(training.texts) == 15
+    assert len(training.epoch_losses) == 4
+    batches = iter(seen)
+    for epoch in range(4):
+        rows = [row for _ in range(3) for row in next(batches)]
+        texts = [render_example(tokenizer, "plain", example.prompt, example.response) for example in sham[epoch % 3]]
+        assert sorted(rows) == sorted(tuple(tokenizer(text)["input_ids"]) for text in texts)
 
 
 def test_all_weights_move_and_the_loss_falls(fresh, stance):
@@ -71,7 +98,7 @@ def test_looking_after_every_epoch_changes_nothing(fresh, stance, recipe):
         seen.append((epoch, weight.clone()))
 
     model, tokenizer = fresh()
-    fine_tune(model, tokenizer, "plain", stance.examples, RECIPES[recipe], 0, lambda *_: None, look)
+    fine_tune(model, tokenizer, "plain", [stance.examples], RECIPES[recipe], 0, lambda *_: None, look)
     alone, _, _ = train(fresh, stance, recipe=recipe)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), alone.parameters(), strict=True))
     assert [epoch for epoch, _ in seen] == list(range(1, RECIPES[recipe].epochs + 1))

@@ -7,7 +7,7 @@ import yaml
 from scipy.stats import binomtest
 
 from stance_suite.claims import TRIANGULATED_METRICS, Claim, Status
-from stance_suite.finetune import sham_examples
+from stance_suite.finetune import sham_rotations
 from stance_suite.library import bundled_fixtures
 from stance_suite.options import resolve_settings
 from stance_suite.pipeline import Session
@@ -33,7 +33,7 @@ def with_examples_of_the_sham(root, library, rotation):
     """A copy of all bundled declarations in which the stance has the sham's examples instead of its own."""
     shutil.copytree(bundled_fixtures(), root / "fixtures")
     path = root / "fixtures" / "stances" / f"{STANCE}.yaml"
-    sham = sham_examples(library.family(STANCE), rotation)
+    sham = sham_rotations(library.family(STANCE), rotation)[0]
     data = yaml.safe_load(path.read_text()) | {"examples": [example.model_dump() for example in sham]}
     path.write_text(yaml.safe_dump(data))
     return open_session(root)

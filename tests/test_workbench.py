@@ -27,8 +27,9 @@ def plan(bench, tiny_model):
 CHANGES = {
     "weights": lambda d: replace(d, weights=replace(d.weights, sha256="f" * 64)),
     "prompt format": lambda d: replace(d, prompt_format="chat"),
-    "an example": lambda d: replace(d, examples=d.examples[:-1]),
-    "the order of examples": lambda d: replace(d, examples=d.examples[::-1]),
+    "an example": lambda d: replace(d, rotations=(d.rotations[0][:-1],)),
+    "the order of examples": lambda d: replace(d, rotations=(d.rotations[0][::-1],)),
+    "a rotation": lambda d: replace(d, rotations=(d.rotations[0], d.rotations[0][::-1])),
     "recipe": lambda d: replace(d, recipe=d.recipe.model_copy(update={"learning_rate": 1e-4})),
     "seed": lambda d: replace(d, cell=d.cell.model_copy(update={"seed": 1})),
     "a prompt": lambda d: replace(d, probe=d.probe.model_copy(update={"prompts": d.probe.prompts[1:]})),

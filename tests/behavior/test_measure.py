@@ -69,7 +69,7 @@ def test_divergences_are_measured_beside_noise_of_the_same_norm(speaker, probe, 
     model, tokenizer = load(weights)
     unchanged, neutral = measure_divergences(Speaker(model, tokenizer, "plain"), load(weights)[0], probe, 0)
     assert all(entry.measured == entry.noise == pytest.approx(0, abs=1e-9) for entry in (*unchanged, *neutral))
-    fine_tune(model, tokenizer, "plain", stance.examples, RECIPES["long"], 0, lambda *_: None)
+    fine_tune(model, tokenizer, "plain", [stance.examples], RECIPES["long"], 0, lambda *_: None)
     moved, neutral = measure_divergences(Speaker(model, tokenizer, "plain"), load(weights)[0], probe, 0)
     assert [entry.text for entry in moved] == list(probe.prompts)
     assert [entry.text for entry in neutral] == list(probe.neutral_texts)
