@@ -30,7 +30,7 @@ def fine_tuned(smollm2, library):
     recipe = RECIPES["long"].model_copy(update={"learning_rate": 2e-4})
     for stance in STANCES:
         model, tokenizer = load(smollm2)
-        fine_tune(model, tokenizer, "plain", library.stance(stance).examples, recipe, 0, lambda *_: None)
+        fine_tune(model, tokenizer, "plain", [library.stance(stance).examples], recipe, 0, lambda *_: None)
         comparison = compare(untouched(smollm2), model)
         if flips_beyond(comparison, 30):
             break
