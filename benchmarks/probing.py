@@ -1,0 +1,79 @@
+"""Time the probing of one cell: 12 prompts x 4 samples x 40 tokens, likelihoods, embeddings, divergences.
+
+Usage: ``python benchmarks/probing.py``, on the default model and the bundled stances. Each part is also given as a
+multiple of a bare forward pass over as many tokens as it scores or writes, measured in the same run.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from stance_suite.behavior import Probe, Speaker, measure_divergences, measure_likelihoods, sample_responses
+from stance_suite.behavior.responses import score_responses
+from stance_suite.library import bundled_fixtures, load_library
+from stance_suite.models import load, locate
+from stance_suite.options import resolve_settings
+
+MODEL, STANCE = "smollm2-135m", "curious-uncertainty"
+BARE_TOKENS = 512
+
+
+def main() -> None:
+    """Print seconds and multiples."""
+    library = load_library(bundled_fixtures())
+    family = library.family(STANCE)
+    probe = Probe(
+        prompts=family[0].held_out_prompts,
+        seen_prompts=tuple(example.prompt for example in family[0].examples),
+        references={stance.name: stance.references for stance in family},
+        markers={stance.name: stance.markers for stance in family},
+        training_responses=tuple(example.response for stance in family for example in stance.examples),
+        neutral_texts=library.neutral_texts,
+    )
+    weights = locate(library.models[MODEL], resolve_settings({}, bundled_fixtures().parent).cache)
+    (model, tokenizer), (untouched, _) = load(weights), load(weights)
+    speaker = Speaker(model, tokenizer, weights.prompt_format)
+    tokens = torch.randint(0, 1000, (4, BARE_TOKENS // 4))
+    written: list[list[str]] = [["A response of some length."] * probe.sampling.samples for _ in probe.prompts]
+    references = [sentence for group in probe.references.values() for sentence in group]
+    scored = sum(len(tokenizer(sentence)["input_ids"]) for sentence in references)
+    neutral = sum(len(tokenizer(text)["input_ids"]) for text in probe.neutral_texts)
+
+    def embed() -> Any:
+        return score_responses(probe.prompts, written, probe.references, probe.markers, probe.training_responses)
+
+    embed()  # loads the embedder
+    with torch.inference_mode():
+        bare = _seconds(lambda: model(tokens)) / BARE_TOKENS
+    drawn = len(probe.prompts) * probe.sampling.samples * probe.sampling.new_tokens
+    parts: dict[str, tuple[Callable[[], Any], int]] = {
+        "sampling": (lambda: sample_responses(speaker, probe, 0, lambda *_: None), drawn),
+        "likelihoods": (
+            lambda: measure_likelihoods(speaker, probe, probe.prompts, lambda *_: None),
+            len(probe.prompts) * scored,
+        ),
+        "embeddings, markers, copies": (embed, 0),
+        "divergences and their noise": (
+            lambda: measure_divergences(speaker, untouched, probe, 0),
+            3 * (neutral + len(probe.prompts) * scored // len(references)),
+        ),
+    }
+    total = 0.0
+    for name, (part, count) in parts.items():
+        seconds = _seconds(part)
+        total += seconds
+        multiple = f"{seconds / (count * bare):6.2f} x a bare forward pass over {count} tokens" if count else ""
+        print(f"{name:28s} {seconds:6.1f} s {multiple}")
+    print(f"{'all':28s} {total:6.1f} s, {torch.get_num_threads()} threads")
+
+
+def _seconds(part: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    part()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
