@@ -13,7 +13,7 @@ test: setup  ## the project's own tests
 test-slow: setup  ## the tests that fine-tune SmolLM2; quick after `make findings`, which measures most of their cells
 	$(BIN)/pytest tests -m slow $(ARGS)
 
-test-exhaustive: setup  ## parity with WeightWatcher's slow paths on every matrix of real weights
+test-exhaustive: setup  ## parity with WeightWatcher's slow paths on every matrix; ten trainings without a stance
 	$(BIN)/pytest tests -m exhaustive $(ARGS)
 
 benchmark: setup  ## speed against WeightWatcher and the bare eigensolver, as ratios within one run

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from stance_suite.claims import Claim, Status
-from stance_suite.power import Design, Spread, detectable_effect
+from stance_suite.claims import TRIANGULATED_METRICS, Claim, Status
+from stance_suite.power import TYPICAL_SPREADS, Design, Spread, detectable_effect
 from stance_suite.statistics import SIGNIFICANCE, holm, paired_effect, sign_flip_p_value
 from stance_suite.verdicts import Replicate, judge_behavior, weigh_behavior
 from tests.measured import behavior, record
@@ -13,6 +13,7 @@ from tests.measured import behavior, record
 DATA_SETS = 500
 DESIGN = Design(prompts=12, samples=4, seeds=1, family=9)  # three stances, three measures
 SPREAD = Spread(prompts=1.0, samples=1.5, seeds=0.0)
+DECLARED_FAMILY = 12  # with divergences
 TREATMENTS = ("stance", "base", "sham")
 CLAIM = Claim(
     id="c",
@@ -106,6 +107,31 @@ def test_a_claim_holds_as_often_as_promised_at_the_detectable_effect(record_prop
     record_property("power", found / DATA_SETS)
     print(f"power at a true effect of {effect:.2f}: {found / DATA_SETS:.1%}")
     assert binomtest(found, DATA_SETS, wanted, alternative="less").pvalue > DOUBT
+
+
+@pytest.mark.slow
+def test_the_declared_claims_can_find_their_minimum_effects(library):
+    """Arms drawn sample by sample with typical spreads; the rest of the family is null, and helps no claim."""
+    promised = {
+        (claim.metric, claim.bound, claim.minimum_effect)
+        for claim in (declared.claim for declared in library.claims)
+        if claim.minimum_effect is not None
+    }
+    assert {metric for metric, _, _ in promised} == set(TRIANGULATED_METRICS)
+    rng, runs = np.random.default_rng(4), 200
+    for metric, bound, effect in promised:
+        spread = TYPICAL_SPREADS[metric]
+        shape = (3, runs, DESIGN.prompts)
+        of_seeds = rng.normal(0, spread.seeds / 2**0.5, (3, runs, 1))
+        of_samples = rng.normal(0, spread.samples, (*shape, DESIGN.samples)).mean(axis=-1)
+        tuned, base, sham = of_seeds + rng.normal(0, spread.prompts / 2**0.5, shape) + of_samples
+        contrasts = np.stack([tuned + effect - base, tuned + effect - sham])
+        p_values = sign_flip_p_value(contrasts).max(axis=0)
+        others = rng.random((runs, DECLARED_FAMILY - 1))
+        adjusted = np.array([holm([p, *rest])[0] for p, rest in zip(p_values, others, strict=True)])
+        found = int(np.sum((adjusted <= SIGNIFICANCE) & np.all(contrasts.mean(axis=-1) > bound, axis=0)))
+        print(f"{metric}, true effect {effect:g} beyond a bound of {bound:g}: found in {found / runs:.1%}")
+        assert binomtest(found, runs, 0.8, alternative="less").pvalue > DOUBT
 
 
 def test_the_calibration_rules_as_the_judge_does(stance):
