@@ -158,7 +158,8 @@ class Document:
 
 def _is_union_tag(step: int | str) -> bool:
     # pydantic puts the tag of a discriminated union into the location; YAML has no such step
-    return step in ("wheel", "hub", "folder")
+    tags = {"wheel", "hub", "folder", "change", "unreported", "place", "ratio", "distinct", "not_recorded"}
+    return step in tags
 
 
 def _syntax_problem(path: Path, error: yaml.YAMLError) -> SpecProblem:

@@ -15,6 +15,7 @@ from stance_suite.claims import Claim
 from stance_suite.documents import Document
 from stance_suite.errors import SpecError, SpecProblem, UnknownNameError, nearest_names
 from stance_suite.specs import RECIPES, ModelSpec, NeutralTexts, Stance, normalize_sentence
+from stance_suite.statements import Statement
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class DeclaredClaim:
 
 
 Entry = TypeVar("Entry", Stance, ModelSpec)
+Listed = TypeVar("Listed", Claim, Statement)
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Library:
     """By name."""
     claims: tuple[DeclaredClaim, ...]
     """In the order of files and of their entries."""
+    statements: tuple[Statement, ...]
+    """Published sentences, to be checked against recorded figures."""
     neutral_texts: tuple[str, ...]
     """Held-out text without a stance: the user's own, or the bundled."""
     suite: tuple[str, ...]
@@ -144,16 +148,19 @@ def load_library(fixtures: Path) -> Library:
     models, model_documents = _read_folder(bundled / "models", ModelSpec, problems)
     own_stances: dict[str, Stance] = {}
     claims: list[DeclaredClaim] = []
+    statements: list[tuple[Statement, Document, int]] = []
     if own_folder:
         own_stances, own_stance_documents = _read_folder(fixtures / "stances", Stance, problems)
         own_models, own_model_documents = _read_folder(fixtures / "models", ModelSpec, problems)
         stances, models = {**stances, **own_stances}, {**models, **own_models}
         stance_documents = {**stance_documents, **own_stance_documents}
         model_documents = {**model_documents, **own_model_documents}
-        claims = _read_claims(fixtures / "claims", problems)
-    declares_own = bool(own_stances or claims)
+        claims = [DeclaredClaim(*entry) for entry in _read_listed(fixtures / "claims", "claims", Claim, problems)]
+        statements = _read_listed(fixtures / "statements", "statements", Statement, problems)
+    declares_own = bool(own_stances or claims or statements)
     if not declares_own and not problems:
-        claims = _read_claims(bundled / "claims", problems)
+        claims = [DeclaredClaim(*entry) for entry in _read_listed(bundled / "claims", "claims", Claim, problems)]
+        statements = _read_listed(bundled / "statements", "statements", Statement, problems)
     own_neutral = fixtures / "neutral.yaml"
     neutral_file = own_neutral if own_folder and own_neutral.is_file() else bundled / "neutral.yaml"
     neutral_texts = _read_neutral_texts(neutral_file, problems)
@@ -163,14 +170,16 @@ def load_library(fixtures: Path) -> Library:
             if message is not None:
                 problems.append(stance_documents[name].problem(("contrasts", index), message))
     problems += _check_claims(claims, stances, models)
+    problems += _check_statements(statements, stances, models)
     if problems:
         raise SpecError(problems)
-    claim_files = {declared.document.path for declared in claims}
-    read = {document.path for document in (*stance_documents.values(), *model_documents.values())} | claim_files
+    listing = {declared.document.path for declared in claims} | {document.path for _, document, _ in statements}
+    read = {document.path for document in (*stance_documents.values(), *model_documents.values())} | listing
     return Library(
         stances=stances,
         models=models,
         claims=tuple(claims),
+        statements=tuple(statement for statement, _, _ in statements),
         neutral_texts=neutral_texts,
         suite=tuple(sorted(own_stances or stances)),
         files=tuple(sorted({*read, neutral_file})),
@@ -207,26 +216,27 @@ def _read_neutral_texts(path: Path, problems: list[SpecProblem]) -> tuple[str, .
         return ()
 
 
-def _read_claims(folder: Path, problems: list[SpecProblem]) -> list[DeclaredClaim]:
-    claims: list[DeclaredClaim] = []
+def _read_listed(
+    folder: Path, key: str, model: type[Listed], problems: list[SpecProblem]
+) -> list[tuple[Listed, Document, int]]:
+    """Read files that hold one list each: every entry, its document and its index there."""
+    entries: list[tuple[Listed, Document, int]] = []
     for path in _yaml_files(folder):
         try:
             document = Document(path)
         except SpecError as error:
             problems += error.problems
             continue
-        listed = document.data.get("claims") if isinstance(document.data, dict) else None
-        if not isinstance(listed, list) or set(document.data) != {"claims"}:
-            problems.append(
-                SpecProblem(path, 1, "claims", "a claims file has one key, 'claims', with a list of claims")
-            )
+        listed = document.data.get(key) if isinstance(document.data, dict) else None
+        if not isinstance(listed, list) or set(document.data) != {key}:
+            problems.append(SpecProblem(path, 1, key, f"a {key} file has one key, '{key}', with a list of {key}"))
             continue
         for index in range(len(listed)):
             try:
-                claims.append(DeclaredClaim(document.parse(Claim, ("claims", index)), document, index))
+                entries.append((document.parse(model, (key, index)), document, index))
             except SpecError as error:
                 problems += error.problems
-    return claims
+    return entries
 
 
 def _contrast_problem(stance: Stance, contrast: str, stances: Mapping[str, Stance]) -> str | None:
@@ -268,4 +278,25 @@ def _check_claims(
             line = other.document.line(("claims", other.index, "id"))
             problems.append(declared.problem("id", f"is taken by {other.document.path}:{line}; choose another"))
         seen[claim.id] = declared
+    return problems
+
+
+def _check_statements(
+    statements: Iterable[tuple[Statement, Document, int]],
+    stances: Mapping[str, Stance],
+    models: Mapping[str, ModelSpec],
+) -> list[SpecProblem]:
+    problems = []
+    seen: set[str] = set()
+    for statement, document, index in statements:
+        if statement.id in seen:
+            problems.append(document.problem(("statements", index, "id"), "is given twice; choose another"))
+        seen.add(statement.id)
+        for place, check in enumerate(statement.checks):
+            for key, known in (("models", models), ("stances", stances)):
+                for name in getattr(check, key, ()):
+                    if name not in known:
+                        where = ("statements", index, "checks", place, key)
+                        message = f"no {key.removesuffix('s')} is called {name!r}; {nearest_names(name, known)}"
+                        problems.append(document.problem(where, message))
     return problems

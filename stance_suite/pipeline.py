@@ -5,28 +5,28 @@ from __future__ import annotations
 import math
 import traceback
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
 
-from stance_suite import __version__
 from stance_suite.checkpoints import open_checkpoint
 from stance_suite.claims import Claim, Status, Verdict
 from stance_suite.errors import DesignError, SpecError, SpecProblem, StanceSuiteError, nearest_names
+from stance_suite.gathering import gather
 from stance_suite.library import Library, load_library
 from stance_suite.options import PROFILES, Settings
 from stance_suite.power import Design
 from stance_suite.progress import Progress
-from stance_suite.records import Cell, CellRecord, Findings, StanceSummary
-from stance_suite.specs import Stance
-from stance_suite.spectra.layers import with_ks_distances
+from stance_suite.records import Cell, Findings
 from stance_suite.spectra.matrices import sort_tensors
+from stance_suite.statements import RecordedVerdict, Statement
 from stance_suite.statistics import holm, smallest_p_value
 from stance_suite.verdicts import (
     Evidence,
     Replicate,
     compare_trainings,
     judge_behavior,
+    judge_record,
+    judge_statement,
     judge_structure,
     weigh_behavior,
     worst,
@@ -114,6 +114,23 @@ class Session:
                 )
             found.append((claim, design))
         return tuple(found)
+
+    def judge_record(self, record: Claim | Statement) -> RecordedVerdict:
+        """Check published figures, or a statement built on them; no weights are needed.
+
+        Parameters
+        ----------
+        record : Claim or Statement
+            A claim with recorded figures, or a statement.
+
+        Returns
+        -------
+        RecordedVerdict
+            Whether the record agrees with itself, or bears the statement out.
+        """
+        if isinstance(record, Claim):
+            return judge_record(record)
+        return judge_statement(record, [declared.claim for declared in self.library.claims])
 
     def judge(self, claim: Claim) -> Verdict:
         """Judge one claim, training and measuring what it needs.
@@ -270,16 +287,8 @@ class Session:
         """
         found = (self.workbench.get(key, cell) for key, cell in cells.items())
         records = [record for record in found if record is not None]
-        records.sort(key=lambda record: (record.cell.model, record.cell.recipe or "", record.cell.treatment))
-        featured = _featured_layers(records, verdicts)
-        return Findings(
-            suite_version=__version__,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            command=command,
-            stances=tuple(_summarize(self.library.stance(name)) for name in self.library.suite),
-            verdicts=tuple(verdicts),
-            cells=tuple(_without_eigenvalues(record, featured) for record in records),
-        )
+        stances = [self.library.stance(name) for name in self.library.suite]
+        return gather(records, verdicts, stances, command)
 
     def _model_for(self, claim: Claim) -> str | None:
         """Tell which model of the run a claim is judged on; None if the run asks for no such model."""
@@ -300,22 +309,3 @@ class Session:
 
 def _not_run(claim: Claim, model: str, reason: str) -> Verdict:
     return Verdict(claim=claim, model=model, status=Status.NOT_RUN, reason=reason)
-
-
-def _featured_layers(records: Sequence[CellRecord], verdicts: Sequence[Verdict]) -> frozenset[str]:
-    """Choose the layers whose spectra a report draws: each cell's most changed one, and those that verdicts name."""
-    named = {verdict.layer for verdict in verdicts if verdict.layer is not None}
-    most_changed = {change.name for record in records if (change := record.most_changed_layer) is not None}
-    return frozenset(named | most_changed)
-
-
-def _without_eigenvalues(record: CellRecord, featured: frozenset[str]) -> CellRecord:
-    spectra = tuple(
-        with_ks_distances(layer) if layer.name in featured else layer.model_copy(update={"eigenvalues": None})
-        for layer in record.spectra
-    )
-    return record.model_copy(update={"spectra": spectra})
-
-
-def _summarize(stance: Stance) -> StanceSummary:
-    return StanceSummary(name=stance.name, description=stance.description, sha256=stance.sha256)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stance_suite.records import CellRecord, Triangulation
     from stance_suite.specs import Stance
     from stance_suite.spectrum_records import LayerChange
+    from stance_suite.statements import RecordedVerdict, Statement
     from stance_suite.statistics import PairedEffect
 
 USAGE_ERROR = 4
@@ -232,6 +233,25 @@ def stance_claim(request: pytest.FixtureRequest) -> Claim:
     """Give every declared claim in turn."""
     value: Claim = request.param
     return value
+
+
+@pytest.fixture(scope="session")
+def stance_record(request: pytest.FixtureRequest) -> Claim | Statement:
+    """Give every claim with published figures, and every statement built on such, in turn."""
+    value: Claim | Statement = request.param
+    return value
+
+
+@pytest.fixture
+def recorded_verdict(stance_record: Claim | Statement, stance_session: Session) -> RecordedVerdict:
+    """Judge whether a record agrees with itself, or bears out what was said of it; takes no weights.
+
+    An expected failure if it does not and that is known.
+    """
+    judged = stance_session.judge_record(stance_record)
+    if judged.status == judged.expected and judged.status != "HOLDS":
+        pytest.xfail(f"{judged.status}, as known: {judged.reason}")
+    return judged
 
 
 @pytest.fixture

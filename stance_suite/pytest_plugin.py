@@ -19,7 +19,7 @@ from stance_suite.pytest_gathering import USAGE_ERROR_OF_WORKER, Gathering
 if TYPE_CHECKING:
     from stance_suite.claims import Verdict
 
-PARAMETERS = ("stance_model", "stance_recipe", "stance_seed", "stance", "stance_claim")
+PARAMETERS = ("stance_model", "stance_recipe", "stance_seed", "stance", "stance_claim", "stance_record")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -60,6 +60,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             "stance_seed": list(state.settings.seed),
             "stance": [library.stance(name) for name in library.suite],
             "stance_claim": [declared.claim for declared in library.claims],
+            "stance_record": [
+                *(declared.claim for declared in library.claims if declared.claim.recorded is not None),
+                *library.statements,
+            ],
         }
     except StanceSuiteError as error:
         # raised from here it would be one test's collection error; it is told once collection has ended

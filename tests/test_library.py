@@ -2,7 +2,7 @@ import textwrap
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stance_suite.claims import Claim
@@ -163,6 +163,41 @@ def test_neutral_texts_of_ones_own_replace_the_bundled(tmp_path, library):
     assert "neutral.yaml:1: texts" in problem_of(tmp_path)
 
 
+STATEMENT = """\
+statements:
+  - id: s.1
+    statement: Both stances cut alpha.
+    checks:
+      - {kind: change, models: [qwen2-0.5b], stances: [curious-uncertainty], comparator: below, bound: -30}
+"""
+
+
+TWIN = "  - {id: s.1, statement: Again it is so., checks: [{kind: distinct, models: [distilgpt2]}]}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("qwen2-0.5b", "qwen2", "statements.0.checks.0.models: no model is called 'qwen2'; did you mean 'qwen2-0.5b'"),
+        ("curious-uncertainty", "curious", "checks.0.stances: no stance is called 'curious'; did you mean"),
+        ("bound: -30", "bound: .nan", "checks.0.bound"),
+        ("kind: change", "kind: chance", "checks.0"),
+        (
+            "bound: -30}",
+            "bound: -30}\n  - {id: s.1, statement: Again it is so., checks: [{kind: distinct, models: [distilgpt2]}]}",
+            "id: is given twice",
+        ),
+        ("statements:", "claims:", "a statements file has one key, 'statements', with a list of statements"),
+    ],
+)
+def test_a_bad_statement_is_refused(tmp_path, old, new, message):
+    (tmp_path / "statements").mkdir()
+    (tmp_path / "statements" / "s.yaml").write_text(STATEMENT)
+    assert [statement.id for statement in load_library(tmp_path).statements] == ["s.1"]
+    (tmp_path / "statements" / "s.yaml").write_text(STATEMENT.replace(old, new))
+    assert message in problem_of(tmp_path)
+
+
 def test_stances_measured_together_are_asked_alike(tmp_path):
     write_stance(tmp_path, prompt_format="plain")
     assert "stances measured together must be asked alike" in problem_of(tmp_path)
@@ -241,6 +276,7 @@ words = st.text(st.characters(categories=["Lu", "Ll", "Nd"]), min_size=3, max_si
 
 
 @given(st.lists(words, min_size=40, max_size=40, unique_by=str.casefold))
+@settings(deadline=None)
 def test_a_stance_survives_yaml(tmp_path_factory, sentences):
     stance = Stance(
         name="made-up",

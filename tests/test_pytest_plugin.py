@@ -231,7 +231,7 @@ def test_a_claim_that_breaks_is_an_error_and_loses_nothing_else(finished, run_su
 
 def test_the_findings_say_what_they_depend_on(finished, project):
     data = json.loads((project / "reports" / "findings.json").read_text())
-    assert data["schema_version"] == 2
+    assert data["schema_version"] == 3
     assert data["command"].startswith("pytest")
     for cell in data["cells"]:
         assert len(cell["provenance"]["weights_sha256"]) == 64
@@ -240,4 +240,48 @@ def test_the_findings_say_what_they_depend_on(finished, project):
     for cell in data["cells"]:
         if cell["training"]:
             assert cell["training"]["epoch_losses"][-1] < cell["training"]["epoch_losses"][0]
-            assert len(cell["training"]["texts"]) == 5
+            # the sham takes another rotation in each of its two epochs
+            assert len(cell["training"]["texts"]) == (10 if cell["cell"]["treatment"] == "sham" else 5)
+
+
+def test_records_are_checked_without_weights(run_suite, project):
+    (project / "fixtures" / "statements").mkdir()
+    (project / "fixtures" / "statements" / "own.yaml").write_text(
+        textwrap.dedent(
+            """\
+            statements:
+              - id: own.true
+                statement: Training cuts alpha of the layer by more than 30 %.
+                checks: [{kind: change, models: [qwen2-0.5b], comparator: below, bound: -30}]
+              - id: own.false
+                statement: It leaves the layer alone.
+                checks:
+                  - {kind: unreported, models: [qwen2-0.5b], stances: [curious-uncertainty], layer: model.*.v_proj}
+                expected: FAILS
+            """
+        )
+    )
+    (project / "fixtures" / "claims" / "own.yaml").write_text(
+        textwrap.dedent(
+            """\
+            claims:
+              - id: own.recorded
+                statement: Training cuts alpha of the layer.
+                model: qwen2-0.5b
+                stance: curious-uncertainty
+                metric: alpha_change_percent
+                layer: model.layers.15.v_proj
+                comparator: below
+                bound: -30
+                recorded: {before: 15.049, after: 9.535, change_percent: -30.64}
+            """
+        )
+    )
+    test = "def test_record(recorded_verdict):\n    assert recorded_verdict.status == recorded_verdict.expected\n"
+    (project / "test_own.py").write_text(test)
+    done = run_suite("pytest", "-rA", "-p", "no:cacheprovider")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "PASSED test_own.py::test_record[own.true]" in done.stdout
+    assert "XFAIL" in done.stdout
+    assert "FAILED test_own.py::test_record[own.recorded]" in done.stdout
+    assert not stages(done.stderr), "nothing is loaded or trained"

@@ -6,6 +6,7 @@ size held fixed and must not be true of its controls. Whatever cannot be measure
 """
 
 from stance_suite.verdicts.behavior import Evidence, judge_behavior, weigh_behavior
+from stance_suite.verdicts.recorded import judge_record, judge_statement
 from stance_suite.verdicts.scores import Replicate, prompt_scores, stance_scores
 from stance_suite.verdicts.spreads import pooled_spread
 from stance_suite.verdicts.structure import judge_structure, worst
@@ -17,6 +18,8 @@ __all__ = [
     "compare_trainings",
     "group_trainings",
     "judge_behavior",
+    "judge_record",
+    "judge_statement",
     "judge_structure",
     "pooled_spread",
     "prompt_scores",

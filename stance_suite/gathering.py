@@ -1,0 +1,64 @@
+"""From measured cells and verdicts to findings: what a report needs, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from stance_suite import __version__
+from stance_suite.claims import Verdict
+from stance_suite.records import CellRecord, Findings, StanceSummary
+from stance_suite.specs import Stance
+from stance_suite.spectra.layers import with_ks_distances
+
+
+def gather(
+    records: Sequence[CellRecord], verdicts: Sequence[Verdict], stances: Sequence[Stance], command: str
+) -> Findings:
+    """Gather what reports are made of.
+
+    Parameters
+    ----------
+    records : sequence of CellRecord
+        The cells of a run.
+    verdicts : sequence of Verdict
+        The judgments of the run.
+    stances : sequence of Stance
+        The stances under test.
+    command : str
+        The command that made them.
+
+    Returns
+    -------
+    Findings
+        With all these records, eigenvalues kept for featured layers only, and trainings not compared.
+    """
+    ordered = sorted(records, key=lambda record: (record.cell.model, record.cell.recipe or "", record.cell.treatment))
+    featured = _featured_layers(ordered, verdicts)
+    return Findings(
+        suite_version=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+        stances=tuple(_summarize(stance) for stance in stances),
+        verdicts=tuple(verdicts),
+        cells=tuple(_without_eigenvalues(record, featured) for record in ordered),
+    )
+
+
+def _featured_layers(records: Sequence[CellRecord], verdicts: Sequence[Verdict]) -> frozenset[str]:
+    """Choose the layers whose spectra a report draws: each cell's most changed one, and those that verdicts name."""
+    named = {verdict.layer for verdict in verdicts if verdict.layer is not None}
+    most_changed = {change.name for record in records if (change := record.most_changed_layer) is not None}
+    return frozenset(named | most_changed)
+
+
+def _without_eigenvalues(record: CellRecord, featured: frozenset[str]) -> CellRecord:
+    spectra = tuple(
+        with_ks_distances(layer) if layer.name in featured else layer.model_copy(update={"eigenvalues": None})
+        for layer in record.spectra
+    )
+    return record.model_copy(update={"spectra": spectra})
+
+
+def _summarize(stance: Stance) -> StanceSummary:
+    return StanceSummary(name=stance.name, description=stance.description, sha256=stance.sha256)

@@ -1,0 +1,131 @@
+"""The vocabulary of published statements: what was concluded from recorded figures, and how to check that.
+
+A check asks whether the figures on record support the sentence. It needs no weights; whether the figures themselves
+come back is what claims are for.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from stance_suite.claims import Comparator, Record, Status
+
+Percent = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class ChangeCheck(Record):
+    """Every recorded change that matches must satisfy a comparison."""
+
+    kind: Literal["change"]
+    models: tuple[str, ...] = Field(min_length=1)
+    """Models whose figures count."""
+    stances: tuple[str, ...] = ()
+    """Stances whose figures count; all if empty. Each must have a figure."""
+    layer: str = "*"
+    """Long name of a layer, or a glob."""
+    comparator: Comparator
+    """How the change is held against the bound."""
+    bound: Percent
+    """The bound, in percent."""
+
+
+class UnreportedCheck(Record):
+    """A layer that is not on record changed by no more than the publication's threshold."""
+
+    kind: Literal["unreported"]
+    models: tuple[str, ...] = Field(min_length=1)
+    """Models whose figures count."""
+    stances: tuple[str, ...] = Field(min_length=1)
+    """Stances whose figures count."""
+    layer: str
+    """Long name of the layer."""
+
+
+class PlaceCheck(Record):
+    """How many layers changed, which, and how deep in the model; of every stance by itself."""
+
+    kind: Literal["place"]
+    models: tuple[str, ...] = Field(min_length=1)
+    """Models whose figures count."""
+    beyond: Percent
+    """A layer has changed if its alpha moved by more than this, in percent."""
+    count: tuple[int, int]
+    """Fewest and most changed layers of a stance."""
+    layer: str
+    """Glob that every changed layer must match."""
+    depth: tuple[Percent, Percent]
+    """Range of their depth, in percent of the model's layers."""
+    layers: int = Field(gt=0)
+    """How many layers the model has."""
+
+
+class RatioCheck(Record):
+    """The largest change of one model over the changes of another under the same stance."""
+
+    kind: Literal["ratio"]
+    models: tuple[str, str]
+    """The model whose change is divided, and the one it is divided by."""
+    between: tuple[Percent, Percent]
+    """Smallest and largest ratio as published."""
+
+
+class DistinctCheck(Record):
+    """Every stance changes another layer most."""
+
+    kind: Literal["distinct"]
+    models: tuple[str, ...] = Field(min_length=1)
+    """Models whose figures count, each by itself."""
+
+
+class NotRecorded(Record):
+    """The record holds no figure about it."""
+
+    kind: Literal["not_recorded"]
+    reason: str = Field(min_length=8)
+    """What would be needed."""
+
+
+Check = Annotated[
+    ChangeCheck | UnreportedCheck | PlaceCheck | RatioCheck | DistinctCheck | NotRecorded, Field(discriminator="kind")
+]
+
+
+class Statement(Record):
+    """A sentence that was built on recorded figures."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    """Unique name, used as the test's id."""
+    statement: str = Field(min_length=8)
+    """The sentence."""
+    checks: tuple[Check, ...] = Field(min_length=1)
+    """What the record must show; all of it."""
+    expected: Literal["HOLDS", "FAILS", "INCONCLUSIVE"] = "HOLDS"
+    """The verdict on record."""
+    source: str = ""
+    """Where the statement comes from."""
+
+    @model_validator(mode="after")
+    def _ranges_ascend(self) -> Statement:
+        for check in self.checks:
+            for name in ("count", "depth", "between"):
+                low, high = getattr(check, name, (0, 0))
+                if low > high:
+                    raise ValueError(f"{name} must give the smaller number first, not [{low}, {high}]")
+        return self
+
+
+class RecordedVerdict(Record):
+    """Whether a record agrees with itself, or with what was concluded from it."""
+
+    id: str
+    """The claim's or the statement's."""
+    statement: str
+    """The claim or statement in words."""
+    status: Status
+    """HOLDS if the record supports it; FAILS if it contradicts it; INCONCLUSIVE if it does not say."""
+    reason: str
+    """Why, with the figures recomputed."""
+    expected: str
+    """The verdict on record."""
