@@ -7,8 +7,8 @@ BIN := .venv/bin
 findings: setup  ## fine-tune, measure and judge: the main job; ends with the report's path
 	$(BIN)/pytest stance_tests $(ARGS)
 
-test: setup  ## the project's own tests
-	$(BIN)/pytest tests -n 2 --dist loadfile $(ARGS)
+test: setup  ## the project's own tests; one thread a worker, or the workers' threads would wait for each other
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests -n 2 --dist loadfile $(ARGS)
 
 test-slow: setup  ## the tests that fine-tune SmolLM2; quick after `make findings`, which measures most of their cells
 	$(BIN)/pytest tests -m slow $(ARGS)
