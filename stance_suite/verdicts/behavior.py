@@ -12,7 +12,14 @@ from stance_suite.claims import Caveat, Claim, Comparator, ControlFigure, Metric
 from stance_suite.specs import Stance
 from stance_suite.statistics import SIGNIFICANCE, Array, PairedEffect, paired_effect
 from stance_suite.verdicts.guards import guard
-from stance_suite.verdicts.scores import Replicate, noise_scores, prompt_scores, resampled_scores, stance_scores
+from stance_suite.verdicts.scores import (
+    Replicate,
+    arm_scores,
+    noise_scores,
+    prompt_scores,
+    resampled_scores,
+    stance_scores,
+)
 
 MORE_ON_SEEN_PROMPTS = 2.0
 """So many times the held-out effect is more than generalization."""
@@ -65,14 +72,10 @@ def weigh_behavior(claim: Claim, stance: Stance, replicates: Sequence[Replicate]
     Evidence
         Scores and effects.
     """
-    tuned, sham = (
-        np.array([stance_scores(record, claim.metric, stance) for record in records])
-        for records in ([one.tuned for one in replicates], [one.sham for one in replicates])
-    )
+    tuned, base, sham = arm_scores(claim.metric, stance, replicates)
     if claim.metric is Metric.DIVERGENCE:
         noise = np.array([noise_scores(one, stance) for one in replicates])
         return Evidence(claim, stance, tuple(replicates), tuned, noise, sham, {"noise": paired_effect(tuned - noise)})
-    base = np.array([stance_scores(one.base, claim.metric, stance) for one in replicates])
     versus = {"base": paired_effect(tuned - base), "sham": paired_effect(tuned - sham)}
     return Evidence(claim, stance, tuple(replicates), tuned, base, sham, versus)
 

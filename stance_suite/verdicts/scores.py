@@ -84,6 +84,30 @@ def stance_scores(record: CellRecord, metric: Metric, stance: Stance, toward: st
     return prompt_scores(record.behavior, metric, name, others, stance.held_out_prompts)
 
 
+def arm_scores(metric: Metric, stance: Stance, replicates: Sequence[Replicate]) -> tuple[Array, Array, Array]:
+    """Score the held-out prompts of a stance under all three treatments.
+
+    Parameters
+    ----------
+    metric : Metric
+        See `prompt_scores`.
+    stance : Stance
+        Whose prompts are scored.
+    replicates : sequence of Replicate
+        The trained model and its controls, seed by seed.
+
+    Returns
+    -------
+    tuned, base, sham : ndarray of shape (seeds, prompts)
+        One score a prompt.
+    """
+    tuned, base, sham = (
+        np.array([stance_scores(record, metric, stance) for record in records])
+        for records in zip(*((one.tuned, one.base, one.sham) for one in replicates), strict=True)
+    )
+    return tuned, base, sham
+
+
 def resampled_scores(record: CellRecord, metric: Metric, stance: Stance) -> Array | None:
     """Score the base model's second samples.
 

@@ -55,9 +55,9 @@ def pooled_spread(
 
 
 def _differences(metric: Metric, stance: Stance, replicate: Replicate) -> Array:
-    tuned = stance_scores(replicate.tuned, metric, stance)
-    control = noise_scores(replicate, stance) if metric is Metric.DIVERGENCE else None
-    return tuned - (stance_scores(replicate.base, metric, stance) if control is None else control)
+    if metric is Metric.DIVERGENCE:
+        return stance_scores(replicate.tuned, metric, stance) - noise_scores(replicate, stance)
+    return stance_scores(replicate.tuned, metric, stance) - stance_scores(replicate.base, metric, stance)
 
 
 def _paired_samples(replicate: Replicate, metric: Metric, stance: Stance) -> Array:

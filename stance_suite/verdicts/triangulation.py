@@ -10,7 +10,7 @@ from stance_suite.claims import TRIANGULATED_METRICS, Metric
 from stance_suite.records import Agreement, CellRecord, StanceShift, Triangulation
 from stance_suite.specs import Stance
 from stance_suite.statistics import SIGNIFICANCE, holm, paired_effect
-from stance_suite.verdicts.scores import Replicate, prompt_scores, stance_scores
+from stance_suite.verdicts.scores import Replicate, arm_scores, prompt_scores
 
 
 def compare_trainings(
@@ -121,10 +121,7 @@ def triangulate(stance: Stance, replicates: Sequence[Replicate]) -> Triangulatio
     """
     p_values, signs = [], []
     for metric in TRIANGULATED_METRICS:
-        tuned, base, sham = (
-            np.array([stance_scores(record, metric, stance) for record in records])
-            for records in zip(*((one.tuned, one.base, one.sham) for one in replicates), strict=True)
-        )
+        tuned, base, sham = arm_scores(metric, stance, replicates)
         versus = [paired_effect(tuned - base), paired_effect(tuned - sham)]
         p_values.append(float(np.max([effect.p_value for effect in versus])))  # NaN if either is
         both = {float(np.sign(effect.effect)) for effect in versus}
