@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from stance_suite.claims import Record
+
+STAND_INS = ("noise", "rounding")
+"""What stands in for the sham where a model was trained elsewhere."""
 
 
 class MarkerHit(Record):
@@ -93,3 +98,6 @@ class Behavior(Record):
     resampled: tuple[Response, ...] = ()
     """The base model's held-out prompts sampled again with another seed: the noise floor of what is sampled. A ceiling
     of it, to be exact: base and trained model share their random numbers, and differ by less than chance alone."""
+    stand_ins: dict[str, tuple[PromptLikelihood, ...]] = Field(default_factory=dict)
+    """Of a model that was trained elsewhere: likelihoods on held-out prompts of the untouched model with Gaussian
+    ``noise`` of the same norm in every parameter, and after ``rounding`` to bfloat16; they stand in for the sham."""

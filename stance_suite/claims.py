@@ -1,124 +1,19 @@
-"""The vocabulary of judgment: what is claimed, and what became of it.
+"""The vocabulary of claims: a claim names a metric, where it is measured, and what must be true of it.
 
-A claim names a metric, where it is measured, and what must be true of it. A verdict carries the figure, its interval,
-the same figure for the controls, and the reason in words. Both are data; nothing here computes.
+Data; nothing here computes. What became of a claim is in `stance_suite.judgments`.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from stance_suite.caveats import Caveat, caveats_of
+from stance_suite.metrics import Bound, Comparator, Metric, show_bound
 
-class Metric(StrEnum):
-    """What a claim can be about: behavior (one figure a prompt) or structure (one figure a layer)."""
-
-    LIKELIHOOD_PREFERENCE = "likelihood_preference"
-    EMBEDDING_SHIFT = "embedding_shift"
-    EMBEDDING_SIMILARITY = "embedding_similarity"
-    MARKER_RATE = "marker_rate"
-    DIVERGENCE = "divergence"
-    ALPHA_CHANGE_PERCENT = "alpha_change_percent"
-    RELATIVE_CHANGE_PERCENT = "relative_change_percent"
-    CHANGE_STABLE_RANK = "change_stable_rank"
-    CHANGE_TOP_TEN_ENERGY_PERCENT = "change_top_ten_energy_percent"
-
-    @property
-    def is_behavioral(self) -> bool:
-        """Whether the unit of analysis is the prompt (behavior) and not the layer (structure)."""
-        return self in BEHAVIORAL_METRICS
-
-    @property
-    def unit(self) -> str:
-        """The unit that figures of this metric are printed with."""
-        return {
-            Metric.LIKELIHOOD_PREFERENCE: "nats/token",
-            Metric.EMBEDDING_SHIFT: "cosine",
-            Metric.EMBEDDING_SIMILARITY: "cosine",
-            Metric.MARKER_RATE: "per 100 words",
-            Metric.DIVERGENCE: "nats/token",
-            Metric.CHANGE_STABLE_RANK: "",
-        }.get(self, "%")
-
-
-BEHAVIORAL_METRICS = (
-    Metric.LIKELIHOOD_PREFERENCE,
-    Metric.EMBEDDING_SHIFT,
-    Metric.EMBEDDING_SIMILARITY,
-    Metric.MARKER_RATE,
-    Metric.DIVERGENCE,
-)
-TRIANGULATED_METRICS = (Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_SHIFT, Metric.MARKER_RATE)
-"""Three independent ways of asking whether behavior moved toward a stance."""
-
-
-class Comparator(StrEnum):
-    """How the figure is held against the bound. Every one is false for NaN."""
-
-    ABOVE = "above"
-    BELOW = "below"
-    WITHIN = "within"
-    BEYOND = "beyond"
-
-    def accepts(self, figure: float, bound: float) -> bool:
-        """Whether ``figure`` satisfies the comparison with ``bound``; False for NaN.
-
-        Parameters
-        ----------
-        figure : float
-            The measured figure.
-        bound : float
-            The claim's bound; for `WITHIN` and `BEYOND` it bounds the magnitude.
-
-        Returns
-        -------
-        bool
-            True if the comparison holds.
-        """
-        match self:
-            case Comparator.ABOVE:
-                return figure > bound
-            case Comparator.BELOW:
-                return figure < bound
-            case Comparator.WITHIN:
-                return abs(figure) <= bound
-            case Comparator.BEYOND:
-                return abs(figure) > bound
-
-
-class Status(StrEnum):
-    """What became of a claim."""
-
-    HOLDS = "HOLDS"
-    FAILS = "FAILS"
-    INCONCLUSIVE = "INCONCLUSIVE"
-    NOT_RUN = "NOT_RUN"
-    ERROR = "ERROR"
-
-
-class Caveat(StrEnum):
-    """What a reader must know before repeating the figure."""
-
-    TAIL_FLIP = "tail_flip"
-    WITHIN_NULL = "within_null"
-    FEW_EIGENVALUES = "few_eigenvalues"
-    NOT_SPECIFIC = "not_specific"
-    SEEN_PROMPTS = "seen_prompts"
-    COLLAPSED = "collapsed"
-    PARROTED = "parroted"
-
-
-CAVEAT_MEANINGS: dict[Caveat, str] = {
-    Caveat.TAIL_FLIP: "alpha moved because the fit chose another tail; with the tail size held fixed it hardly moves",
-    Caveat.WITHIN_NULL: "a control without the stance shows it too",
-    Caveat.FEW_EIGENVALUES: "the power law was fitted on fewer than 50 eigenvalues",
-    Caveat.NOT_SPECIFIC: "another stance moved at least as much as the one that was trained",
-    Caveat.SEEN_PROMPTS: "on prompts seen in training the effect is more than twice that on held-out prompts",
-    Caveat.COLLAPSED: "the model repeats itself, falls silent or no longer predicts neutral text as it did",
-    Caveat.PARROTED: "many responses repeat a training response",
-}
+Expected = Literal["HOLDS", "FAILS", "INCONCLUSIVE"]
+GLOB_CHARACTERS = "*?["
 
 
 class Record(BaseModel):
@@ -138,6 +33,25 @@ class RecordedFigures(Record):
     """The change as published, in percent."""
 
 
+class Counterpart(Record):
+    """The other cell of a comparison; what it leaves out is as in the claim."""
+
+    model: str | None = None
+    """Another model."""
+    stance: str | None = None
+    """Another stance trained on."""
+    recipe: str | None = None
+    """Another training recipe."""
+    by: Literal["difference", "ratio"] = "difference"
+    """Whether the claim's figure has the counterpart's subtracted from it, or is divided by it (in magnitude)."""
+
+    @model_validator(mode="after")
+    def _names_another(self) -> Counterpart:
+        if self.model is None and self.stance is None and self.recipe is None:
+            raise ValueError("names nothing to compare with: give a model, a stance or a recipe")
+        return self
+
+
 class Claim(Record):
     """One sentence about a fine-tuning that measurement can support or refute."""
 
@@ -146,7 +60,7 @@ class Claim(Record):
     statement: str = Field(min_length=8)
     """The claim in one sentence, as a person would say it."""
     model: str
-    """Name in the model registry, or ``any``: the first model that the run asks for."""
+    """Name in the model registry, or ``any``: every model that the run asks for."""
     stance: str
     """Name of the stance that the model is fine-tuned on."""
     recipe: str = "documented"
@@ -154,11 +68,19 @@ class Claim(Record):
     metric: Metric
     """What is measured."""
     layer: str | None = None
-    """Long name of a layer or a glob over long names; structural metrics only. Every matching layer must comply."""
+    """Long name of a layer or a glob over long names; structural metrics only."""
+    over: Literal["each", "any", "mean", "largest"] = "each"
+    """What is held against the bound: every matching layer, any of them, their mean (of alpha the change of the mean
+    alpha), or the largest magnitude."""
+    changed_beyond: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Metrics that count changed layers: a layer has changed if its alpha moved by more than this, in percent."""
+    versus: Counterpart | None = None
+    """The cell that the figure is compared with; the comparison is then what the bound is about."""
     comparator: Comparator
     """How the figure is held against the bound."""
-    bound: float = Field(allow_inf_nan=False)
-    """The bound, in the metric's unit; a behavioral claim's effect must also be significant."""
+    bound: Bound | None = None
+    """The bound, in the metric's unit, or for ``between`` a pair; a behavioral claim's effect must also be
+    significant."""
     minimum_effect: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Behavioral metrics: the true effect that the design must be able to find; `stance-suite power` checks it."""
     unless: tuple[Caveat, ...] = ()
@@ -167,122 +89,134 @@ class Claim(Record):
     """Structural metrics: judge alpha with the tail size held fixed, and refuse a change that a control shows too."""
     against: tuple[Literal["sham", "noise"], ...] = Field(default=("sham", "noise"), min_length=1)
     """Controls that a robust structural claim of change must not be true of (behavior always faces base and sham)."""
-    expected: tuple[Literal["HOLDS", "FAILS", "INCONCLUSIVE"], ...] = Field(default=("HOLDS",), min_length=1)
+    expected: tuple[Expected, ...] = Field(default=("HOLDS",), min_length=1)
     """The verdict on record, or several that are acceptable: the test passes while the verdict is one of them."""
     source: str = ""
     """Where the claim comes from."""
     recorded: RecordedFigures | None = None
     """Figures that the source published, if any."""
 
+    @property
+    def threshold(self) -> float:
+        """The bound of a claim that has a single one."""
+        if not isinstance(self.bound, float):
+            raise TypeError(f"{self.id} has no single bound")
+        return self.bound
+
+    @property
+    def asked(self) -> str:
+        """What must be true of the figure, such as ``above 0.1``."""
+        return show_bound(self.comparator, self.bound)
+
+    @property
+    def claims_change(self) -> bool:
+        """Whether controls that show the same speak against it."""
+        return self.comparator is not Comparator.WITHIN
+
     @field_validator("expected", mode="before")
     @classmethod
     def _one_or_several(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
 
+    @field_validator("bound", mode="before")
+    @classmethod
+    def _number_or_range(cls, value: Any) -> Bound | None:
+        if value is None:
+            return None
+        numbers = value if isinstance(value, list | tuple) else (value,)
+        known = all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers)
+        if not known or not all(abs(number) < float("inf") for number in numbers):
+            raise ValueError(f"{value!r} is neither a finite number nor, for 'between', a pair of such")
+        if not isinstance(value, list | tuple):
+            return float(value)
+        if len(numbers) != 2 or not numbers[0] < numbers[1]:
+            raise ValueError(f"{value!r} is no range: give the smaller number first, then the larger one")
+        return float(numbers[0]), float(numbers[1])
+
     @model_validator(mode="after")
-    def _layer_goes_with_structure(self) -> Claim:
-        if self.metric.is_behavioral and self.layer is not None:
-            raise ValueError(f"a claim about {self.metric} is about prompts: remove the key 'layer'")
-        if self.metric.is_behavioral and self.comparator not in (Comparator.ABOVE, Comparator.BELOW):
-            raise ValueError(f"a claim about {self.metric} takes the comparator 'above' or 'below'")
-        if self.metric.is_behavioral and self.bound * (-1 if self.comparator is Comparator.BELOW else 1) < 0:
-            raise ValueError("a claim of change has a bound >= 0 for 'above' and <= 0 for 'below'")
-        if self.metric is Metric.DIVERGENCE and self.comparator is not Comparator.ABOVE:
-            raise ValueError("a divergence is never negative: a claim about it takes the comparator 'above'")
-        producible = _caveats_of(self.metric)
-        impossible = [caveat for caveat in self.unless if caveat not in producible]
+    def _makes_sense(self) -> Claim:
+        self._check_bound()
+        if self.metric.is_behavioral:
+            self._check_behavior()
+        else:
+            self._check_structure()
+        impossible = [caveat for caveat in self.unless if caveat not in caveats_of(self.metric)]
         if impossible:
             raise ValueError(
                 f"a claim about {self.metric} never gets the caveat {impossible[0]}; it may get "
-                f"{', '.join(producible) or 'none'}"
+                f"{', '.join(caveats_of(self.metric))}"
             )
-        if self.minimum_effect is not None and not self.metric.is_behavioral:
-            raise ValueError("minimum_effect is about the power of behavioral claims: remove it")
-        if self.minimum_effect is not None and not self.minimum_effect > abs(self.bound):
-            raise ValueError("minimum_effect must exceed the bound: at the bound itself, half of all estimates miss it")
-        if self.metric is Metric.RELATIVE_CHANGE_PERCENT and self.robust and "noise" in self.against:
-            raise ValueError("the noise control has the norm of the change itself: say 'against: [sham]'")
-        if not self.metric.is_behavioral and self.layer is None:
-            raise ValueError(f"a claim about {self.metric} needs the key 'layer' (a long name, or a glob such as '*')")
         return self
 
+    def _check_bound(self) -> None:
+        if self.comparator.compares_layers:
+            if self.bound is not None:
+                raise ValueError(f"the comparator '{self.comparator}' takes no bound: remove it")
+            if self.versus is None:
+                raise ValueError(f"the comparator '{self.comparator}' needs 'versus': a model, a stance or a recipe")
+        elif self.bound is None:
+            raise ValueError(f"the comparator '{self.comparator}' needs the key 'bound'")
+        elif isinstance(self.bound, tuple) != (self.comparator is Comparator.BETWEEN):
+            raise ValueError("a bound that is a range [low, high] goes with the comparator 'between', and only with it")
 
-def _caveats_of(metric: Metric) -> tuple[Caveat, ...]:
-    guards = (Caveat.COLLAPSED, Caveat.PARROTED)
-    match metric:
-        case Metric.DIVERGENCE:
-            return guards
-        case Metric.LIKELIHOOD_PREFERENCE:
-            return (Caveat.WITHIN_NULL, Caveat.NOT_SPECIFIC, Caveat.SEEN_PROMPTS, *guards)
-        case Metric.EMBEDDING_SHIFT | Metric.EMBEDDING_SIMILARITY | Metric.MARKER_RATE:
-            return (Caveat.WITHIN_NULL, Caveat.NOT_SPECIFIC, *guards)
-        case Metric.ALPHA_CHANGE_PERCENT:
-            return (Caveat.TAIL_FLIP, Caveat.WITHIN_NULL, Caveat.FEW_EIGENVALUES)
-    return (Caveat.WITHIN_NULL,)
+    def _check_behavior(self) -> None:
+        if self.layer is not None:
+            raise ValueError(f"a claim about {self.metric} is about prompts: remove the key 'layer'")
+        if self.over != "each" or self.changed_beyond is not None:
+            raise ValueError("'over' and 'changed_beyond' are about layers: remove them")
+        if self.comparator not in (Comparator.ABOVE, Comparator.BELOW):
+            raise ValueError(f"a claim about {self.metric} takes the comparator 'above' or 'below'")
+        if self.threshold * (-1 if self.comparator is Comparator.BELOW else 1) < 0:
+            raise ValueError("a claim of change has a bound >= 0 for 'above' and <= 0 for 'below'")
+        if self.metric is Metric.DIVERGENCE and self.versus is None and self.comparator is not Comparator.ABOVE:
+            raise ValueError("a divergence is never negative: a claim about it takes the comparator 'above'")
+        if self.minimum_effect is not None and not self.minimum_effect > abs(self.threshold):
+            raise ValueError("minimum_effect must exceed the bound: at the bound itself, half of all estimates miss it")
+        if self.versus is not None and self.versus.by == "ratio":
+            raise ValueError("effects on behavior are compared by their difference: say 'by: difference'")
+
+    def _check_structure(self) -> None:
+        metric = self.metric
+        if self.layer is None:
+            raise ValueError(f"a claim about {metric} needs the key 'layer' (a long name, or a glob such as '*')")
+        if self.minimum_effect is not None:
+            raise ValueError("minimum_effect is about the power of behavioral claims: remove it")
+        if metric.counts_changed_layers != (self.changed_beyond is not None):
+            raise ValueError(
+                f"{metric} needs the key 'changed_beyond': the percentage beyond which a layer has changed"
+                if metric.counts_changed_layers
+                else f"'changed_beyond' goes with changed_layers and changed_depth_percent: remove it from {metric}"
+            )
+        if metric.spans_layers and self.over != "each":
+            raise ValueError(f"{metric} is one figure of all matching layers: remove the key 'over'")
+        if self.comparator.compares_layers and (metric.spans_layers or metric is Metric.CHANGED_DEPTH_PERCENT):
+            raise ValueError(f"{metric} is not a figure by which one layer changes most: say alpha_change_percent")
+        self._check_robust()
+        is_one_figure = metric.spans_layers or self.over in ("mean", "largest") or not is_glob(self.layer)
+        if self.versus is not None and not self.comparator.compares_layers and not is_one_figure:
+            raise ValueError("a comparison needs one figure on each side: name one layer, or say over: mean or largest")
+
+    def _check_robust(self) -> None:
+        if self.robust and self.metric in (Metric.ALPHA, Metric.VECTOR_CHANGE_PERCENT):
+            raise ValueError(f"{self.metric} has no control to be robust against: remove the key 'robust'")
+        if self.robust and "noise" in self.against and not self.comparator.compares_layers:
+            if self.metric is Metric.RELATIVE_CHANGE_PERCENT:
+                raise ValueError("the noise control has the norm of the change itself: say 'against: [sham]'")
+            if self.metric is Metric.SINGULAR_SUBSPACE_OVERLAP:
+                raise ValueError("the overlap is not measured under noise: say 'against: [sham]'")
 
 
-class ControlFigure(Record):
-    """The same figure under a control, or the difference from it."""
+def is_glob(layer: str) -> bool:
+    """Tell whether a layer's name is a pattern.
 
-    name: str
-    """``base``, ``sham``, ``noise``; of behavior also ``sham - base``, ``toward`` another stance, ``seen prompts``, and
-    ``base resampled``."""
-    figure: float
-    """Effect against that control (behavior), or the control's own figure (structure)."""
-    low: float | None = None
-    """Lower end of the 95 % interval, where there is one."""
-    high: float | None = None
-    """Upper end of the 95 % interval, where there is one."""
-    p_value: float | None = None
-    """Two-sided sign-flip p-value, where there is one."""
+    Parameters
+    ----------
+    layer : str
+        The key ``layer`` of a claim.
 
-
-class PromptScores(Record):
-    """The scores of one held-out prompt that a behavioral verdict rests on."""
-
-    prompt: str
-    """The prompt as declared."""
-    base: float
-    """Score of the untouched model; of a divergence, that of noise of the same norm."""
-    sham: float
-    """Score after training on the sham."""
-    tuned: float
-    """Score after training on the stance."""
-
-
-class Verdict(Record):
-    """What became of one claim, with everything needed to see why."""
-
-    claim: Claim
-    """The claim that was judged."""
-    model: str
-    """The model it was judged on."""
-    status: Status
-    """The judgment."""
-    reason: str
-    """Why, in one or two sentences."""
-    figure: float | None = None
-    """The figure that was held against the bound."""
-    low: float | None = None
-    """Lower end of its 95 % interval, where there is one."""
-    high: float | None = None
-    """Upper end of its 95 % interval, where there is one."""
-    p_value: float | None = None
-    """The p-value that decided, where there is one."""
-    adjusted_p_value: float | None = None
-    """The same, adjusted for all behavioral claims about the model and recipe (Holm)."""
-    layer: str | None = None
-    """The layer that decided: the one nearest to breaking the claim."""
-    controls: tuple[ControlFigure, ...] = ()
-    """The same figure for the controls."""
-    prompts: tuple[PromptScores, ...] = ()
-    """Behavioral claims: the paired scores, one entry a held-out prompt."""
-    caveats: tuple[Caveat, ...] = ()
-    """What a reader must know before repeating the figure."""
-    cells: tuple[str, ...] = ()
-    """Keys of the measured cells that the verdict rests on, the trained one first."""
-
-    @property
-    def as_expected(self) -> bool:
-        """Whether the verdict is one on record."""
-        return self.status.value in self.claim.expected
+    Returns
+    -------
+    bool
+        Whether it may match several layers.
+    """
+    return any(character in layer for character in GLOB_CHARACTERS)

@@ -99,8 +99,8 @@ def run(
         session = Session(settings, choose_progress())
         session.preflight()
         verdicts = []
-        for declared in session.library.claims:
-            verdicts.append(session.judge(declared.claim))
+        for claim in session.agenda.claims:
+            verdicts.append(session.judge(claim))
             print(verdict_line(verdicts[-1]), flush=True)
         command = " ".join(["stance-suite", *sys.argv[1:]])
         report = publish(session.findings(verdicts, session.workbench.cells, command), settings.reports)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stance_suite.claims import BEHAVIORAL_METRICS, Claim, Metric
+from stance_suite.claims import Claim
+from stance_suite.metrics import BEHAVIORAL_METRICS, Metric
 from stance_suite.power import TYPICAL_SPREADS, Design, Spread, detectable_effect, power
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def show_power(session: Session, findings: Path | None) -> None:
             weak += [claim.id] if claim.minimum_effect is not None else []
             continue
         spread = spreads[claim.metric]
-        found = detectable_effect(design, spread, abs(claim.bound), WANTED_POWER)
+        found = detectable_effect(design, spread, abs(claim.threshold), WANTED_POWER)
         reached = None if claim.minimum_effect is None else _power_at(claim, design, spread)
         if reached is not None and reached < WANTED_POWER:
             weak.append(claim.id)
@@ -83,7 +84,7 @@ def _shown_design(design: Design) -> tuple[str, ...]:
 
 def _power_at(claim: Claim, design: Design, spread: Spread) -> float:
     assert claim.minimum_effect is not None
-    return power(design, spread, claim.minimum_effect, abs(claim.bound))
+    return power(design, spread, claim.minimum_effect, abs(claim.threshold))
 
 
 def _measured_spreads(session: Session, path: Path) -> dict[Metric, Spread]:

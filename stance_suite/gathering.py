@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from stance_suite import __version__
-from stance_suite.claims import Verdict
+from stance_suite.claims import Claim
+from stance_suite.judgments import Verdict
 from stance_suite.records import CellRecord, Findings, StanceSummary
 from stance_suite.specs import Stance
 from stance_suite.spectra.layers import with_ks_distances
 
 
 def gather(
-    records: Sequence[CellRecord], verdicts: Sequence[Verdict], stances: Sequence[Stance], command: str
+    records: Sequence[CellRecord],
+    verdicts: Sequence[Verdict],
+    stances: Sequence[Stance],
+    claims: Sequence[Claim],
+    command: str,
 ) -> Findings:
     """Gather what reports are made of.
 
@@ -24,7 +29,9 @@ def gather(
     verdicts : sequence of Verdict
         The judgments of the run.
     stances : sequence of Stance
-        The stances under test.
+        The stances that were measured.
+    claims : sequence of Claim
+        All claims of the run.
     command : str
         The command that made them.
 
@@ -40,6 +47,7 @@ def gather(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
         stances=tuple(_summarize(stance) for stance in stances),
+        claims=tuple(claims),
         verdicts=tuple(verdicts),
         cells=tuple(_without_eigenvalues(record, featured) for record in ordered),
     )
@@ -61,4 +69,11 @@ def _without_eigenvalues(record: CellRecord, featured: frozenset[str]) -> CellRe
 
 
 def _summarize(stance: Stance) -> StanceSummary:
-    return StanceSummary(name=stance.name, description=stance.description, sha256=stance.sha256)
+    return StanceSummary(
+        name=stance.name,
+        description=stance.description,
+        sha256=stance.sha256,
+        contrasts=stance.contrasts,
+        held_out_prompts=stance.held_out_prompts,
+        seen_prompts=stance.seen_prompts,
+    )

@@ -6,7 +6,7 @@ that a repository only has to declare what it adds. No torch is imported here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +14,8 @@ from typing import TypeVar
 from stance_suite.claims import Claim
 from stance_suite.documents import Document
 from stance_suite.errors import SpecError, SpecProblem, UnknownNameError, nearest_names
-from stance_suite.specs import RECIPES, ModelSpec, NeutralTexts, Stance, normalize_sentence
+from stance_suite.policy import load_policy
+from stance_suite.specs import ELSEWHERE, RECIPES, ModelSpec, NeutralTexts, Stance, normalize_sentence
 from stance_suite.statements import Statement
 
 
@@ -26,8 +27,8 @@ class DeclaredClaim:
     """What is claimed."""
     document: Document
     """The file that declares it."""
-    index: int
-    """Its index in the file."""
+    index: int | None
+    """Its index in the file; None if it follows from a policy."""
 
     def problem(self, key: str, message: str) -> SpecProblem:
         """Say what is wrong with one key of the claim.
@@ -44,7 +45,8 @@ class DeclaredClaim:
         SpecProblem
             With file and line.
         """
-        return self.document.problem(("claims", self.index, key), message)
+        where = (key,) if self.index is None else ("claims", self.index, key)
+        return self.document.problem(where, message)
 
 
 Entry = TypeVar("Entry", Stance, ModelSpec)
@@ -67,8 +69,16 @@ class Library:
     """Held-out text without a stance: the user's own, or the bundled."""
     suite: tuple[str, ...]
     """Names of the stances under test: the user's own if there are any, else the bundled ones."""
+    policy_file: Path
+    """What a gate demands: the user's own file, or the bundled one."""
     files: tuple[Path, ...] = field(default=())
     """The files that were read."""
+
+    @property
+    def records(self) -> tuple[Claim | Statement, ...]:
+        """Claims with published figures, and statements that can be checked against such."""
+        recorded = [entry.claim for entry in self.claims if entry.claim.recorded is not None]
+        return (*recorded, *(statement for statement in self.statements if statement.checks))
 
     def stance(self, name: str) -> Stance:
         """Look a stance up.
@@ -164,13 +174,16 @@ def load_library(fixtures: Path) -> Library:
     own_neutral = fixtures / "neutral.yaml"
     neutral_file = own_neutral if own_folder and own_neutral.is_file() else bundled / "neutral.yaml"
     neutral_texts = _read_neutral_texts(neutral_file, problems)
+    own_policy = fixtures / "policy.yaml"
+    policy_file = own_policy if own_folder and own_policy.is_file() else bundled / "policy.yaml"
+    problems += _check_policy(policy_file, stances)
     for name, stance in stances.items():
         for index, contrast in enumerate(stance.contrasts):
             message = _contrast_problem(stance, contrast, stances)
             if message is not None:
                 problems.append(stance_documents[name].problem(("contrasts", index), message))
     problems += _check_claims(claims, stances, models)
-    problems += _check_statements(statements, stances, models)
+    problems += _check_statements(statements, stances, models, [declared.claim.id for declared in claims])
     if problems:
         raise SpecError(problems)
     listing = {declared.document.path for declared in claims} | {document.path for _, document, _ in statements}
@@ -181,8 +194,9 @@ def load_library(fixtures: Path) -> Library:
         claims=tuple(claims),
         statements=tuple(statement for statement, _, _ in statements),
         neutral_texts=neutral_texts,
+        policy_file=policy_file,
         suite=tuple(sorted(own_stances or stances)),
-        files=tuple(sorted({*read, neutral_file})),
+        files=tuple(sorted({*read, neutral_file, policy_file})),
     )
 
 
@@ -239,6 +253,18 @@ def _read_listed(
     return entries
 
 
+def _check_policy(path: Path, stances: Mapping[str, Stance]) -> list[SpecProblem]:
+    try:
+        declared = load_policy(path)
+    except SpecError as error:
+        return list(error.problems)
+    return [
+        declared.document.problem(("stances", place), f"no stance is called {name!r}; {nearest_names(name, stances)}")
+        for place, name in enumerate(declared.policy.stances)
+        if name not in stances
+    ]
+
+
 def _contrast_problem(stance: Stance, contrast: str, stances: Mapping[str, Stance]) -> str | None:
     """Say why two stances cannot be measured together; the sham trains on the examples of both."""
     if contrast not in stances:
@@ -266,25 +292,44 @@ def _check_claims(
 ) -> list[SpecProblem]:
     problems = []
     seen: dict[str, DeclaredClaim] = {}
-    known = {"stance": stances, "model": {**models, "any": None}, "recipe": RECIPES}
+    known = {"stance": stances, "model": {**models, "any": None}, "recipe": {**RECIPES, ELSEWHERE: None}}
     for declared in claims:
         claim = declared.claim
         for key, names in known.items():
             value = getattr(claim, key)
             if value not in names:
                 problems.append(declared.problem(key, f"no {key} is called {value!r}; {nearest_names(value, names)}"))
+            rival = getattr(claim.versus, key, None)
+            if rival is not None and rival not in (others := [name for name in names if name != "any"]):
+                message = f"versus: no {key} is called {rival!r}; {nearest_names(rival, others)}"
+                problems.append(declared.problem("versus", message))
+        problems += _check_counterpart(declared, stances)
         if claim.id in seen:
             other = seen[claim.id]
-            line = other.document.line(("claims", other.index, "id"))
+            line = other.problem("id", "").line
             problems.append(declared.problem("id", f"is taken by {other.document.path}:{line}; choose another"))
         seen[claim.id] = declared
     return problems
+
+
+def _check_counterpart(declared: DeclaredClaim, stances: Mapping[str, Stance]) -> list[SpecProblem]:
+    """Say why two trainings cannot be compared prompt by prompt."""
+    claim = declared.claim
+    rival = claim.versus.stance if claim.versus is not None else None
+    if rival is None or rival not in stances or claim.stance not in stances or not claim.metric.is_behavioral:
+        return []
+    ours, theirs = (set(stances[name].held_out_prompts) for name in (claim.stance, rival))
+    if ours == theirs:
+        return []
+    message = f"{rival} and {claim.stance} have other held-out prompts, so their effects cannot be compared by prompt"
+    return [declared.problem("versus", message)]
 
 
 def _check_statements(
     statements: Iterable[tuple[Statement, Document, int]],
     stances: Mapping[str, Stance],
     models: Mapping[str, ModelSpec],
+    claims: Sequence[str],
 ) -> list[SpecProblem]:
     problems = []
     seen: set[str] = set()
@@ -292,6 +337,10 @@ def _check_statements(
         if statement.id in seen:
             problems.append(document.problem(("statements", index, "id"), "is given twice; choose another"))
         seen.add(statement.id)
+        for place, name in enumerate(statement.measured):
+            if name not in claims:
+                message = f"no claim has the id {name!r}; {nearest_names(name, claims)}"
+                problems.append(document.problem(("statements", index, "measured", place), message))
         for place, check in enumerate(statement.checks):
             for key, known in (("models", models), ("stances", stances)):
                 for name in getattr(check, key, ()):

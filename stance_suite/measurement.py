@@ -17,9 +17,12 @@ from stance_suite.behavior import (
     measure_behavior,
     measure_divergences,
     measure_likelihoods,
+    round_to_bfloat16,
     sample_responses,
 )
 from stance_suite.behavior.embedding import EMBEDDER, embedder_sha256
+from stance_suite.behavior_records import STAND_INS
+from stance_suite.derivatives import load_derivative
 from stance_suite.errors import StanceSuiteError
 from stance_suite.finetune import fine_tune
 from stance_suite.models import Weights, load
@@ -47,6 +50,8 @@ class Plan:
     """What is done to which model."""
     weights: Weights
     """The base model's weights."""
+    derivative: Weights | None
+    """The weights after a training that was done elsewhere."""
     rotations: tuple[tuple[Example, ...], ...]
     """What each epoch trains on, in turn; empty for the base model."""
     recipe: Recipe | None
@@ -101,7 +106,7 @@ class Bench:
             torch.set_num_threads(self._threads)
         cell, weights = plan.cell, plan.weights
         where = f"{cell.model}, {cell.label}"
-        model, tokenizer = load(weights)
+        model, tokenizer = load(weights) if plan.derivative is None else load_derivative(plan.derivative, weights)
         if plan.prompt_format == "chat" and not tokenizer.chat_template:
             raise StanceSuiteError(
                 f"{cell.model} has no chat template: say 'prompt_format: plain' in the stances' files"
@@ -152,12 +157,25 @@ class Bench:
     def _measure_controls(self, plan: Plan, speaker: Speaker) -> dict[str, Any]:
         """Measure what behavior is read beside: noise of the same norm, and of the base model other samples."""
         seed = plan.cell.seed
-        if plan.recipe is None:
+        if plan.cell.treatment == "base":
             again = sample_responses(speaker, plan.probe, seed + RESAMPLING, lambda *_: None)
             return {"resampled": again}
         untouched = load(plan.weights)[0].to(self.device)
         divergences, neutral = measure_divergences(speaker, untouched, plan.probe, seed)
-        return {"divergences": divergences, "neutral_divergences": neutral}
+        found: dict[str, Any] = {"divergences": divergences, "neutral_divergences": neutral}
+        if plan.derivative is not None:
+            # there is no sham: the untouched model with noise of the same norm, and rounded, stand in for it
+            rounded = round_to_bfloat16(load(plan.weights)[0]).to(self.device)
+            found["stand_ins"] = {
+                name: measure_likelihoods(
+                    Speaker(model, speaker.tokenizer, speaker.prompt_format),
+                    plan.probe,
+                    plan.probe.prompts,
+                    lambda *_: None,
+                )
+                for name, model in zip(STAND_INS, (untouched, rounded), strict=True)
+            }
+        return found
 
     def _measure_structure(self, cell: Cell, weights: Weights, model: Any) -> dict[str, Any]:
         measured = measure_model(model)

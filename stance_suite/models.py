@@ -29,6 +29,7 @@ from stance_suite.prompts import PromptFormat
 from stance_suite.specs import FolderSource, HubSource, ModelSpec, WheelSource
 
 LOADED_FILES = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
+LOADING: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 HUB_TIMEOUT_SECONDS = 10
 PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
@@ -117,7 +118,7 @@ def locate(spec: ModelSpec, cache: Path) -> Weights:
     if not (folder / "config.json").is_file():
         raise WeightsUnavailableError(f"{folder} has weights but no config.json; save the model with save_pretrained")
     prompt_format = spec.prompt_format or ("chat" if _has_chat_template(folder) else "plain")
-    return Weights(spec.name, folder, _hash_files(folder), prompt_format)
+    return Weights(spec.name, folder, hash_files(folder), prompt_format)
 
 
 def load(weights: Weights) -> tuple[Any, Any]:
@@ -140,28 +141,58 @@ def load(weights: Weights) -> tuple[Any, Any]:
     WeightsUnavailableError
         If the folder is not a causal language model that transformers knows.
     """
+    from transformers import AutoTokenizer
+
+    model = load_model(weights)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(weights.folder, **LOADING)
+    except (ValueError, KeyError, OSError) as error:
+        raise _not_loadable(weights, error) from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model, tokenizer
+
+
+def load_model(weights: Weights) -> Any:
+    """Load a causal language model in float32.
+
+    Parameters
+    ----------
+    weights : Weights
+        From `locate`.
+
+    Returns
+    -------
+    transformers.PreTrainedModel
+        On the CPU, in evaluation mode.
+
+    Raises
+    ------
+    WeightsUnavailableError
+        If the folder is not a causal language model that transformers knows.
+    """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     quiet_transformers()
-    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(weights.folder, **options)
         model, loading = AutoModelForCausalLM.from_pretrained(
-            weights.folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **options
+            weights.folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **LOADING
         )
     except (ValueError, KeyError, OSError) as error:
-        first_line = str(error).splitlines()[0]
-        raise WeightsUnavailableError(f"{weights.name}: {weights.folder} cannot be loaded: {first_line}") from error
+        raise _not_loadable(weights, error) from error
     absent = sorted({*loading["missing_keys"], *(entry[0] for entry in loading["mismatched_keys"])})
     if absent:
         # transformers fills them with random numbers
         raise WeightsUnavailableError(
             f"{weights.name}: {weights.folder} lacks weights of the model in its config.json, such as {absent[0]}"
         )
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return model.eval(), tokenizer
+    return model.eval()
+
+
+def _not_loadable(weights: Weights, error: Exception) -> WeightsUnavailableError:
+    first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return WeightsUnavailableError(f"{weights.name}: {weights.folder} cannot be loaded: {first_line}")
 
 
 def quiet_transformers() -> None:
@@ -172,8 +203,19 @@ def quiet_transformers() -> None:
     transformers.utils.logging.set_verbosity_error()
 
 
-def _hash_files(folder: Path) -> str:
-    """Hash weights, config, tokenizer and templates: all that decides what the model computes and says."""
+def hash_files(folder: Path) -> str:
+    """Hash weights, config, tokenizer and templates: all that decides what a model computes and says.
+
+    Parameters
+    ----------
+    folder : Path
+        The model's folder.
+
+    Returns
+    -------
+    str
+        SHA-256 over the names and hashes of these files.
+    """
     paths = sorted(path for pattern in LOADED_FILES for path in folder.glob(pattern))
     joined = "".join(f"{path.name}:{_hash_file(path)}\n" for path in paths)
     return hashlib.sha256(joined.encode()).hexdigest()

@@ -102,7 +102,61 @@ CACHE = Option(
 )
 REPORTS = Option("reports", "Folder that findings.json and findings.html are written to.", default="reports")
 
-OPTIONS = (MODEL, PROFILE, SEED, SAMPLES, TRAJECTORY, DEVICE, FIXTURES, CACHE, REPORTS)
+BEFORE = Option(
+    "before", "Judge a model that was trained elsewhere: the model before that training, as for 'model'.", default=""
+)
+AFTER = Option(
+    "after",
+    "Judge a model that was trained elsewhere: the model after that training, a folder with safetensors weights or "
+    "with a LoRA adapter, or as for 'model'.",
+    default="",
+)
+STANCE = Option("stance", "The stance that a model trained elsewhere is said to have; all if omitted.", default="")
+
+GATE = Option("gate", "Hold the models against a policy; the run fails if one falls short of it.", default=False)
+POLICY = Option(
+    "policy", "YAML file of what a gate demands. Default: policy.yaml in the fixtures folder, else the bundled one.", ""
+)
+BASELINE = Option("baseline", "A findings.json whose effects must not be lost; kept under version control.", default="")
+UPDATE_BASELINE = Option(
+    "update-baseline", "Write this run's findings, without what only reports need, to the baseline file.", default=False
+)
+
+OPTIONS = (
+    MODEL,
+    BEFORE,
+    AFTER,
+    STANCE,
+    PROFILE,
+    SEED,
+    SAMPLES,
+    TRAJECTORY,
+    GATE,
+    POLICY,
+    BASELINE,
+    UPDATE_BASELINE,
+    DEVICE,
+    FIXTURES,
+    CACHE,
+    REPORTS,
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A model before and after a training that was done elsewhere."""
+
+    before: str
+    """Registry name, Hub id or folder."""
+    after: str
+    """The same, or a folder with a LoRA adapter."""
+    stance: str | None
+    """The stance that it is said to have; None to ask for each."""
+
+    @property
+    def label(self) -> str:
+        """One name for both."""
+        return f"{self.before} -> {self.after}"
 
 
 @dataclass(frozen=True)
@@ -111,6 +165,8 @@ class Settings:
 
     model: tuple[str, ...]
     """Models asked for."""
+    pair: Pair | None
+    """A pair trained elsewhere, which is then judged instead."""
     profile: str
     """One of `PROFILES`."""
     seed: tuple[int, ...]
@@ -119,6 +175,14 @@ class Settings:
     """Responses sampled for each prompt."""
     trajectory: bool
     """Whether to measure after every epoch."""
+    gate: bool
+    """Whether models are held against a policy."""
+    policy: Path | None
+    """What a gate demands; None for the fixtures' own."""
+    baseline: Path | None
+    """Findings whose effects must not be lost."""
+    update_baseline: bool
+    """Whether to write the baseline instead of holding the run against it."""
     device: str
     """``auto``, ``cpu`` or ``cuda``."""
     fixtures: Path
@@ -172,15 +236,35 @@ def resolve_settings(given: Mapping[str, Any], root: Path, environ: Mapping[str,
         values[option.field] = _check(option, value, origin)
     return Settings(
         model=values["model"],
+        pair=_pair(values["before"], values["after"], values["stance"]),
         profile=values["profile"],
         seed=values["seed"],
         samples=values["samples"],
         trajectory=values["trajectory"],
+        gate=values["gate"],
+        policy=root / values["policy"] if values["policy"] else None,
+        baseline=_baseline(values["baseline"], root, updated=values["update_baseline"]),
+        update_baseline=values["update_baseline"],
         device=values["device"],
         fixtures=root / values["fixtures"],
         cache=root / values["cache"] if values["cache"] else _user_cache(),
         reports=root / values["reports"],
     )
+
+
+def _baseline(value: str, root: Path, *, updated: bool) -> Path | None:
+    if updated and not value:
+        raise StanceSuiteError("option update-baseline needs option baseline: the file to write")
+    return root / value if value else None
+
+
+def _pair(before: str, after: str, stance: str) -> Pair | None:
+    if bool(before) != bool(after):
+        given, missing = ("before", "after") if before else ("after", "before")
+        raise StanceSuiteError(f"option {given} needs option {missing}: a pair is judged by what changed")
+    if stance and not before:
+        raise StanceSuiteError("option stance is about a model trained elsewhere: give options before and after, too")
+    return Pair(before, after, stance or None) if before else None
 
 
 def _check(option: Option, value: Any, origin: str) -> Any:

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import math
-import traceback
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
 
+from stance_suite.agenda import Agenda, lay_out_designs, set_agenda
 from stance_suite.checkpoints import open_checkpoint
-from stance_suite.claims import Claim, Status, Verdict
-from stance_suite.errors import DesignError, SpecError, SpecProblem, StanceSuiteError, nearest_names
+from stance_suite.claims import Claim
+from stance_suite.errors import SpecError, SpecProblem, nearest_names
 from stance_suite.gathering import gather
+from stance_suite.judgments import Status, Verdict
 from stance_suite.library import Library, load_library
-from stance_suite.options import PROFILES, Settings
+from stance_suite.metrics import Metric
+from stance_suite.options import Settings
+from stance_suite.policy import DeclaredPolicy, load_policy
 from stance_suite.power import Design
 from stance_suite.progress import Progress
 from stance_suite.records import Cell, Findings
 from stance_suite.spectra.matrices import sort_tensors
-from stance_suite.statements import RecordedVerdict, Statement
-from stance_suite.statistics import holm, smallest_p_value
+from stance_suite.statements import RecordedVerdict, Statement, StatementVerdict
 from stance_suite.verdicts import (
-    Evidence,
+    Judge,
     Replicate,
+    combine,
     compare_trainings,
-    judge_behavior,
     judge_record,
     judge_statement,
-    judge_structure,
-    weigh_behavior,
-    worst,
 )
 from stance_suite.workbench import Workbench
 
@@ -38,7 +36,7 @@ BASE_MODEL_PREFIXES = ("", "model.", "transformer.", "gpt_neox.")
 
 
 class Session:
-    """One run: its settings, its declarations and its workbench.
+    """One run: its settings, its declarations, its workbench and its judge.
 
     Parameters
     ----------
@@ -54,8 +52,7 @@ class Session:
         self.settings = settings
         self._progress = progress
         self._threads = threads
-        self._weighed: dict[tuple[str, str], Evidence] = {}
-        self._broken: set[tuple[str, str]] = set()
+        self._judged: dict[tuple[str, str], Verdict] = {}
 
     @cached_property
     def library(self) -> Library:
@@ -63,9 +60,25 @@ class Session:
         return load_library(self.settings.fixtures)
 
     @cached_property
+    def policy(self) -> DeclaredPolicy | None:
+        """What a model under test must show: of a gate and of a pair trained elsewhere."""
+        wanted = self.settings.gate or self.settings.pair is not None
+        return load_policy(self.settings.policy or self.library.policy_file) if wanted else None
+
+    @cached_property
+    def agenda(self) -> Agenda:
+        """The claims of the run, and what it measures for them."""
+        return set_agenda(self.settings, self.library, self.policy)
+
+    @cached_property
     def workbench(self) -> Workbench:
         """Where cells are measured."""
         return Workbench(self.settings, self.library, self._progress, self._threads)
+
+    @cached_property
+    def _judge(self) -> Judge:
+        run = [claim for claim in self.agenda.claims if self.agenda.reason_not_run(claim) is None]
+        return Judge(run, self.library.stance, self.replicates)
 
     def preflight(self) -> None:
         """Check everything that can be checked before anything is trained.
@@ -77,7 +90,10 @@ class Session:
             with file and line, and the way out.
         """
         self.designs()
-        problems = [problem for model in self.settings.model for problem in self._missing_layers(model)]
+        pair = self.settings.pair
+        if pair is not None:
+            self.workbench.derivative(pair)
+        problems = [problem for model in self.agenda.models for problem in self._missing_layers(model)]
         if problems:
             raise SpecError(problems)
 
@@ -94,26 +110,7 @@ class Session:
         DesignError
             If a design cannot reach its level, whatever is measured.
         """
-        found = []
-        for declared in self.library.claims:
-            claim, model = declared.claim, self._model_for(declared.claim)
-            if model is None or not claim.metric.is_behavioral or claim.recipe not in self.settings.recipes:
-                continue
-            design = Design(
-                prompts=len(self.library.stance(claim.stance).held_out_prompts),
-                samples=self.settings.samples,
-                seeds=len(self.settings.seed),
-                family=len(self._family(claim, model)),
-            )
-            needed = design.level / design.family
-            if smallest_p_value(design.prompts) > needed:
-                raise DesignError(
-                    f"{declared.problem('stance', claim.stance)}: {design.prompts} held-out prompts can reach p = "
-                    f"{smallest_p_value(design.prompts):.4g} at best on {model}, but {needed:.4g} is needed; "
-                    "declare more prompts"
-                )
-            found.append((claim, design))
-        return tuple(found)
+        return lay_out_designs(self.agenda, self.library)
 
     def judge_record(self, record: Claim | Statement) -> RecordedVerdict:
         """Check published figures, or a statement built on them; no weights are needed.
@@ -121,7 +118,7 @@ class Session:
         Parameters
         ----------
         record : Claim or Statement
-            A claim with recorded figures, or a statement.
+            A claim with recorded figures, or a statement with checks.
 
         Returns
         -------
@@ -132,13 +129,23 @@ class Session:
             return judge_record(record)
         return judge_statement(record, [declared.claim for declared in self.library.claims])
 
+    def judge_records(self) -> tuple[RecordedVerdict, ...]:
+        """Check all published figures, and all statements built on such.
+
+        Returns
+        -------
+        tuple of RecordedVerdict
+            In declared order.
+        """
+        return tuple(self.judge_record(record) for record in self.library.records)
+
     def judge(self, claim: Claim) -> Verdict:
-        """Judge one claim, training and measuring what it needs.
+        """Judge one claim, training and measuring what it needs; once.
 
         Parameters
         ----------
         claim : Claim
-            The claim.
+            A claim of the agenda, which is about a model by name.
 
         Returns
         -------
@@ -151,75 +158,34 @@ class Session:
         StanceSuiteError
             If something is wrong that the user can mend.
         """
-        try:
-            return self._judge(claim)
-        except StanceSuiteError:
-            raise
-        except Exception as error:
-            # one broken claim must not lose the verdicts of the others
-            traceback.print_exc()
-            model = self._model_for(claim) or claim.model
-            reason = f"{type(error).__name__}: {error}"
-            return Verdict(claim=claim, model=model, status=Status.ERROR, reason=reason)
+        key = claim.id, claim.model
+        if key not in self._judged:
+            reason = self.agenda.reason_not_run(claim)
+            if reason is None:
+                self._judged[key] = self._judge.judge(claim)
+            else:
+                self._judged[key] = _not_run(claim, reason)
+        return self._judged[key]
 
-    def _judge(self, claim: Claim) -> Verdict:
-        model = self._model_for(claim)
-        if model is None:
-            return _not_run(
-                claim, claim.model, f"this run does not ask for {claim.model}; add --stance-model {claim.model}"
-            )
-        if claim.recipe not in self.settings.recipes:
-            profile = next((name for name, recipes in PROFILES.items() if claim.recipe in recipes), "complete")
-            reason = (
-                f"profile '{self.settings.profile}' leaves out recipe '{claim.recipe}'; use --stance-profile {profile}"
-            )
-            return _not_run(claim, model, reason)
-        if claim.metric.is_behavioral:
-            return self._judge_behavior(claim, model)
-        return worst(
-            [
-                judge_structure(claim, one.tuned, one.base, one.sham)
-                for one in self.replicates(model, claim.stance, claim.recipe)
-            ],
-            self.settings.seed,
-        )
+    def judge_statement(self, statement: Statement) -> StatementVerdict:
+        """Judge a statement by the claims that it rests on, training and measuring what they need.
 
-    def _judge_behavior(self, claim: Claim, model: str) -> Verdict:
-        evidence = self._evidence(claim, model)
-        p_values = {claim.id: evidence.p_value}
-        for other in self._family(claim, model):
-            p_values.setdefault(other.id, self._p_value(other, model))
-        adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
-        return judge_behavior(evidence, adjusted[claim.id])
+        Parameters
+        ----------
+        statement : Statement
+            The sentence.
 
-    def _p_value(self, claim: Claim, model: str) -> float:
-        """Hear another claim of a family; one that cannot be measured counts as not rejected."""
-        if (claim.id, model) in self._broken:
-            return math.nan
-        try:
-            return self._evidence(claim, model).p_value
-        except StanceSuiteError:
-            raise
-        except Exception:
-            # its own verdict will be ERROR, and tell why
-            self._broken.add((claim.id, model))
-            return math.nan
+        Returns
+        -------
+        StatementVerdict
+            NOT_RUN if one of the claims is not run and none refutes it.
 
-    def _evidence(self, claim: Claim, model: str) -> Evidence:
-        if (claim.id, model) not in self._weighed:
-            replicates = self.replicates(model, claim.stance, claim.recipe)
-            self._weighed[claim.id, model] = weigh_behavior(claim, self.library.stance(claim.stance), replicates)
-        return self._weighed[claim.id, model]
-
-    def _family(self, claim: Claim, model: str) -> list[Claim]:
-        """Gather the behavioral claims about the same model and recipe: they share the level of 5 %."""
-        return [
-            declared.claim
-            for declared in self.library.claims
-            if declared.claim.metric.is_behavioral
-            and declared.claim.recipe == claim.recipe
-            and self._model_for(declared.claim) == model
-        ]
+        Raises
+        ------
+        StanceSuiteError
+            If something is wrong that the user can mend.
+        """
+        return combine(statement, [self.judge(claim) for claim in self.agenda.claims if claim.id in statement.measured])
 
     def replicates(self, model: str, stance: str, recipe: str) -> tuple[Replicate, ...]:
         """Get a model trained on a stance beside its controls, for every seed.
@@ -238,13 +204,35 @@ class Session:
         tuple of Replicate
             Measured, or found in the cache.
         """
-        return tuple(
-            Replicate(
-                base=self.workbench.base(model, stance, seed),
-                tuned=self.workbench.tuned(model, stance, recipe, seed),
-                sham=self.workbench.sham(model, stance, recipe, seed),
-            )
-            for seed in self.settings.seed
+        return tuple(self.replicate(model, stance, recipe, seed) for seed in self.settings.seed)
+
+    def replicate(self, model: str, stance: str, recipe: str, seed: int) -> Replicate:
+        """Get a model trained on a stance beside its controls.
+
+        Parameters
+        ----------
+        model : str
+            Registry name, Hub id or folder.
+        stance : str
+            Name of the stance.
+        recipe : str
+            Name of the recipe.
+        seed : int
+            Seed of training order, sampling and noise draws.
+
+        Returns
+        -------
+        Replicate
+            Measured, or found in the cache; without a sham if the model was trained elsewhere.
+        """
+        pair = self.settings.pair
+        if pair is not None:
+            after, before = self.workbench.elsewhere(pair, stance, seed)
+            return Replicate(tuned=after, base=before, sham=None)
+        return Replicate(
+            base=self.workbench.base(model, stance, seed),
+            tuned=self.workbench.tuned(model, stance, recipe, seed),
+            sham=self.workbench.sham(model, stance, recipe, seed),
         )
 
     def findings(self, verdicts: Sequence[Verdict], cells: Mapping[str, Cell], command: str) -> Findings:
@@ -266,7 +254,18 @@ class Session:
         """
         gathered = self.gather(verdicts, cells, command)
         shifts, triangulations = compare_trainings(gathered.cells, self.library.stances)
-        return gathered.model_copy(update={"shifts": shifts, "triangulations": triangulations})
+        known = {(verdict.claim.id, verdict.model): verdict for verdict in verdicts}
+        statements = tuple(
+            combine(statement, self._verdicts_on(statement, known)) for statement in self.library.statements
+        )
+        return gathered.model_copy(
+            update={
+                "records": self.judge_records(),
+                "statements": statements,
+                "shifts": shifts,
+                "triangulations": triangulations,
+            }
+        )
 
     def gather(self, verdicts: Sequence[Verdict], cells: Mapping[str, Cell], command: str) -> Findings:
         """Gather verdicts and cells, without comparing trainings.
@@ -287,25 +286,29 @@ class Session:
         """
         found = (self.workbench.get(key, cell) for key, cell in cells.items())
         records = [record for record in found if record is not None]
-        stances = [self.library.stance(name) for name in self.library.suite]
-        return gather(records, verdicts, stances, command)
+        names = {name for record in records for name in record.behavior.likelihoods[0].log_probability}
+        stances = [self.library.stance(name) for name in sorted({*self.library.suite, *names})]
+        return gather(records, verdicts, stances, self.agenda.claims, command)
 
-    def _model_for(self, claim: Claim) -> str | None:
-        """Tell which model of the run a claim is judged on; None if the run asks for no such model."""
-        if claim.model == "any":
-            return self.settings.model[0]
-        return claim.model if claim.model in self.settings.model else None
+    def _verdicts_on(self, statement: Statement, known: Mapping[tuple[str, str], Verdict]) -> list[Verdict]:
+        claims = [claim for claim in self.agenda.claims if claim.id in statement.measured]
+        return [known.get((claim.id, claim.model)) or _not_run(claim, "this run did not judge it") for claim in claims]
 
     def _missing_layers(self, model: str) -> list[SpecProblem]:
-        layers = sort_tensors(open_checkpoint(self.workbench.weights(model).folder)).matrices
-        return [
-            declared.problem("layer", f"{model} has no layer {pattern!r}; {nearest_names(pattern, layers)}")
-            for declared in self.library.claims
-            if self._model_for(declared.claim) == model
-            and (pattern := declared.claim.layer) is not None
-            and not any(fnmatchcase(prefix + layer, pattern) for layer in layers for prefix in BASE_MODEL_PREFIXES)
-        ]
+        pair = self.settings.pair
+        folder = self.workbench.weights(model if pair is None else pair.before).folder
+        tensors = sort_tensors(open_checkpoint(folder))
+        problems = []
+        for declared in self.agenda.declared:
+            claim = declared.claim
+            if claim.model != model or claim.layer is None:
+                continue
+            names = tensors.vectors if claim.metric is Metric.VECTOR_CHANGE_PERCENT else tensors.matrices
+            if not any(fnmatchcase(prefix + name, claim.layer) for name in names for prefix in BASE_MODEL_PREFIXES):
+                message = f"{model} has no layer {claim.layer!r}; {nearest_names(claim.layer, names)}"
+                problems.append(declared.problem("layer", message))
+        return problems
 
 
-def _not_run(claim: Claim, model: str, reason: str) -> Verdict:
-    return Verdict(claim=claim, model=model, status=Status.NOT_RUN, reason=reason)
+def _not_run(claim: Claim, reason: str) -> Verdict:
+    return Verdict(claim=claim, model=claim.model, status=Status.NOT_RUN, reason=reason)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stance_suite.claims import Metric
+from stance_suite.metrics import Metric
 from stance_suite.statistics import (
     DRAWS,
     EXACT_UP_TO_PROMPTS,

@@ -19,13 +19,14 @@ from stance_suite.errors import StanceSuiteError
 from stance_suite.options import OPTIONS, Settings, resolve_settings
 
 if TYPE_CHECKING:
-    from stance_suite.claims import Claim, Verdict
+    from stance_suite.claims import Claim
+    from stance_suite.judgments import Verdict
     from stance_suite.pipeline import Session
     from stance_suite.progress import OnStep
     from stance_suite.records import CellRecord, Triangulation
     from stance_suite.specs import Stance
     from stance_suite.spectrum_records import LayerChange
-    from stance_suite.statements import RecordedVerdict, Statement
+    from stance_suite.statements import RecordedVerdict, Statement, StatementVerdict
     from stance_suite.statistics import PairedEffect
 
 USAGE_ERROR = 4
@@ -131,8 +132,8 @@ class StanceRun:
     """Trained on the stance."""
     base: CellRecord
     """Not trained."""
-    sham: CellRecord
-    """Trained on the answers of all stances in rotation."""
+    sham: CellRecord | None
+    """Trained on the answers of all stances in rotation; None if the model was trained elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +142,10 @@ class BehaviorShift:
 
     versus_base: PairedEffect
     """Tuned minus base."""
-    versus_sham: PairedEffect
-    """Tuned minus sham."""
+    versus_sham: PairedEffect | None
+    """Tuned minus sham; None if the model was trained elsewhere."""
+    versus: Mapping[str, PairedEffect]
+    """Tuned minus what stands in for the sham, by its name; empty where there is a sham."""
 
 
 @pytest.fixture(scope="session")
@@ -182,34 +185,35 @@ def stance_run(
 ) -> StanceRun:
     """Give the model fine-tuned on the stance with the recipe, beside its controls; trained once, then cached."""
     with usage_errors_end_the_run():
+        replicate = stance_session.replicate(stance_model, stance.name, stance_recipe, stance_seed)
         return StanceRun(
             stance=stance,
-            base=stance_session.workbench.base(stance_model, stance.name, stance_seed),
-            tuned=stance_session.workbench.tuned(stance_model, stance.name, stance_recipe, stance_seed),
-            sham=stance_session.workbench.sham(stance_model, stance.name, stance_recipe, stance_seed),
+            base=replicate.base,
+            tuned=replicate.tuned,
+            sham=replicate.sham,
         )
 
 
 @pytest.fixture(scope="session")
 def behavior_shift(stance_run: StanceRun) -> Callable[[str], BehaviorShift]:
     """Give a function from a behavioral metric's name to the shift toward the stance, against base and sham."""
-    from stance_suite.claims import BEHAVIORAL_METRICS, Metric
     from stance_suite.errors import UnknownNameError, nearest_names
+    from stance_suite.metrics import BEHAVIORAL_METRICS, Metric
     from stance_suite.statistics import paired_effect
-    from stance_suite.verdicts import stance_scores
+    from stance_suite.verdicts import Replicate, control_scores, tuned_scores
 
     toward_a_stance = [one for one in BEHAVIORAL_METRICS if one is not Metric.DIVERGENCE]
+    replicates = [Replicate(stance_run.tuned, stance_run.base, stance_run.sham)]
 
     def shift(metric: str) -> BehaviorShift:
         if metric not in toward_a_stance:
             raise UnknownNameError(
                 f"no metric of a shift toward a stance is called {metric!r}; {nearest_names(metric, toward_a_stance)}"
             )
-        tuned, base, sham = (
-            stance_scores(record, Metric(metric), stance_run.stance)
-            for record in (stance_run.tuned, stance_run.base, stance_run.sham)
-        )
-        return BehaviorShift(versus_base=paired_effect(tuned - base), versus_sham=paired_effect(tuned - sham))
+        scored = Metric(metric), stance_run.stance, replicates, stance_run.stance.held_out_prompts
+        tuned = tuned_scores(*scored)
+        effects = {name: paired_effect(tuned - scores) for name, scores in control_scores(*scored).items()}
+        return BehaviorShift(versus_base=effects.pop("base"), versus_sham=effects.pop("sham", None), versus=effects)
 
     return shift
 
@@ -242,6 +246,28 @@ def stance_record(request: pytest.FixtureRequest) -> Claim | Statement:
     return value
 
 
+@pytest.fixture(scope="session")
+def stance_statement(request: pytest.FixtureRequest) -> Statement:
+    """Give every statement that rests on claims in turn."""
+    value: Statement = request.param
+    return value
+
+
+@pytest.fixture
+def statement_verdict(stance_statement: Statement, stance_session: Session) -> StatementVerdict:
+    """Judge a statement by the claims that it rests on.
+
+    Skips if one of them is not run; an expected failure if it is not HOLDS and that is on record.
+    """
+    with usage_errors_end_the_run():
+        judged = stance_session.judge_statement(stance_statement)
+    if judged.status == "NOT_RUN":
+        pytest.skip(judged.reason)
+    if judged.as_expected and judged.status != "HOLDS":
+        pytest.xfail(f"{judged.status}, as on record: {judged.reason}")
+    return judged
+
+
 @pytest.fixture
 def recorded_verdict(stance_record: Claim | Statement, stance_session: Session) -> RecordedVerdict:
     """Judge whether a record agrees with itself, or bears out what was said of it; takes no weights.
@@ -260,7 +286,7 @@ def verdict(stance_claim: Claim, stance_session: Session, request: pytest.Fixtur
 
     Skips if it is not run; an expected failure if it is not HOLDS and that is on record.
     """
-    from stance_suite.claims import Status
+    from stance_suite.judgments import Status
 
     with usage_errors_end_the_run():
         judged = stance_session.judge(stance_claim)

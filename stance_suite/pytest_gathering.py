@@ -11,7 +11,7 @@ from stance_suite.errors import StanceSuiteError
 from stance_suite.pytest_fixtures import RunState
 
 if TYPE_CHECKING:
-    from stance_suite.claims import Verdict
+    from stance_suite.judgments import Verdict
     from stance_suite.records import Cell
 
 USAGE_ERROR_OF_WORKER = "stance_usage_error"
@@ -28,7 +28,7 @@ class Gathering:
 
     def __init__(self, state: RunState) -> None:
         self._state = state
-        self._verdicts: dict[str, Verdict] = {}
+        self._verdicts: dict[tuple[str, str], Verdict] = {}
         self._cells: dict[str, Cell] = {}
         self._written = ""
         self._usage_error = ""
@@ -40,10 +40,10 @@ class Gathering:
 
             self._cells |= {key: Cell.model_validate(cell) for key, cell in vars(report)["stance_cells"].items()}
         if hasattr(report, "stance_verdict"):
-            from stance_suite.claims import Verdict
+            from stance_suite.judgments import Verdict
 
             verdict = Verdict.model_validate(report.stance_verdict)
-            self._verdicts[verdict.claim.id] = verdict
+            self._verdicts[verdict.claim.id, verdict.model] = verdict
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -59,8 +59,11 @@ class Gathering:
         from stance_suite.publish import publish
 
         pipeline = self._state.session
-        declared = [entry.claim.id for entry in pipeline.library.claims]
-        ordered = sorted(self._verdicts.values(), key=lambda verdict: declared.index(verdict.claim.id))
+        ordered = [
+            self._verdicts[claim.id, claim.model]
+            for claim in pipeline.agenda.claims
+            if (claim.id, claim.model) in self._verdicts
+        ]
         try:
             findings = pipeline.findings(ordered, self._cells, " ".join(["pytest", *sys.argv[1:]]))
             self._written = str(publish(findings, self._state.settings.reports))

@@ -17,9 +17,17 @@ from stance_suite.pytest_fixtures import STATE, VERDICT, RunState
 from stance_suite.pytest_gathering import USAGE_ERROR_OF_WORKER, Gathering
 
 if TYPE_CHECKING:
-    from stance_suite.claims import Verdict
+    from stance_suite.judgments import Verdict
 
-PARAMETERS = ("stance_model", "stance_recipe", "stance_seed", "stance", "stance_claim", "stance_record")
+PARAMETERS = (
+    "stance_model",
+    "stance_recipe",
+    "stance_seed",
+    "stance",
+    "stance_claim",
+    "stance_record",
+    "stance_statement",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,17 +61,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     state = metafunc.config.stash[STATE]
     try:
-        library = state.session.library
+        library, agenda = state.session.library, state.session.agenda
         values: dict[str, list[Any]] = {
-            "stance_model": list(state.settings.model),
-            "stance_recipe": list(state.settings.recipes),
+            "stance_model": list(agenda.models),
+            "stance_recipe": list(agenda.recipes),
             "stance_seed": list(state.settings.seed),
-            "stance": [library.stance(name) for name in library.suite],
-            "stance_claim": [declared.claim for declared in library.claims],
-            "stance_record": [
-                *(declared.claim for declared in library.claims if declared.claim.recorded is not None),
-                *library.statements,
-            ],
+            "stance": [library.stance(name) for name in agenda.stances],
+            "stance_claim": list(agenda.claims),
+            "stance_record": list(library.records),
+            "stance_statement": [statement for statement in library.statements if statement.measured],
         }
     except StanceSuiteError as error:
         # raised from here it would be one test's collection error; it is told once collection has ended
@@ -74,6 +80,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         values["stance_claim"] = [claim for claim in values["stance_claim"] if claim.metric in marker.args]
     for name in wanted:
         ids = [getattr(value, "id", getattr(value, "name", value)) for value in values[name]]
+        if name == "stance_claim" and len(set(ids)) < len(ids):  # claims about any model, and several models
+            ids = [f"{claim.id}-{claim.model}" if ids.count(claim.id) > 1 else claim.id for claim in values[name]]
         metafunc.parametrize(name, values[name], ids=ids, indirect=True, scope="session")
 
 

@@ -10,7 +10,9 @@ from enum import StrEnum
 from typing import Literal
 
 from stance_suite.behavior_records import Behavior, PromptLikelihood
-from stance_suite.claims import Metric, Record, Verdict
+from stance_suite.claims import Claim, Record
+from stance_suite.judgments import Verdict
+from stance_suite.metrics import Metric
 from stance_suite.spectrum_records import (
     AlphaChange,
     Concentration,
@@ -20,11 +22,12 @@ from stance_suite.spectrum_records import (
     SkippedTensor,
     VectorChange,
 )
+from stance_suite.statements import RecordedVerdict, StatementVerdict
 
 MEASUREMENT_VERSION = 3
 """Raised when the same weights would be measured differently: older cached records are then measured again."""
 
-FINDINGS_SCHEMA_VERSION = 3
+FINDINGS_SCHEMA_VERSION = 4
 """Raised when the findings file changes its shape."""
 
 
@@ -33,8 +36,8 @@ class Cell(Record):
 
     model: str
     """Name of the model, as asked for."""
-    treatment: Literal["base", "stance", "sham"]
-    """Untouched, trained on one stance, or trained on the answers of all stances in rotation."""
+    treatment: Literal["base", "stance", "sham", "elsewhere"]
+    """Untouched, trained on one stance, trained on the answers of all stances in rotation, or trained elsewhere."""
     stance: str | None
     """The stance trained on, if one was."""
     recipe: str | None
@@ -45,6 +48,8 @@ class Cell(Record):
     @property
     def label(self) -> str:
         """Short readable name, such as ``curious-uncertainty (long)``; a seed other than 0 is named."""
+        if self.treatment == "elsewhere":
+            return "trained elsewhere" + (f" (seed {self.seed})" if self.seed else "")
         details = [*([self.recipe] if self.recipe else []), *([f"seed {self.seed}"] if self.seed else [])]
         what = self.stance or self.treatment
         return f"{what} ({', '.join(details)})" if details else what
@@ -137,7 +142,7 @@ class CellRecord(Record):
 
 
 class StanceSummary(Record):
-    """What a report needs of a stance."""
+    """What a report and a second judgment need of a stance."""
 
     name: str
     """Name of the stance."""
@@ -145,6 +150,12 @@ class StanceSummary(Record):
     """One or two sentences."""
     sha256: str
     """Hash of the stance's content."""
+    contrasts: tuple[str, ...]
+    """Names of the stances that it must be told apart from."""
+    held_out_prompts: tuple[str, ...]
+    """Prompts that it is measured on."""
+    seen_prompts: tuple[str, ...]
+    """Prompts that it is trained on."""
 
 
 class StanceShift(Record):
@@ -212,8 +223,14 @@ class Findings(Record):
     """The command that made it."""
     stances: tuple[StanceSummary, ...]
     """The stances measured."""
+    claims: tuple[Claim, ...]
+    """All claims of the run: behavioral ones about one model and recipe share their level, judged or not."""
     verdicts: tuple[Verdict, ...]
     """One entry a claim and model, in declared order."""
+    records: tuple[RecordedVerdict, ...] = ()
+    """Whether published figures agree with themselves, and bear out what was said of them; no weights are needed."""
+    statements: tuple[StatementVerdict, ...] = ()
+    """What was measured of published statements."""
     shifts: tuple[StanceShift, ...] = ()
     """Every stance trained against every stance measured."""
     triangulations: tuple[Triangulation, ...] = ()

@@ -98,6 +98,11 @@ class Stance(Record):
             raise ValueError("contrasts name the stance itself; name other stances")
         return self
 
+    @property
+    def seen_prompts(self) -> tuple[str, ...]:
+        """The prompts that are trained on."""
+        return tuple(example.prompt for example in self.examples)
+
     @cached_property
     def sha256(self) -> str:
         """Hash of the stance's whole content."""
@@ -183,6 +188,9 @@ class Recipe(Record):
     adapter: Adapter | None = None
     """What is trained; all weights if None."""
 
+
+ELSEWHERE = "elsewhere"
+"""What stands for a recipe where a model was trained elsewhere."""
 
 RECIPES: Mapping[str, Recipe] = {
     recipe.name: recipe

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from stance_suite.claims import Comparator, Record, Status
+from stance_suite.claims import Expected, Record
+from stance_suite.judgments import Status
+from stance_suite.metrics import Comparator
 
 Percent = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -93,18 +95,33 @@ Check = Annotated[
 
 
 class Statement(Record):
-    """A sentence that was built on recorded figures."""
+    """A sentence built on recorded figures, on claims, or on both."""
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     """Unique name, used as the test's id."""
     statement: str = Field(min_length=8)
     """The sentence."""
-    checks: tuple[Check, ...] = Field(min_length=1)
+    checks: tuple[Check, ...] = ()
     """What the record must show; all of it."""
     expected: Literal["HOLDS", "FAILS", "INCONCLUSIVE"] = "HOLDS"
-    """The verdict on record."""
+    """The verdict on record, of the checks."""
+    measured: tuple[str, ...] = ()
+    """Ids of the claims that must hold for it to be true; judged where the run asks for their models."""
+    expected_measured: tuple[Expected, ...] = ("HOLDS",)
+    """The verdict on record of these claims taken together, or several that are acceptable."""
     source: str = ""
     """Where the statement comes from."""
+
+    @field_validator("expected_measured", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _rests_on_something(self) -> Statement:
+        if not self.checks and not self.measured:
+            raise ValueError("rests on nothing: give 'checks' of the record, or claims under 'measured'")
+        return self
 
     @model_validator(mode="after")
     def _ranges_ascend(self) -> Statement:
@@ -129,3 +146,25 @@ class RecordedVerdict(Record):
     """Why, with the figures recomputed."""
     expected: str
     """The verdict on record."""
+
+
+class StatementVerdict(Record):
+    """What was measured of a statement: its claims taken together."""
+
+    id: str
+    """The statement's."""
+    statement: str
+    """The sentence."""
+    status: Status
+    """HOLDS if every claim does; else the worst of them: ERROR, FAILS, INCONCLUSIVE or NOT_RUN."""
+    reason: str
+    """Which claim decided, and why."""
+    claims: dict[str, Status]
+    """Verdict of each claim by its id, followed by the model where the run has several."""
+    expected: tuple[Expected, ...]
+    """The verdict on record."""
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the verdict is one on record."""
+        return self.status.value in self.expected

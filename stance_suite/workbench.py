@@ -11,14 +11,15 @@ from functools import cached_property
 from stance_suite.behavior import Probe
 from stance_suite.behavior.embedding import embedder_sha256
 from stance_suite.behavior.generation import Sampling
+from stance_suite.derivatives import locate_derivative
 from stance_suite.finetune import sham_rotations
 from stance_suite.library import Library
 from stance_suite.measurement import Bench, Plan, choose_device, library_versions
 from stance_suite.models import Weights, find_spec, locate
-from stance_suite.options import Settings
+from stance_suite.options import Pair, Settings
 from stance_suite.progress import Progress
 from stance_suite.records import MEASUREMENT_VERSION, Cell, CellRecord
-from stance_suite.specs import RECIPES, Example, Stance
+from stance_suite.specs import ELSEWHERE, RECIPES, Example, Stance
 from stance_suite.store import Store, content_key
 
 
@@ -156,9 +157,54 @@ class Workbench:
         cell = Cell(model=model, treatment="sham", stance=None, recipe=recipe, seed=seed)
         return self._record(self._plan(cell, stance))
 
-    def _plan(self, cell: Cell, stance: str) -> Plan:
+    def elsewhere(self, pair: Pair, stance: str, seed: int) -> tuple[CellRecord, CellRecord]:
+        """Measure a model before and after a training that was done elsewhere.
+
+        Parameters
+        ----------
+        pair : Pair
+            The two.
+        stance : str
+            Name of a stance: its family's prompts are asked.
+        seed : int
+            Seed of sampling and of noise.
+
+        Returns
+        -------
+        after, before : CellRecord
+            The measured cells, both under the pair's name.
+        """
+        before = Cell(model=pair.label, treatment="base", stance=None, recipe=None, seed=seed)
+        after = Cell(model=pair.label, treatment="elsewhere", stance=None, recipe=ELSEWHERE, seed=seed)
+        weights = self.weights(pair.before)
+        derivative = self.derivative(pair)
+        return (
+            self._record(self._plan(after, stance, weights, derivative)),
+            self._record(self._plan(before, stance, weights)),
+        )
+
+    def derivative(self, pair: Pair) -> Weights:
+        """Get the weights of a model trained elsewhere onto this machine.
+
+        Parameters
+        ----------
+        pair : Pair
+            It, and the model that it was trained from.
+
+        Returns
+        -------
+        Weights
+            Where they are.
+        """
+        if pair.label not in self._weights:
+            base = self.weights(pair.before)
+            registry, cache = self._library.models, self._settings.cache
+            self._weights[pair.label] = locate_derivative(pair.after, registry, cache, base)
+        return self._weights[pair.label]
+
+    def _plan(self, cell: Cell, stance: str, weights: Weights | None = None, derivative: Weights | None = None) -> Plan:
         family = self._library.family(stance)
-        weights = self.weights(cell.model)
+        weights = weights or self.weights(cell.model)
         seen = dict.fromkeys(example.prompt for member in family for example in member.examples)
         probe = Probe(
             prompts=tuple(dict.fromkeys(prompt for member in family for prompt in member.held_out_prompts)),
@@ -172,11 +218,12 @@ class Workbench:
         return Plan(
             cell=cell,
             weights=weights,
+            derivative=derivative,
             rotations=_rotations(cell, family),
-            recipe=RECIPES[cell.recipe] if cell.recipe else None,
+            recipe=RECIPES.get(cell.recipe) if cell.recipe else None,
             prompt_format=family[0].prompt_format or weights.prompt_format,
             probe=probe,
-            trajectory=self._settings.trajectory and cell.treatment != "base",
+            trajectory=self._settings.trajectory and cell.treatment in ("stance", "sham"),
         )
 
     def _key(self, plan: Plan) -> str:
@@ -194,6 +241,7 @@ class Workbench:
                 "device": self._bench.device,
                 "versions": library_versions(),
             }
+            | ({} if plan.derivative is None else {"derivative": plan.derivative.sha256})
         )
 
     def _record(self, plan: Plan) -> CellRecord:
@@ -206,7 +254,7 @@ class Workbench:
 
 def _rotations(cell: Cell, family: Sequence[Stance]) -> tuple[tuple[Example, ...], ...]:
     match cell.treatment:
-        case "base":
+        case "base" | "elsewhere":
             return ()
         case "sham":
             return sham_rotations(family, first=cell.seed)

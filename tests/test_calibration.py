@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from stance_suite.claims import TRIANGULATED_METRICS, Claim, Status
+from stance_suite.claims import Claim
+from stance_suite.judgments import Status
+from stance_suite.metrics import TRIANGULATED_METRICS
 from stance_suite.power import TYPICAL_SPREADS, Design, Spread, detectable_effect
 from stance_suite.statistics import SIGNIFICANCE, holm, paired_effect
 from stance_suite.verdicts import Replicate, judge_behavior, weigh_behavior

@@ -3,9 +3,10 @@ from itertools import product
 
 import pytest
 
-from stance_suite.claims import TRIANGULATED_METRICS, Status
 from stance_suite.errors import DesignError, StanceSuiteError
+from stance_suite.judgments import Status
 from stance_suite.library import bundled_fixtures
+from stance_suite.metrics import TRIANGULATED_METRICS
 from stance_suite.options import resolve_settings
 from stance_suite.pipeline import Session
 from stance_suite.progress import PlainProgress
@@ -38,13 +39,13 @@ def test_a_cells_record_names_the_weights_and_the_exact_texts(session, tiny_mode
 
 def test_p_values_are_adjusted_for_all_behavioral_claims_about_one_model_and_recipe(session, project):
     path = project / "fixtures" / "claims" / "own.yaml"
-    alone = session.judge(session.library.claims[0].claim)
+    alone = session.judge(session.agenda.claims[0])
     assert alone.adjusted_p_value == alone.p_value
     behavioral = path.read_text().split("- id: any.engaged")[0].rstrip() + "\n"
     entry = behavioral.removeprefix("claims:\n").replace("any.curious", "any.second")
     path.write_text(behavioral + entry.replace("likelihood_preference", "divergence"))
     both = Session(session.settings, PlainProgress())
-    verdicts = [both.judge(declared.claim) for declared in both.library.claims]
+    verdicts = [both.judge(claim) for claim in both.agenda.claims]
     assert verdicts[0].p_value == alone.p_value
     raw = [verdict.p_value for verdict in verdicts]
     assert [verdict.adjusted_p_value for verdict in verdicts] == pytest.approx(holm(raw))
@@ -53,7 +54,7 @@ def test_p_values_are_adjusted_for_all_behavioral_claims_about_one_model_and_rec
 
 def test_claims_are_judged_over_all_seeds(session):
     seeds = Session(replace(session.settings, seed=(0, 1)), PlainProgress())
-    behavioral, structural = (entry.claim for entry in seeds.library.claims)
+    behavioral, structural = seeds.agenda.claims
     verdict = seeds.judge(behavioral)
     assert len(verdict.cells) == len(set(verdict.cells)) == 6
     single = [Session(replace(session.settings, seed=(seed,)), PlainProgress()).judge(behavioral) for seed in (0, 1)]
@@ -97,7 +98,7 @@ def test_a_trajectory_ends_where_the_training_does(session, tiny_model, recipe):
 
 def findings_of(settings):
     session = Session(settings, PlainProgress())
-    verdicts = [session.judge(declared.claim) for declared in session.library.claims]
+    verdicts = [session.judge(claim) for claim in session.agenda.claims]
     return session.findings(verdicts, session.workbench.cells, "test")
 
 

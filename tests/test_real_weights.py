@@ -6,9 +6,10 @@ import pytest
 import yaml
 from scipy.stats import binomtest
 
-from stance_suite.claims import TRIANGULATED_METRICS, Status
 from stance_suite.finetune import sham_rotations
+from stance_suite.judgments import Status
 from stance_suite.library import bundled_fixtures
+from stance_suite.metrics import TRIANGULATED_METRICS
 from stance_suite.options import resolve_settings
 from stance_suite.pipeline import Session
 from stance_suite.progress import PlainProgress

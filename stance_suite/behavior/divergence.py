@@ -128,6 +128,28 @@ def add_matched_noise(base_model: Any, tuned_model: Any, seed: int) -> None:
                 parameter.add_(noise.mul_(norm / _norm(noise)).to(parameter))
 
 
+def round_to_bfloat16(model: Any) -> Any:
+    """Round every parameter of a model to what bfloat16 can hold.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        Changed in place; its type stays what it is.
+
+    Returns
+    -------
+    transformers.PreTrainedModel
+        The same model.
+    """
+    import torch
+
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.is_floating_point():
+                parameter.copy_(parameter.to(torch.bfloat16).to(parameter.dtype))
+    return model
+
+
 def _tokenize(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 

@@ -8,7 +8,7 @@ from math import nan
 from typing import TYPE_CHECKING
 
 from stance_suite.behavior_records import Divergence, PromptLikelihood, Response
-from stance_suite.claims import Metric
+from stance_suite.metrics import Metric
 from stance_suite.records import CellRecord, Findings, StanceShift
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
-from stance_suite.claims import CAVEAT_MEANINGS, Status, Verdict
+from stance_suite.caveats import CAVEAT_MEANINGS
+from stance_suite.judgments import Status, Verdict
 from stance_suite.records import CellRecord, Findings
 from stance_suite.reports.behavior import compare_responses, confusion_matrices, mean_divergences, trajectory
 from stance_suite.reports.pictures import alpha_map, most_changed_spectra, verdict_picture

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from stance_suite.claims import Metric, Verdict
+from stance_suite.judgments import Verdict
+from stance_suite.metrics import Metric
 from stance_suite.records import CellRecord, Findings
 from stance_suite.spectrum_records import LayerSpectrum
 

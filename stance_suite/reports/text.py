@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from stance_suite.claims import Verdict
+from stance_suite.judgments import Verdict
 
 
 def figure_parts(verdict: Verdict) -> list[str]:

@@ -6,16 +6,30 @@ size held fixed and must not be true of its controls. Whatever cannot be measure
 """
 
 from stance_suite.verdicts.behavior import Evidence, judge_behavior, weigh_behavior
+from stance_suite.verdicts.judge import Judge, counterpart_of
 from stance_suite.verdicts.recorded import judge_record, judge_statement
-from stance_suite.verdicts.scores import Replicate, prompt_scores, stance_scores
+from stance_suite.verdicts.scores import (
+    ProbedStance,
+    Replicate,
+    control_scores,
+    prompt_scores,
+    stance_scores,
+    tuned_scores,
+)
 from stance_suite.verdicts.spreads import pooled_spread
+from stance_suite.verdicts.statements import combine
 from stance_suite.verdicts.structure import judge_structure, worst
 from stance_suite.verdicts.triangulation import compare_trainings, group_trainings, triangulate
 
 __all__ = [
     "Evidence",
+    "Judge",
+    "ProbedStance",
     "Replicate",
+    "combine",
     "compare_trainings",
+    "control_scores",
+    "counterpart_of",
     "group_trainings",
     "judge_behavior",
     "judge_record",
@@ -25,6 +39,7 @@ __all__ = [
     "prompt_scores",
     "stance_scores",
     "triangulate",
+    "tuned_scores",
     "weigh_behavior",
     "worst",
 ]

@@ -8,21 +8,43 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stance_suite.claims import Caveat, Claim, Comparator, ControlFigure, Metric, PromptScores, Status, Verdict
-from stance_suite.specs import Stance
+from stance_suite.caveats import Caveat
+from stance_suite.claims import Claim
+from stance_suite.judgments import ControlFigure, PromptScores, Status, Verdict
+from stance_suite.metrics import Comparator, Metric
 from stance_suite.statistics import SIGNIFICANCE, Array, PairedEffect, paired_effect
 from stance_suite.verdicts.guards import guard
 from stance_suite.verdicts.scores import (
+    SCORE_OF_RESPONSE,
+    ProbedStance,
     Replicate,
-    arm_scores,
-    noise_scores,
-    prompt_scores,
+    control_scores,
     resampled_scores,
     stance_scores,
+    tuned_scores,
 )
 
 MORE_ON_SEEN_PROMPTS = 2.0
 """So many times the held-out effect is more than generalization."""
+
+
+@dataclass(frozen=True)
+class Arms:
+    """Scores of one training and its controls, of the same prompts; arrays of shape (seeds, prompts)."""
+
+    stance: ProbedStance
+    """The stance that the model was trained on."""
+    replicates: tuple[Replicate, ...]
+    """The trained model and its controls, seed by seed."""
+    tuned: Array
+    """Scores of the trained model."""
+    controls: dict[str, Array]
+    """Scores of what it must differ from, the baseline first."""
+
+    @property
+    def differences(self) -> dict[str, Array]:
+        """What is tested: the trained model's scores minus each control's."""
+        return {name: self.tuned - scores for name, scores in self.controls.items()}
 
 
 @dataclass(frozen=True)
@@ -31,18 +53,12 @@ class Evidence:
 
     claim: Claim
     """The claim."""
-    stance: Stance
-    """The stance that the model was trained on."""
-    replicates: tuple[Replicate, ...]
-    """The trained model and its controls, seed by seed."""
-    tuned: Array
-    """Scores of the trained model; shape (seeds, prompts)."""
-    base: Array
-    """Scores of the untouched model, or of a divergence those of noise; shape (seeds, prompts)."""
-    sham: Array
-    """Scores of the sham; shape (seeds, prompts)."""
+    arms: Arms
+    """The training that it is about."""
+    counterpart: Arms | None
+    """The training that it is compared with, if it is a comparison."""
     versus: dict[str, PairedEffect]
-    """Effect against each control that it must be significant against."""
+    """Effect against each control that it must be significant against; of a comparison, the difference of effects."""
 
     @property
     def p_value(self) -> float:
@@ -55,29 +71,49 @@ class Evidence:
         return next(iter(self.versus.values()))
 
 
-def weigh_behavior(claim: Claim, stance: Stance, replicates: Sequence[Replicate]) -> Evidence:
+def weigh_behavior(
+    claim: Claim,
+    stance: ProbedStance,
+    replicates: Sequence[Replicate],
+    counterpart: tuple[ProbedStance, Sequence[Replicate]] | None = None,
+) -> Evidence:
     """Gather what a behavioral claim is judged on.
 
     Parameters
     ----------
     claim : Claim
         With a behavioral metric.
-    stance : Stance
+    stance : ProbedStance
         The stance that the model was trained on.
     replicates : sequence of Replicate
         The trained model and its controls, seed by seed, measured with the same prompts.
+    counterpart : tuple of ProbedStance and sequence of Replicate, optional
+        The same of the training that the claim compares it with.
 
     Returns
     -------
     Evidence
         Scores and effects.
     """
-    tuned, base, sham = arm_scores(claim.metric, stance, replicates)
-    if claim.metric is Metric.DIVERGENCE:
-        noise = np.array([noise_scores(one, stance) for one in replicates])
-        return Evidence(claim, stance, tuple(replicates), tuned, noise, sham, {"noise": paired_effect(tuned - noise)})
-    versus = {"base": paired_effect(tuned - base), "sham": paired_effect(tuned - sham)}
-    return Evidence(claim, stance, tuple(replicates), tuned, base, sham, versus)
+    prompts = stance.held_out_prompts
+    arms = _arms(claim.metric, stance, replicates, prompts)
+    differences = arms.differences
+    other = None
+    if counterpart is not None:
+        # prompt by prompt: a prompt that the counterpart was not asked gives NaN, and the claim no verdict
+        other = _arms(claim.metric, *counterpart, prompts)
+        rival = other.differences
+        differences = {name: ours - rival[name] for name, ours in differences.items() if name in rival}
+    return Evidence(claim, arms, other, {name: paired_effect(table) for name, table in differences.items()})
+
+
+def _arms(metric: Metric, stance: ProbedStance, replicates: Sequence[Replicate], prompts: Sequence[str]) -> Arms:
+    return Arms(
+        stance=stance,
+        replicates=tuple(replicates),
+        tuned=tuned_scores(metric, stance, replicates, prompts),
+        controls=control_scores(metric, stance, replicates, prompts),
+    )
 
 
 def judge_behavior(evidence: Evidence, adjusted_p_value: float) -> Verdict:
@@ -97,17 +133,16 @@ def judge_behavior(evidence: Evidence, adjusted_p_value: float) -> Verdict:
         excludes the bound, the shift is not specific or a caveat applies that the claim rules out; INCONCLUSIVE
         otherwise.
     """
-    claim, replicates = evidence.claim, evidence.replicates
-    off_stance = {} if claim.metric is Metric.DIVERGENCE else _off_stance(evidence)
+    claim, arms = evidence.claim, evidence.arms
+    off_stance = _off_stance(evidence)
     beside = _controls_beside(evidence)
     caveats = _caveats(evidence, off_stance, beside)
     status, reason = _decide(evidence, adjusted_p_value, off_stance, caveats)
     controls = [_control_figure(name, effect) for name, effect in (evidence.versus | beside).items()]
     controls += [ControlFigure(name=f"toward {name}", figure=shift) for name, shift in off_stance.items()]
-    rows = [scores.mean(axis=0) for scores in (evidence.base, evidence.sham, evidence.tuned)]
     return Verdict(
         claim=claim,
-        model=replicates[0].tuned.cell.model,
+        model=arms.replicates[0].tuned.cell.model,
         status=status,
         reason=reason,
         figure=evidence.effect.effect,
@@ -116,13 +151,39 @@ def judge_behavior(evidence: Evidence, adjusted_p_value: float) -> Verdict:
         p_value=_known(evidence.p_value),
         adjusted_p_value=_known(adjusted_p_value),
         controls=tuple(controls),
-        prompts=tuple(
-            PromptScores(prompt=prompt, base=before, sham=control, tuned=after)
-            for prompt, before, control, after in zip(evidence.stance.held_out_prompts, *rows, strict=True)
-        ),
+        prompts=_prompt_scores(evidence),
         caveats=caveats,
-        cells=tuple(record.key for one in replicates for record in (one.tuned, one.base, one.sham)),
+        cells=tuple(dict.fromkeys(record.key for one in _all_replicates(evidence) for record in one.records)),
     )
+
+
+def _all_replicates(evidence: Evidence) -> tuple[Replicate, ...]:
+    other = evidence.counterpart
+    return (*evidence.arms.replicates, *(other.replicates if other is not None else ()))
+
+
+def _prompt_scores(evidence: Evidence) -> tuple[PromptScores, ...]:
+    """Average scores over seeds; of a comparison, those of the training that the claim is about."""
+    arms = evidence.arms
+    tuned = arms.tuned.mean(axis=0)
+    baseline = next(iter(arms.controls.values())).mean(axis=0)
+    shams = _sham_scores(evidence)
+    sham = None if shams is None else shams.mean(axis=0)
+    return tuple(
+        PromptScores(
+            prompt=prompt, base=float(baseline[i]), sham=None if sham is None else float(sham[i]), tuned=float(tuned[i])
+        )
+        for i, prompt in enumerate(arms.stance.held_out_prompts)
+    )
+
+
+def _sham_scores(evidence: Evidence) -> Array | None:
+    arms = evidence.arms
+    shams = [one.sham for one in arms.replicates if one.sham is not None]
+    if len(shams) != len(arms.replicates):
+        return None
+    metric, prompts = evidence.claim.metric, arms.stance.held_out_prompts
+    return np.array([stance_scores(sham, metric, arms.stance, prompts=prompts) for sham in shams])
 
 
 def _sign(claim: Claim) -> float:
@@ -130,14 +191,16 @@ def _sign(claim: Claim) -> float:
 
 
 def _off_stance(evidence: Evidence) -> dict[str, float]:
-    """Shift toward each contrast, averaged over prompts and seeds."""
-    metric, stance = evidence.claim.metric, evidence.stance
+    """Shift toward each contrast, averaged over prompts and seeds; a comparison of effects needs none."""
+    metric, stance = evidence.claim.metric, evidence.arms.stance
+    if metric is Metric.DIVERGENCE or evidence.counterpart is not None:
+        return {}
     return {
         name: float(
             np.mean(
                 [
                     stance_scores(one.tuned, metric, stance, name) - stance_scores(one.base, metric, stance, name)
-                    for one in evidence.replicates
+                    for one in evidence.arms.replicates
                 ]
             )
         )
@@ -147,24 +210,47 @@ def _off_stance(evidence: Evidence) -> dict[str, float]:
 
 def _controls_beside(evidence: Evidence) -> dict[str, PairedEffect]:
     """Compute the effects that the verdict shows and does not test."""
-    claim, stance, replicates = evidence.claim, evidence.stance, evidence.replicates
-    if claim.metric is Metric.DIVERGENCE:
-        return {"sham": paired_effect(evidence.tuned - evidence.sham)}
-    beside = {"sham - base": paired_effect(evidence.sham - evidence.base)}
-    if claim.metric is Metric.LIKELIHOOD_PREFERENCE:  # only that is measured on them
-        seen = [example.prompt for example in stance.examples]
-        scores = (
-            [prompt_scores(record.behavior, claim.metric, stance.name, stance.contrasts, seen) for record in records]
-            for records in ([one.tuned for one in replicates], [one.base for one in replicates])
-        )
-        tuned, base = map(np.array, scores)
-        if np.isfinite(tuned - base).all():
-            beside["seen prompts"] = paired_effect(tuned - base)
-    again = [resampled_scores(one.base, claim.metric, stance) for one in replicates]
-    known = [scores for scores in again if scores is not None]
-    if len(known) == len(replicates):
-        beside["base resampled"] = paired_effect(np.array(known) - evidence.base)
+    metric, arms = evidence.claim.metric, evidence.arms
+    if evidence.counterpart is not None:
+        other = evidence.counterpart.differences
+        baseline = next(iter(arms.controls))
+        return {
+            f"{_label(arms)} - {baseline}": paired_effect(arms.differences[baseline]),
+            f"{_label(evidence.counterpart)} - {baseline}": paired_effect(other[baseline]),
+        }
+    sham = _sham_scores(evidence)
+    if metric is Metric.DIVERGENCE:
+        return {} if sham is None else {"sham": paired_effect(arms.tuned - sham)}
+    beside = {}
+    base = arms.controls["base"]
+    for name in arms.controls:
+        if name != "base":
+            beside[f"{name} - base"] = paired_effect(arms.controls[name] - base)
+    if metric is Metric.LIKELIHOOD_PREFERENCE:  # only that is measured on them
+        beside |= _effect_on_seen_prompts(arms)
+    if metric in SCORE_OF_RESPONSE and "base resampled" not in arms.controls:
+        prompts = arms.stance.held_out_prompts
+        again = np.array([resampled_scores(one.base, metric, arms.stance, prompts) for one in arms.replicates])
+        if not np.isnan(again).all():
+            beside["base resampled"] = paired_effect(again - base)
     return beside
+
+
+def _effect_on_seen_prompts(arms: Arms) -> dict[str, PairedEffect]:
+    metric, stance = Metric.LIKELIHOOD_PREFERENCE, arms.stance
+    differences = np.array(
+        [
+            stance_scores(one.tuned, metric, stance, prompts=stance.seen_prompts)
+            - stance_scores(one.base, metric, stance, prompts=stance.seen_prompts)
+            for one in arms.replicates
+        ]
+    )
+    return {"seen prompts": paired_effect(differences)} if np.isfinite(differences).all() else {}
+
+
+def _label(arms: Arms) -> str:
+    cell = arms.replicates[0].tuned.cell
+    return f"{cell.model}, {cell.label}"
 
 
 def _caveats(evidence: Evidence, off_stance: dict[str, float], beside: dict[str, PairedEffect]) -> tuple[Caveat, ...]:
@@ -172,13 +258,17 @@ def _caveats(evidence: Evidence, off_stance: dict[str, float], beside: dict[str,
     caveats = []
     if any(sign * shift >= sign * effect for shift in off_stance.values()):
         caveats.append(Caveat.NOT_SPECIFIC)
-    if "sham - base" in beside and sign * beside["sham - base"].effect >= sign * effect:
+    nulls = [beside[f"{name} - base"] for name in evidence.versus if f"{name} - base" in beside]
+    if any(sign * null.effect >= sign * effect for null in nulls):
         caveats.append(Caveat.WITHIN_NULL)
     if "seen prompts" in beside:
         near_end = _near_end(beside["seen prompts"], sign)
         if near_end is not None and sign * near_end > max(0.0, MORE_ON_SEEN_PROMPTS * sign * effect):
             caveats.append(Caveat.SEEN_PROMPTS)
-    return (*caveats, *guard(evidence.replicates))
+    replicates = _all_replicates(evidence)
+    if any(one.sham is None for one in replicates):
+        caveats.append(Caveat.NO_SHAM)
+    return (*caveats, *guard(replicates))
 
 
 def _decide(
@@ -186,6 +276,8 @@ def _decide(
 ) -> tuple[Status, str]:
     claim, versus, sign = evidence.claim, evidence.versus, _sign(evidence.claim)
     unit = claim.metric.unit
+    if not versus:
+        return Status.INCONCLUSIVE, "the two trainings have no control in common"
     for name, measured in versus.items():
         if math.isnan(measured.p_value):
             return Status.INCONCLUSIVE, f"no test against {name}: the differences are missing or all equal"
@@ -197,10 +289,10 @@ def _decide(
         )
     for name, measured in versus.items():
         far_end = measured.high if sign > 0 else measured.low
-        if far_end is not None and sign * far_end < sign * claim.bound:
+        if far_end is not None and sign * far_end < sign * claim.threshold:
             return Status.FAILS, (
                 f"against {name} the effect is {measured.effect:+.3f} {unit} and its interval ends at {far_end:+.3f}, "
-                f"short of the claimed {claim.bound:+g}"
+                f"short of the claimed {claim.threshold:+g}"
             )
     if not adjusted_p_value <= SIGNIFICANCE:
         weakest = max(versus, key=lambda name: versus[name].p_value)
@@ -209,10 +301,10 @@ def _decide(
             f"{versus[weakest].p_value:.4f}, {adjusted_p_value:.3f} after Holm's correction for the claims beside it"
         )
     for name, measured in versus.items():
-        if not claim.comparator.accepts(measured.effect, claim.bound):
+        if not claim.comparator.accepts(measured.effect, claim.threshold):
             return Status.INCONCLUSIVE, (
                 f"against {name} the effect of {measured.effect:+.3f} {unit} is significant but does not reach "
-                f"{claim.bound:+g}"
+                f"{claim.threshold:+g}"
             )
     rival = max(off_stance, key=lambda name: sign * off_stance[name], default=None)
     if rival is not None and sign * off_stance[rival] >= sign * evidence.effect.effect:

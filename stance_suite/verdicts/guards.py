@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stance_suite.behavior_records import Fluency
-from stance_suite.claims import Caveat
+from stance_suite.caveats import Caveat
 from stance_suite.verdicts.scores import Replicate
 
 FEWEST_DISTINCT = 0.5

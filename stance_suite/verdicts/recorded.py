@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from stance_suite.claims import Claim, RecordedFigures, Status
+from stance_suite.claims import Claim, RecordedFigures
+from stance_suite.judgments import Status
 from stance_suite.statements import (
     ChangeCheck,
     Check,

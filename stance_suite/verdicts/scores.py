@@ -5,14 +5,34 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from stance_suite.behavior_records import Behavior, Response
-from stance_suite.claims import Metric
+from stance_suite.behavior_records import STAND_INS, Behavior, PromptLikelihood, Response
+from stance_suite.metrics import Metric
 from stance_suite.records import CellRecord
-from stance_suite.specs import Stance
 from stance_suite.statistics import Array
+
+
+class ProbedStance(Protocol):
+    """What judging needs to know of a stance; declarations and findings both have it."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def contrasts(self) -> tuple[str, ...]:
+        """Names of the stances that it must be told apart from."""
+
+    @property
+    def held_out_prompts(self) -> tuple[str, ...]:
+        """Prompts that it is measured on."""
+
+    @property
+    def seen_prompts(self) -> tuple[str, ...]:
+        """Prompts that it is trained on."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +43,13 @@ class Replicate:
     """Trained on the stance."""
     base: CellRecord
     """Not trained."""
-    sham: CellRecord
-    """Trained on the answers of all stances in rotation."""
+    sham: CellRecord | None
+    """Trained on the answers of all stances in rotation; None if the model was trained elsewhere."""
+
+    @property
+    def records(self) -> tuple[CellRecord, ...]:
+        """The cells that there are, the trained one first."""
+        return tuple(record for record in (self.tuned, self.base, self.sham) if record is not None)
 
 
 def prompt_scores(
@@ -60,7 +85,13 @@ def prompt_scores(
     return np.array([sum(scores) / len(scores) if scores else math.nan for scores in by_prompt.values()])
 
 
-def stance_scores(record: CellRecord, metric: Metric, stance: Stance, toward: str | None = None) -> Array:
+def stance_scores(
+    record: CellRecord,
+    metric: Metric,
+    stance: ProbedStance,
+    toward: str | None = None,
+    prompts: Sequence[str] | None = None,
+) -> Array:
     """Score the held-out prompts of a stance.
 
     Parameters
@@ -69,10 +100,12 @@ def stance_scores(record: CellRecord, metric: Metric, stance: Stance, toward: st
         The measured cell.
     metric : Metric
         See `prompt_scores`.
-    stance : Stance
+    stance : ProbedStance
         Whose prompts are scored.
     toward : str, optional
         The stance scored for, if it is one of the contrasts.
+    prompts : sequence of str, optional
+        Other prompts to score.
 
     Returns
     -------
@@ -81,34 +114,74 @@ def stance_scores(record: CellRecord, metric: Metric, stance: Stance, toward: st
     """
     name = toward or stance.name
     others = [other for other in (stance.name, *stance.contrasts) if other != name]
-    return prompt_scores(record.behavior, metric, name, others, stance.held_out_prompts)
+    return prompt_scores(record.behavior, metric, name, others, stance.held_out_prompts if prompts is None else prompts)
 
 
-def arm_scores(metric: Metric, stance: Stance, replicates: Sequence[Replicate]) -> tuple[Array, Array, Array]:
-    """Score the held-out prompts of a stance under all three treatments.
+def tuned_scores(
+    metric: Metric, stance: ProbedStance, replicates: Sequence[Replicate], prompts: Sequence[str]
+) -> Array:
+    """Score the trained models.
 
     Parameters
     ----------
     metric : Metric
         See `prompt_scores`.
-    stance : Stance
-        Whose prompts are scored.
+    stance : ProbedStance
+        The stance scored for.
     replicates : sequence of Replicate
         The trained model and its controls, seed by seed.
+    prompts : sequence of str
+        Prompts to score.
 
     Returns
     -------
-    tuned, base, sham : ndarray of shape (seeds, prompts)
+    ndarray of shape (seeds, prompts)
         One score a prompt.
     """
-    tuned, base, sham = (
-        np.array([stance_scores(record, metric, stance) for record in records])
-        for records in zip(*((one.tuned, one.base, one.sham) for one in replicates), strict=True)
-    )
-    return tuned, base, sham
+    return np.array([stance_scores(one.tuned, metric, stance, prompts=prompts) for one in replicates])
 
 
-def resampled_scores(record: CellRecord, metric: Metric, stance: Stance) -> Array | None:
+def control_scores(
+    metric: Metric, stance: ProbedStance, replicates: Sequence[Replicate], prompts: Sequence[str]
+) -> dict[str, Array]:
+    """Score what a trained model must differ from, the baseline first.
+
+    Parameters
+    ----------
+    metric : Metric
+        See `prompt_scores`.
+    stance : ProbedStance
+        The stance scored for.
+    replicates : sequence of Replicate
+        The trained model and its controls, seed by seed.
+    prompts : sequence of str
+        Prompts to score.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (seeds, prompts)
+        Of a divergence ``noise``. Else ``base`` and ``sham``; where there is no sham, what stands in for it: of what is
+        deterministic ``noise`` of the same norm and ``rounding`` to bfloat16, of what is sampled ``base resampled``.
+    """
+
+    def table(score: Callable[[Replicate], Array]) -> Array:
+        return np.array([score(one) for one in replicates])
+
+    if metric is Metric.DIVERGENCE:
+        return {"noise": table(lambda one: _noise_divergences(one, prompts))}
+    scores = {"base": table(lambda one: stance_scores(one.base, metric, stance, prompts=prompts))}
+    shams = [one.sham for one in replicates if one.sham is not None]
+    if len(shams) == len(replicates):
+        return scores | {"sham": np.array([stance_scores(sham, metric, stance, prompts=prompts) for sham in shams])}
+    if metric in SCORE_OF_RESPONSE:
+        return scores | {"base resampled": table(lambda one: resampled_scores(one.base, metric, stance, prompts))}
+    return scores | {
+        name: table(lambda one, name=name: _stand_in_scores(one.tuned, name, metric, stance, prompts))  # type: ignore[misc]
+        for name in STAND_INS
+    }
+
+
+def resampled_scores(record: CellRecord, metric: Metric, stance: ProbedStance, prompts: Sequence[str]) -> Array:
     """Score the base model's second samples.
 
     Parameters
@@ -117,37 +190,34 @@ def resampled_scores(record: CellRecord, metric: Metric, stance: Stance) -> Arra
         The base model's cell.
     metric : Metric
         See `prompt_scores`.
-    stance : Stance
-        Whose prompts are scored.
-
-    Returns
-    -------
-    ndarray of shape (prompts,) or None
-        None for a metric that is not sampled, or if there are no second samples.
-    """
-    if metric not in SCORE_OF_RESPONSE or not record.behavior.resampled:
-        return None
-    again = record.behavior.model_copy(update={"responses": record.behavior.resampled})
-    return stance_scores(record.model_copy(update={"behavior": again}), metric, stance)
-
-
-def noise_scores(replicate: Replicate, stance: Stance) -> Array:
-    """Find the divergence that noise of the training's norm would have given.
-
-    Parameters
-    ----------
-    replicate : Replicate
-        A trained model.
-    stance : Stance
-        Whose held-out prompts are scored.
+    stance : ProbedStance
+        The stance scored for.
+    prompts : sequence of str
+        Prompts to score.
 
     Returns
     -------
     ndarray of shape (prompts,)
-        In nats per token; NaN where nothing was measured.
+        NaN for a metric that is not sampled, or if there are no second samples.
     """
+    if metric not in SCORE_OF_RESPONSE:
+        return np.full(len(prompts), math.nan)
+    again = record.behavior.model_copy(update={"responses": record.behavior.resampled})
+    return stance_scores(record.model_copy(update={"behavior": again}), metric, stance, prompts=prompts)
+
+
+def _noise_divergences(replicate: Replicate, prompts: Sequence[str]) -> Array:
+    """Find the divergence that noise of the training's norm would have given, in nats per token."""
     by_prompt = {entry.text: entry.noise for entry in replicate.tuned.behavior.divergences}
-    return np.array([by_prompt.get(prompt, math.nan) for prompt in stance.held_out_prompts])
+    return np.array([by_prompt.get(prompt, math.nan) for prompt in prompts])
+
+
+def _stand_in_scores(
+    record: CellRecord, name: str, metric: Metric, stance: ProbedStance, prompts: Sequence[str]
+) -> Array:
+    found: tuple[PromptLikelihood, ...] = record.behavior.stand_ins.get(name, ())
+    instead = record.behavior.model_copy(update={"likelihoods": found})
+    return stance_scores(record.model_copy(update={"behavior": instead}), metric, stance, prompts=prompts)
 
 
 def _marker_rate(response: Response, stance: str) -> float:

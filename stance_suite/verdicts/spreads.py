@@ -7,16 +7,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from stance_suite.claims import Metric
+from stance_suite.metrics import Metric
 from stance_suite.power import Spread, estimate_spread
 from stance_suite.records import CellRecord
-from stance_suite.specs import Stance
 from stance_suite.statistics import Array
-from stance_suite.verdicts.scores import SCORE_OF_RESPONSE, Replicate, noise_scores, stance_scores
+from stance_suite.verdicts.scores import SCORE_OF_RESPONSE, ProbedStance, Replicate, control_scores, stance_scores
 
 
 def pooled_spread(
-    metric: Metric, trainings: Sequence[Sequence[Replicate]], stances: Mapping[str, Stance]
+    metric: Metric, trainings: Sequence[Sequence[Replicate]], stances: Mapping[str, ProbedStance]
 ) -> Spread | None:
     """Estimate a measure's spread from trainings that were measured.
 
@@ -26,7 +25,7 @@ def pooled_spread(
         A behavioral metric.
     trainings : sequence of sequence of Replicate
         For each training, its replicates, seed by seed.
-    stances : mapping of str to Stance
+    stances : mapping of str to ProbedStance
         The declared stances.
 
     Returns
@@ -54,13 +53,13 @@ def pooled_spread(
     )
 
 
-def _differences(metric: Metric, stance: Stance, replicate: Replicate) -> Array:
-    if metric is Metric.DIVERGENCE:
-        return stance_scores(replicate.tuned, metric, stance) - noise_scores(replicate, stance)
-    return stance_scores(replicate.tuned, metric, stance) - stance_scores(replicate.base, metric, stance)
+def _differences(metric: Metric, stance: ProbedStance, replicate: Replicate) -> Array:
+    baseline = next(iter(control_scores(metric, stance, [replicate], stance.held_out_prompts).values()))
+    difference: Array = stance_scores(replicate.tuned, metric, stance) - baseline[0]
+    return difference
 
 
-def _paired_samples(replicate: Replicate, metric: Metric, stance: Stance) -> Array:
+def _paired_samples(replicate: Replicate, metric: Metric, stance: ProbedStance) -> Array:
     """Score samples so that two arms of this variance, drawn independently, would differ as these arms do.
 
     The i-th samples of both arms are drawn with the same random numbers, and are paired.
@@ -70,7 +69,7 @@ def _paired_samples(replicate: Replicate, metric: Metric, stance: Stance) -> Arr
     return paired
 
 
-def _sample_scores(record: CellRecord, metric: Metric, stance: Stance) -> Array:
+def _sample_scores(record: CellRecord, metric: Metric, stance: ProbedStance) -> Array:
     """Score every sample of every held-out prompt; shape (prompts, samples)."""
     score = SCORE_OF_RESPONSE[metric]
     by_prompt: dict[str, list[float]] = {prompt: [] for prompt in stance.held_out_prompts}

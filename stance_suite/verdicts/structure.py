@@ -3,63 +3,64 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from stance_suite.claims import Caveat, Claim, Comparator, ControlFigure, Metric, Status, Verdict
+from stance_suite.caveats import Caveat
+from stance_suite.claims import Claim
+from stance_suite.judgments import ControlFigure, Status, Verdict
+from stance_suite.metrics import Comparator, Metric
 from stance_suite.records import CellRecord
-from stance_suite.spectrum_records import AlphaChange, LayerChange, NoiseControl, NoiseRange, WeightChange
+from stance_suite.spectrum_records import AlphaChange, LayerChange
+from stance_suite.verdicts.figures import Figure, LayerFigures, control_figures, pool, tuned_figures
+from stance_suite.verdicts.scores import Replicate
 
 FEW_TAIL_EIGENVALUES = 50
 
 
-def judge_structure(claim: Claim, tuned: CellRecord, base: CellRecord, sham: CellRecord) -> Verdict:
+@dataclass(frozen=True)
+class Side:
+    """The figures of one trained model and of its controls."""
+
+    replicate: Replicate
+    """The trained model and its controls."""
+    tuned: Figure | None
+    """None where nothing is known."""
+    controls: dict[str, Figure | None]
+    """By the control's name; None where nothing is known of it."""
+
+
+def judge_structure(claim: Claim, replicate: Replicate, counterpart: Replicate | None = None) -> Verdict:
     """Judge a claim about weights.
 
     Parameters
     ----------
     claim : Claim
         With a structural metric.
-    tuned, base, sham : CellRecord
-        The trained cell, its baseline and its sham control.
+    replicate : Replicate
+        The trained model and its controls.
+    counterpart : Replicate, optional
+        The same of the training that the claim compares it with.
 
     Returns
     -------
     Verdict
-        About the layer nearest to breaking the claim. HOLDS only if the claim is true of every matching layer and, for
-        a robust claim of change, not true of all these layers under any of the controls it names.
+        Of many layers about the one nearest to breaking the claim. HOLDS only if the claim is true of what is held
+        against the bound (see `Claim.over`), nothing is missing that could change that, and, for a robust claim of
+        change, it is not true of any of the controls that it names, all the layers taken together.
     """
-    cells = (tuned.key, base.key, sham.key)
-    changes = _matching(claim, tuned)
-    figures = {change.name: _figure(claim, change) for change in changes}
-    measured = _measured(figures)
-    if not measured:
-        reason = f"no layer matching {claim.layer!r} has a figure for {claim.metric}"
-        return Verdict(claim=claim, model=tuned.cell.model, status=Status.INCONCLUSIVE, reason=reason, cells=cells)
-    name = min(measured, key=lambda layer: _margin(claim, measured[layer]))
-    change = next(candidate for candidate in changes if candidate.name == name)
-    controls = _controls(claim, changes, _matching(claim, sham))
-    shared_by = [control.name for control in controls if claim.comparator.accepts(control.figure, claim.bound)]
-    status, reason = _decide(claim, change, measured[name], shared_by, controls)
-    unmeasured = len(figures) - len(measured)
-    if status is Status.HOLDS and unmeasured:
-        status = Status.INCONCLUSIVE
-        reason = f"{unmeasured} of {len(figures)} matching layers have no figure (the fit failed); the others comply"
-    complies = claim.comparator.accepts(measured[name], claim.bound)
-    caveats = _caveats(claim, change, complies and bool(shared_by))
+    sides = [_side(claim, one) for one in (replicate, counterpart) if one is not None]
+    judged = _judge_layers(claim, *sides) if claim.comparator.compares_layers else _judge_figure(claim, sides)
+    cells = dict.fromkeys(record.key for side in sides for record in side.replicate.records)
+    caveats = list(judged.caveats)
+    if any(side.replicate.sham is None for side in sides):
+        caveats.append(Caveat.NO_SHAM)
+    status, reason = judged.status, judged.reason
     ruled_out = [caveat for caveat in claim.unless if caveat in caveats]
     if status is Status.HOLDS and ruled_out:
         status, reason = Status.FAILS, f"{reason}; but {ruled_out[0]}, which the claim rules out"
-    return Verdict(
-        claim=claim,
-        model=tuned.cell.model,
-        status=status,
-        reason=reason,
-        figure=measured[name],
-        layer=name,
-        controls=controls,
-        caveats=caveats,
-        cells=cells,
+    return judged.model_copy(
+        update={"status": status, "reason": reason, "cells": tuple(cells), "caveats": tuple(dict.fromkeys(caveats))}
     )
 
 
@@ -85,118 +86,231 @@ def worst(verdicts: Sequence[Verdict], seeds: Sequence[int]) -> Verdict:
     return verdict.model_copy(update={"reason": f"seed {seed}, of {len(seeds)} seeds: {verdict.reason}"})
 
 
-def _matching(claim: Claim, record: CellRecord) -> list[LayerChange]:
-    return [change for change in record.changes if fnmatchcase(change.name, claim.layer or "")]
+def _side(claim: Claim, replicate: Replicate) -> Side:
+    base = replicate.base
+    controls = {name: pool(claim, figures, base) for name, figures in control_figures(claim, replicate).items()}
+    return Side(replicate, pool(claim, tuned_figures(claim, replicate.tuned), base), controls)
 
 
-def _measured(figures: Mapping[str, float | None]) -> dict[str, float]:
-    return {name: figure for name, figure in figures.items() if figure is not None and math.isfinite(figure)}
+def _judge_figure(claim: Claim, sides: Sequence[Side]) -> Verdict:
+    ours = sides[0]
+    unknown = next((side for side in sides if side.tuned is None), None)
+    if unknown is not None:
+        return _inconclusive(claim, ours, _why_nothing(claim, unknown))
+    tuned = [side.tuned for side in sides if side.tuned is not None]
+    value = _compare(claim, [figure.value for figure in tuned])
+    controls = _controls(claim, sides)
+    shared_by = [control.name for control in controls if _accepts(claim, control.figure)]
+    figure = tuned[0]
+    status, reason = _decide(claim, ours, figure, value, tuned[1:], shared_by, controls)
+    missing = sum(one.missing for one in tuned)
+    if missing and status not in (Status.INCONCLUSIVE, _settled(claim)):
+        status = Status.INCONCLUSIVE
+        of = sum(one.matching for one in tuned)
+        reason = f"{missing} of {of} matching layers have no figure (the fit failed); of the others, {reason}"
+    complies = _accepts(claim, value)
+    caveats = _caveats(claim, ours.replicate, figure, complies and bool(shared_by))
+    return Verdict(
+        claim=claim,
+        model=ours.replicate.tuned.cell.model,
+        status=status,
+        reason=reason,
+        figure=value if math.isfinite(value) else None,
+        layer=figure.layers[0] if figure.layers else None,
+        controls=controls,
+        caveats=caveats,
+    )
 
 
-def _claims_change(claim: Claim) -> bool:
-    return claim.comparator is not Comparator.WITHIN
+def _settled(claim: Claim) -> Status | None:
+    """Tell the verdict that layers without a figure cannot change."""
+    if claim.versus is not None or claim.metric.spans_layers:
+        return None
+    return {"each": Status.FAILS, "any": Status.HOLDS}.get(claim.over)
+
+
+def _judge_layers(claim: Claim, ours: Side, theirs: Side) -> Verdict:
+    """Judge which layer changed most, here and there."""
+    ranked = [_ranked(tuned_figures(claim, side.replicate.tuned)) for side in (ours, theirs)]
+    unknown = next((side for side, layers in zip((ours, theirs), ranked, strict=True) if not layers), None)
+    if unknown is not None:
+        return _inconclusive(claim, ours, _why_nothing(claim, unknown))
+    (top, figure), (their_top, their_figure) = (layers[0] for layers in ranked)
+    unit = claim.metric.unit
+    shown = (
+        f"most changed: {top} ({figure:+.4g} {unit}) under {_name(ours)}, {their_top} ({their_figure:+.4g} {unit}) "
+        f"under {_name(theirs)}"
+    )
+    asks_same = claim.comparator is Comparator.SAME_LAYER
+    status = Status.HOLDS if (top == their_top) is asks_same else Status.FAILS
+    controls, shared_by = _most_changed_controls(claim, ours, top if asks_same else None)
+    if status is Status.HOLDS and claim.robust and shared_by:
+        status, shown = Status.FAILS, f"{shown}; but it changes most under the control {shared_by[0]} as well"
+    if any(None in tuned_figures(claim, side.replicate.tuned).values() for side in (ours, theirs)):
+        status, shown = Status.INCONCLUSIVE, f"some layers have no figure (the fit failed); of the others, {shown}"
+    decided = Figure(figure, (top,), 0, len(ranked[0]))
+    return Verdict(
+        claim=claim,
+        model=ours.replicate.tuned.cell.model,
+        status=status,
+        reason=shown,
+        figure=figure,
+        layer=top,
+        controls=(ControlFigure(name=f"{their_top}, {_name(theirs)}", figure=their_figure), *controls),
+        caveats=_caveats(claim, ours.replicate, decided, top == their_top and bool(shared_by)),
+    )
+
+
+def _most_changed_controls(claim: Claim, ours: Side, top: str | None) -> tuple[tuple[ControlFigure, ...], list[str]]:
+    """Find the layer that changes most under each control, and the controls where it is the same one."""
+    controls: list[ControlFigure] = []
+    shared_by: list[str] = []
+    for name, figures in control_figures(claim, ours.replicate).items():
+        ranked = _ranked(figures)
+        if name in claim.against and ranked:
+            layer, figure = ranked[0]
+            controls.append(ControlFigure(name=f"{name}: {layer}", figure=figure))
+            shared_by += [name] if layer == top else []
+    return tuple(controls), shared_by
+
+
+def _ranked(figures: LayerFigures) -> list[tuple[str, float]]:
+    known = [(name, figure) for name, figure in figures.items() if figure is not None and math.isfinite(figure)]
+    return sorted(known, key=lambda entry: -abs(entry[1]))
+
+
+def _accepts(claim: Claim, figure: float) -> bool:
+    return claim.bound is not None and claim.comparator.accepts(figure, claim.bound)
+
+
+def _compare(claim: Claim, figures: Sequence[float]) -> float:
+    if claim.versus is None:
+        return figures[0]
+    ours, theirs = figures
+    if claim.versus.by == "difference":
+        return ours - theirs
+    return abs(ours) / abs(theirs) if theirs else math.nan
+
+
+def _controls(claim: Claim, sides: Sequence[Side]) -> tuple[ControlFigure, ...]:
+    """Make each control's own figure as the tuned model's was made: is the claim true of it?"""
+    controls = []
+    for name in sides[0].controls:
+        figures = [side.controls.get(name) for side in sides]
+        known = [figure for figure in figures if figure is not None and not figure.missing]
+        if len(known) == len(sides):
+            value = _compare(claim, [figure.value for figure in known])
+            controls += [ControlFigure(name=name, figure=value)] if math.isfinite(value) else []
+    return tuple(controls)
 
 
 def _decide(
-    claim: Claim, change: LayerChange, figure: float, shared_by: Sequence[str], controls: Sequence[ControlFigure]
+    claim: Claim,
+    ours: Side,
+    figure: Figure,
+    value: float,
+    theirs: Sequence[Figure],
+    shared_by: Sequence[str],
+    controls: Sequence[ControlFigure],
 ) -> tuple[Status, str]:
-    shown = f"{change.name}: {figure:+.4g} {claim.metric.unit}".rstrip()
-    asked = f"{claim.comparator} {claim.bound:g}"
-    if claim.robust and claim.metric is Metric.ALPHA_CHANGE_PERCENT and change.alpha_change is not None:
-        alpha = change.alpha_change
+    shown = _show(claim, ours, figure, value, theirs)
+    if not math.isfinite(value):
+        return Status.INCONCLUSIVE, f"{shown}: there is no such comparison"
+    if not _accepts(claim, value):
+        return Status.FAILS, f"{shown}, not {claim.asked}"
+    if claim.robust and claim.claims_change:
+        known = {entry.name for entry in controls}
+        for control in _required_controls(claim, ours):
+            if control in shared_by:
+                return Status.FAILS, f"{shown}, but the claim is true of the control {control} as well"
+            if control not in known and not _shows_nothing(claim, ours, control):
+                return Status.INCONCLUSIVE, f"{shown}, but there is no figure for the control {control}"
+    shown_controls = ", ".join(f"{control.name} {control.figure:+.4g}" for control in controls)
+    return Status.HOLDS, f"{shown}, {claim.asked}" + (f"; controls: {shown_controls}" if shown_controls else "")
+
+
+def _required_controls(claim: Claim, ours: Side) -> tuple[str, ...]:
+    if ours.replicate.sham is not None:
+        return claim.against
+    # trained elsewhere: noise and, of alpha, rounding stand in for the sham
+    stand_ins = [name for name in ("noise", "rounding") if name in ours.controls]
+    return tuple(dict.fromkeys([*(name for name in claim.against if name != "sham"), *stand_ins])) or claim.against
+
+
+def _shows_nothing(claim: Claim, ours: Side, control: str) -> bool:
+    """Whether a control was measured, and no layer changed under it that the claim could be about."""
+    figures = control_figures(claim, ours.replicate).get(control, {})
+    known = [figure for figure in figures.values() if figure is not None]
+    return (
+        claim.metric is Metric.CHANGED_DEPTH_PERCENT
+        and bool(known)
+        and len(known) == len(figures)
+        and all(abs(figure) <= (claim.changed_beyond or 0.0) for figure in known)
+    )
+
+
+def _show(claim: Claim, ours: Side, figure: Figure, value: float, theirs: Sequence[Figure]) -> str:
+    unit = claim.metric.unit
+    if theirs:
+        assert claim.versus is not None
+        shown_pair = f"{figure.value:.4g} against {theirs[0].value:.4g} {unit}".rstrip()
+        return f"{shown_pair}, a {claim.versus.by} of {value:.4g}"
+    where = figure.layers[0] if figure.layers else ""
+    if claim.metric is Metric.CHANGED_LAYERS:
+        named = f" ({', '.join(figure.layers[:3])}{', …' if len(figure.layers) > 3 else ''})" if figure.layers else ""
+        return f"{value:.0f} of {figure.matching} layers changed by more than {claim.changed_beyond:g} %{named}"
+    if claim.metric is Metric.PARTICIPATION_RATIO:
+        return f"{value:.1f} of {figure.matching} layers effectively share the change"
+    if claim.over == "mean":
+        return f"mean over {figure.matching - figure.missing} layers: {value:+.4g} {unit}".rstrip()
+    shown = f"{where}: {value:+.4g} {unit}".rstrip()
+    change = _changes(ours.replicate).get(where)
+    alpha = change.alpha_change if change is not None else None
+    if claim.robust and claim.metric is Metric.ALPHA_CHANGE_PERCENT and alpha is not None:
         shown += (
             f" with the tail held at {alpha.tail_before} eigenvalues "
             f"({alpha.total:+.4g} % as fitted, tail {alpha.tail_before} -> {alpha.tail_after})"
         )
-    if not claim.comparator.accepts(figure, claim.bound):
-        return Status.FAILS, f"{shown}, not {asked}"
-    if claim.robust and _claims_change(claim):
-        for control in claim.against:
-            if control not in {entry.name for entry in controls}:
-                return Status.INCONCLUSIVE, f"{shown}, but there is no figure for the control {control}"
-            if control in shared_by:
-                return Status.FAILS, f"{shown}, but the claim is true of the control {control} as well"
-    shown_controls = ", ".join(f"{control.name} {control.figure:+.4g}" for control in controls)
-    return Status.HOLDS, f"{shown}, {asked}" + (f"; controls: {shown_controls}" if shown_controls else "")
+    return shown
 
 
-def _caveats(claim: Claim, change: LayerChange, within_null: bool) -> tuple[Caveat, ...]:
-    alpha = change.alpha_change if claim.metric is Metric.ALPHA_CHANGE_PERCENT else None
+def _caveats(claim: Claim, replicate: Replicate, figure: Figure, within_null: bool) -> tuple[Caveat, ...]:
+    changes = _changes(replicate)
+    alphas = [changes[layer].alpha_change for layer in figure.layers if layer in changes]
+    moved: list[AlphaChange] = [alpha for alpha in alphas if alpha is not None]
     caveats = []
-    if alpha is not None and alpha.tail_flip:
+    if claim.metric.rests_on_alpha_change and any(alpha.tail_flip for alpha in moved):
         caveats.append(Caveat.TAIL_FLIP)
-    if within_null and _claims_change(claim):
+    if within_null and claim.claims_change:
         caveats.append(Caveat.WITHIN_NULL)
-    if alpha is not None and min(alpha.tail_before, alpha.tail_after) < FEW_TAIL_EIGENVALUES:
+    if claim.metric.rests_on_alpha_change:
+        tails = [min(alpha.tail_before, alpha.tail_after) for alpha in moved]
+    else:
+        tails = [_tail(replicate.tuned, layer) for layer in figure.layers] if claim.metric is Metric.ALPHA else []
+    if any(tail < FEW_TAIL_EIGENVALUES for tail in tails):
         caveats.append(Caveat.FEW_EIGENVALUES)
     return tuple(caveats)
 
 
-def _controls(claim: Claim, changes: Sequence[LayerChange], sham: Sequence[LayerChange]) -> tuple[ControlFigure, ...]:
-    """Figure of each control at the control's own layer nearest to breaking the claim: is the claim true of it?"""
-    figures = {
-        "sham": {change.name: _figure(claim, change) for change in sham},
-        "noise": {change.name: _noise_figure(claim, change) for change in changes},
-    }
-    controls = []
-    for name, by_layer in figures.items():
-        measured = _measured(by_layer)
-        if measured and len(measured) == len(by_layer):
-            nearest = min(measured.values(), key=lambda figure: _margin(claim, figure))
-            controls.append(ControlFigure(name=name, figure=nearest))
-    return tuple(controls)
+def _tail(record: CellRecord, layer: str) -> int:
+    return next((one.fit.tail_size for one in record.spectra if one.name == layer and one.fit is not None), 0)
 
 
-def _figure(claim: Claim, change: LayerChange) -> float | None:
-    if claim.metric is Metric.ALPHA_CHANGE_PERCENT:
-        return None if change.alpha_change is None else _alpha_figure(claim, change.alpha_change)
-    if claim.metric is Metric.RELATIVE_CHANGE_PERCENT:
-        return 0.0 if change.weight_change is None else 100 * change.weight_change.relative_norm
-    return None if change.weight_change is None else _shape_figure(claim.metric, change.weight_change)
+def _changes(replicate: Replicate) -> dict[str, LayerChange]:
+    return {change.name: change for change in replicate.tuned.changes}
 
 
-def _noise_figure(claim: Claim, change: LayerChange) -> float | None:
-    """Take the end of the noise's 95 % range where the claim is likeliest to be true of it."""
-    # noise has the norm of the change by construction: as a control of the norm it says nothing
-    if change.noise is None or claim.metric is Metric.RELATIVE_CHANGE_PERCENT:
-        return None
-    drawn, unit = _noise_range(claim, change.noise)
-    if drawn is None:
-        return None
-    match claim.comparator:
-        case Comparator.ABOVE:
-            return unit * drawn.high
-        case Comparator.BELOW:
-            return unit * drawn.low
-        case Comparator.WITHIN | Comparator.BEYOND:
-            return unit * max(drawn.low, drawn.high, key=abs)
+def _why_nothing(claim: Claim, side: Side) -> str:
+    figures = tuned_figures(claim, side.replicate.tuned)
+    if claim.metric is Metric.CHANGED_DEPTH_PERCENT and any(figure is not None for figure in figures.values()):
+        return f"no layer's alpha changed by more than {claim.changed_beyond:g} %, so none lies anywhere"
+    return f"no layer matching {claim.layer!r} has a figure for {claim.metric}"
 
 
-def _noise_range(claim: Claim, noise: NoiseControl) -> tuple[NoiseRange | None, float]:
-    match claim.metric:
-        case Metric.ALPHA_CHANGE_PERCENT:
-            return (noise.alpha_spectrum if claim.robust else noise.alpha_total), 1.0
-        case Metric.CHANGE_STABLE_RANK:
-            return noise.stable_rank, 1.0
-    return noise.top_ten_energy, 100.0
+def _inconclusive(claim: Claim, ours: Side, reason: str) -> Verdict:
+    model = ours.replicate.tuned.cell.model
+    return Verdict(claim=claim, model=model, status=Status.INCONCLUSIVE, reason=reason)
 
 
-def _alpha_figure(claim: Claim, change: AlphaChange) -> float:
-    return change.spectrum if claim.robust else change.total
-
-
-def _shape_figure(metric: Metric, shape: WeightChange) -> float:
-    return shape.stable_rank if metric is Metric.CHANGE_STABLE_RANK else 100 * shape.top_ten_energy
-
-
-def _margin(claim: Claim, figure: float) -> float:
-    """How far a figure is from breaking the claim; negative where it does."""
-    match claim.comparator:
-        case Comparator.ABOVE:
-            return figure - claim.bound
-        case Comparator.BELOW:
-            return claim.bound - figure
-        case Comparator.WITHIN:
-            return claim.bound - abs(figure)
-        case Comparator.BEYOND:
-            return abs(figure) - claim.bound
+def _name(side: Side) -> str:
+    return f"{side.replicate.tuned.cell.model}, {side.replicate.tuned.cell.label}"

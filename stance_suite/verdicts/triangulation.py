@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from stance_suite.claims import TRIANGULATED_METRICS, Metric
+from stance_suite.metrics import TRIANGULATED_METRICS, Metric
 from stance_suite.records import Agreement, CellRecord, StanceShift, Triangulation
-from stance_suite.specs import Stance
 from stance_suite.statistics import SIGNIFICANCE, holm, paired_effect
-from stance_suite.verdicts.scores import Replicate, arm_scores, prompt_scores
+from stance_suite.verdicts.scores import ProbedStance, Replicate, control_scores, prompt_scores, tuned_scores
 
 
 def compare_trainings(
-    records: Sequence[CellRecord], stances: Mapping[str, Stance]
+    records: Sequence[CellRecord], stances: Mapping[str, ProbedStance]
 ) -> tuple[tuple[StanceShift, ...], tuple[Triangulation, ...]]:
     """Hold every training against every stance it was measured for.
 
@@ -22,7 +21,7 @@ def compare_trainings(
     ----------
     records : sequence of CellRecord
         The cells of a run.
-    stances : mapping of str to Stance
+    stances : mapping of str to ProbedStance
         The declared stances.
 
     Returns
@@ -30,7 +29,8 @@ def compare_trainings(
     shifts : tuple of StanceShift
         The confusion matrices: of each model, recipe and measure.
     triangulations : tuple of Triangulation
-        One entry a model, recipe and stance whose controls were measured too.
+        One entry a model, recipe and stance whose controls were measured too; of a model trained elsewhere one a
+        stance.
     """
     shifts: list[StanceShift] = []
     for cells in _by_training(records):
@@ -39,10 +39,13 @@ def compare_trainings(
         if len(known) == len(cells):
             measured = cells[0].behavior.likelihoods[0].log_probability
             shifts += [stance_shift(metric, name, cells, known) for metric in TRIANGULATED_METRICS for name in measured]
-    triangulations = (
+    triangulations = [
         triangulate(stances[str(replicates[0].tuned.cell.stance)], replicates)
         for replicates in group_trainings(records)
-    )
+    ]
+    for replicates in _trained_elsewhere(records):
+        measured = replicates[0].tuned.behavior.likelihoods[0].log_probability
+        triangulations += [triangulate(stances[name], replicates) for name in measured]
     return tuple(shifts), tuple(triangulations)
 
 
@@ -72,6 +75,16 @@ def group_trainings(records: Sequence[CellRecord]) -> tuple[tuple[Replicate, ...
     return tuple(found)
 
 
+def _trained_elsewhere(records: Sequence[CellRecord]) -> list[tuple[Replicate, ...]]:
+    found = []
+    for cells in _by_training(records):
+        bases = [_counterpart(cell, records, "base") for cell in cells]
+        pairs = [(cell, base) for cell, base in zip(cells, bases, strict=True) if base is not None]
+        if cells[0].cell.treatment == "elsewhere" and len(pairs) == len(cells):
+            found.append(tuple(Replicate(tuned=cell, base=base, sham=None) for cell, base in pairs))
+    return found
+
+
 def _by_training(records: Sequence[CellRecord]) -> list[list[CellRecord]]:
     """Gather the seeds of every training, the sham's among them."""
     trained: dict[tuple[str, ...], list[CellRecord]] = {}
@@ -98,18 +111,18 @@ def _counterpart(cell: CellRecord, records: Sequence[CellRecord], treatment: str
     return None
 
 
-def triangulate(stance: Stance, replicates: Sequence[Replicate]) -> Triangulation:
+def triangulate(stance: ProbedStance, replicates: Sequence[Replicate]) -> Triangulation:
     """Ask three measures whether one training moved behavior toward its stance.
 
-    A measure has moved if its effect against base and its effect against the sham have the same sign and are both
-    significant, adjusted for the three measures (Holm). The rule: ``contradictory`` if one measure moved toward the
-    stance and another away from it; ``adopted`` if what the model finds likely (likelihood preference) moved toward it
-    and so did what it says (embedding shift or marker rate); ``partial`` if only one of the two did; ``opposed`` if
-    something moved, and only away from it; else ``silent``.
+    A measure has moved if its effects against base and against the sham (or what stands in for it) have the same sign
+    and are all significant, adjusted for the three measures (Holm). The rule: ``contradictory`` if one measure moved
+    toward the stance and another away from it; ``adopted`` if what the model finds likely (likelihood preference) moved
+    toward it and so did what it says (embedding shift or marker rate); ``partial`` if only one of the two did;
+    ``opposed`` if something moved, and only away from it; else ``silent``.
 
     Parameters
     ----------
-    stance : Stance
+    stance : ProbedStance
         The stance trained on.
     replicates : sequence of Replicate
         The trained model and its controls, seed by seed.
@@ -121,8 +134,9 @@ def triangulate(stance: Stance, replicates: Sequence[Replicate]) -> Triangulatio
     """
     p_values, signs = [], []
     for metric in TRIANGULATED_METRICS:
-        tuned, base, sham = arm_scores(metric, stance, replicates)
-        versus = [paired_effect(tuned - base), paired_effect(tuned - sham)]
+        tuned = tuned_scores(metric, stance, replicates, stance.held_out_prompts)
+        controls = control_scores(metric, stance, replicates, stance.held_out_prompts)
+        versus = [paired_effect(tuned - scores) for scores in controls.values()]
         p_values.append(float(np.max([effect.p_value for effect in versus])))  # NaN if either is
         both = {float(np.sign(effect.effect)) for effect in versus}
         signs.append(both.pop() if len(both) == 1 else 0.0)

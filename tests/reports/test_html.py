@@ -4,8 +4,9 @@ import re
 import pytest
 
 from stance_suite.behavior_records import MarkerHit
-from stance_suite.claims import Claim, Verdict
+from stance_suite.claims import Claim
 from stance_suite.errors import StanceSuiteError
+from stance_suite.judgments import Verdict
 from stance_suite.publish import publish, rebuild
 from stance_suite.records import EpochSnapshot, Findings
 from stance_suite.reports.behavior import mark
@@ -51,9 +52,10 @@ def findings(library, stance) -> Findings:
         created="2026-01-01T00:00:00+00:00",
         command=f"pytest {HOSTILE[2]}",
         stances=(),
+        claims=(behavioral, structural),
         verdicts=(
             judge_behavior(weigh_behavior(behavioral, stance, [Replicate(tuned, base, sham)]), 0.01),
-            judge_structure(structural, tuned, base, sham),
+            judge_structure(structural, Replicate(tuned, base, sham)),
             Verdict(
                 claim=behavioral.model_copy(update={"id": "n"}), model="m", status="NOT_RUN", reason="no weights here"
             ),
@@ -174,7 +176,7 @@ def test_the_report_is_rebuilt_from_the_file_alone(findings, tmp_path):
 def test_what_is_no_findings_file_is_one_sentence(tmp_path, content):
     path = tmp_path / "findings.json"
     path.write_text(content)
-    with pytest.raises(StanceSuiteError, match="is no findings file of schema version 3") as raised:
+    with pytest.raises(StanceSuiteError, match="is no findings file of schema version 4") as raised:
         rebuild(path)
     assert "\n" not in str(raised.value)
     with pytest.raises(StanceSuiteError, match="cannot be read"):

@@ -1,4 +1,5 @@
-from stance_suite.claims import Claim, Status, Verdict
+from stance_suite.claims import Claim
+from stance_suite.judgments import Status, Verdict
 from stance_suite.reports.text import tally, verdict_line
 
 CLAIM = Claim(

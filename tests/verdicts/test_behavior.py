@@ -5,7 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stance_suite.claims import BEHAVIORAL_METRICS, Caveat, Claim, Metric, Status
+from stance_suite.caveats import Caveat
+from stance_suite.claims import Claim
+from stance_suite.judgments import Status
+from stance_suite.metrics import BEHAVIORAL_METRICS, Metric
 from stance_suite.verdicts import Replicate, judge_behavior, prompt_scores, weigh_behavior
 from tests.measured import FLUENCY, behavior, record, response
 
@@ -47,9 +50,9 @@ def judge_seeds(stance, triples, claim=None, adjusted=None):
     """Judge over seeds; the p-value counts as adjusted already unless another is given."""
     replicates = [
         Replicate(
-            tuned=record("stance", said=tuned, stance=stance.name, seed=seed),
-            base=record("base", said=base, seed=seed),
-            sham=record("sham", said=sham, seed=seed),
+            tuned=record("stance", said=tuned, stance=stance.name, seed=seed, key=f"stance {seed}"),
+            base=record("base", said=base, seed=seed, key=f"base {seed}"),
+            sham=record("sham", said=sham, seed=seed, key=f"sham {seed}"),
         )
         for seed, (tuned, base, sham) in enumerate(triples)
     ]

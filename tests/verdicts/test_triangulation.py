@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stance_suite.claims import Metric
+from stance_suite.metrics import Metric
 from stance_suite.records import Agreement
 from stance_suite.verdicts import Replicate, compare_trainings, group_trainings, pooled_spread, triangulate
 from tests.measured import behavior, record

@@ -1,0 +1,161 @@
+"""What one run is about: its models and recipes, and the claims it judges; nothing is loaded to know it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from stance_suite.claims import Claim
+from stance_suite.errors import DesignError, StanceSuiteError
+from stance_suite.library import DeclaredClaim, Library
+from stance_suite.options import PROFILES, Settings
+from stance_suite.policy import DeclaredPolicy, standard_claims
+from stance_suite.power import Design
+from stance_suite.specs import ELSEWHERE
+from stance_suite.statistics import smallest_p_value
+from stance_suite.verdicts import counterpart_of
+
+
+@dataclass(frozen=True)
+class Agenda:
+    """The claims of one run, and what it measures for them."""
+
+    models: tuple[str, ...]
+    """Models asked for; of a pair trained elsewhere a single name for both."""
+    recipes: tuple[str, ...]
+    """Names of the recipes that are run."""
+    stances: tuple[str, ...]
+    """Names of the stances under test."""
+    seeds: tuple[int, ...]
+    """Seeds of training order, sampling and noise draws."""
+    samples: int
+    """Responses sampled for each prompt."""
+    declared: tuple[DeclaredClaim, ...]
+    """All claims in declared order, each about a model by name, and where each is declared."""
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """All claims in declared order, each about a model by name."""
+        return tuple(entry.claim for entry in self.declared)
+
+    def reason_not_run(self, claim: Claim) -> str | None:
+        """Say why the run leaves a claim out.
+
+        Parameters
+        ----------
+        claim : Claim
+            One of `claims`.
+
+        Returns
+        -------
+        str or None
+            None if it is judged.
+        """
+        needed = [(claim.model, claim.recipe)]
+        if claim.versus is not None:
+            model, _, recipe = counterpart_of(claim)
+            needed.append((model, recipe))
+        for model, recipe in needed:
+            if model not in self.models:
+                return f"this run does not ask for {model}; add --stance-model {model}"
+            if recipe not in self.recipes:
+                return self._no_such_recipe(recipe)
+        return None
+
+    def _no_such_recipe(self, recipe: str) -> str:
+        if recipe == ELSEWHERE:
+            return "it is about a model trained elsewhere; use --stance-before and --stance-after"
+        if self.recipes == (ELSEWHERE,):
+            return f"the model was trained elsewhere, not with the recipe '{recipe}'"
+        profile = next((name for name, recipes in PROFILES.items() if recipe in recipes), "complete")
+        return f"this run leaves out recipe '{recipe}'; use --stance-profile {profile}"
+
+
+def set_agenda(settings: Settings, library: Library, policy: DeclaredPolicy | None) -> Agenda:
+    """Gather what a run is about.
+
+    Parameters
+    ----------
+    settings : Settings
+        The options.
+    library : Library
+        The declarations.
+    policy : DeclaredPolicy or None
+        What a model under test must show, if this run is a gate or about a pair trained elsewhere: its standard claims
+        are judged beside the declared ones.
+
+    Returns
+    -------
+    Agenda
+        The claims about ``any`` model once for every model asked for.
+    """
+    pair = settings.pair
+    models = settings.model if pair is None else (pair.label,)
+    recipes = settings.recipes if policy is None else (policy.policy.recipe,)
+    if pair is not None:
+        recipes = (ELSEWHERE,)
+    stances = library.suite
+    if pair is not None and pair.stance is not None:
+        stances = (pair.stance,)
+    declared = [bound for entry in library.claims for bound in _bind(entry, models)]
+    if policy is not None:
+        for model in models:
+            for name in policy.policy.stances or stances:
+                claims = standard_claims(policy.policy, library.stance(name), model, recipes[0])
+                declared += [DeclaredClaim(claim, policy.document, None) for claim in claims]
+    taken = {(entry.claim.id, entry.claim.model) for entry in declared}
+    if len(taken) != len(declared):
+        raise StanceSuiteError("a declared claim has the id of a standard claim ('standard.…'); choose another")
+    return Agenda(models, recipes, stances, settings.seed, settings.samples, tuple(declared))
+
+
+def _bind(entry: DeclaredClaim, models: Sequence[str]) -> list[DeclaredClaim]:
+    if entry.claim.model != "any":
+        return [entry]
+    return [replace(entry, claim=entry.claim.model_copy(update={"model": model})) for model in models]
+
+
+def lay_out_designs(agenda: Agenda, library: Library) -> tuple[tuple[Claim, Design], ...]:
+    """Lay out how each behavioral claim of the run is tested.
+
+    Parameters
+    ----------
+    agenda : Agenda
+        The run.
+    library : Library
+        The declarations.
+
+    Returns
+    -------
+    tuple of (Claim, Design)
+        In declared order.
+
+    Raises
+    ------
+    DesignError
+        If a design cannot reach its level, whatever is measured.
+    """
+    run = [
+        entry
+        for entry in agenda.declared
+        if entry.claim.metric.is_behavioral and agenda.reason_not_run(entry.claim) is None
+    ]
+    found = []
+    for entry in run:
+        claim = entry.claim
+        alike = [(other.claim.model, other.claim.recipe) for other in run]
+        design = Design(
+            prompts=len(library.stance(claim.stance).held_out_prompts),
+            samples=agenda.samples,
+            seeds=len(agenda.seeds),
+            family=alike.count((claim.model, claim.recipe)),
+        )
+        needed = design.level / design.family
+        if smallest_p_value(design.prompts) > needed:
+            raise DesignError(
+                f"{entry.problem('stance', claim.stance)}: {design.prompts} held-out prompts can reach p = "
+                f"{smallest_p_value(design.prompts):.4g} at best on {claim.model}, but {needed:.4g} is needed; "
+                "declare more prompts"
+            )
+        found.append((claim, design))
+    return tuple(found)

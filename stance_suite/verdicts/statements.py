@@ -1,0 +1,48 @@
+"""Judging statements by claims: a sentence is as true as the claims that it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stance_suite.judgments import Status, Verdict
+from stance_suite.statements import Statement, StatementVerdict
+
+FROM_WORST = (Status.ERROR, Status.FAILS, Status.NOT_RUN, Status.INCONCLUSIVE)
+
+
+def combine(statement: Statement, verdicts: Sequence[Verdict]) -> StatementVerdict:
+    """Judge a statement by the verdicts on its claims.
+
+    Parameters
+    ----------
+    statement : Statement
+        The sentence.
+    verdicts : sequence of Verdict
+        On the claims that it rests on.
+
+    Returns
+    -------
+    StatementVerdict
+        HOLDS only if every claim does. One claim that FAILS refutes it; one that was not run leaves it open.
+    """
+    named = {_name(verdict, verdicts): verdict for verdict in verdicts}
+    status = next((one for one in FROM_WORST if any(one is each.status for each in verdicts)), Status.HOLDS)
+    if not verdicts:
+        status, reason = Status.NOT_RUN, "no claim of this run is about it: only its record can be checked"
+    elif status is Status.HOLDS:
+        reason = f"all of {', '.join(named)} hold"
+    else:
+        reason = "; ".join(f"{name}: {verdict.reason}" for name, verdict in named.items() if verdict.status is status)
+    return StatementVerdict(
+        id=statement.id,
+        statement=statement.statement,
+        status=status,
+        reason=reason,
+        claims={name: verdict.status for name, verdict in named.items()},
+        expected=statement.expected_measured,
+    )
+
+
+def _name(verdict: Verdict, verdicts: Sequence[Verdict]) -> str:
+    several = sum(other.claim.id == verdict.claim.id for other in verdicts) > 1
+    return f"{verdict.claim.id} on {verdict.model}" if several else verdict.claim.id
