@@ -144,8 +144,7 @@ def _counts_blocks(parent: str, index: str) -> bool:
 def _role_by_place(parts: list[str]) -> Role:
     """Tell the role of a module whose name is used for several: what matters is what it is part of."""
     parents, module = parts[:-1], parts[-1]
-    in_block = any(_counts_blocks(parent, index) for parent, index in pairwise(parts))
-    if module in ("dense", "c_proj") and in_block:
+    if module in ("dense", "c_proj"):
         if any("attn" in parent or "attention" in parent for parent in parents):
             return Role.OUTPUT
         if "intermediate" in parents:

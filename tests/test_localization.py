@@ -103,9 +103,19 @@ def test_each_stance_by_itself_rests_on_seeds():
         [*stances(peaked(0.01), peaked(0.02), peaked(0.015)), trained(EVEN, seed=1)],
         [*stances(peaked(0.01), peaked(0.02), peaked(float("nan"))), trained(EVEN)],
         [*stances(peaked(0.01), peaked(0.02), dict.fromkeys(NAMES, 0.0)), trained(EVEN)],
+        [*(trained(peaked(0.01 + 0.01 * seed), "a", seed=seed) for seed in range(3)), trained(EVEN)],
         [trained(peaked(0.01), "a"), trained(peaked(0.02), "b", seed=1), trained(EVEN), trained(EVEN, seed=1)],
     ],
-    ids=["one training", "equal trainings", "no sham", "sham of another seed", "NaN", "no change", "no common seed"],
+    ids=[
+        "one training",
+        "equal trainings",
+        "no sham",
+        "sham of another seed",
+        "NaN",
+        "no change",
+        "a sham short of seeds",
+        "no common seed",
+    ],
 )
 def test_what_cannot_be_told_is_undecided(records):
     found = [one for one in localize(findings(*records)) if one.figure == "relative_norm"]

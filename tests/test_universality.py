@@ -24,7 +24,7 @@ def test_models_of_different_size_that_change_at_the_same_depth_correlate():
         findings(
             trained(deep(12, 0.5), "a", model="small"),
             trained(deep(24, 0.5), "a", model="large"),
-            trained(deep(12, 0.5), model="small"),
+            trained(deep(12, 0.1), model="small"),
             trained(deep(24, 0.1), model="large"),
         )
     )
@@ -33,12 +33,12 @@ def test_models_of_different_size_that_change_at_the_same_depth_correlate():
     assert one.bins == 12
     assert one.correlation > 0.9
     assert one.p_value == pytest.approx(1 / 12)
-    assert one.sham_correlation < 0.5
+    assert one.sham_correlation > 0.9
     depths = {one.model: one for one in found.profiles if (one.figure, one.group) == ("relative_norm", "all")}
     assert depths["small"].most_changed_depth == depths["large"].most_changed_depth == 50.0
     assert depths["large"].most_changed.startswith("model.layers.12.")
     assert depths["large"].sham_most_changed_depth == pytest.approx(100 * 2 / 24)
-    assert depths["small"].sham_most_changed_depth == 50.0
+    assert depths["small"].sham_most_changed_depth == pytest.approx(100 / 12)
 
 
 def test_models_that_change_elsewhere_do_not():
