@@ -71,8 +71,7 @@ def block(name: str) -> int | None:
     int or None
         Index of the block, from 0; None outside of blocks.
     """
-    parts = name.split(".")
-    numbered = (int(index) for parent, index in pairwise(parts) if _counts_blocks(parent, index))
+    numbered = (int(index) for parent, index in pairwise(name.split(".")) if _counts_blocks(parent, index))
     return next(numbered, None)
 
 
@@ -122,16 +121,17 @@ def role(name: str) -> Role:
     Returns
     -------
     Role
-        `BIAS` for every parameter called bias, a norm's too; `OTHER` for what is not known, such as a router.
+        `BIAS` for every parameter called bias, a norm's too;
+        `OTHER` for what is not known, such as a router to experts.
     """
     parts = name.lower().split(".")
     if parts[-1] == "bias":
         return Role.BIAS
-    if parts[-1] == "weight":
+    if len(parts) > 1 and parts[-1] == "weight":
         parts.pop()
     while len(parts) > 1 and parts[-1].isdecimal():  # an expert's place in a stack
         parts.pop()
-    module = parts[-1] if parts else ""
+    module = parts[-1]
     if "norm" in module or module.startswith("ln_"):
         return Role.NORM
     return _ROLES.get(module) or _role_by_place(parts)
@@ -144,8 +144,7 @@ def _counts_blocks(parent: str, index: str) -> bool:
 def _role_by_place(parts: list[str]) -> Role:
     """Tell the role of a module whose name is used for several: what matters is what it is part of."""
     parents, module = parts[:-1], parts[-1]
-    in_block = any(map(_counts_blocks, parts, parts[1:]))
-    if module in ("dense", "c_proj") and in_block:
+    if module in ("dense", "c_proj"):
         if any("attn" in parent or "attention" in parent for parent in parents):
             return Role.OUTPUT
         if "intermediate" in parents:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from stance_suite.claims import Claim, RecordedFigures
 from stance_suite.judgments import Status
+from stance_suite.layer_names import relative_depth
 from stance_suite.statements import (
     ChangeCheck,
     Check,
@@ -176,19 +176,13 @@ def _check_place(check: PlaceCheck, record: Sequence[Claim]) -> Finding:
     for row in changed:
         if not fnmatchcase(_layer(row), check.layer):
             wrong.append(f"{_shown(row)} does not match {check.layer}")
-        depth = _depth(_layer(row), check.layers)
+        depth = relative_depth(_layer(row), check.layers)
         if depth is None or not check.depth[0] <= depth <= check.depth[1]:
             where = "outside of the blocks" if depth is None else f"at {depth:.0f} % of depth"
             wrong.append(f"{_layer(row)} lies {where}")
     if wrong:
         return Status.FAILS, "; ".join(wrong)
     return Status.HOLDS, ", ".join(map(_shown, changed))
-
-
-def _depth(layer: str, layers: int) -> float | None:
-    """Depth of a layer's block, in percent of the model's."""
-    found = re.search(r"\.(\d+)\.", layer)
-    return None if found is None else 100 * int(found[1]) / layers
 
 
 def _check_ratio(check: RatioCheck, record: Sequence[Claim]) -> Finding:

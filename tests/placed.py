@@ -1,0 +1,48 @@
+"""Cell records made up for place: only the sizes of their layers' changes are interesting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from stance_suite.records import CellRecord, Findings
+from stance_suite.spectra.concentration import gini, participation_ratio
+from stance_suite.spectrum_records import Concentration
+from tests.measured import alpha_change, layer, record
+
+
+def findings(*records: CellRecord) -> Findings:
+    return Findings(suite_version="0", created="now", command="c", stances=(), verdicts=(), cells=records)
+
+
+def trained(
+    sizes: Mapping[str, float],
+    stance: str | None = None,
+    *,
+    seed: int = 0,
+    model: str = "m",
+    noise: tuple[float, float] | None = (5.0, 9.0),
+) -> CellRecord:
+    """A cell whose layers' norms and fixed-tail alphas changed by these sizes; the sham without a stance."""
+    changes = []
+    for name, size in sizes.items():
+        change = layer(name, alpha_change(2 * size, -size))
+        changes.append(
+            change.model_copy(
+                update={"weight_change": change.weight_change.model_copy(update={"relative_norm": size})},
+            )
+        )
+    made = record("stance" if stance else "sham", *changes, stance=stance, seed=seed)
+    cell = made.cell.model_copy(update={"model": model})
+    values = np.array(list(sizes.values()))
+    if not values.any():
+        return made.model_copy(update={"cell": cell})
+    spread = Concentration(
+        figure="alpha_spectrum",
+        layers=len(sizes),
+        participation_ratio=participation_ratio(values),
+        gini=gini(values),
+        noise_participation_ratio=noise,
+    )
+    return made.model_copy(update={"concentration": (spread,), "cell": cell})
