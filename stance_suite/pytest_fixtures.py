@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -50,7 +51,7 @@ class RunState:
     def settings(self) -> Settings:
         """The options, resolved."""
         given = {option.field: self._config.getoption(f"stance_{option.field}") for option in OPTIONS}
-        return resolve_settings(given, self._config.rootpath)
+        return resolve_settings(given, _repository(self._config))
 
     @cached_property
     def session(self) -> Session:
@@ -68,6 +69,15 @@ class RunState:
         if "session" not in vars(self) or "library" not in vars(self.session):
             return {}
         return {key: cell.model_dump() for key, cell in self.session.workbench.cells.items()}
+
+
+def _repository(config: pytest.Config) -> Path:
+    # Before it knows our options, pytest takes the value in `--stance-model FOLDER` for a test path and looks for its
+    # root from there; without a configuration file of the user's that is some folder above both.
+    started_in = config.invocation_params.dir
+    if config.getoption("rootdir"):
+        return config.rootpath
+    return config.rootpath if config.inipath and started_in.is_relative_to(config.rootpath) else started_in
 
 
 STATE = pytest.StashKey[RunState]()

@@ -9,13 +9,8 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    repository = Path(__file__).parent.parent
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(repository)]
-    subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = folder.glob("*.whl")
-    target = folder / "site"
+def installed(tmp_path_factory, wheel) -> Path:
+    target = tmp_path_factory.mktemp("site")
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), str(wheel)]
     subprocess.run(install, check=True, capture_output=True)
     return target

@@ -1,0 +1,108 @@
+"""A repository of a user's own, outside this checkout, needs nothing but `pip install` and `pytest`."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory, wheel) -> Path:
+    """Folder of the programs of a fresh virtual environment, into which pip installed the wheel."""
+    folder = tmp_path_factory.mktemp("fresh") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "--isolated"]
+    install = [*pip, "install", "--quiet", "--no-index"]
+    subprocess.run([*install, "--no-deps", str(wheel)], check=True)
+    # The dependencies are those of the environment that runs this test. A folder that is named in a .pth file is
+    # searched after the fresh environment, and its own .pth files, such as that of an editable install, are not read.
+    (site,) = folder.glob("lib/python*/site-packages")
+    dependencies = [entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
+    (site / "dependencies.pth").write_text("\n".join(dependencies))
+    subprocess.run([*install, "stance-suite"], check=True)  # fails if a declared dependency is missing
+    return folder / "bin"
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory, readme_files) -> Path:
+    folder = tmp_path_factory.mktemp("own") / "repository"
+    for name, text in readme_files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environment(programs) -> Mapping[str, str]:
+    """The variables of a shell that knows nothing of this checkout."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST", "STANCE_"))}
+    return kept | {
+        "PATH": f"{programs}{os.pathsep}{kept['PATH']}",
+        "STANCE_SUITE_CACHE": "cache",
+        "STANCE_SUITE_PROFILE": "quick",
+    }
+
+
+def test_nothing_of_this_checkout_can_be_imported(programs, repository, environment):
+    code = "import json, sys, stance_suite; print(json.dumps([stance_suite.__file__, *sys.path]))"
+    command = [str(programs / "python"), "-P", "-c", code]
+    done = subprocess.run(command, cwd=repository, env=environment, check=True, capture_output=True, text=True)
+    imported, *places = map(Path, json.loads(done.stdout))
+    assert imported.is_relative_to(programs.parent)
+    assert REPOSITORY not in places
+    assert [place for place in places if (place / "stance_suite" / "__init__.py").exists()] == [imported.parent.parent]
+
+
+def test_pytest_judges_the_claim(programs, repository, environment, tiny_model):
+    # As the program `pytest` does and `python -m pytest` does not, -P keeps the repository itself off the path.
+    command = [str(programs / "python"), "-P", "-m", "pytest", "--stance-model", str(tiny_model)]
+    done = subprocess.run(command, cwd=repository, env=environment, check=False, capture_output=True, text=True)
+    assert (repository / "reports" / "findings.html").is_file(), done.stdout + done.stderr
+    (verdict,) = json.loads((repository / "reports" / "findings.json").read_text("utf-8"))["verdicts"]
+    assert (verdict["claim"]["id"], verdict["model"]) == ("pirate.adopted", str(tiny_model))
+    # Whatever a model with random weights makes of it, it is judged, and the test's outcome is the verdict's.
+    assert verdict["status"] in ("HOLDS", "FAILS", "INCONCLUSIVE")
+    assert re.search(rf"^{verdict['status']} +pirate.adopted +[+-]", done.stdout, re.MULTILINE), done.stdout
+    outcome, code = ("passed", 0) if verdict["status"] == "HOLDS" else ("failed", 1)
+    assert re.search(rf"^=+ 1 {outcome} in ", done.stdout, re.MULTILINE), done.stdout
+    assert done.returncode == code
+
+
+@pytest.mark.parametrize(
+    ("started_in", "configuration", "extra"),
+    [
+        (".", "", ["--stance-model", "MODEL"]),
+        (".", "", ["--stance-model=MODEL"]),
+        (".", "[pytest]", ["--stance-model", "MODEL"]),
+        ("inner", "[pytest]", ["--stance-model=MODEL", ".."]),
+        ("inner", "", ["--stance-model=MODEL", "--rootdir=..", ".."]),
+    ],
+    ids=["two words", "one word", "pytest.ini", "from an inner folder", "rootdir"],
+)
+def test_its_declarations_are_found(
+    programs, repository, environment, tiny_model, tmp_path, started_in, configuration, extra
+):
+    own = tmp_path / "own"
+    shutil.copytree(repository, own, ignore=shutil.ignore_patterns("cache", "reports"))
+    (own / "inner").mkdir()
+    if configuration:
+        (own / "pytest.ini").write_text(configuration)
+    arguments = [argument.replace("MODEL", str(tiny_model)) for argument in extra]
+    command = [str(programs / "python"), "-P", "-m", "pytest", "--collect-only", "-q", *arguments]
+    done = subprocess.run(command, cwd=own / started_in, env=environment, check=False, capture_output=True, text=True)
+    assert re.search(r"test_claim\[.*pirate\.adopted.*\]\n\n1 test collected", done.stdout), done.stdout
+
+
+def test_the_command_line_is_installed_and_finds_the_declarations(programs, repository, environment):
+    command = [str(programs / "stance-suite"), "validate"]
+    done = subprocess.run(command, cwd=repository, env=environment, check=True, capture_output=True, text=True)
+    assert "4 stances" in done.stdout
+    assert "1 claims" in done.stdout
