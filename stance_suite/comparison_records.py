@@ -164,6 +164,8 @@ class RunComparison(Record):
     """What they differ in besides their results."""
     changes: tuple[EffectChange, ...]
     """One entry a pair of verdicts, in the order of the first run."""
+    negligible: float
+    """Share of the first run's effect up to which a difference does not matter."""
     not_run: int
     """How many claims were run in neither."""
     only_before: tuple[Unmatched, ...]

@@ -42,9 +42,11 @@ def summary_sentence(comparison: RunComparison) -> str:
     counts = Counter(change.outcome for change in changes)
     outcomes = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
     alone = len(comparison.only_before) + len(comparison.only_after)
+    beside = [f"{alone} without a counterpart"] if alone else []
+    beside += [f"{comparison.not_run} not run"] if comparison.not_run else []
     return (
         f"{_count(len(changes), 'claim')} compared: {_count(flipped, 'verdict')} changed; effects: {outcomes}"
-        f"{f'; {alone} without a counterpart' if alone else ''}{f'; {comparison.not_run} not run' if comparison.not_run else ''}."
+        f"{''.join(f'; {what}' for what in beside)}."
     )
 
 
@@ -130,7 +132,10 @@ def _sections(comparison: RunComparison) -> Iterator[str]:
         meanings = "; ".join(
             f"*{outcome}*: {escape(OUTCOME_MEANINGS[outcome])}" for outcome in Outcome if outcome in found
         )
-        yield f"{meanings}. Differences are paired by prompt, with 95 % intervals; p-values are adjusted together.\n"
+        yield (
+            f"{meanings}. Differences are paired by prompt, with 95 % intervals; p-values are adjusted together; up to "
+            f"{100 * comparison.negligible:g} % of the effect before does not matter.\n"
+        )
 
 
 def unmatched_row(entry: Unmatched) -> tuple[str, ...]:

@@ -23,9 +23,9 @@ from stance_suite.verdicts.baselines import describe_run, differences_between
 from stance_suite.verdicts.matching import JUDGING, match_verdicts, redefined_keys, why_unmatched
 from stance_suite.verdicts.paired_scores import CONTROLS, EffectTable, effect_table
 
-NEGLIGIBLE = 0.01
-"""Differences whose root mean square over prompts is at most this share of that of the effect are taken for rounding:
-the same training on another number of threads differs by less (`tests/verdicts/test_runs.py`)."""
+NEGLIGIBLE = 0.1
+"""Share of the first run's effect up to which a difference does not matter: about as much as another seed makes, the
+same training with its examples in another order, which prompts alone cannot tell from a change."""
 
 WITHOUT_EMBEDDER = (Metric.LIKELIHOOD_PREFERENCE, Metric.MARKER_RATE, Metric.DIVERGENCE)
 """Behavioral metrics that another sentence embedder leaves as they are."""
@@ -39,11 +39,14 @@ class _Test:
     before: float
     after: float
     measured: PairedEffect
-    negligible: bool
+    tested: bool
+    """Whether the differences are large enough, prompt by prompt, to be worth a test."""
+    matters_beyond: float
+    """Largest mean difference that does not matter."""
     adjusted_p_value: float = math.nan
 
 
-def compare_runs(before: Findings, after: Findings) -> RunComparison:
+def compare_runs(before: Findings, after: Findings, negligible: float = NEGLIGIBLE) -> RunComparison:
     """Compare two runs, or two models.
 
     The prompt is the unit. Of every behavioral claim the effect against base, and that against the sham, are subtracted
@@ -59,6 +62,8 @@ def compare_runs(before: Findings, after: Findings) -> RunComparison:
         The first run, or the baseline.
     after : Findings
         The second run.
+    negligible : float
+        Differences of up to this share of the first run's effect (root mean square over prompts) do not matter.
 
     Returns
     -------
@@ -70,7 +75,7 @@ def compare_runs(before: Findings, after: Findings) -> RunComparison:
     why_not = [_why_not_comparable(*pair, before, after) for pair in pairs]
     cells = tuple({record.key: record for record in findings.cells} for findings in (before, after))
     tests = [
-        _tests(effect_table(ours, cells[0]), effect_table(theirs, cells[1]))
+        _tests(effect_table(ours, cells[0]), effect_table(theirs, cells[1]), negligible)
         if ours.claim.metric.is_behavioral and not reason
         else []
         for (ours, theirs), reason in zip(pairs, why_not, strict=True)
@@ -80,6 +85,7 @@ def compare_runs(before: Findings, after: Findings) -> RunComparison:
         after=describe_run(after),
         differences=differences_between(before, after),
         changes=tuple(map(_change, pairs, why_not, _adjust(tests))),
+        negligible=negligible,
         not_run=len(matched) - len(pairs),
         only_before=tuple(_unmatched(verdict, before, after) for verdict in only_before),
         only_after=tuple(_unmatched(verdict, after, before) for verdict in only_after),
@@ -139,7 +145,7 @@ def _measured_stances(verdict: Verdict, findings: Findings) -> dict[str, str | N
     return {name: contents.get(name) for name in sorted(names)}
 
 
-def _tests(ours: EffectTable, theirs: EffectTable) -> list[_Test]:
+def _tests(ours: EffectTable, theirs: EffectTable, negligible: float) -> list[_Test]:
     """Subtract the effects of two runs against every control."""
     tests = []
     for control in CONTROLS:
@@ -153,13 +159,15 @@ def _tests(ours: EffectTable, theirs: EffectTable) -> list[_Test]:
                 np.array([[by_prompt[prompt] for prompt in ours.prompts]]),
             )
         differences = tables[1] - tables[0]
+        matters_beyond = negligible * _root_mean_square(tables[0])
         tests.append(
             _Test(
                 control=control,
                 before=float(tables[0].mean()),
                 after=float(tables[1].mean()),
                 measured=paired_effect(differences),
-                negligible=bool(_root_mean_square(differences) <= NEGLIGIBLE * _root_mean_square(tables[0])),
+                tested=not _root_mean_square(differences) <= matters_beyond,
+                matters_beyond=matters_beyond,
             )
         )
     return tests
@@ -171,7 +179,7 @@ def _root_mean_square(table: Array) -> float:
 
 def _adjust(tests: Sequence[Sequence[_Test]]) -> list[list[tuple[_Test, int]]]:
     """Adjust all p-values together; each test comes with the size of the family."""
-    family = [(i, j) for i, group in enumerate(tests) for j, test in enumerate(group) if not test.negligible]
+    family = [(i, j) for i, group in enumerate(tests) for j, test in enumerate(group) if test.tested]
     adjusted = dict(zip(family, holm([tests[i][j].measured.p_value for i, j in family]), strict=True))
     return [
         [(replace(test, adjusted_p_value=adjusted.get((i, j), math.nan)), len(family)) for j, test in enumerate(group)]
@@ -251,7 +259,7 @@ def _paired_difference(test: _Test, family: int, direction: int) -> PairedDiffer
 
 def _outcome_of(test: _Test, family: int, direction: int) -> Outcome:
     measured = test.measured
-    if test.negligible:
+    if abs(measured.effect) <= test.matters_beyond:
         return Outcome.SAME
     if measured.low is None or measured.high is None:
         return Outcome.UNKNOWN
