@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -86,6 +87,7 @@ def findings(stance, verdicts: Sequence[Verdict] = (), replicates: Sequence[Repl
     )
 
 
+@cache  # records are frozen, and judging them takes a while
 def one_run(
     stance, toward: float, noise: int = 0, model: str = "m", levels: Sequence[float] = (), **changes
 ) -> Findings:

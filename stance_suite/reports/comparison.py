@@ -111,7 +111,7 @@ def render_markdown(comparison: RunComparison) -> str:
 
 def _sections(comparison: RunComparison) -> Iterator[str]:
     yield "## Two runs compared\n"
-    yield f"{escape(summary_sentence(comparison))}\n"
+    yield f"{summary_sentence(comparison)}\n"
     yield f"- before: {_run(comparison.before)}\n- after: {_run(comparison.after)}\n"
     news = [change for change in comparison.changes if change.is_news]
     rest = [change for change in comparison.changes if not change.is_news]

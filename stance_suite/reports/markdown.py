@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-_MARKUP = re.compile(r"[\\`*\[\]<>#|~&@:$]|(?<!\w)_|_(?!\w)|(?<=www)\.")
+_MARKUP = re.compile(
+    r"[\\`*<>#|~&@$]"
+    r"|\](?=[(\[:])"  # the middle of a link; an interval's bracket is none
+    r"|:(?=//|[a-z+][\w+-]*:)"  # an address; an emoji's name
+    r"|(?<!\w)_|_(?!\w)"  # emphasis does not begin or end within a word
+    r"|(?<=www)\."
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 
 

@@ -40,7 +40,7 @@ def test_a_regression_is_shown_with_its_interval(regressed):
     assert "### What changed" in text
     assert "did not" not in text
     row = next(line for line in text.splitlines() if line.startswith("| m.adopted"))
-    assert f"{difference.difference:+.4g} &#91;{difference.low:+.3g}, {difference.high:+.3g}&#93; nats/token" in row
+    assert f"{difference.difference:+.4g} [{difference.low:+.3g}, {difference.high:+.3g}] nats/token" in row
     assert f"{difference.adjusted_p_value:.4f}" in row
     assert "regressed" in row
     assert "10 % of the effect before" in text
