@@ -1,0 +1,72 @@
+"""The command that compares two runs, or two models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stance_suite.errors import StanceSuiteError
+
+if TYPE_CHECKING:
+    from stance_suite.comparison_records import RunComparison
+
+PLAIN_WIDTH = 160
+"""Columns of a table that goes to a file or a pipe."""
+
+Before = Annotated[Path, typer.Argument(help="The findings.json of the first run.")]
+After = Annotated[Path, typer.Argument(help="The findings.json of the second run, or of another model.")]
+Json = Annotated[Path | None, typer.Option("--json", help="Write the whole comparison as JSON.")]
+Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write it as GitHub-flavored Markdown.")]
+
+
+def compare_findings(before: Before, after: After, json: Json = None, markdown: Markdown = None) -> None:
+    """Compare two runs, or two models: what changed in verdicts and effects, paired by prompt."""
+    from stance_suite.files import write_atomically
+    from stance_suite.publish import read_findings
+    from stance_suite.reports.comparison import render_markdown
+    from stance_suite.verdicts.baselines import incomparable
+    from stance_suite.verdicts.runs import compare_runs
+
+    runs = read_findings(before), read_findings(after)
+    comparison = compare_runs(*runs)
+    for path, content in (
+        (json, comparison.model_dump_json(indent=1)),
+        (markdown, render_markdown(comparison)),
+    ):
+        if path is None:
+            continue
+        try:
+            write_atomically(path, content.encode())
+        except OSError as error:
+            raise StanceSuiteError(f"{path} cannot be written: {error.strerror}") from error
+    _print(comparison, incomparable(*runs))
+
+
+def _print(comparison: RunComparison, obstacles: tuple[str, ...]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from stance_suite.reports.comparison import COLUMNS, change_row, shorten, summary_sentence, unmatched_row
+
+    console = Console(highlight=False, markup=False)
+    console = console if console.is_terminal else Console(highlight=False, markup=False, width=PLAIN_WIDTH)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in COLUMNS:
+        table.add_column(column, overflow="fold")
+    for change in sorted(comparison.changes, key=lambda change: not change.is_news):
+        table.add_row(*map(Text, change_row(change)))
+    if comparison.changes:
+        console.print(table)
+    for which, entries in (("first", comparison.only_before), ("second", comparison.only_after)):
+        for entry in entries:
+            claim, model, status, reason = unmatched_row(entry)
+            console.print(f"only in the {which} run: {claim} of {model}, {status}: {reason}")
+    for one in comparison.differences:
+        console.print(f"{one.what}: {shorten(one.before) or 'none'} -> {shorten(one.after) or 'none'}")
+    for sentence in obstacles:
+        console.print(f"no baseline for a gate: {sentence}")
+    console.print(summary_sentence(comparison))

@@ -1,0 +1,174 @@
+"""What two runs differ in besides their results, and what of it makes a baseline unusable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stance_suite.comparison_records import Difference, RunSummary
+from stance_suite.records import CellRecord, Findings
+from stance_suite.verdicts.matching import JUDGING, match_verdicts, redefined_keys
+
+
+def describe_run(findings: Findings) -> RunSummary:
+    """Tell which run findings are of.
+
+    Parameters
+    ----------
+    findings : Findings
+        The findings.
+
+    Returns
+    -------
+    RunSummary
+        Its identity.
+    """
+    return RunSummary(
+        created=findings.created,
+        command=findings.command,
+        suite_version=findings.suite_version,
+        models=tuple(dict.fromkeys(record.cell.model for record in findings.cells)),
+        verdicts=len(findings.verdicts),
+    )
+
+
+def differences_between(before: Findings, after: Findings) -> tuple[Difference, ...]:
+    """Name everything that two runs differ in besides their results.
+
+    Parameters
+    ----------
+    before : Findings
+        The first run.
+    after : Findings
+        The second run.
+
+    Returns
+    -------
+    tuple of Difference
+        Of suite, models, weights, stances, embedder, recipes, seeds, samples, library versions and machine.
+    """
+    ours, theirs = dict(_facts(before)), dict(_facts(after))
+    return tuple(
+        Difference(what=what, before=ours.get(what, ""), after=theirs.get(what, ""))
+        for what in ours | theirs
+        if ours.get(what) != theirs.get(what)
+    )
+
+
+def incomparable(before: Findings, after: Findings) -> tuple[str, ...]:
+    """Name what makes a baseline unusable for a gate.
+
+    Parameters
+    ----------
+    before : Findings
+        The baseline.
+    after : Findings
+        The run that is held against it.
+
+    Returns
+    -------
+    tuple of str
+        One sentence each; empty if the baseline can be used. Other library versions, weights or machines are no
+        reason: they are what a baseline is there to watch.
+    """
+    sentences = []
+    if before.schema_version != after.schema_version:
+        sentences.append(
+            f"The baseline's file has schema version {before.schema_version}, the run's {after.schema_version}."
+        )
+    if not before.verdicts:
+        sentences.append("The baseline holds no verdict.")
+    ours, theirs = _stances(before), _stances(after)
+    sentences += [
+        f"Stance {name} has other examples, prompts, references or markers than in the baseline."
+        for name in ours
+        if name in theirs and ours[name] != theirs[name]
+    ]
+    embedders = [{record.provenance.embedder_sha256 for record in side.cells} for side in (before, after)]
+    if all(embedders) and embedders[0] != embedders[1]:
+        sentences.append("The sentence embedder has other weights than in the baseline.")
+    sentences += dict.fromkeys(_other_settings(before, after))
+    sentences += [
+        f"Claim {ours.claim.id} is declared differently from the baseline: {', '.join(changed)}."
+        for ours, theirs in match_verdicts(before.verdicts, after.verdicts)[0]
+        if ours.claim.id == theirs.claim.id
+        and (changed := [key for key in redefined_keys(ours.claim, theirs.claim) if key not in JUDGING])
+    ]
+    return tuple(sentences)
+
+
+def _other_settings(before: Findings, after: Findings) -> Iterator[str]:
+    """Compare the trained cells of both runs; their controls share their family and seed."""
+    ours, theirs = _by_training(before), _by_training(after)
+    for training in sorted(ours.keys() & theirs.keys()):
+        model, what = training
+        where = f"{what} of {model}"
+        if ours[training].keys() != theirs[training].keys():
+            yield f"Seeds of {where}: {_listed(ours[training])} in the baseline, {_listed(theirs[training])} here."
+        for seed in sorted(ours[training].keys() & theirs[training].keys()):
+            yield from _other_measurement(ours[training][seed], theirs[training][seed], where)
+
+
+def _other_measurement(ours: CellRecord, theirs: CellRecord, where: str) -> Iterator[str]:
+    if ours.behavior.prompt_texts != theirs.behavior.prompt_texts:
+        yield f"{where} was asked with other prompts than in the baseline."
+    elif _samples(ours) != _samples(theirs):
+        yield f"{where} was sampled {_samples(ours)} times a prompt in the baseline, {_samples(theirs)} times here."
+    elif ours.family != theirs.family:
+        yield f"{where} was measured with other references, markers, neutral texts or sampling than in the baseline."
+    if ours.training is not None and theirs.training is not None:
+        if set(ours.training.texts) != set(theirs.training.texts):
+            yield f"{where} was trained on other texts than in the baseline."
+        lengths = [(len(one.epoch_losses), len(one.losses)) for one in (ours.training, theirs.training)]
+        if lengths[0] != lengths[1]:
+            yield (
+                f"{where} was trained for {lengths[0][0]} epochs ({lengths[0][1]} steps) in the baseline, "
+                f"{lengths[1][0]} ({lengths[1][1]}) here."
+            )
+
+
+def _by_training(findings: Findings) -> dict[tuple[str, str], dict[int, CellRecord]]:
+    """Sort the cells trained on a stance by model and training, then by seed."""
+    found: dict[tuple[str, str], dict[int, CellRecord]] = {}
+    for record in findings.cells:
+        cell = record.cell
+        if cell.treatment != "stance":
+            continue
+        what = (cell.model, cell.model_copy(update={"seed": 0}).label)
+        found.setdefault(what, {})[cell.seed] = record
+    return found
+
+
+def _facts(findings: Findings) -> Iterator[tuple[str, str]]:
+    cells = findings.cells
+    yield "suite version", findings.suite_version
+    yield "schema version", str(findings.schema_version)
+    yield "models", _listed({record.cell.model for record in cells})
+    for model in sorted({record.cell.model for record in cells}):
+        of_model = {record.provenance.weights_sha256 for record in cells if record.cell.model == model}
+        yield f"weights of {model}", _listed(of_model)
+    for name, sha256 in _stances(findings).items():
+        yield f"stance {name}", sha256
+    yield "recipes", _listed({record.cell.recipe for record in cells if record.cell.recipe})
+    yield "seeds", _listed({record.cell.seed for record in cells})
+    yield "samples a prompt", _listed({_samples(record) for record in cells})
+    yield "embedder", _listed({record.provenance.embedder for record in cells})
+    yield "weights of the embedder", _listed({record.provenance.embedder_sha256 for record in cells})
+    libraries = sorted({library for record in cells for library in record.provenance.versions})
+    for library in libraries:
+        yield f"version of {library}", _listed({record.provenance.versions.get(library, "") for record in cells})
+    for field in ("device", "dtype", "threads", "platform"):
+        yield field, _listed({getattr(record.provenance, field) for record in cells})
+
+
+def _stances(findings: Findings) -> dict[str, str]:
+    return {stance.name: stance.sha256 for stance in findings.stances}
+
+
+def _samples(record: CellRecord) -> int:
+    return len({response.sample for response in record.behavior.responses})
+
+
+def _listed(values: object) -> str:
+    """Join values in a fixed order."""
+    assert isinstance(values, (set, dict))
+    return ", ".join(map(str, sorted(values)))

@@ -1,0 +1,93 @@
+"""The per-prompt scores behind a verdict, seed by seed where the run's cells still tell them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from stance_suite.claims import Metric, Verdict
+from stance_suite.records import CellRecord
+from stance_suite.statistics import Array
+from stance_suite.verdicts.scores import prompt_scores
+
+CONTROLS = ("base", "sham")
+CELLS_OF_A_SEED = 3
+"""The trained cell, the untouched one and the sham, in this order."""
+
+
+@dataclass(frozen=True)
+class EffectTable:
+    """What a behavioral verdict rests on."""
+
+    prompts: tuple[str, ...]
+    """The held-out prompts as declared."""
+    seeds: tuple[int, ...]
+    """The seeds, in ascending order; empty if the scores are averaged over unknown ones."""
+    effects: Mapping[str, Array]
+    """Tuned minus each control; shape (seeds, prompts), or (1, prompts) if averaged."""
+
+    def over_prompts(self, control: str) -> dict[str, float]:
+        """Average the effect over seeds.
+
+        Parameters
+        ----------
+        control : str
+            ``base`` or ``sham``.
+
+        Returns
+        -------
+        dict of str to float
+            By prompt.
+        """
+        return dict(zip(self.prompts, self.effects[control].mean(axis=0).tolist(), strict=True))
+
+
+def effect_table(verdict: Verdict, cells: Mapping[str, CellRecord]) -> EffectTable:
+    """Gather the effects that a behavioral verdict rests on.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        With per-prompt scores.
+    cells : mapping of str to CellRecord
+        The cells of its run, by key.
+
+    Returns
+    -------
+    EffectTable
+        One row a seed, if scoring the verdict's cells gives the verdict's own scores; else one row, their average.
+    """
+    prompts = tuple(entry.prompt for entry in verdict.prompts)
+    published = np.array([[getattr(entry, arm) for entry in verdict.prompts] for arm in ("tuned", *CONTROLS)])
+    records = [cells[key] for key in verdict.cells if key in cells]
+    if records and len(records) == len(verdict.cells) and len(records) % CELLS_OF_A_SEED == 0:
+        by_seed = sorted(
+            (records[i : i + CELLS_OF_A_SEED] for i in range(0, len(records), CELLS_OF_A_SEED)),
+            key=lambda of_a_seed: of_a_seed[0].cell.seed,
+        )
+        scores = np.array([_score(verdict, prompts, *of_a_seed) for of_a_seed in by_seed])  # (seeds, arms, prompts)
+        if np.allclose(scores.mean(axis=0), published, rtol=1e-9, atol=1e-12):
+            return _table(prompts, tuple(one[0].cell.seed for one in by_seed), scores)
+    return _table(prompts, (), published[np.newaxis])
+
+
+def _table(prompts: tuple[str, ...], seeds: tuple[int, ...], scores: Array) -> EffectTable:
+    return EffectTable(
+        prompts, seeds, {control: scores[:, 0] - scores[:, place] for place, control in enumerate(CONTROLS, start=1)}
+    )
+
+
+def _score(verdict: Verdict, prompts: tuple[str, ...], *cells: CellRecord) -> Array:
+    """Score the trained cell, the untouched one and the sham; shape (arms, prompts)."""
+    claim, tuned = verdict.claim, cells[0]
+    measured = tuned.behavior.likelihoods[0].log_probability if tuned.behavior.likelihoods else {}
+    others = [name for name in measured if name != claim.stance]
+    if not others:
+        return np.full((len(cells), len(prompts)), np.nan)
+    scores = [prompt_scores(one.behavior, claim.metric, claim.stance, others, prompts) for one in cells]
+    if claim.metric is Metric.DIVERGENCE:  # held against noise: the untouched model does not diverge from itself
+        noise = {entry.text: entry.noise for entry in tuned.behavior.divergences}
+        scores[1] = np.array([noise.get(prompt, np.nan) for prompt in prompts])
+    return np.array(scores)

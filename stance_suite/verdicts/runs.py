@@ -1,0 +1,293 @@
+"""Comparing two runs: what changed in verdicts and effects, paired by prompt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stance_suite.claims import Comparator, Metric, Status, Verdict
+from stance_suite.comparison_records import (
+    EffectChange,
+    Estimate,
+    Outcome,
+    PairedDifference,
+    RunComparison,
+    Unmatched,
+)
+from stance_suite.records import Findings
+from stance_suite.statistics import SIGNIFICANCE, Array, PairedEffect, holm, paired_effect, smallest_p_value
+from stance_suite.verdicts.baselines import describe_run, differences_between
+from stance_suite.verdicts.matching import JUDGING, match_verdicts, redefined_keys, why_unmatched
+from stance_suite.verdicts.paired_scores import CONTROLS, EffectTable, effect_table
+
+NEGLIGIBLE = 0.1
+"""Share of the first run's effect up to which a difference does not matter: about as much as another seed makes, the
+same training with its examples in another order, which prompts alone cannot tell from a change."""
+
+WITHOUT_EMBEDDER = (Metric.LIKELIHOOD_PREFERENCE, Metric.MARKER_RATE, Metric.DIVERGENCE)
+"""Behavioral metrics that another sentence embedder leaves as they are."""
+
+
+@dataclass(frozen=True)
+class _Test:
+    """One effect against one control, in two runs."""
+
+    control: str
+    before: float
+    after: float
+    measured: PairedEffect
+    tested: bool
+    """Whether the differences are large enough, prompt by prompt, to be worth a test."""
+    matters_beyond: float
+    """Largest mean difference that does not matter."""
+    adjusted_p_value: float = math.nan
+
+
+def compare_runs(before: Findings, after: Findings, negligible: float = NEGLIGIBLE) -> RunComparison:
+    """Compare two runs, or two models.
+
+    The prompt is the unit. Of every behavioral claim the effect against base, and that against the sham, are subtracted
+    prompt by prompt, and the differences are tested as effects are (`paired_effect`): over prompts and seeds where both
+    runs carry the same several seeds, else over prompts, averaged over seeds, and then the result speaks of these
+    trainings only. The level of 5 % is shared by all tests of the comparison (Holm), except for those whose differences
+    are negligible: that depends on magnitudes alone, which flipping signs holds fixed, so that leaving them out keeps
+    the level. A figure of structure is one number a run, and is not tested.
+
+    Parameters
+    ----------
+    before : Findings
+        The first run, or the baseline.
+    after : Findings
+        The second run.
+    negligible : float
+        Differences of up to this share of the first run's effect (root mean square over prompts) do not matter.
+
+    Returns
+    -------
+    RunComparison
+        Verdicts paired as `match_verdicts` does, in the order of the first run, without those not run in either.
+    """
+    matched, only_before, only_after = match_verdicts(before.verdicts, after.verdicts)
+    pairs = [pair for pair in matched if any(verdict.status is not Status.NOT_RUN for verdict in pair)]
+    why_not = [_why_not_comparable(*pair, before, after) for pair in pairs]
+    cells = tuple({record.key: record for record in findings.cells} for findings in (before, after))
+    tests = [
+        _tests(effect_table(ours, cells[0]), effect_table(theirs, cells[1]), negligible)
+        if ours.claim.metric.is_behavioral and not reason
+        else []
+        for (ours, theirs), reason in zip(pairs, why_not, strict=True)
+    ]
+    return RunComparison(
+        before=describe_run(before),
+        after=describe_run(after),
+        differences=differences_between(before, after),
+        changes=tuple(map(_change, pairs, why_not, _adjust(tests))),
+        negligible=negligible,
+        not_run=len(matched) - len(pairs),
+        only_before=tuple(_unmatched(verdict, before, after) for verdict in only_before),
+        only_after=tuple(_unmatched(verdict, after, before) for verdict in only_after),
+    )
+
+
+def _why_not_comparable(ours: Verdict, theirs: Verdict, before: Findings, after: Findings) -> str:
+    """Tell why the figures of two verdicts must not be subtracted; empty if they may."""
+    for which, verdict in (("first", ours), ("second", theirs)):
+        if verdict.figure is None or not math.isfinite(verdict.figure):
+            return f"no figure in the {which} run ({verdict.status})"
+    redefined = [key for key in redefined_keys(ours.claim, theirs.claim) if key not in JUDGING]
+    if redefined:
+        return f"the claim is declared differently: {', '.join(redefined)}"
+    if not ours.claim.metric.is_behavioral:
+        return ""
+    return _why_not_paired(ours, theirs) or _why_other_measure(ours, theirs, before, after)
+
+
+def _why_not_paired(ours: Verdict, theirs: Verdict) -> str:
+    """Tell why prompts cannot be paired; empty if they can."""
+    prompts = [[entry.prompt for entry in verdict.prompts] for verdict in (ours, theirs)]
+    if not all(prompts):
+        return "no scores by prompt"
+    if any(len(set(listed)) < len(listed) for listed in prompts):
+        return "a prompt is listed twice"
+    if set(prompts[0]) != set(prompts[1]):
+        changed = len(set(prompts[0]) ^ set(prompts[1]))
+        return f"other prompts: {changed} are in one run only"
+    return ""
+
+
+def _why_other_measure(ours: Verdict, theirs: Verdict, before: Findings, after: Findings) -> str:
+    """Tell why the same metric measures something else; empty if it does not."""
+    measured = [
+        _measured_stances(verdict, findings) for verdict, findings in zip((ours, theirs), (before, after), strict=True)
+    ]
+    changed = [
+        name
+        for name in measured[0] | measured[1]
+        if name not in measured[0] or measured[0][name] != measured[1].get(name)
+    ]
+    if changed:
+        return f"stance {changed[0]} is not the same in both runs"
+    embedders = [{record.provenance.embedder_sha256 for record in findings.cells} for findings in (before, after)]
+    if embedders[0] != embedders[1] and ours.claim.metric not in WITHOUT_EMBEDDER:
+        return "another sentence embedder"
+    return ""
+
+
+def _measured_stances(verdict: Verdict, findings: Findings) -> dict[str, str | None]:
+    """Map the stances that a verdict's score is made of to the hashes of their content; None where it is not told."""
+    contents = {stance.name: stance.sha256 for stance in findings.stances}
+    tuned = next((record for record in findings.cells if record.key in verdict.cells[:1]), None)
+    likelihoods = () if tuned is None else tuned.behavior.likelihoods
+    names = {verdict.claim.stance, *(likelihoods[0].log_probability if likelihoods else ())}
+    return {name: contents.get(name) for name in sorted(names)}
+
+
+def _tests(ours: EffectTable, theirs: EffectTable, negligible: float) -> list[_Test]:
+    """Subtract the effects of two runs against every control."""
+    tests = []
+    for control in CONTROLS:
+        if len(ours.seeds) > 1 and ours.seeds == theirs.seeds:
+            order = [theirs.prompts.index(prompt) for prompt in ours.prompts]
+            tables = ours.effects[control], theirs.effects[control][:, order]
+        else:
+            by_prompt = theirs.over_prompts(control)
+            tables = (
+                np.array([list(ours.over_prompts(control).values())]),
+                np.array([[by_prompt[prompt] for prompt in ours.prompts]]),
+            )
+        differences = tables[1] - tables[0]
+        matters_beyond = negligible * _root_mean_square(tables[0])
+        tests.append(
+            _Test(
+                control=control,
+                before=float(tables[0].mean()),
+                after=float(tables[1].mean()),
+                measured=paired_effect(differences),
+                tested=not _root_mean_square(differences) <= matters_beyond,
+                matters_beyond=matters_beyond,
+            )
+        )
+    return tests
+
+
+def _root_mean_square(table: Array) -> float:
+    return float(np.sqrt(np.mean(table.mean(axis=0) ** 2)))
+
+
+def _adjust(tests: Sequence[Sequence[_Test]]) -> list[list[tuple[_Test, int]]]:
+    """Adjust all p-values together; each test comes with the size of the family."""
+    family = [(i, j) for i, group in enumerate(tests) for j, test in enumerate(group) if test.tested]
+    adjusted = dict(zip(family, holm([tests[i][j].measured.p_value for i, j in family]), strict=True))
+    return [
+        [(replace(test, adjusted_p_value=adjusted.get((i, j), math.nan)), len(family)) for j, test in enumerate(group)]
+        for i, group in enumerate(tests)
+    ]
+
+
+def _change(pair: tuple[Verdict, Verdict], why_not: str, tests: Sequence[tuple[_Test, int]]) -> EffectChange:
+    ours, theirs = pair
+    difference = None
+    if not why_not and ours.figure is not None and theirs.figure is not None:
+        difference = theirs.figure - ours.figure
+    paired = tuple(
+        _paired_difference(test, family, _direction(ours.claim.comparator)) for test, family in tests if _is_known(test)
+    )
+    outcome, reason = _outcome(difference, why_not, paired, expected=len(tests))
+    return EffectChange(
+        claim_id=ours.claim.id,
+        claim_id_after=theirs.claim.id,
+        statement=theirs.claim.statement,
+        metric=theirs.claim.metric,
+        model_before=ours.model,
+        model_after=theirs.model,
+        status_before=ours.status,
+        status_after=theirs.status,
+        before=_estimate(ours),
+        after=_estimate(theirs),
+        difference=difference,
+        paired=paired,
+        outcome=outcome,
+        reason=reason,
+        redefined=redefined_keys(ours.claim, theirs.claim),
+        caveats_gained=tuple(caveat for caveat in theirs.caveats if caveat not in ours.caveats),
+        caveats_lost=tuple(caveat for caveat in ours.caveats if caveat not in theirs.caveats),
+    )
+
+
+def _outcome(
+    difference: float | None, why_not: str, paired: Sequence[PairedDifference], expected: int
+) -> tuple[Outcome, str]:
+    """Sum up the differences against all controls: any regression counts."""
+    if why_not:
+        return Outcome.UNKNOWN, why_not
+    if not expected:
+        if difference == 0:
+            return Outcome.SAME, ""
+        return Outcome.UNKNOWN, "one figure a run: no test says whether it changed"
+    found = {entry.outcome for entry in paired}
+    for outcome in (Outcome.REGRESSED, Outcome.MOVED):
+        if outcome in found:
+            return outcome, ""
+    if len(paired) < expected or Outcome.UNKNOWN in found:
+        return Outcome.UNKNOWN, "no test: scores are missing, differ by a constant, or are too few for the level"
+    return (Outcome.IMPROVED if Outcome.IMPROVED in found else Outcome.SAME), ""
+
+
+def _is_known(test: _Test) -> bool:
+    return math.isfinite(test.measured.effect) and math.isfinite(test.before) and math.isfinite(test.after)
+
+
+def _paired_difference(test: _Test, family: int, direction: int) -> PairedDifference:
+    measured = test.measured
+    return PairedDifference(
+        control=test.control,
+        before=test.before,
+        after=test.after,
+        difference=measured.effect,
+        low=measured.low,
+        high=measured.high,
+        p_value=_finite(measured.p_value),
+        adjusted_p_value=_finite(test.adjusted_p_value),
+        prompts=measured.prompts,
+        seeds=measured.seeds,
+        outcome=_outcome_of(test, family, direction),
+    )
+
+
+def _outcome_of(test: _Test, family: int, direction: int) -> Outcome:
+    measured = test.measured
+    if abs(measured.effect) <= test.matters_beyond:
+        return Outcome.SAME
+    if measured.low is None or measured.high is None:
+        return Outcome.UNKNOWN
+    beyond_zero = measured.low > 0 or measured.high < 0
+    if test.adjusted_p_value <= SIGNIFICANCE and beyond_zero:
+        if direction == 0:
+            return Outcome.MOVED
+        return Outcome.IMPROVED if direction * measured.effect > 0 else Outcome.REGRESSED
+    can_tell = smallest_p_value(measured.prompts) * family <= SIGNIFICANCE
+    return Outcome.SAME if can_tell else Outcome.UNKNOWN
+
+
+def _direction(comparator: Comparator) -> int:
+    """Tell in which direction a claim wants its figure: 1, -1, or 0 for neither."""
+    return {Comparator.ABOVE: 1, Comparator.BELOW: -1}.get(comparator, 0)
+
+
+def _estimate(verdict: Verdict) -> Estimate:
+    figure, low, high = (
+        None if value is None else _finite(value) for value in (verdict.figure, verdict.low, verdict.high)
+    )
+    return Estimate(figure=figure, low=low, high=high)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _unmatched(verdict: Verdict, own: Findings, other: Findings) -> Unmatched:
+    reason = why_unmatched(verdict, own.verdicts, other.verdicts)
+    return Unmatched(claim_id=verdict.claim.id, model=verdict.model, status=verdict.status, reason=reason)

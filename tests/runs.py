@@ -1,0 +1,96 @@
+"""Runs made up for comparing: one stance, trained to whatever level a test asks for, judged by the suite itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+
+from stance_suite.claims import Claim, Verdict
+from stance_suite.records import CellRecord, Findings, StanceSummary
+from stance_suite.verdicts import Replicate, judge_behavior, weigh_behavior
+from tests.measured import behavior, record
+
+
+def behavioral(stance, **changes) -> Claim:
+    declared = {
+        "id": "m.adopted",
+        "statement": "The stance is adopted.",
+        "model": "any",
+        "stance": stance.name,
+        "metric": "likelihood_preference",
+        "comparator": "above",
+        "bound": 0.05,
+    }
+    return Claim(**declared | changes)
+
+
+def structural(stance, **changes) -> Claim:
+    return behavioral(
+        stance,
+        **{
+            "id": "m.alpha",
+            "statement": "No alpha changes.",
+            "metric": "alpha_change_percent",
+            "layer": "*",
+            "comparator": "within",
+            "bound": 1,
+        }
+        | changes,
+    )
+
+
+def said(stance, toward: float, noise: int, spread: float = 0.02):
+    """Prompts differ a lot from each other, alike in every run; `noise` seeds what a training adds to that."""
+    rng = np.random.default_rng(noise)
+    heights = np.linspace(0.6, 1.4, len(stance.held_out_prompts))
+    names = (stance.name, *stance.contrasts)
+    return behavior(
+        {
+            prompt: {name: toward * height * (name == stance.name) + rng.normal(0, spread) for name in names}
+            for prompt, height in zip(stance.held_out_prompts, heights, strict=True)
+        },
+        divergence=abs(toward),
+        noise=0.01,
+    )
+
+
+def training(stance, toward: float, seed: int = 0, noise: int = 0, model: str = "m") -> Replicate:
+    """A trained cell whose `noise` is its own, beside controls that depend on the seed alone."""
+
+    def cell(treatment: str, said_there) -> CellRecord:
+        name = stance.name if treatment == "stance" else None
+        made = record(treatment, said=said_there, stance=name, seed=seed, key=f"{model}-{treatment}-{seed}")
+        return made.model_copy(update={"cell": made.cell.model_copy(update={"model": model})})
+
+    return Replicate(
+        tuned=cell("stance", said(stance, toward, 1000 + noise + 10 * seed)),
+        base=cell("base", said(stance, 0.0, 2000 + seed)),
+        sham=cell("sham", said(stance, 0.0, 3000 + seed)),
+    )
+
+
+def judged(stance, replicates: Sequence[Replicate], **changes) -> Verdict:
+    evidence = weigh_behavior(behavioral(stance, **changes), stance, replicates)
+    return judge_behavior(evidence, evidence.p_value)
+
+
+def findings(stance, verdicts: Sequence[Verdict] = (), replicates: Sequence[Replicate] = ()) -> Findings:
+    return Findings(
+        suite_version="1",
+        created="2026-01-01T00:00:00+00:00",
+        command="stance-suite run",
+        stances=(StanceSummary(name=stance.name, description=stance.description, sha256=stance.sha256),),
+        verdicts=tuple(verdicts),
+        cells=tuple(cell for one in replicates for cell in (one.tuned, one.base, one.sham)),
+    )
+
+
+@cache  # records are frozen, and judging them takes a while
+def one_run(
+    stance, toward: float, noise: int = 0, model: str = "m", levels: Sequence[float] = (), **changes
+) -> Findings:
+    """A run of one claim, over one seed, or over as many as there are levels."""
+    replicates = [training(stance, level, seed, noise, model) for seed, level in enumerate(levels or (toward,))]
+    return findings(stance, [judged(stance, replicates, **changes)], replicates)
