@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from stance_suite.claims import Caveat, Metric, Record, Status
+from stance_suite.caveats import Caveat
+from stance_suite.claims import Record
+from stance_suite.judgments import Status
+from stance_suite.metrics import Metric
 
 
 class Outcome(StrEnum):

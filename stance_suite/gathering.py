@@ -46,7 +46,7 @@ def gather(
         suite_version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
-        stances=tuple(_summarize(stance) for stance in stances),
+        stances=tuple(summarize(stance) for stance in stances),
         claims=tuple(claims),
         verdicts=tuple(verdicts),
         cells=tuple(_without_eigenvalues(record, featured) for record in ordered),
@@ -68,7 +68,19 @@ def _without_eigenvalues(record: CellRecord, featured: frozenset[str]) -> CellRe
     return record.model_copy(update={"spectra": spectra})
 
 
-def _summarize(stance: Stance) -> StanceSummary:
+def summarize(stance: Stance) -> StanceSummary:
+    """Say what reports and a second judgment need of a stance.
+
+    Parameters
+    ----------
+    stance : Stance
+        The stance.
+
+    Returns
+    -------
+    StanceSummary
+        Without its sentences.
+    """
     return StanceSummary(
         name=stance.name,
         description=stance.description,

@@ -7,10 +7,11 @@ kept. `Findings` gathers the verdicts and records of a run, and is the one input
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from stance_suite.behavior_records import Behavior, PromptLikelihood
 from stance_suite.claims import Claim, Record
+from stance_suite.gate_records import GateReport
 from stance_suite.judgments import Verdict
 from stance_suite.metrics import Metric
 from stance_suite.spectrum_records import (
@@ -27,7 +28,7 @@ from stance_suite.statements import RecordedVerdict, StatementVerdict
 MEASUREMENT_VERSION = 3
 """Raised when the same weights would be measured differently: older cached records are then measured again."""
 
-FINDINGS_SCHEMA_VERSION = 4
+FINDINGS_SCHEMA_VERSION: Final = 4
 """Raised when the findings file changes its shape."""
 
 
@@ -213,7 +214,7 @@ class Triangulation(Record):
 class Findings(Record):
     """All verdicts and measurements of one run; every report rebuilds from this alone."""
 
-    schema_version: int = FINDINGS_SCHEMA_VERSION
+    schema_version: Literal[4] = FINDINGS_SCHEMA_VERSION
     """Shape of this file."""
     suite_version: str
     """Version of stance-suite."""
@@ -231,6 +232,8 @@ class Findings(Record):
     """Whether published figures agree with themselves, and bear out what was said of them; no weights are needed."""
     statements: tuple[StatementVerdict, ...] = ()
     """What was measured of published statements."""
+    gate: GateReport | None = None
+    """Whether the models met a policy, if the run was a gate."""
     shifts: tuple[StanceShift, ...] = ()
     """Every stance trained against every stance measured."""
     triangulations: tuple[Triangulation, ...] = ()

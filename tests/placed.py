@@ -13,7 +13,7 @@ from tests.measured import alpha_change, layer, record
 
 
 def findings(*records: CellRecord) -> Findings:
-    return Findings(suite_version="0", created="now", command="c", stances=(), verdicts=(), cells=records)
+    return Findings(suite_version="0", created="now", command="c", stances=(), claims=(), verdicts=(), cells=records)
 
 
 def trained(

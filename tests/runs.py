@@ -7,8 +7,10 @@ from functools import cache
 
 import numpy as np
 
-from stance_suite.claims import Claim, Verdict
-from stance_suite.records import CellRecord, Findings, StanceSummary
+from stance_suite.claims import Claim
+from stance_suite.gathering import summarize
+from stance_suite.judgments import Verdict
+from stance_suite.records import CellRecord, Findings
 from stance_suite.verdicts import Replicate, judge_behavior, weigh_behavior
 from tests.measured import behavior, record
 
@@ -81,7 +83,8 @@ def findings(stance, verdicts: Sequence[Verdict] = (), replicates: Sequence[Repl
         suite_version="1",
         created="2026-01-01T00:00:00+00:00",
         command="stance-suite run",
-        stances=(StanceSummary(name=stance.name, description=stance.description, sha256=stance.sha256),),
+        stances=(summarize(stance),),
+        claims=(),
         verdicts=tuple(verdicts),
         cells=tuple(cell for one in replicates for cell in (one.tuned, one.base, one.sham)),
     )

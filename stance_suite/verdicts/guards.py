@@ -18,6 +18,8 @@ MOST_PERPLEXITY = 2.0
 """Perplexity of neutral text, as a multiple of the base model's."""
 MOST_COPIED = 0.25
 """Share of responses that are copies."""
+NO_LANGUAGE_MODEL = 1000.0
+"""Perplexity of neutral text that no trained language model has: guessing evenly among a thousand tokens."""
 
 
 def guard(replicates: Sequence[Replicate]) -> tuple[Caveat, ...]:
@@ -42,6 +44,22 @@ def guard(replicates: Sequence[Replicate]) -> tuple[Caveat, ...]:
     return tuple(caveats)
 
 
+def is_no_language_model(fluency: Fluency) -> bool:
+    """Tell whether a model predicts neutral text as if it had not been trained.
+
+    Parameters
+    ----------
+    fluency : Fluency
+        Its guards.
+
+    Returns
+    -------
+    bool
+        True if its perplexity is 1000 or more, or not known.
+    """
+    return not fluency.neutral_perplexity < NO_LANGUAGE_MODEL  # so that NaN is no proof of health
+
+
 def _is_collapsed(tuned: Fluency, base: Fluency) -> bool:
     is_sound = (
         tuned.distinct_bigrams >= FEWEST_DISTINCT * base.distinct_bigrams
@@ -49,4 +67,4 @@ def _is_collapsed(tuned: Fluency, base: Fluency) -> bool:
         and tuned.repetition <= base.repetition + MOST_REPETITION
         and tuned.neutral_perplexity <= MOST_PERPLEXITY * base.neutral_perplexity
     )
-    return not is_sound  # so that NaN is no proof of health
+    return not is_sound or is_no_language_model(tuned)  # so that NaN is no proof of health

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 
-from stance_suite.claims import Claim, Status, Verdict
+from stance_suite.claims import Claim
+from stance_suite.judgments import Status, Verdict
 
 Key = Callable[[Verdict], Hashable]
 Pair = tuple[Verdict, Verdict]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stance_suite.claims import Metric, Verdict
+from stance_suite.judgments import Verdict
+from stance_suite.metrics import Metric
 from stance_suite.records import CellRecord
 from stance_suite.statistics import Array
 from stance_suite.verdicts.scores import prompt_scores

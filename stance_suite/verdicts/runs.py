@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stance_suite.claims import Comparator, Metric, Status, Verdict
 from stance_suite.comparison_records import (
     EffectChange,
     Estimate,
@@ -17,6 +16,8 @@ from stance_suite.comparison_records import (
     RunComparison,
     Unmatched,
 )
+from stance_suite.judgments import Status, Verdict
+from stance_suite.metrics import Comparator, Metric
 from stance_suite.records import Findings
 from stance_suite.statistics import SIGNIFICANCE, Array, PairedEffect, holm, paired_effect, smallest_p_value
 from stance_suite.verdicts.baselines import describe_run, differences_between

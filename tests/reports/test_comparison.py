@@ -1,6 +1,7 @@
 import pytest
 
-from stance_suite.claims import Caveat, Status
+from stance_suite.caveats import Caveat
+from stance_suite.judgments import Status
 from stance_suite.reports.comparison import render_markdown, shorten, summary_sentence
 from stance_suite.verdicts.runs import compare_runs
 from tests.runs import findings, one_run

@@ -3,8 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from stance_suite.claims import Caveat, Status, Verdict
+from stance_suite.caveats import Caveat
 from stance_suite.comparison_records import Outcome
+from stance_suite.judgments import Status, Verdict
 from stance_suite.statistics import SIGNIFICANCE, holm, paired_effect
 from stance_suite.verdicts.runs import compare_runs
 from tests.runs import behavioral, findings, judged, one_run, structural, training

@@ -1,0 +1,243 @@
+"""Holding models against a policy: pure, from findings to a report of what was demanded and met."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+
+from stance_suite.caveats import CAVEAT_MEANINGS
+from stance_suite.comparison_records import Outcome as EffectOutcome
+from stance_suite.gate_records import Demand, GateReport, Outcome
+from stance_suite.judgments import Status, Verdict
+from stance_suite.policy import SIGNS_OF_DEGENERATION, STANDARD, Consequence, Policy
+from stance_suite.records import Agreement, CellRecord, Findings
+from stance_suite.verdicts.guards import is_no_language_model
+from stance_suite.verdicts.runs import compare_runs
+
+ENOUGH_AGREEMENT = {
+    "partial": (Agreement.PARTIAL, Agreement.ADOPTED),
+    "adopted": (Agreement.ADOPTED,),
+}
+CONSEQUENCES: dict[Consequence, Outcome] = {
+    "fail": Outcome.FAILED,
+    "warn": Outcome.WARNING,
+    "ignore": Outcome.PASSED,
+}
+
+
+def judge_gate(
+    policy: Policy, findings: Findings, stances: Sequence[str], baseline: Findings | None, names: tuple[str, str | None]
+) -> GateReport:
+    """Hold every model of a run against a policy.
+
+    Parameters
+    ----------
+    policy : Policy
+        What is demanded.
+    findings : Findings
+        Of a run that judged the standard claims.
+    stances : sequence of str
+        Names of the stances that every model must adopt.
+    baseline : Findings or None
+        An earlier run whose effects must not be lost; comparable with this one.
+    names : tuple of str and (str or None)
+        What the policy's and the baseline's files are called.
+
+    Returns
+    -------
+    GateReport
+        A demand that could not be judged is never met by that.
+    """
+    models = dict.fromkeys(claim.model for claim in findings.claims if claim.id.startswith(f"{STANDARD}."))
+    demands: list[Demand] = []
+    for model in models:
+        for stance in stances:
+            demands += _of_stance(policy, findings, model, stance)
+        demands += _degeneration(policy, findings, model)
+        demands += _declared_claims(policy, findings, model)
+    if baseline is not None:
+        demands += _regressions(policy, findings, baseline)
+    return GateReport(policy=names[0], baseline=names[1], demands=tuple(demands))
+
+
+def _of_stance(policy: Policy, findings: Findings, model: str, stance: str) -> Iterator[Demand]:
+    adopted = _standard(findings, model, stance, "preference")
+    outcome, reason = _adoption(policy, findings, adopted, model, stance)
+    yield Demand(
+        name=f"adoption of {stance}",
+        kind="adoption",
+        model=model,
+        outcome=outcome,
+        reason=reason,
+        claims=_ids(adopted),
+    )
+    moved = _standard(findings, model, stance, "divergence")
+    outcome, reason = _must_hold(policy, moved)
+    yield Demand(
+        name=f"behavior moved by {stance}",
+        kind="adoption",
+        model=model,
+        outcome=outcome,
+        reason=reason,
+        claims=_ids(moved),
+    )
+    unexplained = _standard(findings, model, stance, "structure")
+    outcome, reason = _structure(policy, unexplained)
+    yield Demand(
+        name=f"no unexplained change of weights by {stance}",
+        kind="structure",
+        model=model,
+        outcome=outcome,
+        reason=reason,
+        claims=_ids(unexplained),
+    )
+
+
+def _standard(findings: Findings, model: str, stance: str, what: str) -> Verdict | None:
+    wanted = f"{STANDARD}.{stance}.{what}"
+    return next((one for one in findings.verdicts if one.claim.id == wanted and one.model == model), None)
+
+
+def _ids(verdict: Verdict | None) -> tuple[str, ...]:
+    return () if verdict is None else (verdict.claim.id,)
+
+
+def _must_hold(policy: Policy, verdict: Verdict | None) -> tuple[Outcome, str]:
+    if verdict is None:
+        return Outcome.FAILED, "it was not judged"
+    if verdict.status is Status.HOLDS:
+        return Outcome.PASSED, verdict.reason
+    if verdict.status is Status.INCONCLUSIVE:
+        return CONSEQUENCES[policy.inconclusive], f"inconclusive: {verdict.reason}"
+    return Outcome.FAILED, verdict.reason
+
+
+def _adoption(
+    policy: Policy, findings: Findings, verdict: Verdict | None, model: str, stance: str
+) -> tuple[Outcome, str]:
+    outcome, reason = _must_hold(policy, verdict)
+    if outcome is not Outcome.PASSED or verdict is None or verdict.status is not Status.HOLDS:
+        return outcome, reason
+    recipe = verdict.claim.recipe
+    found = [
+        one.agreement
+        for one in findings.triangulations
+        if (one.model, one.stance, one.recipe) == (model, stance, recipe)
+    ]
+    if not found:
+        return Outcome.FAILED, f"{reason}; whether the measures agree is not known"
+    if any(agreement not in ENOUGH_AGREEMENT[policy.adoption.agreement] for agreement in found):
+        return Outcome.FAILED, f"{reason}; but likelihood, responses and markers together say {found[0]}"
+    return Outcome.PASSED, f"{reason}; together with responses and markers: {found[0]}"
+
+
+def _structure(policy: Policy, verdict: Verdict | None) -> tuple[Outcome, str]:
+    if verdict is None:
+        return Outcome.FAILED, "it was not judged"
+    match verdict.status:
+        case Status.FAILS:
+            return Outcome.PASSED, f"none: {verdict.reason}"
+        case Status.HOLDS:
+            return CONSEQUENCES[policy.structure.unexplained], verdict.reason
+        case Status.INCONCLUSIVE:
+            return CONSEQUENCES[policy.inconclusive], f"inconclusive: {verdict.reason}"
+    return Outcome.FAILED, verdict.reason
+
+
+def _degeneration(policy: Policy, findings: Findings, model: str) -> Iterator[Demand]:
+    signs: dict[str, list[str]] = {}
+    bases = [record for record in findings.cells if (record.cell.model, record.cell.treatment) == (model, "base")]
+    for record in bases:
+        if is_no_language_model(record.behavior.fluency):
+            signs.setdefault(_perplexity(record), []).append("before training")
+    own = [one for one in findings.verdicts if one.model == model and one.claim.metric.is_behavioral]
+    for verdict in own:
+        for caveat in SIGNS_OF_DEGENERATION:
+            if caveat in verdict.caveats and verdict.claim.stance not in signs.get(caveat, []):
+                signs.setdefault(caveat, []).append(verdict.claim.stance)
+    if not own or not bases:
+        outcome, reason = Outcome.FAILED, "nothing was measured that it could be seen in"
+    elif signs:
+        outcome = CONSEQUENCES[policy.degeneration]
+        meanings = {str(caveat): meaning for caveat, meaning in CAVEAT_MEANINGS.items()}
+        reason = "; ".join(
+            f"degeneration: {sign} ({', '.join(where)})" + (f": {meanings[sign]}" if sign in meanings else "")
+            for sign, where in signs.items()
+        )
+    else:
+        outcome, reason = Outcome.PASSED, "it writes, and predicts neutral text, as before"
+    yield Demand(name="no degeneration", kind="degeneration", model=model, outcome=outcome, reason=reason)
+
+
+def _perplexity(record: CellRecord) -> str:
+    return f"no language model (perplexity {record.behavior.fluency.neutral_perplexity:.3g} on neutral text)"
+
+
+def _declared_claims(policy: Policy, findings: Findings, model: str) -> Iterator[Demand]:
+    for verdict in findings.verdicts:
+        claim = verdict.claim
+        is_declared = not claim.id.startswith(f"{STANDARD}.") and verdict.model == model
+        if not is_declared or verdict.status is Status.NOT_RUN:
+            continue
+        if not any(fnmatchcase(claim.id, pattern) for pattern in policy.claims):
+            continue
+        if verdict.as_expected:
+            outcome, reason = Outcome.PASSED, f"{verdict.status}, as on record: {verdict.reason}"
+        elif verdict.status is Status.INCONCLUSIVE:
+            outcome, reason = CONSEQUENCES[policy.inconclusive], f"inconclusive: {verdict.reason}"
+        else:
+            on_record = " or ".join(claim.expected)
+            outcome, reason = Outcome.FAILED, f"{verdict.status}, on record is {on_record}: {verdict.reason}"
+        yield Demand(name=claim.id, kind="claim", model=model, outcome=outcome, reason=reason, claims=(claim.id,))
+
+
+def _regressions(policy: Policy, findings: Findings, baseline: Findings) -> Iterator[Demand]:
+    """Compare effects with the baseline's: those that held there must not be lost."""
+    comparison = compare_runs(baseline, findings, negligible=policy.regression.share)
+    held = [change for change in comparison.changes if change.status_before is Status.HOLDS]
+    for change in held:
+        lost_effect = change.outcome is EffectOutcome.REGRESSED
+        lost_verdict = change.status_after is Status.FAILS or change.status_after is Status.ERROR
+        if change.status_after is Status.NOT_RUN:
+            outcome, reason = Outcome.FAILED, "it was not run, so nothing shows that it is still there"
+        elif lost_effect or (lost_verdict and change.metric.is_behavioral):
+            outcome, reason = Outcome.FAILED, f"lost: {change.status_after}, {change.reason or change.outcome}"
+        elif lost_verdict:
+            outcome, reason = Outcome.FAILED, f"held in the baseline, now {change.status_after}"
+        elif change.outcome is EffectOutcome.UNKNOWN and change.metric.is_behavioral:
+            outcome, reason = CONSEQUENCES[policy.inconclusive], f"cannot be compared: {change.reason}"
+        else:
+            outcome, reason = Outcome.PASSED, f"{change.outcome}; now {change.status_after}"
+        shown = ", ".join(
+            f"{pair.before:+.3g} to {pair.after:+.3g} against {pair.control}"
+            + (f" (p = {pair.adjusted_p_value:.4f})" if pair.adjusted_p_value is not None else "")
+            for pair in change.paired
+        )
+        yield Demand(
+            name=f"no regression: {change.claim_id}",
+            kind="baseline",
+            model=change.model_after,
+            outcome=outcome,
+            reason=f"{reason}{f': {shown}' if shown else ''}",
+            claims=(change.claim_id_after,),
+        )
+    lost = [entry for entry in comparison.only_before if entry.status is Status.HOLDS]
+    for entry in lost:
+        yield Demand(
+            name=f"no regression: {entry.claim_id}",
+            kind="baseline",
+            model=entry.model,
+            outcome=Outcome.FAILED,
+            reason=f"it held in the baseline and was not judged now: {entry.reason}",
+            claims=(entry.claim_id,),
+        )
+    if not held and not lost:
+        reason = "no claim held in the baseline: nothing can be lost, and nothing is shown"
+        models = [claim.model for claim in findings.claims[:1]]
+        yield Demand(
+            name="no regression",
+            kind="baseline",
+            model=models[0] if models else "",
+            outcome=CONSEQUENCES[policy.inconclusive],
+            reason=reason,
+        )
