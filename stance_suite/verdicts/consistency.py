@@ -1,0 +1,177 @@
+"""Whether a cell's figures agree with each other, its texts and its spectra: what an editor would have to fake, too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from stance_suite.behavior.fluency import distinct_bigrams, is_copied, repetition
+from stance_suite.behavior.markers import count_words
+from stance_suite.behavior_records import Behavior
+from stance_suite.records import CellRecord, StanceSummary
+from stance_suite.spectra.power_law import alpha_change, fit_power_law, is_tail_flip
+from stance_suite.spectrum_records import AlphaChange, LayerSpectrum
+from stance_suite.verdicts.discrepancies import Discrepancy, differences
+from stance_suite.verdicts.trainings import by_training, control_of
+
+CHANGE_OF_FITS = ("total", "tail_choice", "tail_before", "tail_after", "tail_flip")
+"""What a change of alpha can be recomputed from two fits alone."""
+FIGURES_OF_A_FIT = ("alpha", "xmin", "ks_distance", "sigma", "tail_size")
+
+
+def check_cells(records: Sequence[CellRecord], stances: Mapping[str, StanceSummary]) -> Iterator[Discrepancy]:
+    """Check every cell by itself and beside its controls.
+
+    Parameters
+    ----------
+    records : sequence of CellRecord
+        The cells of a run.
+    stances : mapping of str to StanceSummary
+        The stances measured, by name.
+
+    Yields
+    ------
+    Discrepancy
+        Word counts, marker positions, guards, training texts, weights and changes of alpha that do not follow from
+        what they are made of.
+    """
+    for record in records:
+        subject = name_of(record)
+        yield from _check_responses(subject, record.behavior)
+        yield from _check_fluency(subject, record.behavior)
+        yield from _check_training_texts(subject, record, stances)
+        yield from _check_spectra(subject, record.spectra)
+        base = control_of(record, records, "base")
+        if record.cell.recipe is not None and base is not None:
+            yield from _check_changes(subject, record, base)
+            for field in ("weights_sha256", "embedder_sha256"):
+                ours, theirs = (getattr(one.provenance, field) for one in (record, base))
+                yield from differences(subject, ours, theirs, f"provenance.{field}")
+    yield from _check_shams(records)
+
+
+def name_of(record: CellRecord) -> str:
+    """Name a cell for a message.
+
+    Parameters
+    ----------
+    record : CellRecord
+        The cell.
+
+    Returns
+    -------
+    str
+        Its model, its label and the beginning of its key.
+    """
+    return f"cell {record.cell.model}, {record.cell.label} [{record.key[:12]}]"
+
+
+def _check_responses(subject: str, behavior: Behavior) -> Iterator[Discrepancy]:
+    for kind, responses in (("responses", behavior.responses), ("resampled", behavior.resampled)):
+        for one in responses:
+            where = f"{kind}[{one.prompt}, sample {one.sample}]"
+            if one.prompt not in behavior.prompt_texts:
+                yield Discrepancy(subject, f"{where}.prompt", one.prompt, "no such prompt was asked")
+            yield from differences(subject, one.words, count_words(one.text), f"{where}.words")
+            for stance, hits in one.markers.items():
+                ends = [0, *(position for hit in hits for position in (hit.start, hit.end)), len(one.text)]
+                inside = all(start <= end for start, end in pairwise(ends)) and all(hit.start < hit.end for hit in hits)
+                if not inside:
+                    shown = ", ".join(f"{hit.start} to {hit.end}" for hit in hits)
+                    expected = f"ascending positions within {len(one.text)} characters"
+                    yield Discrepancy(subject, f"{where}.markers.{stance}", shown, expected)
+
+
+def _check_fluency(subject: str, behavior: Behavior) -> Iterator[Discrepancy]:
+    """Recompute the guards that come from responses; the perplexity comes from weights that are not kept."""
+    if not behavior.responses:
+        return
+    texts = [response.text for response in behavior.responses]
+    recomputed = {
+        "distinct_bigrams": distinct_bigrams(texts),
+        "repetition": sum(map(repetition, texts)) / len(texts),
+        "words": sum(map(count_words, texts)) / len(texts),
+        "copied": sum(is_copied(response.copied) for response in behavior.responses) / len(texts),
+    }
+    recorded = behavior.fluency.model_dump(include=set(recomputed))
+    yield from differences(subject, recorded, recomputed, "fluency")
+
+
+def _check_training_texts(
+    subject: str, record: CellRecord, stances: Mapping[str, StanceSummary]
+) -> Iterator[Discrepancy]:
+    """Check that texts trained on open with a training prompt, as the model was asked it when it was measured."""
+    if record.training is None:
+        if record.cell.treatment in ("stance", "sham"):
+            yield Discrepancy(subject, "training", "nothing", "what was trained on")
+        return
+    behavior = record.behavior
+    own = stances.get(record.cell.stance or "")
+    prompts = behavior.seen_prompts if own is None else own.seen_prompts
+    openings = tuple(behavior.prompt_texts[prompt] for prompt in prompts if prompt in behavior.prompt_texts)
+    for place, text in enumerate(record.training.texts):
+        if not text.startswith(openings):
+            yield Discrepancy(subject, f"training.texts[{place}]", repr(text[:80]), "a training prompt of the family")
+
+
+def _check_shams(records: Sequence[CellRecord]) -> Iterator[Discrepancy]:
+    """Check that shams saw the answers of their family only; known where the whole family was run."""
+    trainings = by_training(records)
+    for shams in (cells for cells in trainings if cells[0].cell.treatment == "sham"):
+        first = shams[0]
+        family = [
+            cells[0]
+            for cells in trainings
+            if cells[0].cell.treatment == "stance"
+            and (cells[0].cell.model, cells[0].cell.recipe, cells[0].family)
+            == (first.cell.model, first.cell.recipe, first.family)
+        ]
+        measured = first.behavior.likelihoods[0].log_probability
+        if {one.cell.stance for one in family} != set(measured):
+            continue
+        known = {text for one in family if one.training is not None for text in one.training.texts}
+        for sham in shams:
+            texts = () if sham.training is None else sham.training.texts
+            for place, text in enumerate(texts):
+                if text not in known:
+                    found = "an example of one of the family's stances"
+                    yield Discrepancy(name_of(sham), f"training.texts[{place}]", repr(text[:80]), found)
+
+
+def _check_spectra(subject: str, spectra: Sequence[LayerSpectrum]) -> Iterator[Discrepancy]:
+    """Fit once more where the eigenvalues are kept."""
+    for layer in spectra:
+        if layer.eigenvalues is None or layer.fit is None:
+            continue
+        fitted = fit_power_law(np.array(layer.eigenvalues))
+        recomputed = None if fitted is None else fitted.model_dump(include=set(FIGURES_OF_A_FIT))
+        recorded = layer.fit.model_dump(include=set(FIGURES_OF_A_FIT))
+        yield from differences(subject, recorded, recomputed, f"spectra[{layer.name}].fit")
+
+
+def _check_changes(subject: str, record: CellRecord, base: CellRecord) -> Iterator[Discrepancy]:
+    before, after = ({layer.name: layer for layer in one.spectra} for one in (base, record))
+    for change in record.changes:
+        if change.alpha_change is None or change.name not in before or change.name not in after:
+            continue
+        expected = _change(change.alpha_change, before[change.name], after[change.name])
+        recorded = change.alpha_change.model_dump(include=set(expected))
+        yield from differences(subject, recorded, expected, f"changes[{change.name}].alpha_change")
+
+
+def _change(recorded: AlphaChange, before: LayerSpectrum, after: LayerSpectrum) -> dict[str, object]:
+    if before.fit is None or after.fit is None:
+        return dict.fromkeys(CHANGE_OF_FITS)
+    if after.eigenvalues is not None:
+        return alpha_change(before.fit, after.fit, np.array(after.eigenvalues)).model_dump()
+    total = 100 * (after.fit.alpha / before.fit.alpha - 1)
+    tails = before.fit.tail_size, after.fit.tail_size
+    return {
+        "total": total,
+        "tail_choice": total - recorded.spectrum,
+        "tail_before": tails[0],
+        "tail_after": tails[1],
+        "tail_flip": is_tail_flip(total, recorded.spectrum, *tails),
+    }
