@@ -45,6 +45,14 @@ def stance(library) -> Stance:
 
 
 @pytest.fixture(scope="session")
+def whole_run(library):
+    """Findings made up so that everything in them agrees."""
+    from tests.made_up_run import whole_run
+
+    return whole_run(library)
+
+
+@pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory, library) -> Path:
     """A Llama of two layers with random weights, and a tokenizer trained on the stances' own sentences."""
     import torch

@@ -1,0 +1,171 @@
+"""A whole run made up so that everything in it agrees, down to the words of the responses: for judging it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from stance_suite.behavior.fluency import distinct_bigrams, is_copied, longest_copied_share, repetition
+from stance_suite.behavior.markers import count_words, find_markers
+from stance_suite.behavior_records import Behavior, Fluency, Response
+from stance_suite.claims import Claim
+from stance_suite.gathering import gather
+from stance_suite.judgments import Status, Verdict
+from stance_suite.library import Library
+from stance_suite.policy import Policy, standard_claims
+from stance_suite.records import CellRecord, Findings, Training
+from stance_suite.spectra.power_law import alpha_change, fit_power_law
+from stance_suite.specs import Stance
+from stance_suite.statements import Statement
+from stance_suite.verdicts import Judge, combine, compare_trainings, find_replicates, judge_record
+from stance_suite.verdicts.gate import judge_gate
+from tests.measured import behavior, layer, record
+from tests.runs import behavioral, structural
+
+LAYERS = ("model.layers.0.q_proj", "model.layers.1.q_proj", "model.layers.2.q_proj")
+SIZES = (40, 200, 200)
+"""How many eigenvalues each has; those of the first and the last are kept."""
+POLICY = Policy(stances=("curious-uncertainty",), claims=("own.*",))
+SEEDS = (0, 1)
+
+
+def whole_run(library: Library) -> Findings:
+    """Three stances of one family over two seeds; one of them is judged by claims, a statement and a gate."""
+    stance = library.stance("curious-uncertainty")
+    cells = [cell for seed in SEEDS for cell in _cells(library, seed)]
+    claims = _claims(stance)
+    run = [claim for claim in claims if claim.recipe == "documented" and claim.model == "m"]
+    judge = Judge(
+        run, library.stance, lambda model, name, recipe: find_replicates(cells, model, library.stance(name), recipe)
+    )
+    # the last of the family was not asked for, and shares the level nevertheless
+    verdicts = [judge.judge(claim) if claim in run else not_run(claim) for claim in claims if claim.id != "own.unasked"]
+    gathered = gather(cells, verdicts, library.family(stance.name), claims, "stance-suite run")
+    shifts, triangulations = compare_trainings(gathered.cells, library.stances)
+    statement = statement_of(claims)
+    by_id = {verdict.claim.id: verdict for verdict in verdicts}
+    whole = gathered.model_copy(
+        update={
+            "shifts": shifts,
+            "triangulations": triangulations,
+            "records": tuple(map(judge_record, (claim for claim in claims if claim.recorded is not None))),
+            "statements": (combine(statement, [by_id[name] for name in statement.measured]),),
+        }
+    )
+    gate = judge_gate(POLICY, whole, POLICY.stances, None, ("policy.yaml", None))
+    return whole.model_copy(update={"gate": gate})
+
+
+def statement_of(claims) -> Statement:
+    return Statement(id="own.statement", statement="The stance moves.", measured=("own.likelihood", "own.alpha"))
+
+
+def not_run(claim: Claim) -> Verdict:
+    return Verdict(claim=claim, model=claim.model, status=Status.NOT_RUN, reason="add --stance-model large")
+
+
+def _claims(stance: Stance) -> tuple[Claim, ...]:
+    recorded = {"before": 4.0, "after": 5.0, "change_percent": 25.0}
+    one = LAYERS[0]
+    return (
+        behavioral(stance, id="own.likelihood", model="m", unless=("collapsed",), source="a paper"),
+        behavioral(stance, id="own.markers", model="m", metric="marker_rate", bound=0.0),
+        behavioral(stance, id="own.unasked", model="m", metric="embedding_shift", bound=0.0),
+        structural(stance, id="own.alpha", model="m", bound=50, recorded=recorded),
+        structural(stance, id="own.flip", model="m", layer=one, comparator="above", bound=1, robust=True),
+        behavioral(stance, id="own.likelihood", model="large"),
+        behavioral(stance, id="own.lora", model="m", recipe="lora"),
+        *standard_claims(POLICY, stance, "m", "documented"),
+    )
+
+
+def _cells(library: Library, seed: int) -> list[CellRecord]:
+    family = library.family("curious-uncertainty")
+    base = _cell(library, "base", None, seed, 0.0)
+    shams = _cell(library, "sham", None, seed, 0.02, tuple(stance.examples[0] for stance in family))
+    tuned = [_cell(library, "stance", stance, seed, 0.5, stance.examples) for stance in family]
+    return [_with_changes(one, base) for one in (base, shams, *tuned)]
+
+
+def _cell(library, treatment, stance, seed, toward, examples=()) -> CellRecord:
+    said = _said(library, stance, seed, toward, treatment)
+    key = f"{treatment}-{stance.name if stance else ''}-{seed}"
+    made = record(treatment, said=said, stance=stance.name if stance else None, seed=seed, key=key)
+    if treatment == "base":
+        return made
+    texts = tuple(f"{said.prompt_texts[one.prompt]} {one.response}" for one in examples)
+    return made.model_copy(
+        update={"training": Training(texts=texts, losses=(2.0, 1.0), epoch_losses=(2.0, 1.0), seconds=1.0)}
+    )
+
+
+def _said(library, stance, seed, toward, treatment) -> Behavior:
+    family = library.family("curious-uncertainty")
+    rng = np.random.default_rng([seed, len(treatment), len(stance.name) if stance else 0])
+    held_out = tuple(dict.fromkeys(prompt for one in family for prompt in one.held_out_prompts))
+    seen = tuple(dict.fromkeys(example.prompt for one in family for example in one.examples))
+    trained = "" if stance is None else stance.name
+
+    def draw(prompts) -> dict[str, Mapping[str, float]]:
+        heights = np.linspace(0.6, 1.4, len(prompts))
+        return {
+            prompt: {one.name: toward * height * (one.name == trained) + rng.normal(0, 0.02) for one in family}
+            for prompt, height in zip(prompts, heights, strict=True)
+        }
+
+    plain = behavior(draw(held_out), divergence=abs(toward), noise=0.01, seen=draw(seen))
+    hits = {one.name: 3 if one.name == trained else 0 for one in family}
+    responses = tuple(_written(one, family, hits, rng) for one in plain.responses if one.prompt in held_out)
+    texts = [one.text for one in responses]
+    fluency = Fluency(
+        distinct_bigrams=distinct_bigrams(texts),
+        repetition=sum(map(repetition, texts)) / len(texts),
+        words=sum(map(count_words, texts)) / len(texts),
+        neutral_perplexity=20.0,
+        copied=sum(is_copied(one.copied) for one in responses) / len(texts),
+    )
+    again = responses if treatment == "base" else ()
+    return plain.model_copy(update={"responses": responses, "fluency": fluency, "resampled": again})
+
+
+def _written(response: Response, family, hits, rng) -> Response:
+    """Write markers of the trained stance, and other words beside them."""
+    words = [f"word{rng.integers(10_000)}" for _ in range(20)]
+    for one in family:
+        words += [one.markers[0]] * (hits[one.name] and int(hits[one.name] + rng.integers(3)))
+    text = " ".join(rng.permutation(words))
+    sources = tuple(example.response for one in family for example in one.examples)
+    return response.model_copy(
+        update={
+            "text": text,
+            "words": count_words(text),
+            "markers": {one.name: find_markers(text, one.markers) for one in family},
+            "copied": longest_copied_share(text, sources),
+        }
+    )
+
+
+def _with_changes(cell: CellRecord, base: CellRecord) -> CellRecord:
+    """Give a cell spectra, and changes of alpha that follow from them."""
+    spectra = {one.cell.treatment: _spectra(one) for one in (base, cell)}
+    after = spectra[cell.cell.treatment]
+    if cell.cell.treatment == "base":
+        return cell.model_copy(update={"spectra": after})
+    changes = tuple(
+        layer(new.name, alpha_change(old.fit, new.fit, np.array(new.eigenvalues)))
+        for old, new in zip(spectra["base"], after, strict=True)
+    )
+    return cell.model_copy(update={"spectra": after, "changes": changes})
+
+
+def _spectra(cell: CellRecord):
+    strength = {"base": 0.0, "sham": 0.01, "stance": 0.02}[cell.cell.treatment]
+    template = record("base").spectra[0]
+    spectra = []
+    for place, name in enumerate(LAYERS):
+        values = np.sort(np.random.default_rng(place).pareto(2.0, SIZES[place]) + 1) ** (1 + strength * (place + 1))
+        spectra.append(
+            template.model_copy(update={"name": name, "eigenvalues": tuple(values), "fit": fit_power_law(values)})
+        )
+    return tuple(spectra)

@@ -1,0 +1,202 @@
+import pytest
+
+from stance_suite.judgments import Status
+from stance_suite.statistics import paired_effect
+from stance_suite.verdicts import behavior, triangulation
+from stance_suite.verdicts.verification import verify, verify_gate
+from tests.edits import edited
+from tests.made_up_run import LAYERS, POLICY
+
+_effects = {}
+
+
+@pytest.fixture(autouse=True)
+def effects_of_the_same_table_are_computed_once(monkeypatch):
+    """Every edit leaves nearly all scores as they were, and their bootstraps are what takes time."""
+
+    def remembered(table):
+        key = table.shape, table.tobytes()
+        if key not in _effects:
+            _effects[key] = paired_effect(table)
+        return _effects[key]
+
+    for module in (behavior, triangulation):
+        monkeypatch.setattr(module, "paired_effect", remembered)
+
+
+TUNED = "stance-curious-uncertainty-0"
+LIKELIHOOD, MARKERS, FLIP = "own.likelihood", "own.markers", "own.flip"
+
+
+def more(value):
+    return value + 0.01
+
+
+def verdict(name, *path):
+    return ("verdicts", name, *path)
+
+
+def cell(*path, key=TUNED):
+    return ("cells", key, *path)
+
+
+def response(*path):
+    return cell("behavior", "responses", 0, *path)
+
+
+def change(name, *path):
+    return cell("changes", name, "alpha_change", *path)
+
+
+def test_a_run_left_as_it_was_agrees(whole_run):
+    assert verify(whole_run) == ()
+    assert verify_gate(whole_run, POLICY, None) == ()
+    # so that the edits below are edits of something
+    statuses = {one.status for one in whole_run.verdicts}
+    assert statuses == {Status.HOLDS, Status.FAILS, Status.NOT_RUN}
+
+
+EDITS = {
+    "figure": ((verdict(LIKELIHOOD, "figure"), more), LIKELIHOOD, "figure"),
+    "interval": ((verdict(LIKELIHOOD, "low"), more), LIKELIHOOD, "low"),
+    "status": ((verdict(FLIP, "status"), "HOLDS"), FLIP, "status"),
+    "hidden": ((verdict(FLIP, "status"), "NOT_RUN"), FLIP, "status"),
+    "p-value": ((verdict(MARKERS, "p_value"), 0.0001), MARKERS, "p_value"),
+    "adjusted p-value": ((verdict(MARKERS, "adjusted_p_value"), 0.0004), MARKERS, "adjusted_p_value"),
+    "p-value taken out": ((verdict(MARKERS, "adjusted_p_value"), None), MARKERS, "adjusted_p_value"),
+    "caveat": ((verdict(FLIP, "caveats", "few_eigenvalues"), None), FLIP, "caveats"),
+    "control": ((verdict(LIKELIHOOD, "controls", "sham"), None), LIKELIHOOD, "controls"),
+    "control's figure": ((verdict(FLIP, "controls", "sham", "figure"), more), FLIP, "controls[sham].figure"),
+    "prompt": ((verdict(MARKERS, "prompts", 3), None), MARKERS, "prompts"),
+    "prompt's score": ((verdict(MARKERS, "prompts", 3, "tuned"), more), MARKERS, "prompts["),
+    "layer": ((verdict("own.alpha", "layer"), LAYERS[0]), "own.alpha", "layer"),
+    "cells": ((verdict(LIKELIHOOD, "cells", 1), None), LIKELIHOOD, "cells"),
+    "unknown cell": ((verdict(LIKELIHOOD, "cells", 1), "another"), LIKELIHOOD, "cells"),
+    "reason": ((verdict(LIKELIHOOD, "reason"), "It is so."), LIKELIHOOD, "reason"),
+    "model": ((verdict(LIKELIHOOD, "model"), "large-too"), LIKELIHOOD, "claim"),
+    "bound": ((verdict(LIKELIHOOD, "claim", "bound"), 0.01), LIKELIHOOD, "claim.bound"),
+    "sentence": ((verdict(LIKELIHOOD, "claim", "statement"), "The model is wise."), LIKELIHOOD, "claim.statement"),
+    "likelihood": (
+        (cell("behavior", "likelihoods", 0, "log_probability", "curious-uncertainty"), more),
+        LIKELIHOOD,
+        "figure",
+    ),
+    "embedding": ((response("projection", "curious-uncertainty"), more), "shift of", "effect"),
+    "divergence": ((cell("behavior", "divergences", 2, "measured"), more), "standard.curious", "figure"),
+    "prompt of a response": ((response("prompt"), "Really?"), "cell m", "prompt"),
+    "words": ((response("words"), lambda count: count + 1), "cell m", "words"),
+    "text": ((response("text"), "Short."), "cell m", "markers"),
+    "marker backwards": (
+        (response("markers", "curious-uncertainty", 0, "start"), 10_000),
+        "cell m",
+        "markers.curious-uncertainty",
+    ),
+    "marker taken out": ((response("markers", "curious-uncertainty", 0), None), MARKERS, "figure"),
+    "guard": ((cell("behavior", "fluency", "repetition"), 0.0001), "cell m", "fluency.repetition"),
+    "copies": ((cell("behavior", "fluency", "copied"), 0.5), "cell m", "fluency.copied"),
+    "perplexity": ((cell("behavior", "fluency", "neutral_perplexity"), 2000.0), LIKELIHOOD, "caveats"),
+    "training text": ((cell("training", "texts", 1), "Be curious!"), "cell m", "training.texts[1]"),
+    "no training": ((cell("training"), None), "cell m", "training"),
+    "weights": ((cell("provenance", "weights_sha256"), "1" * 64), "cell m", "provenance.weights_sha256"),
+    "embedder": ((cell("provenance", "embedder_sha256"), "1" * 64), "cell m", "provenance.embedder_sha256"),
+    "alpha as fitted": ((change(LAYERS[1], "total"), more), "cell m", f"changes[{LAYERS[1]}].alpha_change.total"),
+    "part of the tail": ((change(LAYERS[1], "tail_choice"), more), "cell m", "alpha_change.tail_choice"),
+    "tail size": ((change(LAYERS[1], "tail_after"), 12), "cell m", "alpha_change.tail_after"),
+    "tail flip": ((change(LAYERS[1], "tail_flip"), True), "cell m", "alpha_change.tail_flip"),
+    "alpha, tail fixed": ((change(LAYERS[0], "spectrum"), more), "cell m", "alpha_change.spectrum"),
+    "fitted alpha": ((cell("spectra", LAYERS[0], "fit", "alpha"), more), "cell m", f"spectra[{LAYERS[0]}].fit.alpha"),
+    "another layer's alpha": ((cell("spectra", LAYERS[1], "fit", "alpha"), more), "cell m", "alpha_change.total"),
+    "family": ((cell("family"), "another"), LIKELIHOOD, "cells"),
+    "cell": ((("cells", "base--0"), None), LIKELIHOOD, "cells"),
+    "shift": ((("shifts", 4, "effect"), more), "shift of", "effect"),
+    "shift taken out": ((("shifts", 4), None), "shift", ""),
+    "triangulation": ((("triangulations", 0, "agreement"), "opposed"), "triangulation of", "agreement"),
+    "statement": ((("statements", 0, "status"), "FAILS"), "own.statement", "status"),
+    "statement's claims": ((("statements", 0, "claims", LIKELIHOOD), "FAILS"), "own.statement", "claims"),
+    "record": ((("records", 0, "status"), "FAILS"), "record of own.alpha", "status"),
+    "record taken out": ((("records", 0), None), "record of own.alpha", "records"),
+    "published figure": ((("claims", "own.alpha", "recorded", "after"), 6.0), "record of own.alpha", "status"),
+    "demand's reason": ((("gate", "demands", 0, "reason"), "All is well."), "gate, adoption", "reason"),
+    "measured stance": (
+        (cell("behavior", "likelihoods", 0, "log_probability"), {"curious-uncertainty": -1.0}),
+        "cell m",
+        "behavior.likelihoods",
+    ),
+    "no likelihoods": ((cell("behavior", "likelihoods"), []), "cell m", "behavior.likelihoods"),
+    "unknown stance": ((cell("cell", "stance"), "joy"), "cell m", "cell.stance"),
+    "base of a stance": ((cell("cell", "stance", key="base--0"), "engaged-difficulty"), "cell m", "cell.stance"),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_is_refused_and_named(whole_run, name, capsys):
+    edit, subject, field = EDITS[name]
+    found = verify(edited(whole_run, edit))
+    assert any(one.subject.startswith(subject) and one.field.startswith(field) or field in one.field
+               for one in found if one.subject.startswith(subject)), [str(one) for one in found]  # fmt: skip
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_bound_moved_everywhere_is_refused_where_the_verdict_rests_on_it(whole_run):
+    paths = (("claims", LIKELIHOOD, "bound"), verdict(LIKELIHOOD, "claim", "bound"))
+    moved = edited(whole_run, *((path, 0.6) for path in paths))
+    assert {one.field for one in verify(moved) if one.subject == "own.likelihood on m"} == {"status"}
+    # the limit that the documentation names: nothing in the file depends on it
+    assert verify(edited(whole_run, *((path, 0.06) for path in paths))) == ()
+
+
+def test_a_claim_taken_out_of_its_family_moves_the_others(whole_run):
+    found = verify(edited(whole_run, (("claims", "own.unasked"), None)))
+    assert {one.field for one in found} == {"adjusted_p_value"}
+    assert len(found) == 6
+
+
+def test_a_sham_trained_on_something_else_is_refused(whole_run):
+    text = whole_run.cells[2].training.texts[0]
+    found = verify(edited(whole_run, (cell("training", "texts", 1, key="sham--0"), f"{text} And more.")))
+    assert [one.field for one in found] == ["training.texts[1]"]
+
+
+def test_what_is_there_twice_is_refused(whole_run):
+    for update, field in (
+        ({"cells": (*whole_run.cells, whole_run.cells[0])}, "key"),
+        ({"verdicts": (*whole_run.verdicts, whole_run.verdicts[0])}, "verdicts"),
+        ({"claims": (*whole_run.claims, whole_run.claims[0])}, "claims"),
+        ({"shifts": (*whole_run.shifts, whole_run.shifts[0])}, "shift"),
+    ):
+        assert field in {one.field for one in verify(whole_run.model_copy(update=update))}
+
+
+def test_rounding_of_another_machine_is_no_edit_and_anything_beyond_is(whole_run):
+    path = verdict(LIKELIHOOD, "figure")
+    assert verify(edited(whole_run, (path, lambda figure: figure * (1 + 1e-11)))) == ()
+    assert [one.field for one in verify(edited(whole_run, (path, lambda figure: figure * (1 + 1e-7))))] == ["figure"]
+
+
+def test_an_unknown_figure_is_not_taken_for_a_known_one(whole_run):
+    found = verify(edited(whole_run, (verdict(LIKELIHOOD, "figure"), "NaN")))
+    assert [(one.field, one.recorded) for one in found] == [("figure", "nan")]
+
+
+def test_an_error_cannot_be_recomputed_and_passes(whole_run):
+    bare = whole_run.model_copy(update={"gate": None})
+    broken = edited(bare, (verdict(MARKERS, "status"), "ERROR"), (verdict(MARKERS, "reason"), "OSError: full"))
+    assert verify(broken) == ()
+
+
+def test_the_reason_is_left_out_where_the_figures_differ_already(whole_run):
+    paths = (verdict(FLIP, "status"), "HOLDS"), (verdict(FLIP, "reason"), "It is so.")
+    found = [one for one in verify(edited(whole_run, *paths)) if one.subject == "own.flip on m"]
+    assert [one.field for one in found] == ["status"]
+
+
+def test_a_gate_is_judged_again_with_its_policy(whole_run):
+    flipped = edited(whole_run, (("gate", "demands", "own.flip", "outcome"), "passed"))
+    found = verify_gate(flipped, POLICY, None)
+    assert [(one.field, one.recorded, one.recomputed) for one in found] == [
+        ("demands[own.flip].outcome", "passed", "failed")
+    ]
+    assert verify(flipped) == ()
+    left_out = edited(whole_run, (("gate", "demands", "own.flip"), None))
+    assert [one.field for one in verify_gate(left_out, POLICY, None)] == ["demands"]
+    assert verify_gate(whole_run.model_copy(update={"gate": None}), POLICY, None)
