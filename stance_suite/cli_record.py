@@ -84,16 +84,16 @@ def verify_findings(
     statuses = [verdict.status for verdict in found.verdicts]
     untested = {status: statuses.count(status) for status in (Status.NOT_RUN, Status.ERROR)}
     count = len(statuses) - sum(untested.values())
-    sentences = [f"{number} {status} cannot be recomputed" for status, number in untested.items() if number]
+    sentences = [f"{status}, which cannot be recomputed: {number}" for status, number in untested.items() if number]
     judged = {(verdict.claim.id, verdict.model) for verdict in found.verdicts}
     left_out = sum((claim.id, claim.model) not in judged for claim in found.claims)
-    sentences += [f"{left_out} claims have no verdict"] if left_out else []
+    sentences += [f"claims without a verdict: {left_out}"] if left_out else []
     if found.gate is not None and demanded is None:
         sentences.append("the gate was not judged again: give its --policy")
     for sentence in sentences:
         print(sentence)
     if discrepancies:
-        print(f"{count} verdicts recomputed: {len(discrepancies)} differences.")
+        print(f"{count} verdicts recomputed; differences: {len(discrepancies)}.")
         raise typer.Exit(EDITED)
     print(f"{count} verdicts recomputed, all agree.")
 

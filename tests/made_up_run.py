@@ -15,8 +15,8 @@ from stance_suite.judgments import Status, Verdict
 from stance_suite.library import Library
 from stance_suite.policy import Policy, standard_claims
 from stance_suite.records import CellRecord, Findings, Training
-from stance_suite.spectra.power_law import alpha_change, fit_power_law
 from stance_suite.specs import Stance
+from stance_suite.spectra.power_law import alpha_change, fit_power_law
 from stance_suite.statements import Statement
 from stance_suite.verdicts import Judge, combine, compare_trainings, find_replicates, judge_record
 from stance_suite.verdicts.gate import judge_gate
@@ -26,6 +26,10 @@ from tests.runs import behavioral, structural
 LAYERS = ("model.layers.0.q_proj", "model.layers.1.q_proj", "model.layers.2.q_proj")
 SIZES = (40, 200, 200)
 """How many eigenvalues each has; those of the first and the last are kept."""
+STATEMENTS = (
+    Statement(id="own.statement", statement="The stance moves.", measured=("own.markers", "own.alpha")),
+    Statement(id="own.open", statement="It moves in all models.", measured=("own.likelihood",)),
+)
 POLICY = Policy(stances=("curious-uncertainty",), claims=("own.*",))
 SEEDS = (0, 1)
 
@@ -43,22 +47,19 @@ def whole_run(library: Library) -> Findings:
     verdicts = [judge.judge(claim) if claim in run else not_run(claim) for claim in claims if claim.id != "own.unasked"]
     gathered = gather(cells, verdicts, library.family(stance.name), claims, "stance-suite run")
     shifts, triangulations = compare_trainings(gathered.cells, library.stances)
-    statement = statement_of(claims)
-    by_id = {verdict.claim.id: verdict for verdict in verdicts}
     whole = gathered.model_copy(
         update={
             "shifts": shifts,
             "triangulations": triangulations,
             "records": tuple(map(judge_record, (claim for claim in claims if claim.recorded is not None))),
-            "statements": (combine(statement, [by_id[name] for name in statement.measured]),),
+            "statements": tuple(
+                combine(one, [verdict for verdict in verdicts if verdict.claim.id in one.measured])
+                for one in STATEMENTS
+            ),
         }
     )
     gate = judge_gate(POLICY, whole, POLICY.stances, None, ("policy.yaml", None))
     return whole.model_copy(update={"gate": gate})
-
-
-def statement_of(claims) -> Statement:
-    return Statement(id="own.statement", statement="The stance moves.", measured=("own.likelihood", "own.alpha"))
 
 
 def not_run(claim: Claim) -> Verdict:
@@ -74,7 +75,7 @@ def _claims(stance: Stance) -> tuple[Claim, ...]:
         behavioral(stance, id="own.unasked", model="m", metric="embedding_shift", bound=0.0),
         structural(stance, id="own.alpha", model="m", bound=50, recorded=recorded),
         structural(stance, id="own.flip", model="m", layer=one, comparator="above", bound=1, robust=True),
-        behavioral(stance, id="own.likelihood", model="large"),
+        behavioral(stance, id="own.likelihood", model="large", unless=("collapsed",), source="a paper"),
         behavioral(stance, id="own.lora", model="m", recipe="lora"),
         *standard_claims(POLICY, stance, "m", "documented"),
     )

@@ -12,7 +12,7 @@ from stance_suite.claims import Claim
 from stance_suite.judgments import Status, Verdict
 from stance_suite.policy import STANDARD, Policy
 from stance_suite.records import Findings, StanceSummary
-from stance_suite.statements import NotRecorded, Statement, StatementVerdict
+from stance_suite.statements import NotRecorded, Statement
 from stance_suite.verdicts.consistency import check_cells, name_of
 from stance_suite.verdicts.discrepancies import Discrepancy, differences
 from stance_suite.verdicts.gate import judge_gate
@@ -200,11 +200,13 @@ def _subject(verdict: Verdict) -> str:
 
 
 def _check_statements(findings: Findings) -> Iterator[Discrepancy]:
+    judged = {(verdict.claim.id, verdict.model): verdict for verdict in findings.verdicts}
     for recorded in findings.statements:
-        named = dict(_verdicts_named(findings, recorded))
-        for name in recorded.claims:
-            if name not in named:
-                yield Discrepancy(recorded.id, f"claims.{name}", str(recorded.claims[name]), "no such claim")
+        # ids hold no space; where the run has several models, each is named
+        ids = {name.partition(" on ")[0] for name in recorded.claims}
+        rests_on = [
+            judged.get((claim.id, claim.model)) or _not_judged(claim) for claim in findings.claims if claim.id in ids
+        ]
         statement = Statement(
             id=recorded.id,
             statement=recorded.statement,
@@ -212,19 +214,12 @@ def _check_statements(findings: Findings) -> Iterator[Discrepancy]:
             checks=(NotRecorded(kind="not_recorded", reason="not in findings"),),
             expected_measured=recorded.expected,
         )
-        recomputed = combine(statement, [named[name] for name in recorded.claims if name in named])
-        yield from differences(recorded.id, recorded.model_dump(), recomputed.model_dump())
+        yield from differences(recorded.id, recorded.model_dump(), combine(statement, rests_on).model_dump())
 
 
-def _verdicts_named(findings: Findings, statement: StatementVerdict) -> Iterator[tuple[str, Verdict]]:
-    judged = {(verdict.claim.id, verdict.model): verdict for verdict in findings.verdicts}
-    for claim in findings.claims:
-        for name in (claim.id, f"{claim.id} on {claim.model}"):
-            if name in statement.claims:
-                not_judged = Verdict(
-                    claim=claim, model=claim.model, status=Status.NOT_RUN, reason="this run did not judge it"
-                )
-                yield name, judged.get((claim.id, claim.model), not_judged)
+def _not_judged(claim: Claim) -> Verdict:
+    reason = "this run did not judge it"
+    return Verdict(claim=claim, model=claim.model, status=Status.NOT_RUN, reason=reason)
 
 
 def _check_records(findings: Findings) -> Iterator[Discrepancy]:

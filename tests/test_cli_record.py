@@ -1,0 +1,94 @@
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from stance_suite.cli_record import show_fingerprint, verify_findings
+from stance_suite.errors import StanceSuiteError
+from tests.edits import edited
+from tests.made_up_run import POLICY
+
+app = typer.Typer()
+app.command("fingerprint")(show_fingerprint)
+app.command("verify")(verify_findings)
+
+
+@pytest.fixture
+def written(whole_run, tmp_path):
+    def write(*edits):
+        path = tmp_path / "findings.json"
+        path.write_text(edited(whole_run, *edits).model_dump_json())
+        return path
+
+    return write
+
+
+@pytest.fixture
+def policy(tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text(f"stances: [{POLICY.stances[0]}]\nclaims: ['own.*']\n")
+    return path
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_a_record_left_as_it_was_is_verified(written, policy):
+    done = invoke("verify", written(), "--policy", policy)
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines() == [
+        "NOT_RUN, which cannot be recomputed: 2",
+        "claims without a verdict: 1",
+        "9 verdicts recomputed, all agree.",
+    ]
+
+
+def test_an_edited_record_is_refused_with_each_difference(written):
+    done = invoke("verify", written((("verdicts", "own.flip", "status"), "HOLDS")))
+    assert done.exit_code == 1
+    assert "own.flip on m: status: recorded HOLDS, recomputed FAILS" in done.output
+    assert "the gate was not judged again: give its --policy" in done.output
+    assert done.output.splitlines()[-1] == "9 verdicts recomputed; differences: 1."
+
+
+def test_a_gate_that_was_edited_is_refused_with_its_policy(written, policy):
+    flipped = (("gate", "demands", "own.flip", "outcome"), "passed")
+    done = invoke("verify", written(flipped), "--policy", policy)
+    assert done.exit_code == 1
+    assert "gate: demands[own.flip].outcome: recorded passed, recomputed failed" in done.output
+
+
+def test_a_gate_needs_the_baseline_it_had(written, policy):
+    path = written()
+    done = invoke("verify", path, "--policy", policy, "--baseline", path)
+    assert isinstance(done.exception, StanceSuiteError)
+    assert "the gate was judged with no baseline" in str(done.exception)
+
+
+def test_declarations_are_compared_if_asked_for(written, tmp_path):
+    done = invoke("verify", written(), "--fixtures", tmp_path)
+    assert done.exit_code == 1
+    assert "own.likelihood on m: id: recorded own.likelihood, recomputed not declared" in done.output
+
+
+def test_what_cannot_be_read_is_an_error_of_the_users(tmp_path):
+    torn = tmp_path / "torn.json"
+    torn.write_text("{")
+    for arguments, told in (
+        (("verify", tmp_path / "none.json"), "none.json cannot be read"),
+        (("verify", torn), "torn.json is no findings file"),
+        (("fingerprint", tmp_path / "none.json"), "none.json cannot be read"),
+        (("fingerprint", torn), "torn.json is no findings file"),
+        (("fingerprint", "smollm3"), "no model is called 'smollm3'"),
+    ):
+        done = invoke(*arguments)
+        assert isinstance(done.exception, StanceSuiteError), done.output
+        assert told in str(done.exception)
+
+
+def test_a_fingerprint_is_one_hash_a_line(written, tiny_model):
+    path = written()
+    lines = invoke("fingerprint", path).output.splitlines()
+    assert lines[0].endswith(f"  findings: {path}")
+    assert len(lines[0].split("  ")[0]) == 64
+    assert invoke("fingerprint", tiny_model).output.splitlines()[-1].endswith("  parameters: 20 tensors")
