@@ -32,6 +32,10 @@ def test_findings_of_what_is_declared_agree(whole_run, declared):
             (("claims", "standard.curious-uncertainty.preference", "bound"), 0.05),
             ("standard.curious-uncertainty.preference on m", "claim.bound"),
         ),
+        (
+            (("claims", "standard.curious-uncertainty.markers", "id"), "standard.curious-uncertainty.wisdom"),
+            ("standard.curious-uncertainty.wisdom on m", "id"),
+        ),
         ((("stances", 1, "sha256"), "0" * 64), ("stance curious-uncertainty", "sha256")),
         ((("stances", 1, "name"), "joy"), ("stance joy", "name")),
         ((("statements", 0, "claims"), {"own.alpha": "HOLDS"}), ("own.statement", "claims")),

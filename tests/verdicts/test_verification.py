@@ -91,6 +91,11 @@ EDITS = {
         "cell m",
         "markers.curious-uncertainty",
     ),
+    "empty marker": (
+        (response("markers", "curious-uncertainty"), [{"start": 3, "end": 3}]),
+        "cell m",
+        "markers.curious-uncertainty",
+    ),
     "marker taken out": ((response("markers", "curious-uncertainty", 0), None), MARKERS, "figure"),
     "guard": ((cell("behavior", "fluency", "repetition"), 0.0001), "cell m", "fluency.repetition"),
     "copies": ((cell("behavior", "fluency", "copied"), 0.5), "cell m", "fluency.copied"),
@@ -140,6 +145,20 @@ def test_an_edit_is_refused_and_named(whole_run, name, capsys):
     named = [one.field for one in found if one.subject.startswith(subject)]
     assert any(field in one for one in named), [str(one) for one in found]
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_cell_that_is_named_and_not_there_is_told(whole_run):
+    found = verify(edited(whole_run, (verdict(LIKELIHOOD, "cells", 1), "another")))
+    assert ("cells", "another", "no such cell in the file") in {
+        (one.field, one.recorded, one.recomputed) for one in found
+    }
+
+
+def test_a_stance_measured_against_no_other_is_refused(whole_run):
+    entries = whole_run.cells[2].behavior.likelihoods
+    alone = [{"prompt": one.prompt, "log_probability": {"curious-uncertainty": -1.0}} for one in entries]
+    found = verify(edited(whole_run, (cell("behavior", "likelihoods"), alone)))
+    assert [one.field for one in found] == ["behavior.likelihoods"]
 
 
 def test_a_bound_moved_everywhere_is_refused_where_the_verdict_rests_on_it(whole_run):
