@@ -9,7 +9,8 @@ from functools import cached_property
 from stance_suite.agenda import Agenda, lay_out_designs, set_agenda
 from stance_suite.checkpoints import open_checkpoint
 from stance_suite.claims import Claim
-from stance_suite.errors import SpecError, SpecProblem, nearest_names
+from stance_suite.errors import SpecError, SpecProblem, StanceSuiteError, nearest_names
+from stance_suite.findings_files import read_findings, write_baseline
 from stance_suite.gathering import gather
 from stance_suite.judgments import Status, Verdict
 from stance_suite.library import Library, load_library
@@ -26,6 +27,8 @@ from stance_suite.verdicts import (
     Replicate,
     combine,
     compare_trainings,
+    incomparable,
+    judge_gate,
     judge_record,
     judge_statement,
 )
@@ -90,7 +93,9 @@ class Session:
             with file and line, and the way out.
         """
         self.designs()
-        pair = self.settings.pair
+        pair, baseline = self.settings.pair, self.settings.baseline
+        if baseline is not None and not self.settings.update_baseline:
+            read_findings(baseline)
         if pair is not None:
             self.workbench.derivative(pair)
         problems = [problem for model in self.agenda.models for problem in self._missing_layers(model)]
@@ -250,7 +255,13 @@ class Session:
         Returns
         -------
         Findings
-            As `gather` does, with every training held against every stance.
+            As `gather` does, with every training held against every stance, and the models against the policy if the
+            run is a gate.
+
+        Raises
+        ------
+        StanceSuiteError
+            If the baseline cannot be read, or measured something else.
         """
         gathered = self.gather(verdicts, cells, command)
         shifts, triangulations = compare_trainings(gathered.cells, self.library.stances)
@@ -258,7 +269,7 @@ class Session:
         statements = tuple(
             combine(statement, self._verdicts_on(statement, known)) for statement in self.library.statements
         )
-        return gathered.model_copy(
+        findings = gathered.model_copy(
             update={
                 "records": self.judge_records(),
                 "statements": statements,
@@ -266,6 +277,40 @@ class Session:
                 "triangulations": triangulations,
             }
         )
+        return self._hold_against_policy(findings) if self.settings.gate else findings
+
+    def keep_as_baseline(self, findings: Findings) -> None:
+        """Write the baseline, if the run was asked to.
+
+        Parameters
+        ----------
+        findings : Findings
+            Of this run.
+
+        Raises
+        ------
+        StanceSuiteError
+            If the file cannot be written.
+        """
+        if self.settings.update_baseline and self.settings.baseline is not None:
+            write_baseline(findings, self.settings.baseline)
+
+    def _hold_against_policy(self, findings: Findings) -> Findings:
+        assert self.policy is not None
+        settings, document = self.settings, self.policy.document
+        baseline = None
+        if settings.baseline is not None and not settings.update_baseline:
+            baseline = read_findings(settings.baseline)
+            obstacles = incomparable(baseline, findings)
+            if obstacles:
+                raise StanceSuiteError(
+                    f"{settings.baseline} is no baseline for this run: {' '.join(obstacles)} Make it anew with option "
+                    "update-baseline."
+                )
+        names = str(document.path), None if baseline is None else str(settings.baseline)
+        stances = self.policy.policy.stances or self.agenda.stances
+        report = judge_gate(self.policy.policy, findings, stances, baseline, names)
+        return findings.model_copy(update={"gate": report})
 
     def gather(self, verdicts: Sequence[Verdict], cells: Mapping[str, Cell], command: str) -> Findings:
         """Gather verdicts and cells, without comparing trainings.

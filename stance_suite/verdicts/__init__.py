@@ -5,7 +5,9 @@ against the sham, and larger than the shift toward any other stance. A robust st
 size held fixed and must not be true of its controls. Whatever cannot be measured is INCONCLUSIVE, never HOLDS.
 """
 
+from stance_suite.verdicts.baselines import incomparable
 from stance_suite.verdicts.behavior import Evidence, judge_behavior, weigh_behavior
+from stance_suite.verdicts.gate import judge_gate
 from stance_suite.verdicts.judge import Judge, counterpart_of
 from stance_suite.verdicts.recorded import judge_record, judge_statement
 from stance_suite.verdicts.scores import (
@@ -31,7 +33,9 @@ __all__ = [
     "control_scores",
     "counterpart_of",
     "group_trainings",
+    "incomparable",
     "judge_behavior",
+    "judge_gate",
     "judge_record",
     "judge_statement",
     "judge_structure",
