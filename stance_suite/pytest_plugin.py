@@ -49,8 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register fixtures, markers and the gathering of verdicts."""
     config.addinivalue_line(
         "markers",
-        "stance_metrics(*names): judge only claims about these metrics in this test; 'behavioral' names all of that kind, "
-        "and so does 'structural'",
+        "stance_metrics(*names): judge only claims about these metrics in this test; 'behavioral' and "
+        "'structural' name all of a kind",
     )
     config.stash[STATE] = RunState(config)
     config.pluginmanager.register(pytest_fixtures, "stance-suite-fixtures")
