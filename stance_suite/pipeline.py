@@ -9,10 +9,11 @@ from functools import cached_property
 from stance_suite.agenda import Agenda, lay_out_designs, set_agenda
 from stance_suite.checkpoints import open_checkpoint
 from stance_suite.claims import Claim
-from stance_suite.errors import SpecError, SpecProblem, StanceSuiteError, nearest_names
+from stance_suite.conclusions import conclude, hold_against_policy
+from stance_suite.errors import SpecError, SpecProblem, nearest_names
 from stance_suite.findings_files import read_findings, write_baseline
 from stance_suite.gathering import gather
-from stance_suite.judgments import Status, Verdict
+from stance_suite.judgments import Verdict
 from stance_suite.library import Library, load_library
 from stance_suite.metrics import Metric
 from stance_suite.options import Settings
@@ -26,11 +27,9 @@ from stance_suite.verdicts import (
     Judge,
     Replicate,
     combine,
-    compare_trainings,
-    incomparable,
-    judge_gate,
     judge_record,
     judge_statement,
+    not_run,
 )
 from stance_suite.workbench import Workbench
 
@@ -134,16 +133,6 @@ class Session:
             return judge_record(record)
         return judge_statement(record, [declared.claim for declared in self.library.claims])
 
-    def judge_records(self) -> tuple[RecordedVerdict, ...]:
-        """Check all published figures, and all statements built on such.
-
-        Returns
-        -------
-        tuple of RecordedVerdict
-            In declared order.
-        """
-        return tuple(self.judge_record(record) for record in self.library.records)
-
     def judge(self, claim: Claim) -> Verdict:
         """Judge one claim, training and measuring what it needs; once.
 
@@ -169,7 +158,7 @@ class Session:
             if reason is None:
                 self._judged[key] = self._judge.judge(claim)
             else:
-                self._judged[key] = _not_run(claim, reason)
+                self._judged[key] = not_run(claim, reason)
         return self._judged[key]
 
     def judge_statement(self, statement: Statement) -> StatementVerdict:
@@ -263,21 +252,12 @@ class Session:
         StanceSuiteError
             If the baseline cannot be read, or measured something else.
         """
-        gathered = self.gather(verdicts, cells, command)
-        shifts, triangulations = compare_trainings(gathered.cells, self.library.stances)
-        known = {(verdict.claim.id, verdict.model): verdict for verdict in verdicts}
-        statements = tuple(
-            combine(statement, self._verdicts_on(statement, known)) for statement in self.library.statements
-        )
-        findings = gathered.model_copy(
-            update={
-                "records": self.judge_records(),
-                "statements": statements,
-                "shifts": shifts,
-                "triangulations": triangulations,
-            }
-        )
-        return self._hold_against_policy(findings) if self.settings.gate else findings
+        findings = conclude(self.gather(verdicts, cells, command), self.library)
+        if self.policy is None or not self.settings.gate:
+            return findings
+        stances = self.policy.policy.stances or self.agenda.stances
+        baseline = None if self.settings.update_baseline else self.settings.baseline
+        return hold_against_policy(findings, self.policy, stances, baseline)
 
     def keep_as_baseline(self, findings: Findings) -> None:
         """Write the baseline, if the run was asked to.
@@ -294,23 +274,6 @@ class Session:
         """
         if self.settings.update_baseline and self.settings.baseline is not None:
             write_baseline(findings, self.settings.baseline)
-
-    def _hold_against_policy(self, findings: Findings) -> Findings:
-        assert self.policy is not None
-        settings, document = self.settings, self.policy.document
-        baseline = None
-        if settings.baseline is not None and not settings.update_baseline:
-            baseline = read_findings(settings.baseline)
-            obstacles = incomparable(baseline, findings)
-            if obstacles:
-                raise StanceSuiteError(
-                    f"{settings.baseline} is no baseline for this run: {' '.join(obstacles)} Make it anew with option "
-                    "update-baseline."
-                )
-        names = str(document.path), None if baseline is None else str(settings.baseline)
-        stances = self.policy.policy.stances or self.agenda.stances
-        report = judge_gate(self.policy.policy, findings, stances, baseline, names)
-        return findings.model_copy(update={"gate": report})
 
     def gather(self, verdicts: Sequence[Verdict], cells: Mapping[str, Cell], command: str) -> Findings:
         """Gather verdicts and cells, without comparing trainings.
@@ -335,10 +298,6 @@ class Session:
         stances = [self.library.stance(name) for name in sorted({*self.library.suite, *names})]
         return gather(records, verdicts, stances, self.agenda.claims, command)
 
-    def _verdicts_on(self, statement: Statement, known: Mapping[tuple[str, str], Verdict]) -> list[Verdict]:
-        claims = [claim for claim in self.agenda.claims if claim.id in statement.measured]
-        return [known.get((claim.id, claim.model)) or _not_run(claim, "this run did not judge it") for claim in claims]
-
     def _missing_layers(self, model: str) -> list[SpecProblem]:
         pair = self.settings.pair
         folder = self.workbench.weights(model if pair is None else pair.before).folder
@@ -353,7 +312,3 @@ class Session:
                 message = f"{model} has no layer {claim.layer!r}; {nearest_names(claim.layer, names)}"
                 problems.append(declared.problem("layer", message))
         return problems
-
-
-def _not_run(claim: Claim, reason: str) -> Verdict:
-    return Verdict(claim=claim, model=claim.model, status=Status.NOT_RUN, reason=reason)

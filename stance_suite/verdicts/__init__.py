@@ -19,7 +19,7 @@ from stance_suite.verdicts.scores import (
     tuned_scores,
 )
 from stance_suite.verdicts.spreads import pooled_spread
-from stance_suite.verdicts.statements import combine
+from stance_suite.verdicts.statements import combine, not_run
 from stance_suite.verdicts.structure import judge_structure, worst
 from stance_suite.verdicts.triangulation import compare_trainings, group_trainings, triangulate
 
@@ -39,6 +39,7 @@ __all__ = [
     "judge_record",
     "judge_statement",
     "judge_structure",
+    "not_run",
     "pooled_spread",
     "prompt_scores",
     "stance_scores",
