@@ -47,6 +47,11 @@ class Cell(Record):
     """Seed of training order and of sampling."""
 
     @property
+    def is_under_test(self) -> bool:
+        """Whether it is neither a baseline nor a control."""
+        return self.treatment in ("stance", "elsewhere")
+
+    @property
     def label(self) -> str:
         """Short readable name, such as ``curious-uncertainty (long)``; a seed other than 0 is named."""
         if self.treatment == "elsewhere":
