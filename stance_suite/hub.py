@@ -42,6 +42,8 @@ def download(source: HubSource) -> Path:
     from huggingface_hub import HfApi, constants, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
+    # else every request names the installed PyTorch, and the Hub is asked for a list of tools to look for
+    constants.HF_HUB_DISABLE_TELEMETRY = True
     name = f"{source.repository}@{source.revision}"
     wanted: dict[str, Any] = {"revision": source.revision, "allow_patterns": list(LOADED_FILES)}
     with suppress(LocalEntryNotFoundError):

@@ -28,6 +28,7 @@ class Request:
     path: str
     range: str | None
     """The Range header, if there was one."""
+    user_agent: str
 
 
 @dataclass
@@ -108,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        self.hub.log.append(Request(self.command, path, self.headers["Range"]))
+        self.hub.log.append(Request(self.command, path, self.headers["Range"], self.headers["User-Agent"] or ""))
         if path.split("/")[1] in self.hub.hangs:
             self.hub.stopped.wait(60)
             self.close_connection = True
@@ -147,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
             siblings = []
             for path, content in files.items():
                 large = _large_file(path, content)
-                sibling = {"rfilename": path, "size": len(content), "blobId": _git_hash(content)}
+                sibling = {"rfilename": path, "size": len(content), "blobId": _blob_id(path, content)}
                 siblings.append(sibling | ({"lfs": {**large, "sha256": large.pop("oid")}} if large else {}))
             described = {"id": name, "modelId": name, "sha": commit, "private": False, "siblings": siblings}
             self._send_json(described | {"tags": [], "downloads": 0, "likes": 0})
@@ -157,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
             listed = []
             for path, content in found[1].items():
                 large = _large_file(path, content)
-                entry = {"type": "file", "path": path, "size": len(content), "oid": _git_hash(content)}
+                entry = {"type": "file", "path": path, "size": len(content), "oid": _blob_id(path, content)}
                 listed.append(entry | ({"lfs": large} if large else {}))
             self._send_json(listed)
 
@@ -210,6 +211,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _git_hash(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def _blob_id(path: str, content: bytes) -> str:
+    """Git's hash of what Git holds: the file, or a pointer to a large one."""
+    large = _large_file(path, content)
+    if not large:
+        return _git_hash(content)
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{large['oid']}\nsize {large['size']}\n"
+    return _git_hash(pointer.encode())
 
 
 def _large_file(path: str, content: bytes) -> dict[str, Any]:

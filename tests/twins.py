@@ -6,7 +6,6 @@ exports carry are those of the originals; widths are small and the values random
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from stance_suite.library import Library
 POSITIONS = 512
 VOCABULARY = 640
 """More than the tokenizer knows, as the originals pad theirs."""
+HEAD_OF_PYTHIA = "lm_head"
+"""As transformers names it in memory; on file it is ``embed_out``."""
 SPREAD = 0.1
 """Standard deviation of the initial weights: enough for random models to differ in what they say."""
 
@@ -118,14 +119,16 @@ def expected_matrices(name: str) -> set[str]:
     match name:
         case "qwen2-0.5b":
             attention = [f"self_attn.{part}_proj" for part in "qkvo"]
-            blocks = _in_layers("model.layers", 24, [*attention, *(f"mlp.{part}_proj" for part in ("gate", "up", "down"))])
+            blocks = _in_layers(
+                "model.layers", 24, [*attention, *(f"mlp.{part}_proj" for part in ("gate", "up", "down"))]
+            )
             return blocks | {"model.embed_tokens"}
         case "distilgpt2":
             parts = ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"]
             return _in_layers("transformer.h", 6, parts) | {"transformer.wte", "transformer.wpe"}
         case "pythia-160m":
             parts = ["attention.query_key_value", "attention.dense", "mlp.dense_h_to_4h", "mlp.dense_4h_to_h"]
-            return _in_layers("gpt_neox.layers", 12, parts) | {"gpt_neox.embed_in", "embed_out"}
+            return _in_layers("gpt_neox.layers", 12, parts) | {"gpt_neox.embed_in", HEAD_OF_PYTHIA}
     raise KeyError(name)
 
 
@@ -158,5 +161,3 @@ def _save(folder: Path, tokenizer: Any, model: Any, dtype: Any, buffers: dict[st
     tokenizer.save_pretrained(folder)
     weights = folder / "model.safetensors"
     save_file(load_file(weights) | buffers, weights, {"format": "pt"})
-    config = json.loads((folder / "config.json").read_text())
-    assert "chat_template" not in config
