@@ -66,6 +66,8 @@ class Provenance(Record):
 
     weights_sha256: str
     """SHA-256 over the base model's weight files."""
+    commit: str | None = None
+    """Commit on the Hugging Face Hub that they came from, if they did."""
     embedder: str
     """Name of the sentence embedder."""
     embedder_sha256: str
