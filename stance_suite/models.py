@@ -192,6 +192,33 @@ def load_model(weights: Weights) -> Any:
     return model.eval()
 
 
+@functools.cache
+def loaded_names(weights: Weights) -> tuple[str, ...]:
+    """Tell what a loaded model calls its modules and parameters, without loading its weights.
+
+    Parameters
+    ----------
+    weights : Weights
+        From `locate`.
+
+    Returns
+    -------
+    tuple of str
+        Long names.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    quiet_transformers()
+    try:
+        config = AutoConfig.from_pretrained(weights.folder, **LOADING)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config)
+    except (ValueError, KeyError, OSError) as error:
+        raise _not_loadable(weights, error) from error
+    return (*(name for name, _ in model.named_modules()), *(name for name, _ in model.named_parameters()))
+
+
 def _not_loadable(weights: Weights, error: Exception) -> WeightsUnavailableError:
     first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
     return WeightsUnavailableError(f"{weights.name}: {weights.folder} cannot be loaded: {first_line}")

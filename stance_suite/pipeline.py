@@ -16,6 +16,7 @@ from stance_suite.gathering import gather
 from stance_suite.judgments import Verdict
 from stance_suite.library import Library, load_library
 from stance_suite.metrics import Metric
+from stance_suite.models import loaded_names
 from stance_suite.options import Settings
 from stance_suite.policy import DeclaredPolicy, load_policy
 from stance_suite.power import Design
@@ -300,15 +301,18 @@ class Session:
 
     def _missing_layers(self, model: str) -> list[SpecProblem]:
         pair = self.settings.pair
-        folder = self.workbench.weights(model if pair is None else pair.before).folder
-        tensors = sort_tensors(open_checkpoint(folder))
+        weights = self.workbench.weights(model if pair is None else pair.before)
+        tensors = sort_tensors(open_checkpoint(weights.folder))
         problems = []
         for declared in self.agenda.declared:
             claim = declared.claim
             if claim.model != model or claim.layer is None:
                 continue
             names = tensors.vectors if claim.metric is Metric.VECTOR_CHANGE_PERCENT else tensors.matrices
-            if not any(fnmatchcase(prefix + name, claim.layer) for name in names for prefix in BASE_MODEL_PREFIXES):
+            if any(fnmatchcase(prefix + name, claim.layer) for name in names for prefix in BASE_MODEL_PREFIXES):
+                continue
+            # a file may call a layer otherwise than the loaded model does, as GPT-NeoX's head
+            if not any(fnmatchcase(name, claim.layer) for name in loaded_names(weights)):
                 message = f"{model} has no layer {claim.layer!r}; {nearest_names(claim.layer, names)}"
                 problems.append(declared.problem("layer", message))
         return problems
