@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from stance_suite.claims import Claim
 from stance_suite.errors import DesignError, StanceSuiteError
 from stance_suite.library import DeclaredClaim, Library
-from stance_suite.options import PROFILES, Settings
-from stance_suite.policy import DeclaredPolicy, standard_claims
+from stance_suite.options import PROFILES, Pair, Settings
+from stance_suite.policy import ANY_VERDICT, DeclaredPolicy, Policy, standard_claims
 from stance_suite.power import Design
 from stance_suite.specs import ELSEWHERE
 from stance_suite.statistics import smallest_p_value
@@ -91,22 +91,40 @@ def set_agenda(settings: Settings, library: Library, policy: DeclaredPolicy | No
     """
     pair = settings.pair
     models = settings.model if pair is None else (pair.label,)
-    recipes = settings.recipes if policy is None else (policy.policy.recipe,)
-    if pair is not None:
-        recipes = (ELSEWHERE,)
+    recipe = policy.policy.recipe if policy is not None and pair is None else ELSEWHERE
+    if pair is not None or (policy is not None and not settings.profile):
+        recipes: tuple[str, ...] = (recipe,)
+    elif policy is not None:
+        recipes = tuple(dict.fromkeys([recipe, *settings.recipes]))
+    else:
+        recipes = settings.recipes
     stances = library.suite
     if pair is not None and pair.stance is not None:
         stances = (pair.stance,)
     declared = [bound for entry in library.claims for bound in _bind(entry, models)]
     if policy is not None:
         for model in models:
-            for name in policy.policy.stances or stances:
-                claims = standard_claims(policy.policy, library.stance(name), model, recipes[0])
-                declared += [DeclaredClaim(claim, policy.document, None) for claim in claims]
+            demanded = [
+                claim
+                for name in (stances if pair is not None else policy.policy.stances or stances)
+                for claim in standard_claims(policy.policy, library.stance(name), model, recipe)
+            ]
+            if pair is not None:
+                demanded = _of_a_pair(pair, library, policy.policy, demanded)
+            declared += [DeclaredClaim(claim, policy.document, None) for claim in demanded]
     taken = {(entry.claim.id, entry.claim.model) for entry in declared}
     if len(taken) != len(declared):
         raise StanceSuiteError("a declared claim has the id of a standard claim ('standard.…'); choose another")
     return Agenda(models, recipes, stances, settings.seed, settings.samples, tuple(declared))
+
+
+def _of_a_pair(pair: Pair, library: Library, policy: Policy, demanded: list[Claim]) -> list[Claim]:
+    """Ask a pair trained elsewhere for every stance of the family, whichever it is said to have."""
+    if pair.stance is None:
+        return [claim.model_copy(update={"expected": ANY_VERDICT}) for claim in demanded]
+    rivals = [stance for stance in library.family(pair.stance) if stance.name != pair.stance]
+    others = [standard_claims(policy, stance, pair.label, ELSEWHERE)[0] for stance in rivals]
+    return [*demanded, *(claim.model_copy(update={"expected": ("FAILS", "INCONCLUSIVE")}) for claim in others)]
 
 
 def _bind(entry: DeclaredClaim, models: Sequence[str]) -> list[DeclaredClaim]:

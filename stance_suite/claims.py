@@ -5,6 +5,7 @@ Data; nothing here computes. What became of a claim is in `stance_suite.judgment
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -123,15 +124,14 @@ class Claim(Record):
     def _number_or_range(cls, value: Any) -> Bound | None:
         if value is None:
             return None
-        numbers = value if isinstance(value, list | tuple) else (value,)
-        known = all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers)
-        if not known or not all(abs(number) < float("inf") for number in numbers):
+        numbers = [_number(number) for number in (value if isinstance(value, list | tuple) else (value,))]
+        if not all(math.isfinite(number) for number in numbers):
             raise ValueError(f"{value!r} is neither a finite number nor, for 'between', a pair of such")
         if not isinstance(value, list | tuple):
-            return float(value)
+            return numbers[0]
         if len(numbers) != 2 or not numbers[0] < numbers[1]:
             raise ValueError(f"{value!r} is no range: give the smaller number first, then the larger one")
-        return float(numbers[0]), float(numbers[1])
+        return numbers[0], numbers[1]
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Claim:
@@ -204,6 +204,16 @@ class Claim(Record):
                 raise ValueError("the noise control has the norm of the change itself: say 'against: [sham]'")
             if self.metric is Metric.SINGULAR_SUBSPACE_OVERLAP:
                 raise ValueError("the overlap is not measured under noise: say 'against: [sham]'")
+
+
+def _number(value: object) -> float:
+    """Read a number; YAML takes 1e-9 for a text. NaN if it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return math.nan
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan
 
 
 def is_glob(layer: str) -> bool:

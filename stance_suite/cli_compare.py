@@ -24,7 +24,7 @@ Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write it as G
 def compare_findings(before: Before, after: After, json: Json = None, markdown: Markdown = None) -> None:
     """Compare two runs, or two models: what changed in verdicts and effects, paired by prompt."""
     from stance_suite.files import write_atomically
-    from stance_suite.publish import read_findings
+    from stance_suite.findings_files import read_findings
     from stance_suite.reports.comparison import render_markdown
     from stance_suite.verdicts.baselines import incomparable
     from stance_suite.verdicts.runs import compare_runs

@@ -23,7 +23,7 @@ def explain_claim(claim: Name, findings: FindingsFile = Path("reports/findings.j
     """Tell how a verdict came about: the claim, the controls, every prompt or the layers that decide, and the cells."""
     from rich.console import Console
 
-    from stance_suite.publish import read_findings
+    from stance_suite.findings_files import read_findings
     from stance_suite.reports.explanation import explain
 
     console = Console(highlight=False, markup=False)

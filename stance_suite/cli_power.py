@@ -88,7 +88,7 @@ def _power_at(claim: Claim, design: Design, spread: Spread) -> float:
 
 
 def _measured_spreads(session: Session, path: Path) -> dict[Metric, Spread]:
-    from stance_suite.publish import read_findings
+    from stance_suite.findings_files import read_findings
     from stance_suite.verdicts import group_trainings, pooled_spread
 
     trainings = group_trainings(read_findings(path).cells)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,12 +12,14 @@ from stance_suite.errors import StanceSuiteError
 
 if TYPE_CHECKING:
     from stance_suite.fingerprints import Entry
-    from stance_suite.policy import Policy
     from stance_suite.records import Findings
     from stance_suite.verdicts.discrepancies import Discrepancy
 
 EDITED = 1
 """Exit code where something recorded does not follow from the file's own figures."""
+
+NOT_RECOMPUTED = ("NOT_RUN", "ERROR")
+"""Verdicts that say that nothing was measured."""
 
 FindingsOrModel = Annotated[
     str,
@@ -28,8 +31,10 @@ FindingsFile = Annotated[Path, typer.Argument(help="A findings.json.")]
 Declared = Annotated[
     Path | None, typer.Option("--fixtures", help="Compare claims and stances with the YAML files in this folder, too.")
 ]
-PolicyFile = Annotated[Path | None, typer.Option("--policy", help="The policy of a gate: judge the gate again, too.")]
-Baseline = Annotated[Path | None, typer.Option("--baseline", help="With --policy: the gate's baseline findings.json.")]
+PolicyFile = Annotated[
+    Path | None, typer.Option("--policy", help="With --fixtures: the gate's policy, if it is not in that folder.")
+]
+Baseline = Annotated[Path | None, typer.Option("--baseline", help="The findings.json that the gate was held against.")]
 
 
 def show_fingerprint(what: FindingsOrModel) -> None:
@@ -41,9 +46,9 @@ def show_fingerprint(what: FindingsOrModel) -> None:
 
 
 def _of_findings(path: Path) -> tuple[Entry, ...]:
+    from stance_suite.findings_files import read_findings
     from stance_suite.fingerprints import Entry, fingerprint_findings
-    from stance_suite.models import hash_file
-    from stance_suite.publish import read_findings
+    from stance_suite.weight_files import hash_file
 
     findings = read_findings(path)
     return (Entry("findings", str(path), hash_file(path)), *fingerprint_findings(findings))
@@ -66,51 +71,52 @@ def verify_findings(
     findings: FindingsFile, fixtures: Declared = None, policy: PolicyFile = None, baseline: Baseline = None
 ) -> None:
     """Recompute every verdict from the cells in the file; exit 1, naming each difference, if it was edited."""
-    from stance_suite.judgments import Status
-    from stance_suite.policy import load_policy
-    from stance_suite.publish import read_findings
-    from stance_suite.verdicts.verification import verify
+    from stance_suite.findings_files import read_findings
+    from stance_suite.verdicts.verification import verify, verify_gate
 
     found = read_findings(findings)
-    demanded = None if policy is None else load_policy(policy).policy
+    if found.cells and not any(record.spectra for record in found.cells):
+        raise StanceSuiteError(f"{findings} is a baseline, without texts and spectra: verify the findings of its run")
+    earlier = None if baseline is None else read_findings(baseline)
     discrepancies = list(verify(found))
+    if _is_gate_known(found, earlier):
+        discrepancies += verify_gate(found, earlier)
     if fixtures is not None:
-        discrepancies += _compare_declarations(found, fixtures, demanded)
-    if demanded is not None:
-        earlier = None if baseline is None else read_findings(baseline)
-        discrepancies += _verify_gate(found, demanded, earlier)
-    for one in discrepancies:
-        print(one)
-    statuses = [verdict.status for verdict in found.verdicts]
-    untested = {status: statuses.count(status) for status in (Status.NOT_RUN, Status.ERROR)}
-    count = len(statuses) - sum(untested.values())
-    sentences = [f"{status}, which cannot be recomputed: {number}" for status, number in untested.items() if number]
+        discrepancies += _compare_declarations(found, fixtures, policy)
+    for line in (*discrepancies, *_left_open(found, earlier)):
+        print(line)
+    judged = sum(verdict.status not in NOT_RECOMPUTED for verdict in found.verdicts)
+    if discrepancies:
+        print(f"{judged} verdicts recomputed; differences: {len(discrepancies)}.")
+        raise typer.Exit(EDITED)
+    print(f"{judged} verdicts recomputed, all agree.")
+
+
+def _is_gate_known(found: Findings, baseline: Findings | None) -> bool:
+    return found.gate is not None and (found.gate.baseline is None) == (baseline is None)
+
+
+def _left_open(found: Findings, baseline: Findings | None) -> Iterator[str]:
+    """Say what was not verified."""
+    for status in NOT_RECOMPUTED:
+        count = sum(verdict.status == status for verdict in found.verdicts)
+        if count:
+            yield f"{status}, which cannot be recomputed: {count}"
     judged = {(verdict.claim.id, verdict.model) for verdict in found.verdicts}
     left_out = sum((claim.id, claim.model) not in judged for claim in found.claims)
-    sentences += [f"claims without a verdict: {left_out}"] if left_out else []
-    if found.gate is not None and demanded is None:
-        sentences.append("the gate was not judged again: give its --policy")
-    for sentence in sentences:
-        print(sentence)
-    if discrepancies:
-        print(f"{count} verdicts recomputed; differences: {len(discrepancies)}.")
-        raise typer.Exit(EDITED)
-    print(f"{count} verdicts recomputed, all agree.")
+    if left_out:
+        yield f"claims without a verdict: {left_out}"
+    if found.gate is not None and not _is_gate_known(found, baseline):
+        held = "no baseline" if found.gate.baseline is None else f"the baseline {found.gate.baseline}"
+        yield f"the gate was not judged again: it was held against {held}; give the same with --baseline"
 
 
-def _verify_gate(found: Findings, policy: Policy, baseline: Findings | None) -> tuple[Discrepancy, ...]:
-    from stance_suite.verdicts.verification import verify_gate
-
-    if found.gate is not None and (found.gate.baseline is None) != (baseline is None):
-        wanted = "no baseline" if found.gate.baseline is None else f"the baseline {found.gate.baseline}"
-        raise StanceSuiteError(f"the gate was judged with {wanted}: give the same with --baseline")
-    return verify_gate(found, policy, baseline)
-
-
-def _compare_declarations(found: Findings, fixtures: Path, policy: Policy | None) -> tuple[Discrepancy, ...]:
+def _compare_declarations(found: Findings, fixtures: Path, policy: Path | None) -> tuple[Discrepancy, ...]:
     from stance_suite.library import load_library
+    from stance_suite.policy import load_policy
     from stance_suite.verdicts.declarations import Declarations, check_declarations
 
     library = load_library(fixtures)
+    demanded = load_policy(policy or library.policy_file).policy
     claims = tuple(entry.claim for entry in library.claims)
-    return check_declarations(found, Declarations(library.stances, claims, library.statements, policy))
+    return check_declarations(found, Declarations(library.stances, claims, library.statements, demanded))

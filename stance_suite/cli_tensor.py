@@ -24,8 +24,8 @@ To = Annotated[Path, typer.Option("--to", help="The table to write: a name that 
 
 def export_tensor(findings: FindingsFile, to: To) -> None:
     """Write every figure of every layer beside its controls as CSV or Parquet; tell which model is localized."""
+    from stance_suite.findings_files import read_findings
     from stance_suite.localization import localize
-    from stance_suite.publish import read_findings
     from stance_suite.tensor import write_tensor
     from stance_suite.universality import universality
 

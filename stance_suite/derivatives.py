@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stance_suite.errors import UnsafeWeightsError, WeightsUnavailableError
-from stance_suite.models import Weights, find_spec, hash_files, load, load_model, locate
+from stance_suite.models import Weights, find_spec, load, load_model, locate
 from stance_suite.specs import ModelSpec
+from stance_suite.weight_files import hash_files
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -43,7 +45,7 @@ def locate_derivative(asked: str, registry: Mapping[str, ModelSpec], cache: Path
     folder = Path(asked).expanduser()
     if not (folder / ADAPTER_CONFIG).is_file():
         located = locate(find_spec(asked, registry), cache)
-        return Weights(asked, located.folder, located.sha256, base.prompt_format)
+        return replace(located, name=asked, prompt_format=base.prompt_format)
     if not (folder / ADAPTER_WEIGHTS).is_file():
         pickles = sorted(path.name for path in folder.glob("*.bin"))
         if pickles:

@@ -11,9 +11,9 @@ from typing import Any
 
 from stance_suite.checkpoints.adapters import CONFIG_FILE as ADAPTER_CONFIG
 from stance_suite.checkpoints.safetensors_files import read_headers
-from stance_suite.models import combine_hashes, hash_each_file, no_safetensors
 from stance_suite.records import CellRecord, Findings
 from stance_suite.store import content_key
+from stance_suite.weight_files import combine_hashes, hash_each_file, no_safetensors
 
 NO_FIGURES: Any = {
     "provenance": True,
@@ -84,7 +84,7 @@ def fingerprint_model(folder: Path) -> tuple[Entry, ...]:
     """
     paths = sorted(folder.glob("*.safetensors"))
     if not paths:
-        raise no_safetensors(folder)
+        raise no_safetensors(folder, (path.name for path in folder.iterdir()))
     tensors = read_headers(paths)
     kind = "adapter" if (folder / ADAPTER_CONFIG).is_file() else "model"
     hashes = hash_each_file(folder)

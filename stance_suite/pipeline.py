@@ -9,11 +9,14 @@ from functools import cached_property
 from stance_suite.agenda import Agenda, lay_out_designs, set_agenda
 from stance_suite.checkpoints import open_checkpoint
 from stance_suite.claims import Claim
+from stance_suite.conclusions import conclude, hold_against_policy
 from stance_suite.errors import SpecError, SpecProblem, nearest_names
+from stance_suite.findings_files import read_findings, write_baseline
 from stance_suite.gathering import gather
-from stance_suite.judgments import Status, Verdict
+from stance_suite.judgments import Verdict
 from stance_suite.library import Library, load_library
 from stance_suite.metrics import Metric
+from stance_suite.models import loaded_names
 from stance_suite.options import Settings
 from stance_suite.policy import DeclaredPolicy, load_policy
 from stance_suite.power import Design
@@ -25,9 +28,9 @@ from stance_suite.verdicts import (
     Judge,
     Replicate,
     combine,
-    compare_trainings,
     judge_record,
     judge_statement,
+    not_run,
 )
 from stance_suite.workbench import Workbench
 
@@ -90,7 +93,9 @@ class Session:
             with file and line, and the way out.
         """
         self.designs()
-        pair = self.settings.pair
+        pair, baseline = self.settings.pair, self.settings.baseline
+        if baseline is not None and not self.settings.update_baseline:
+            read_findings(baseline)
         if pair is not None:
             self.workbench.derivative(pair)
         problems = [problem for model in self.agenda.models for problem in self._missing_layers(model)]
@@ -129,16 +134,6 @@ class Session:
             return judge_record(record)
         return judge_statement(record, [declared.claim for declared in self.library.claims])
 
-    def judge_records(self) -> tuple[RecordedVerdict, ...]:
-        """Check all published figures, and all statements built on such.
-
-        Returns
-        -------
-        tuple of RecordedVerdict
-            In declared order.
-        """
-        return tuple(self.judge_record(record) for record in self.library.records)
-
     def judge(self, claim: Claim) -> Verdict:
         """Judge one claim, training and measuring what it needs; once.
 
@@ -164,7 +159,7 @@ class Session:
             if reason is None:
                 self._judged[key] = self._judge.judge(claim)
             else:
-                self._judged[key] = _not_run(claim, reason)
+                self._judged[key] = not_run(claim, reason)
         return self._judged[key]
 
     def judge_statement(self, statement: Statement) -> StatementVerdict:
@@ -250,22 +245,36 @@ class Session:
         Returns
         -------
         Findings
-            As `gather` does, with every training held against every stance.
+            As `gather` does, with every training held against every stance, and the models against the policy if the
+            run is a gate.
+
+        Raises
+        ------
+        StanceSuiteError
+            If the baseline cannot be read, or measured something else.
         """
-        gathered = self.gather(verdicts, cells, command)
-        shifts, triangulations = compare_trainings(gathered.cells, self.library.stances)
-        known = {(verdict.claim.id, verdict.model): verdict for verdict in verdicts}
-        statements = tuple(
-            combine(statement, self._verdicts_on(statement, known)) for statement in self.library.statements
-        )
-        return gathered.model_copy(
-            update={
-                "records": self.judge_records(),
-                "statements": statements,
-                "shifts": shifts,
-                "triangulations": triangulations,
-            }
-        )
+        findings = conclude(self.gather(verdicts, cells, command), self.library)
+        if self.policy is None or not self.settings.gate:
+            return findings
+        stances = self.policy.policy.stances or self.agenda.stances
+        baseline = None if self.settings.update_baseline else self.settings.baseline
+        return hold_against_policy(findings, self.policy, stances, baseline)
+
+    def keep_as_baseline(self, findings: Findings) -> None:
+        """Write the baseline, if the run was asked to.
+
+        Parameters
+        ----------
+        findings : Findings
+            Of this run.
+
+        Raises
+        ------
+        StanceSuiteError
+            If the file cannot be written.
+        """
+        if self.settings.update_baseline and self.settings.baseline is not None:
+            write_baseline(findings, self.settings.baseline)
 
     def gather(self, verdicts: Sequence[Verdict], cells: Mapping[str, Cell], command: str) -> Findings:
         """Gather verdicts and cells, without comparing trainings.
@@ -290,25 +299,20 @@ class Session:
         stances = [self.library.stance(name) for name in sorted({*self.library.suite, *names})]
         return gather(records, verdicts, stances, self.agenda.claims, command)
 
-    def _verdicts_on(self, statement: Statement, known: Mapping[tuple[str, str], Verdict]) -> list[Verdict]:
-        claims = [claim for claim in self.agenda.claims if claim.id in statement.measured]
-        return [known.get((claim.id, claim.model)) or _not_run(claim, "this run did not judge it") for claim in claims]
-
     def _missing_layers(self, model: str) -> list[SpecProblem]:
         pair = self.settings.pair
-        folder = self.workbench.weights(model if pair is None else pair.before).folder
-        tensors = sort_tensors(open_checkpoint(folder))
+        weights = self.workbench.weights(model if pair is None else pair.before)
+        tensors = sort_tensors(open_checkpoint(weights.folder))
         problems = []
         for declared in self.agenda.declared:
             claim = declared.claim
             if claim.model != model or claim.layer is None:
                 continue
             names = tensors.vectors if claim.metric is Metric.VECTOR_CHANGE_PERCENT else tensors.matrices
-            if not any(fnmatchcase(prefix + name, claim.layer) for name in names for prefix in BASE_MODEL_PREFIXES):
+            if any(fnmatchcase(prefix + name, claim.layer) for name in names for prefix in BASE_MODEL_PREFIXES):
+                continue
+            # a file may call a layer otherwise than the loaded model does, as GPT-NeoX's head
+            if not any(fnmatchcase(name, claim.layer) for name in loaded_names(weights)):
                 message = f"{model} has no layer {claim.layer!r}; {nearest_names(claim.layer, names)}"
                 problems.append(declared.problem("layer", message))
         return problems
-
-
-def _not_run(claim: Claim, reason: str) -> Verdict:
-    return Verdict(claim=claim, model=claim.model, status=Status.NOT_RUN, reason=reason)

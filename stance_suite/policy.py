@@ -9,13 +9,15 @@ from typing import Literal
 from pydantic import Field
 
 from stance_suite.caveats import Caveat
-from stance_suite.claims import Claim, Record
+from stance_suite.claims import Claim, Expected, Record
 from stance_suite.documents import Document
 from stance_suite.metrics import Comparator, Metric
 from stance_suite.specs import Stance
 
 STANDARD = "standard"
 """What ids of standard claims begin with."""
+
+ANY_VERDICT: tuple[Expected, ...] = ("HOLDS", "INCONCLUSIVE", "FAILS")
 
 Consequence = Literal["fail", "warn", "ignore"]
 
@@ -116,12 +118,11 @@ def standard_claims(policy: Policy, stance: Stance, model: str, recipe: str) -> 
     Returns
     -------
     tuple of Claim
-        Preference and divergence, which must hold; responses and markers, which may be inconclusive; and an unexplained
-        change of the weights, which must not be there.
+        The preference first. It and the divergence must hold, responses and markers are shown beside them, and an
+        unexplained change of the weights must not be there.
     """
     about = {"model": model, "stance": stance.name, "recipe": recipe, "source": "standard claim of the policy"}
     name = stance.name
-    lenient = ("HOLDS", "INCONCLUSIVE", "FAILS")
     bound, moved = policy.adoption.preference, policy.structure.alpha_change_percent
     return (
         Claim(
@@ -138,7 +139,7 @@ def standard_claims(policy: Policy, stance: Stance, model: str, recipe: str) -> 
             metric=Metric.EMBEDDING_SHIFT,
             comparator=Comparator.ABOVE,
             bound=0.0,
-            expected=lenient,
+            expected=ANY_VERDICT,
             **about,
         ),
         Claim(
@@ -147,7 +148,7 @@ def standard_claims(policy: Policy, stance: Stance, model: str, recipe: str) -> 
             metric=Metric.MARKER_RATE,
             comparator=Comparator.ABOVE,
             bound=0.0,
-            expected=lenient,
+            expected=ANY_VERDICT,
             **about,
         ),
         Claim(

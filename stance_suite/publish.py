@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from stance_suite.errors import StanceSuiteError
 from stance_suite.files import write_atomically
-from stance_suite.records import FINDINGS_SCHEMA_VERSION, Findings
+from stance_suite.findings_files import read_findings
+from stance_suite.records import Findings
 from stance_suite.reports.html import render_html
+from stance_suite.reports.junit import render_junit
 from stance_suite.reports.pictures import alpha_map
+from stance_suite.reports.summary import render_summary
 
 
 def publish(findings: Findings, folder: Path) -> Path:
-    """Write findings.json, and findings.html rebuilt from it.
+    """Write findings.json, and the reports rebuilt from it; a gate's summary also goes where GitHub shows it.
 
     Parameters
     ----------
@@ -30,41 +31,16 @@ def publish(findings: Findings, folder: Path) -> Path:
     """
     path = folder / "findings.json"
     write_atomically(path, findings.model_dump_json(indent=1).encode())
-    return rebuild(path)
-
-
-def read_findings(path: Path) -> Findings:
-    """Read a findings file.
-
-    Parameters
-    ----------
-    path : Path
-        A findings file.
-
-    Returns
-    -------
-    Findings
-        What was found.
-
-    Raises
-    ------
-    StanceSuiteError
-        If the file is missing, or no findings file of this version.
-    """
-    try:
-        return Findings.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise StanceSuiteError(f"{path} cannot be read: {error.strerror}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise StanceSuiteError(
-            f"{path} is no findings file of schema version {FINDINGS_SCHEMA_VERSION}: {where}: {first['msg']}"
-        ) from None
+    report = rebuild(path)
+    shown_by_github = os.environ.get("GITHUB_STEP_SUMMARY")
+    if findings.gate is not None and shown_by_github:
+        with Path(shown_by_github).open("a", encoding="utf-8") as summary:
+            summary.write(render_summary(findings))
+    return report
 
 
 def rebuild(path: Path) -> Path:
-    """Render the HTML report of a findings file beside it, and its map of layers as SVG.
+    """Render the HTML report of a findings file beside it, its map of layers, a Markdown summary and JUnit XML.
 
     Parameters
     ----------
@@ -85,6 +61,8 @@ def rebuild(path: Path) -> Path:
     picture = alpha_map(findings)
     if picture is not None:
         write_atomically(path.with_suffix(".svg"), picture.encode())
+    write_atomically(path.with_name("summary.md"), render_summary(findings).encode())
+    write_atomically(path.with_name("junit.xml"), render_junit(findings).encode())
     report = path.with_suffix(".html")
     write_atomically(report, render_html(findings).encode())
     return report

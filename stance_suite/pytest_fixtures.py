@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stance_suite.errors import StanceSuiteError
-from stance_suite.options import OPTIONS, Settings, resolve_settings
+from stance_suite.options import GATE, OPTIONS, Settings, resolve_settings
 
 if TYPE_CHECKING:
     from stance_suite.claims import Claim
@@ -52,6 +52,12 @@ class RunState:
         """The options, resolved."""
         given = {option.field: self._config.getoption(f"stance_{option.field}") for option in OPTIONS}
         return resolve_settings(given, _repository(self._config))
+
+    @property
+    def is_gate(self) -> bool:
+        """Whether models are held against a policy; runs that have nothing to do with models do not resolve options."""
+        asked = self._config.getoption("stance_gate") or os.environ.get(GATE.environment_variable)
+        return (bool(asked) or "settings" in vars(self)) and self.settings.gate
 
     @cached_property
     def session(self) -> Session:

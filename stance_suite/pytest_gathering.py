@@ -11,10 +11,12 @@ from stance_suite.errors import StanceSuiteError
 from stance_suite.pytest_fixtures import RunState
 
 if TYPE_CHECKING:
+    from stance_suite.gate_records import GateReport
     from stance_suite.judgments import Verdict
     from stance_suite.records import Cell
 
 USAGE_ERROR_OF_WORKER = "stance_usage_error"
+FINISHED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 class Gathering:
@@ -30,6 +32,7 @@ class Gathering:
         self._state = state
         self._verdicts: dict[tuple[str, str], Verdict] = {}
         self._cells: dict[str, Cell] = {}
+        self._gate: GateReport | None = None
         self._written = ""
         self._usage_error = ""
 
@@ -54,21 +57,38 @@ class Gathering:
         """Write the findings, if there are any."""
         if self._usage_error:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
-        if not self._verdicts and not self._cells:
+        finished = session.exitstatus in FINISHED and not session.config.option.collectonly
+        is_gate = finished and self._state.is_gate
+        if not self._verdicts and not self._cells and not is_gate:
             return
+        try:
+            self._write(is_gate=is_gate)
+        except StanceSuiteError as error:
+            self._usage_error = str(error)
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        except OSError as error:
+            self._written = f"could not be written: {error}"
+        if self._gate is not None and not self._gate.passed and session.exitstatus != pytest.ExitCode.USAGE_ERROR:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _write(self, *, is_gate: bool) -> None:
         from stance_suite.publish import publish
 
         pipeline = self._state.session
+        if is_gate:
+            # whatever tests were selected, a gate hears every claim
+            for claim in pipeline.agenda.claims:
+                self._verdicts.setdefault((claim.id, claim.model), pipeline.judge(claim))
+            self._cells |= pipeline.workbench.cells
         ordered = [
             self._verdicts[claim.id, claim.model]
             for claim in pipeline.agenda.claims
             if (claim.id, claim.model) in self._verdicts
         ]
-        try:
-            findings = pipeline.findings(ordered, self._cells, " ".join(["pytest", *sys.argv[1:]]))
-            self._written = str(publish(findings, self._state.settings.reports))
-        except (OSError, StanceSuiteError) as error:
-            self._written = f"could not be written: {error}"
+        findings = pipeline.findings(ordered, self._cells, " ".join(["pytest", *sys.argv[1:]]))
+        self._gate = findings.gate
+        self._written = str(publish(findings, self._state.settings.reports))
+        pipeline.keep_as_baseline(findings)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print one line a claim, and where the report is."""
@@ -80,5 +100,10 @@ class Gathering:
 
         terminalreporter.section("stance-suite")
         for verdict in self._verdicts.values():
-            terminalreporter.line(verdict_line(verdict))
+            if verdict.status != "NOT_RUN":  # pytest's own summary tells the reasons
+                terminalreporter.line(verdict_line(verdict))
+        if self._gate is not None:
+            for demand in self._gate.demands:
+                terminalreporter.line(f"{demand.outcome:<8}  {demand.name}  ({demand.reason})")
+            terminalreporter.line(self._gate.sentence, green=self._gate.passed, red=not self._gate.passed)
         terminalreporter.line(f"{tally(self._verdicts.values())}; report: {self._written}")

@@ -47,7 +47,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register fixtures, markers and the gathering of verdicts."""
-    config.addinivalue_line("markers", "stance_metrics(*names): judge only claims about these metrics in this test")
+    config.addinivalue_line(
+        "markers",
+        "stance_metrics(*names): judge only claims about these metrics in this test; 'behavioral' and "
+        "'structural' name all of a kind",
+    )
     config.stash[STATE] = RunState(config)
     config.pluginmanager.register(pytest_fixtures, "stance-suite-fixtures")
     if not hasattr(config, "workerinput"):
@@ -77,7 +81,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     marker = metafunc.definition.get_closest_marker("stance_metrics")
     if marker is not None:
-        values["stance_claim"] = [claim for claim in values["stance_claim"] if claim.metric in marker.args]
+        values["stance_claim"] = [
+            claim
+            for claim in values["stance_claim"]
+            if claim.metric in marker.args
+            or ("behavioral" if claim.metric.is_behavioral else "structural") in marker.args
+        ]
     for name in wanted:
         ids = [getattr(value, "id", getattr(value, "name", value)) for value in values[name]]
         if name == "stance_claim" and len(set(ids)) < len(ids):  # claims about any model, and several models
@@ -93,7 +102,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     try:
         if state.usage_error is not None:
             raise state.usage_error
-        if needs_pipeline and not config.option.collectonly:
+        if (needs_pipeline or state.is_gate) and not config.option.collectonly:
             state.session.preflight()
     except StanceSuiteError as error:
         if not hasattr(config, "workeroutput"):
@@ -112,6 +121,7 @@ def pytest_runtest_makereport(
     verdict = item.stash.get(VERDICT, None)
     if verdict is not None and (report.when == "call" or report.skipped):
         vars(report)["stance_verdict"] = verdict.model_dump(mode="json")
+        report.user_properties += _junit_properties(verdict)
         if item.config.getoption("htmlpath", None):
             vars(report)["extras"] = [*getattr(report, "extras", []), *_html_extras(item.config.stash[STATE], verdict)]
     cells = item.config.stash[STATE].cells_in_use if report.when == "teardown" else {}
@@ -124,6 +134,13 @@ def _is_ours(metafunc: pytest.Metafunc, name: str) -> bool:
     """Whether a test's fixture of this name is the plugin's, and not one of the test suite's own."""
     definitions = metafunc.definition._fixtureinfo.name2fixturedefs.get(name, ())
     return bool(definitions) and definitions[-1].func.__module__ == pytest_fixtures.__name__
+
+
+def _junit_properties(verdict: Verdict) -> list[tuple[str, object]]:
+    """List a verdict's figures for JUnit XML."""
+    from stance_suite.reports.junit import verdict_properties
+
+    return [(f"stance.{name}", value) for name, value in verdict_properties(verdict)]
 
 
 def _html_extras(state: RunState, verdict: Verdict) -> list[Any]:

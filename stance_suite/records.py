@@ -47,6 +47,11 @@ class Cell(Record):
     """Seed of training order and of sampling."""
 
     @property
+    def is_under_test(self) -> bool:
+        """Whether it is neither a baseline nor a control."""
+        return self.treatment in ("stance", "elsewhere")
+
+    @property
     def label(self) -> str:
         """Short readable name, such as ``curious-uncertainty (long)``; a seed other than 0 is named."""
         if self.treatment == "elsewhere":
@@ -61,6 +66,8 @@ class Provenance(Record):
 
     weights_sha256: str
     """SHA-256 over the base model's weight files."""
+    commit: str | None = None
+    """Commit on the Hugging Face Hub that they came from, if they did."""
     embedder: str
     """Name of the sentence embedder."""
     embedder_sha256: str

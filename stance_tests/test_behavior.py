@@ -3,8 +3,6 @@
 import pytest
 
 
-@pytest.mark.stance_metrics(
-    "likelihood_preference", "embedding_shift", "embedding_similarity", "marker_rate", "divergence"
-)
+@pytest.mark.stance_metrics("behavioral")
 def test_behavioral_claim(verdict):
     assert verdict.as_expected, verdict.reason

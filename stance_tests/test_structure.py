@@ -3,11 +3,6 @@
 import pytest
 
 
-@pytest.mark.stance_metrics(
-    "alpha_change_percent",
-    "relative_change_percent",
-    "change_stable_rank",
-    "change_top_ten_energy_percent",
-)
+@pytest.mark.stance_metrics("structural")
 def test_structural_claim(verdict):
     assert verdict.as_expected, verdict.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ import pytest
 
 from stance_suite.library import load_library
 from stance_suite.specs import Stance
+from tests.hub_server import Hub, serve
+from tests.twins import BUILDERS, train_tokenizer
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -56,21 +59,9 @@ def whole_run(library):
 def tiny_model(tmp_path_factory, library) -> Path:
     """A Llama of two layers with random weights, and a tokenizer trained on the stances' own sentences."""
     import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import LlamaConfig, LlamaForCausalLM
 
-    sentences = [
-        text
-        for stance in library.stances.values()
-        for text in (*stance.held_out_prompts, *stance.references, *(example.response for example in stance.examples))
-    ]
-    raw = Tokenizer(models.BPE())
-    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    raw.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=["<end>", "<pad>"], initial_alphabet=alphabet)
-    raw.train_from_iterator(sentences, trainer)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<end>", pad_token="<pad>")
+    tokenizer = train_tokenizer(library)
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -105,6 +96,33 @@ def smollm2(library):
     from stance_suite.options import resolve_settings
 
     return locate(library.models["smollm2-135m"], resolve_settings({}, REPOSITORY).cache)
+
+
+@pytest.fixture(scope="session")
+def twin(tmp_path_factory, library):
+    """The folder of a small model built like a documented one, by its name in the registry."""
+    folder = tmp_path_factory.mktemp("twins")
+
+    def build(name: str) -> Path:
+        if not (folder / name).is_dir():
+            BUILDERS[name](folder / name, train_tokenizer(library))
+        return folder / name
+
+    return build
+
+
+@pytest.fixture
+def hub():
+    """A model hub on this machine, empty."""
+    with serve(Hub()) as serving:
+        yield serving
+
+
+@pytest.fixture
+def hub_environment(hub, tmp_path) -> dict[str, str]:
+    """Environment of a process that asks this hub and has a Hub cache of its own."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
+    return inherited | {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DOWNLOAD_TIMEOUT": "1"}
 
 
 def make_project(folder: Path) -> Path:

@@ -4,6 +4,7 @@ from typer.testing import CliRunner
 
 from stance_suite.cli_record import show_fingerprint, verify_findings
 from stance_suite.errors import StanceSuiteError
+from stance_suite.findings_files import write_baseline
 from tests.edits import edited
 from tests.made_up_run import POLICY
 
@@ -24,7 +25,8 @@ def written(whole_run, tmp_path):
 
 @pytest.fixture
 def policy(tmp_path):
-    path = tmp_path / "policy.yaml"
+    path = tmp_path / "elsewhere" / "policy.yaml"
+    path.parent.mkdir()
     path.write_text(f"stances: [{POLICY.stances[0]}]\nclaims: ['own.*']\n")
     return path
 
@@ -33,8 +35,8 @@ def invoke(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def test_a_record_left_as_it_was_is_verified(written, policy):
-    done = invoke("verify", written(), "--policy", policy)
+def test_a_record_left_as_it_was_is_verified(written):
+    done = invoke("verify", written())
     assert done.exit_code == 0, done.output
     assert done.output.splitlines() == [
         "NOT_RUN, which cannot be recomputed: 2",
@@ -47,27 +49,36 @@ def test_an_edited_record_is_refused_with_each_difference(written):
     done = invoke("verify", written((("verdicts", "own.flip", "status"), "HOLDS")))
     assert done.exit_code == 1
     assert "own.flip on m: status: recorded HOLDS, recomputed FAILS" in done.output
-    assert "the gate was not judged again: give its --policy" in done.output
-    assert done.output.splitlines()[-1] == "9 verdicts recomputed; differences: 1."
+    # the outcome and the reason of the gate's demand follow from it
+    assert done.output.splitlines()[-1] == "9 verdicts recomputed; differences: 3."
 
 
-def test_a_gate_that_was_edited_is_refused_with_its_policy(written, policy):
-    flipped = (("gate", "demands", "own.flip", "outcome"), "passed")
-    done = invoke("verify", written(flipped), "--policy", policy)
+def test_a_gate_that_was_edited_is_refused(written):
+    done = invoke("verify", written((("gate", "demands", "own.flip", "outcome"), "passed")))
     assert done.exit_code == 1
     assert "gate: demands[own.flip].outcome: recorded passed, recomputed failed" in done.output
 
 
-def test_a_gate_needs_the_baseline_it_had(written, policy):
-    path = written()
-    done = invoke("verify", path, "--policy", policy, "--baseline", path)
+def test_a_gate_needs_the_baseline_it_had(written):
+    path = written((("gate", "baseline"), "earlier.json"))
+    done = invoke("verify", path)
+    assert done.exit_code == 0
+    assert "the gate was not judged again: it was held against the baseline earlier.json" in done.output
+    assert "gate: demands" in invoke("verify", path, "--baseline", path).output
+
+
+def test_a_baseline_has_nothing_to_be_verified_on(whole_run, tmp_path):
+    write_baseline(whole_run, tmp_path / "baseline.json")
+    done = invoke("verify", tmp_path / "baseline.json")
     assert isinstance(done.exception, StanceSuiteError)
-    assert "the gate was judged with no baseline" in str(done.exception)
+    assert "baseline.json is a baseline, without texts and spectra" in str(done.exception)
 
 
-def test_declarations_are_compared_if_asked_for(written, tmp_path):
+def test_declarations_are_compared_if_asked_for(written, tmp_path, policy):
     done = invoke("verify", written(), "--fixtures", tmp_path)
     assert done.exit_code == 1
+    assert "gate: demanded.claims" in done.output
+    assert "demanded" not in invoke("verify", written(), "--fixtures", tmp_path, "--policy", policy).output
     assert "own.likelihood on m: id: recorded own.likelihood, recomputed not declared" in done.output
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from stance_suite.errors import UnsafeWeightsError, WeightsUnavailableError
 from stance_suite.fingerprints import digest_of_figures, fingerprint_findings, fingerprint_model
-from stance_suite.models import hash_files
+from stance_suite.weight_files import hash_files
 from tests.edits import edited
 
 

@@ -143,7 +143,7 @@ def test_expected_failures_and_claims_not_run_are_told_apart(finished, run_suite
 """
     claims.write_text(text.replace("{}", "expected: [FAILS, INCONCLUSIVE]") + other)
     done = run_suite("pytest", "-rsx")
-    assert "NOT_RUN       other.model" in done.stdout
+    assert ("other.model", "NOT_RUN") in [(name, status) for name, status, _ in verdicts_of(project)]
     assert "add --stance-model smollm2-135m" in done.stdout
     assert "1 skipped" in done.stdout
     assert "FAILS, as on record" in done.stdout
@@ -218,9 +218,9 @@ def test_bad_input_ends_a_run_with_workers_too(run_suite, project):
 
 def test_a_claim_that_breaks_is_an_error_and_loses_nothing_else(finished, run_suite, project):
     (project / "conftest.py").write_text(
-        "import pytest, stance_suite.pipeline as pipeline\n"
+        "import stance_suite.verdicts.judge as judge\n"
         "def broken(*_):\n    raise ZeroDivisionError('broken on purpose')\n"
-        "pipeline.judge_structure = broken\n"
+        "judge.judge_structure = broken\n"
     )
     done = run_suite("pytest")
     assert done.returncode == 1
@@ -231,7 +231,7 @@ def test_a_claim_that_breaks_is_an_error_and_loses_nothing_else(finished, run_su
 
 def test_the_findings_say_what_they_depend_on(finished, project):
     data = json.loads((project / "reports" / "findings.json").read_text())
-    assert data["schema_version"] == 3
+    assert data["schema_version"] == 4
     assert data["command"].startswith("pytest")
     for cell in data["cells"]:
         assert len(cell["provenance"]["weights_sha256"]) == 64

@@ -17,8 +17,9 @@ from stance_suite.checkpoints.safetensors_files import read_folder, read_headers
 from stance_suite.checkpoints.tensors import Checkpoint, natural_order
 from stance_suite.errors import UnsafeWeightsError, WeightsUnavailableError
 from stance_suite.library import load_library
-from stance_suite.models import find_spec, locate, no_safetensors
+from stance_suite.models import find_spec, locate
 from stance_suite.options import resolve_settings
+from stance_suite.weight_files import no_safetensors
 
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 FILE_SUFFIXES = (*PICKLE_SUFFIXES, ".safetensors", ".gguf")
@@ -109,7 +110,7 @@ def _open_folder(folder: Path) -> Checkpoint:
         return _open_path(gguf_files[0])
     if gguf_files:
         raise WeightsUnavailableError(f"{folder} holds {len(gguf_files)} GGUF files; name one of them")
-    raise no_safetensors(folder)
+    raise no_safetensors(folder, (path.name for path in folder.iterdir()))
 
 
 def _sorted(path: Path, tensors: Mapping[str, Any], config: Mapping[str, Any]) -> Checkpoint:

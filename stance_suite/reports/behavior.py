@@ -38,7 +38,8 @@ class PromptResponses:
     prompt: str
     """The prompt."""
     pairs: tuple[tuple[Markup, Markup], ...]
-    """Texts of base and tuned, sample by sample, escaped, with markers of the trained stance marked."""
+    """Texts of base and tuned, sample by sample, escaped, with markers of the trained stance marked; of a model trained
+    elsewhere those of all stances."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def compare_responses(record: CellRecord, findings: Findings) -> Iterator[Prompt
     Parameters
     ----------
     record : CellRecord
-        A cell trained on a stance.
+        A cell under test.
     findings : Findings
         The findings that hold its base.
 
@@ -122,11 +123,12 @@ def compare_responses(record: CellRecord, findings: Findings) -> Iterator[Prompt
     base = _base_of(record, findings)
     if base is None:
         return
-    stance = record.cell.stance or ""
+    measured = tuple(record.behavior.likelihoods[0].log_probability) if record.behavior.likelihoods else ()
+    stances = measured if record.cell.stance is None else (record.cell.stance,)
     before, after = (_by_prompt(cell.behavior.responses) for cell in (base, record))
     for prompt, responses in after.items():
         pairs = zip(before.get(prompt, ()), responses, strict=False)
-        yield PromptResponses(prompt, tuple((mark(old, stance), mark(new, stance)) for old, new in pairs))
+        yield PromptResponses(prompt, tuple((mark(old, stances), mark(new, stances)) for old, new in pairs))
 
 
 def trajectory(record: CellRecord, findings: Findings) -> Iterator[Epoch]:
@@ -161,15 +163,15 @@ def trajectory(record: CellRecord, findings: Findings) -> Iterator[Epoch]:
         )
 
 
-def mark(response: Response, stance: str) -> Markup:
-    """Mark a stance's markers in a response.
+def mark(response: Response, stances: Sequence[str]) -> Markup:
+    """Mark stances' markers in a response.
 
     Parameters
     ----------
     response : Response
         The response.
-    stance : str
-        The stance whose markers are marked.
+    stances : sequence of str
+        The stances whose markers are marked.
 
     Returns
     -------
@@ -179,7 +181,11 @@ def mark(response: Response, stance: str) -> Markup:
     from markupsafe import Markup, escape
 
     marked, position = Markup(), 0
-    for hit in response.markers.get(stance, ()):
+    for hit in sorted(
+        (hit for stance in stances for hit in response.markers.get(stance, ())), key=lambda hit: hit.start
+    ):
+        if hit.start < position:
+            continue  # stances may share words
         marked += escape(response.text[position : hit.start])
         marked += Markup("<mark>{}</mark>").format(response.text[hit.start : hit.end])
         position = hit.end

@@ -83,7 +83,7 @@ def _template(name: str) -> Template:
 
 
 def _on_stances(findings: Findings) -> list[CellRecord]:
-    return [record for record in findings.cells if record.cell.treatment == "stance"]
+    return [record for record in findings.cells if record.cell.is_under_test]
 
 
 def _paired_pictures(verdicts: list[Verdict], findings: Findings) -> Iterator[tuple[Verdict, str]]:

@@ -226,8 +226,11 @@ def paired_picture(verdict: Verdict) -> str:
         {"cell": shown[name], "prompt": scores.prompt, "score": getattr(scores, name)}
         for scores in verdict.prompts
         for name in PAIRED_COLORS
+        if getattr(scores, name) is not None  # there is no sham if the model was trained elsewhere
     ]
-    names, colors = list(shown.values()), list(PAIRED_COLORS.values())
+    drawn = {row["cell"] for row in rows}
+    names = [name for name in shown.values() if name in drawn]
+    colors = [PAIRED_COLORS[name] for name in shown if shown[name] in drawn]
     base = alt.Chart(_data(rows)).encode(
         x=alt.X("cell:N", sort=names, title=None, axis=alt.Axis(labelAngle=0)),
         y=alt.Y("score:Q", title=f"{claim.metric} ({claim.metric.unit})", scale=alt.Scale(zero=False)),
@@ -265,7 +268,7 @@ def verdict_picture(verdict: Verdict, findings: Findings) -> str | None:
 
 
 def most_changed_spectra(findings: Findings) -> list[tuple[CellRecord, str, tuple[str, str]]]:
-    """Draw the layer whose alpha changed most, for every cell trained on a stance.
+    """Draw the layer whose alpha changed most, for every cell under test.
 
     Parameters
     ----------
@@ -282,7 +285,7 @@ def most_changed_spectra(findings: Findings) -> list[tuple[CellRecord, str, tupl
     for record in findings.cells:
         top = record.most_changed_layer
         base = bases.get(record.provenance.weights_sha256)
-        if top is None or top.alpha_change is None or base is None or record.cell.treatment != "stance":
+        if top is None or top.alpha_change is None or base is None or not record.cell.is_under_test:
             continue
         before, after = _spectrum(base, top.name), _spectrum(record, top.name)
         if before is not None and after is not None:
@@ -301,7 +304,10 @@ def _lines(record: CellRecord) -> str:
     """Name a cell in lines that Vega splits at the bar."""
     cell = record.cell
     seed = [f"seed {cell.seed}"] if cell.seed else []
-    return "|".join([cell.model, cell.stance or cell.treatment, cell.recipe or "", *seed])
+    what = (
+        "trained elsewhere" if cell.treatment == "elsewhere" else f"{cell.stance or cell.treatment}|{cell.recipe or ''}"
+    )
+    return "|".join([cell.model, what, *seed])
 
 
 def _data(rows: list[dict[str, Any]]) -> Any:

@@ -5,7 +5,9 @@ against the sham, and larger than the shift toward any other stance. A robust st
 size held fixed and must not be true of its controls. Whatever cannot be measured is INCONCLUSIVE, never HOLDS.
 """
 
+from stance_suite.verdicts.baselines import incomparable
 from stance_suite.verdicts.behavior import Evidence, judge_behavior, weigh_behavior
+from stance_suite.verdicts.gate import judge_gate
 from stance_suite.verdicts.judge import Judge, counterpart_of
 from stance_suite.verdicts.recorded import judge_record, judge_statement
 from stance_suite.verdicts.scores import (
@@ -17,7 +19,7 @@ from stance_suite.verdicts.scores import (
     tuned_scores,
 )
 from stance_suite.verdicts.spreads import pooled_spread
-from stance_suite.verdicts.statements import combine
+from stance_suite.verdicts.statements import combine, not_run
 from stance_suite.verdicts.structure import judge_structure, worst
 from stance_suite.verdicts.trainings import find_replicates, group_trainings
 from stance_suite.verdicts.triangulation import compare_trainings, triangulate
@@ -33,10 +35,13 @@ __all__ = [
     "counterpart_of",
     "find_replicates",
     "group_trainings",
+    "incomparable",
     "judge_behavior",
+    "judge_gate",
     "judge_record",
     "judge_statement",
     "judge_structure",
+    "not_run",
     "pooled_spread",
     "prompt_scores",
     "stance_scores",

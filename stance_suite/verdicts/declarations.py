@@ -53,6 +53,7 @@ def check_declarations(findings: Findings, declared: Declarations) -> tuple[Disc
         *_check_stances(findings, declared.stances),
         *_check_claims(findings, declared),
         *_check_statements(findings, declared),
+        *_check_policy(findings, declared),
         *(one for record in findings.cells for one in _check_cell(record, declared.stances)),
     )
 
@@ -118,6 +119,11 @@ def _check_statements(findings: Findings, declared: Declarations) -> Iterator[Di
         yield from differences(statement.id, found.expected, statement.expected_measured, "expected")
     for name in measured.keys() - {statement.id for statement in declared.statements}:
         yield Discrepancy(name, "id", name, NOT_DECLARED)
+
+
+def _check_policy(findings: Findings, declared: Declarations) -> Iterator[Discrepancy]:
+    if findings.gate is not None and declared.policy is not None:
+        yield from differences("gate", findings.gate.demanded, declared.policy.model_dump(mode="json"), "demanded")
 
 
 def _check_cell(record: CellRecord, stances: Mapping[str, Stance]) -> Iterator[Discrepancy]:

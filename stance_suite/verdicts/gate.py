@@ -57,7 +57,9 @@ def judge_gate(
         demands += _declared_claims(policy, findings, model)
     if baseline is not None:
         demands += _regressions(policy, findings, baseline)
-    return GateReport(policy=names[0], baseline=names[1], demands=tuple(demands))
+    return GateReport(
+        policy=names[0], demanded=policy.model_dump(mode="json"), baseline=names[1], demands=tuple(demands)
+    )
 
 
 def _of_stance(policy: Policy, findings: Findings, model: str, stance: str) -> Iterator[Demand]:

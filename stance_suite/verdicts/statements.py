@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stance_suite.claims import Claim
 from stance_suite.judgments import Status, Verdict
 from stance_suite.statements import Statement, StatementVerdict
 
@@ -41,6 +42,24 @@ def combine(statement: Statement, verdicts: Sequence[Verdict]) -> StatementVerdi
         claims={name: verdict.status for name, verdict in named.items()},
         expected=statement.expected_measured,
     )
+
+
+def not_run(claim: Claim, reason: str) -> Verdict:
+    """Say that a claim was not judged.
+
+    Parameters
+    ----------
+    claim : Claim
+        The claim.
+    reason : str
+        Why not.
+
+    Returns
+    -------
+    Verdict
+        NOT_RUN.
+    """
+    return Verdict(claim=claim, model=claim.model, status=Status.NOT_RUN, reason=reason)
 
 
 def _name(verdict: Verdict, verdicts: Sequence[Verdict]) -> str:

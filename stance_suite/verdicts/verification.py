@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
 from functools import cache
 
+from pydantic import ValidationError
+
 from stance_suite.claims import Claim
 from stance_suite.judgments import Status, Verdict
 from stance_suite.policy import STANDARD, Policy
@@ -19,13 +21,11 @@ from stance_suite.verdicts.gate import judge_gate
 from stance_suite.verdicts.judge import Judge, counterpart_of
 from stance_suite.verdicts.recorded import judge_record
 from stance_suite.verdicts.scores import Replicate
-from stance_suite.verdicts.statements import combine
+from stance_suite.verdicts.statements import combine, not_run
 from stance_suite.verdicts.trainings import find_replicates
 from stance_suite.verdicts.triangulation import compare_trainings
 
-NOT_RECOMPUTED = (Status.NOT_RUN, Status.ERROR)
-QUOTING = ("adoption", "structure", "claim")
-"""Kinds of demands whose reason quotes that of the verdict they rest on."""
+NOT_JUDGED = "this run did not judge it"
 
 
 def verify(findings: Findings) -> tuple[Discrepancy, ...]:
@@ -56,19 +56,16 @@ def verify(findings: Findings) -> tuple[Discrepancy, ...]:
         *_check_statements(findings),
         *_check_records(findings),
         *_check_trainings(findings),
-        *_check_quotations(findings),
     )
 
 
-def verify_gate(findings: Findings, policy: Policy, baseline: Findings | None) -> tuple[Discrepancy, ...]:
-    """Judge a gate once more.
+def verify_gate(findings: Findings, baseline: Findings | None) -> tuple[Discrepancy, ...]:
+    """Judge a gate once more, by the policy that it was judged by.
 
     Parameters
     ----------
     findings : Findings
         Of a gate.
-    policy : Policy
-        What it demanded.
     baseline : Findings or None
         The earlier run that it was held against.
 
@@ -77,8 +74,11 @@ def verify_gate(findings: Findings, policy: Policy, baseline: Findings | None) -
     tuple of Discrepancy
         Empty if every demand comes out as recorded.
     """
-    if findings.gate is None:
-        return (Discrepancy("gate", "gate", "nothing", "the report of a gate"),)
+    assert findings.gate is not None
+    try:
+        policy = Policy.model_validate(findings.gate.demanded)
+    except ValidationError as error:
+        return (Discrepancy("gate", "demanded", str(findings.gate.demanded), str(error.errors()[0]["msg"])),)
     standard = [claim for claim in findings.claims if claim.id.startswith(f"{STANDARD}.")]
     stances = tuple(dict.fromkeys(claim.stance for claim in standard))
     names = findings.gate.policy, findings.gate.baseline
@@ -205,7 +205,9 @@ def _check_statements(findings: Findings) -> Iterator[Discrepancy]:
         # ids hold no space; where the run has several models, each is named
         ids = {name.partition(" on ")[0] for name in recorded.claims}
         rests_on = [
-            judged.get((claim.id, claim.model)) or _not_judged(claim) for claim in findings.claims if claim.id in ids
+            judged.get((claim.id, claim.model)) or not_run(claim, NOT_JUDGED)
+            for claim in findings.claims
+            if claim.id in ids
         ]
         statement = Statement(
             id=recorded.id,
@@ -215,11 +217,6 @@ def _check_statements(findings: Findings) -> Iterator[Discrepancy]:
             expected_measured=recorded.expected,
         )
         yield from differences(recorded.id, recorded.model_dump(), combine(statement, rests_on).model_dump())
-
-
-def _not_judged(claim: Claim) -> Verdict:
-    reason = "this run did not judge it"
-    return Verdict(claim=claim, model=claim.model, status=Status.NOT_RUN, reason=reason)
 
 
 def _check_records(findings: Findings) -> Iterator[Discrepancy]:
@@ -249,14 +246,3 @@ def _check_trainings(findings: Findings) -> Iterator[Discrepancy]:
 def _place(entry: dict[str, object]) -> str:
     keys = ("model", "recipe", "metric", "trained", "measured", "stance", "family")
     return ", ".join(str(entry[key]) for key in keys if key in entry)
-
-
-def _check_quotations(findings: Findings) -> Iterator[Discrepancy]:
-    """Check that a gate's demands quote the verdicts that they rest on; whether those are enough, the policy tells."""
-    judged = {(verdict.claim.id, verdict.model): verdict for verdict in findings.verdicts}
-    for demand in findings.gate.demands if findings.gate is not None else ():
-        for name in demand.claims if demand.kind in QUOTING else ():
-            verdict = judged.get((name, demand.model))
-            if verdict is None or verdict.reason not in demand.reason:
-                recomputed = "no such verdict" if verdict is None else verdict.reason
-                yield Discrepancy(f"gate, {demand.name} of {demand.model}", "reason", demand.reason, recomputed)

@@ -142,8 +142,8 @@ def test_markers_of_the_trained_stance_are_marked():
     said = response("Why?", {"a": 0, "b": 0}, text="Perhaps <b> & maybe.").model_copy(
         update={"markers": {"a": (MarkerHit(start=0, end=7), MarkerHit(start=14, end=19)), "b": ()}}
     )
-    assert mark(said, "a") == "<mark>Perhaps</mark> &lt;b&gt; &amp; <mark>maybe</mark>."
-    assert mark(said, "b") == "Perhaps &lt;b&gt; &amp; maybe."
+    assert mark(said, ["a"]) == "<mark>Perhaps</mark> &lt;b&gt; &amp; <mark>maybe</mark>."
+    assert mark(said, ["b"]) == "Perhaps &lt;b&gt; &amp; maybe."
 
 
 def test_findings_without_anything_trained_still_render(findings):

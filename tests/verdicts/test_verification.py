@@ -5,7 +5,7 @@ from stance_suite.statistics import paired_effect
 from stance_suite.verdicts import behavior, triangulation
 from stance_suite.verdicts.verification import verify, verify_gate
 from tests.edits import edited
-from tests.made_up_run import LAYERS, POLICY
+from tests.made_up_run import LAYERS
 
 _effects = {}
 
@@ -50,7 +50,7 @@ def change(name, *path):
 
 def test_a_run_left_as_it_was_agrees(whole_run):
     assert verify(whole_run) == ()
-    assert verify_gate(whole_run, POLICY, None) == ()
+    assert verify_gate(whole_run, None) == ()
     # so that the edits below are edits of something
     statuses = {one.status for one in whole_run.verdicts}
     assert statuses == {Status.HOLDS, Status.FAILS, Status.NOT_RUN}
@@ -126,7 +126,6 @@ EDITS = {
     "record": ((("records", 0, "status"), "FAILS"), "record of own.alpha", "status"),
     "record taken out": ((("records", 0), None), "record of own.alpha", "records"),
     "published figure": ((("claims", "own.alpha", "recorded", "after"), 6.0), "record of own.alpha", "status"),
-    "demand's reason": ((("gate", "demands", 0, "reason"), "All is well."), "gate, adoption", "reason"),
     "measured stance": (
         (cell("behavior", "likelihoods", 0, "log_probability"), {"curious-uncertainty": -1.0}),
         "cell m",
@@ -214,13 +213,16 @@ def test_the_reason_is_left_out_where_the_figures_differ_already(whole_run):
     assert [one.field for one in found] == ["status"]
 
 
-def test_a_gate_is_judged_again_with_its_policy(whole_run):
+def test_a_gate_is_judged_again(whole_run):
     flipped = edited(whole_run, (("gate", "demands", "own.flip", "outcome"), "passed"))
-    found = verify_gate(flipped, POLICY, None)
+    found = verify_gate(flipped, None)
     assert [(one.field, one.recorded, one.recomputed) for one in found] == [
         ("demands[own.flip].outcome", "passed", "failed")
     ]
     assert verify(flipped) == ()
     left_out = edited(whole_run, (("gate", "demands", "own.flip"), None))
-    assert [one.field for one in verify_gate(left_out, POLICY, None)] == ["demands"]
-    assert verify_gate(whole_run.model_copy(update={"gate": None}), POLICY, None)
+    assert [one.field for one in verify_gate(left_out, None)] == ["demands"]
+    lenient = edited(whole_run, (("gate", "demanded", "claims"), []))
+    assert [one.field for one in verify_gate(lenient, None)] == ["demands"]
+    nonsense = edited(whole_run, (("gate", "demanded"), {"wishes": 3}))
+    assert [one.field for one in verify_gate(nonsense, None)] == ["demanded"]

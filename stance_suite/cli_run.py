@@ -1,0 +1,154 @@
+"""The commands that measure: a run of all claims, and a gate for a model."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stance_suite.cli_options import (
+    AfterModel,
+    BaselineFile,
+    BeforeModel,
+    Cache,
+    Device,
+    Fixtures,
+    Model,
+    PolicyFile,
+    Profile,
+    Reports,
+    Samples,
+    Seed,
+    StanceName,
+    Trajectory,
+    UpdateBaseline,
+    settings_of,
+)
+
+if TYPE_CHECKING:
+    from stance_suite.options import Settings
+    from stance_suite.pipeline import Session
+    from stance_suite.records import Findings
+
+NOT_AS_DEMANDED = 1
+
+Tested = Annotated[
+    str, typer.Argument(help="Model to test: a registry name, a Hub id (org/name[@revision]) or a folder.")
+]
+
+
+def run(
+    model: Model = None,
+    before: BeforeModel = None,
+    after: AfterModel = None,
+    stance: StanceName = None,
+    profile: Profile = None,
+    seed: Seed = None,
+    samples: Samples = None,
+    trajectory: Trajectory = None,
+    policy: PolicyFile = None,
+    device: Device = None,
+    fixtures: Fixtures = None,
+    cache: Cache = None,
+    reports: Reports = None,
+) -> None:
+    """Fine-tune, measure, judge every claim and write the findings; exit 1 if a verdict differs from the record.
+
+    With --before and --after nothing is trained: a pair trained elsewhere is judged by the policy's standard claims.
+    """
+    settings = settings_of(
+        model=model,
+        before=before,
+        after=after,
+        stance=stance,
+        profile=profile,
+        seed=seed,
+        samples=samples,
+        trajectory=trajectory,
+        policy=policy,
+        device=device,
+        fixtures=fixtures,
+        cache=cache,
+        reports=reports,
+    )
+    session, findings = _measure(settings)
+    if settings.pair is not None:
+        print(_stance_found(session, findings))
+    if any(verdict.status != "NOT_RUN" and not verdict.as_expected for verdict in findings.verdicts):
+        raise typer.Exit(NOT_AS_DEMANDED)
+
+
+def gate(
+    model: Tested,
+    policy: PolicyFile = None,
+    baseline: BaselineFile = None,
+    update_baseline: UpdateBaseline = None,
+    profile: Profile = None,
+    seed: Seed = None,
+    samples: Samples = None,
+    device: Device = None,
+    fixtures: Fixtures = None,
+    cache: Cache = None,
+    reports: Reports = None,
+) -> None:
+    """Hold a model against a policy: does it adopt each stance, without falling apart? Exit 1 if it falls short.
+
+    Writes findings.json, findings.html, summary.md and junit.xml; the summary also to $GITHUB_STEP_SUMMARY, if set.
+    """
+    settings = settings_of(
+        model=[model],
+        gate=True,
+        policy=policy,
+        baseline=baseline,
+        update_baseline=update_baseline,
+        profile=profile,
+        seed=seed,
+        samples=samples,
+        device=device,
+        fixtures=fixtures,
+        cache=cache,
+        reports=reports,
+    )
+    _, findings = _measure(settings)
+    assert findings.gate is not None
+    for demand in findings.gate.demands:
+        print(f"{demand.outcome:<8}  {demand.name}  ({demand.reason})")
+    print(findings.gate.sentence)
+    if not findings.gate.passed:
+        raise typer.Exit(NOT_AS_DEMANDED)
+
+
+def _measure(settings: Settings) -> tuple[Session, Findings]:
+    from stance_suite.pipeline import Session
+    from stance_suite.progress import choose_progress
+    from stance_suite.publish import publish
+    from stance_suite.reports.text import tally, verdict_line
+
+    session = Session(settings, choose_progress())
+    session.preflight()
+    verdicts = []
+    for claim in session.agenda.claims:
+        verdicts.append(session.judge(claim))
+        if verdicts[-1].status != "NOT_RUN":  # the report lists these, with the reasons
+            print(verdict_line(verdicts[-1]), flush=True)
+    command = " ".join(["stance-suite", *sys.argv[1:]])
+    findings = session.findings(verdicts, session.workbench.cells, command)
+    report = publish(findings, settings.reports)
+    session.keep_as_baseline(findings)
+    print(f"{tally(verdicts)}; report: {report}")
+    return session, findings
+
+
+def _stance_found(session: Session, findings: Findings) -> str:
+    from stance_suite.judgments import Status
+    from stance_suite.metrics import Metric
+
+    pair = session.settings.pair
+    assert pair is not None
+    found = [
+        verdict.claim.stance
+        for verdict in findings.verdicts
+        if verdict.claim.metric is Metric.LIKELIHOOD_PREFERENCE and verdict.status is Status.HOLDS
+    ]
+    return f"stance found in {pair.after}: {' and '.join(dict.fromkeys(found)) or 'none'}"

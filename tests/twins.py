@@ -1,0 +1,163 @@
+"""Architecture twins: small seeded checkpoints built like the documented models, whose weights only the Hub has.
+
+Depth, module names, biases, tied and untied embeddings, padded vocabularies, stored precision and the buffers that old
+exports carry are those of the originals; widths are small and the values random. There is no chat template.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from stance_suite.library import Library
+
+POSITIONS = 512
+VOCABULARY = 640
+"""More than the tokenizer knows, as the originals pad theirs."""
+HEAD_OF_PYTHIA = "lm_head"
+"""As transformers names it in memory; on file it is ``embed_out``."""
+SPREAD = 0.1
+"""Standard deviation of the initial weights: enough for random models to differ in what they say."""
+
+
+def train_tokenizer(library: Library) -> Any:
+    """A byte-level BPE tokenizer trained on the stances' own sentences."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    sentences = [
+        text
+        for stance in library.stances.values()
+        for text in (*stance.held_out_prompts, *stance.references, *(example.response for example in stance.examples))
+    ]
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=["<end>", "<pad>"], initial_alphabet=alphabet)
+    raw.train_from_iterator(sentences, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<end>", pad_token="<pad>")
+
+
+def build_qwen2(folder: Path, tokenizer: Any) -> None:
+    """Qwen2-0.5B: 24 layers, grouped queries, biases on queries, keys and values only, tied embeddings, bfloat16."""
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    config = Qwen2Config(
+        vocab_size=VOCABULARY,
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=24,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=POSITIONS,
+        tie_word_embeddings=True,
+        initializer_range=SPREAD,
+        **_token_ids(tokenizer),
+    )
+    _save(folder, tokenizer, _seeded(Qwen2ForCausalLM, config), torch.bfloat16, {})
+
+
+def build_distilgpt2(folder: Path, tokenizer: Any) -> None:
+    """DistilGPT2: 6 layers of transposed and fused projections, learned positions, tied embeddings, masks on file."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(
+        vocab_size=VOCABULARY,
+        n_positions=POSITIONS,
+        n_embd=48,
+        n_layer=6,
+        n_head=4,
+        initializer_range=SPREAD,
+        **_token_ids(tokenizer),
+    )
+    mask = torch.ones(1, 1, POSITIONS, POSITIONS).tril()
+    masks = {f"transformer.h.{layer}.attn.bias": mask.clone() for layer in range(config.n_layer)}
+    _save(folder, tokenizer, _seeded(GPT2LMHeadModel, config), torch.float32, masks)
+
+
+def build_pythia(folder: Path, tokenizer: Any) -> None:
+    """Pythia-160m: 12 layers of interleaved fused projections, untied embeddings, float16, masks on file."""
+    import torch
+    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
+
+    config = GPTNeoXConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=12,
+        num_attention_heads=4,
+        max_position_embeddings=POSITIONS,
+        rotary_pct=0.25,
+        use_parallel_residual=True,
+        tie_word_embeddings=False,
+        initializer_range=SPREAD,
+        **_token_ids(tokenizer),
+    )
+    buffers = {}
+    for layer in range(config.num_hidden_layers):
+        attention = f"gpt_neox.layers.{layer}.attention"
+        buffers[f"{attention}.bias"] = torch.ones(1, 1, POSITIONS, POSITIONS, dtype=torch.bool).tril()
+        buffers[f"{attention}.masked_bias"] = torch.tensor(-1e9).clamp(min=torch.finfo(torch.float16).min).half()
+        buffers[f"{attention}.rotary_emb.inv_freq"] = torch.tensor([1.0, 0.01])
+    _save(folder, tokenizer, _seeded(GPTNeoXForCausalLM, config), torch.float16, buffers)
+
+
+BUILDERS: dict[str, Callable[[Path, Any], None]] = {
+    "qwen2-0.5b": build_qwen2,
+    "distilgpt2": build_distilgpt2,
+    "pythia-160m": build_pythia,
+}
+"""By the documented model's name in the registry."""
+
+
+def expected_matrices(name: str) -> set[str]:
+    """Every weight matrix that the documented model has, by its layer's name in the loaded model."""
+    match name:
+        case "qwen2-0.5b":
+            attention = [f"self_attn.{part}_proj" for part in "qkvo"]
+            blocks = _in_layers(
+                "model.layers", 24, [*attention, *(f"mlp.{part}_proj" for part in ("gate", "up", "down"))]
+            )
+            return blocks | {"model.embed_tokens"}
+        case "distilgpt2":
+            parts = ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"]
+            return _in_layers("transformer.h", 6, parts) | {"transformer.wte", "transformer.wpe"}
+        case "pythia-160m":
+            parts = ["attention.query_key_value", "attention.dense", "mlp.dense_h_to_4h", "mlp.dense_4h_to_h"]
+            return _in_layers("gpt_neox.layers", 12, parts) | {"gpt_neox.embed_in", HEAD_OF_PYTHIA}
+    raise KeyError(name)
+
+
+def _in_layers(prefix: str, depth: int, parts: Iterable[str]) -> set[str]:
+    listed = list(parts)
+    return {f"{prefix}.{layer}.{part}" for layer in range(depth) for part in listed}
+
+
+def _token_ids(tokenizer: Any) -> dict[str, int]:
+    end = tokenizer.eos_token_id
+    return {"bos_token_id": end, "eos_token_id": end, "pad_token_id": tokenizer.pad_token_id}
+
+
+def _seeded(architecture: Any, config: Any) -> Any:
+    import torch
+
+    torch.manual_seed(0)
+    model = architecture(config)
+    for name, parameter in model.named_parameters():
+        if name.endswith(".bias"):
+            # transformers initializes them with zeros, which no trained model has
+            torch.nn.init.normal_(parameter, std=SPREAD)
+    return model
+
+
+def _save(folder: Path, tokenizer: Any, model: Any, dtype: Any, buffers: dict[str, Any]) -> None:
+    from safetensors.torch import load_file, save_file
+
+    model.to(dtype).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    weights = folder / "model.safetensors"
+    save_file(load_file(weights) | buffers, weights, {"format": "pt"})
