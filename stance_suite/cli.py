@@ -11,8 +11,10 @@ from typing import Annotated
 import typer
 
 from stance_suite.cli_compare import compare_findings
+from stance_suite.cli_explain import explain_claim
 from stance_suite.cli_options import Fixtures, Model, Profile, Samples, Seed, settings_of
 from stance_suite.cli_power import FindingsFile, show_power
+from stance_suite.cli_record import show_fingerprint, verify_findings
 from stance_suite.cli_run import gate, run
 from stance_suite.cli_spectra import audit_pair, show_spectra
 from stance_suite.cli_tensor import export_tensor
@@ -100,6 +102,9 @@ app.command(name="run")(_usage_errors()(run))
 app.command(name="gate")(_usage_errors()(gate))
 app.command(name="compare")(_usage_errors()(compare_findings))
 app.command(name="tensor")(_usage_errors()(export_tensor))
+app.command(name="explain")(_usage_errors()(explain_claim))
+app.command(name="fingerprint")(_usage_errors()(show_fingerprint))
+app.command(name="verify")(_usage_errors()(verify_findings))
 app.command(name="spectra")(_usage_errors()(show_spectra))
 app.command(name="audit")(_usage_errors()(audit_pair))
 
