@@ -10,14 +10,14 @@ from typing import Annotated
 
 import typer
 
-from stance_suite.cli_compare import compare_findings
-from stance_suite.cli_explain import explain_claim
-from stance_suite.cli_options import Fixtures, Model, Profile, Samples, Seed, settings_of
-from stance_suite.cli_power import FindingsFile, show_power
-from stance_suite.cli_record import show_fingerprint, verify_findings
-from stance_suite.cli_run import gate, run
-from stance_suite.cli_spectra import audit_pair, show_spectra
-from stance_suite.cli_tensor import export_tensor
+from stance_suite.commands.compare import compare_findings
+from stance_suite.commands.explain import explain_claim
+from stance_suite.commands.options import Fixtures, Model, Profile, Samples, Seed, settings_of
+from stance_suite.commands.power import FindingsFile, show_power
+from stance_suite.commands.record import show_fingerprint, verify_findings
+from stance_suite.commands.run import gate, run
+from stance_suite.commands.spectra import audit_pair, show_spectra
+from stance_suite.commands.tensor import export_tensor
 from stance_suite.errors import StanceSuiteError
 
 USAGE_ERROR = 2

@@ -85,7 +85,7 @@ METRIC_MEANINGS: dict[Metric, str] = {
     Metric.MARKER_RATE: "words of the stance's lexicon in sampled responses",
     Metric.DIVERGENCE: "Kullback-Leibler divergence of next-token distributions from the untouched model",
     Metric.ALPHA: "exponent of the power law fitted to a matrix's eigenvalues, after training",
-    Metric.ALPHA_CHANGE_PERCENT: "change of that exponent; of robust claims with the tail's size held fixed",
+    Metric.ALPHA_CHANGE_PERCENT: "change of the power law's exponent; of robust claims with the tail's size held fixed",
     Metric.RELATIVE_CHANGE_PERCENT: "Frobenius norm of the change dW over that of the matrix",
     Metric.CHANGE_STABLE_RANK: "stable rank of the change dW",
     Metric.CHANGE_TOP_TEN_ENERGY_PERCENT: "share of dW's squared norm in its ten leading singular values",

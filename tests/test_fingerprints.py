@@ -84,7 +84,7 @@ def test_a_folder_without_safetensors_is_told(tmp_path):
 
 def test_a_model_is_hashed_without_loading_torch(tiny_model):
     code = (
-        "import sys; from stance_suite.cli_record import show_fingerprint\n"
+        "import sys; from stance_suite.commands.record import show_fingerprint\n"
         f"show_fingerprint({str(tiny_model)!r}); print('torch' in sys.modules, 'transformers' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

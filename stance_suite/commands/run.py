@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stance_suite.cli_options import (
+from stance_suite.commands.options import (
     AfterModel,
     BaselineFile,
     BeforeModel,

@@ -3,7 +3,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from stance_suite.cli_tensor import export_tensor
+from stance_suite.commands.tensor import export_tensor
 from stance_suite.errors import StanceSuiteError
 from stance_suite.spectrum_records import SkippedTensor
 from tests.placed import findings, trained

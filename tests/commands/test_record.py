@@ -2,7 +2,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from stance_suite.cli_record import show_fingerprint, verify_findings
+from stance_suite.commands.record import show_fingerprint, verify_findings
 from stance_suite.errors import StanceSuiteError
 from stance_suite.findings_files import write_baseline
 from tests.edits import edited

@@ -2,7 +2,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from stance_suite.cli_explain import explain_claim
+from stance_suite.commands.explain import explain_claim
 from stance_suite.errors import StanceSuiteError
 from tests.edits import edited
 

@@ -4,7 +4,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from stance_suite.cli_compare import compare_findings
+from stance_suite.commands.compare import compare_findings
 from stance_suite.errors import StanceSuiteError
 from tests.runs import findings, one_run
 
