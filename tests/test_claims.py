@@ -204,7 +204,11 @@ OF_A_KEY = {
     "id": ({"id": "A b"}, "id", "String should match pattern"),
     "statement": ({"statement": "So."}, "statement", "String should have at least 8 characters"),
     "model": ({"model": "smollm2-136m"}, "model", "no model is called 'smollm2-136m'; did you mean 'smollm2-135m'"),
-    "stance": ({"stance": "curious-uncertain"}, "stance", "no stance is called 'curious-uncertain'; did you mean 'curious-uncertainty'"),
+    "stance": (
+        {"stance": "curious-uncertain"},
+        "stance",
+        "no stance is called 'curious-uncertain'; did you mean 'curious-uncertainty'",
+    ),
     "recipe": ({"recipe": "documnted"}, "recipe", "no recipe is called 'documnted'; did you mean 'documented'"),
     "metric": (
         {"metric": "likelihod_preference"},

@@ -132,7 +132,11 @@ def _mean(claim: Claim, known: Mapping[str, float], base: CellRecord) -> tuple[f
     if claim.metric is not Metric.ALPHA_CHANGE_PERCENT:
         return math.fsum(known.values()) / len(known), (largest,)
     # the change of the mean alpha: every layer weighs as much as its alpha did
-    alphas = {layer.name: layer.fit.alpha for layer in base.spectra if layer.fit is not None}
+    alphas = {
+        layer.name: layer.fit.alpha
+        for layer in base.spectra
+        if layer.fit is not None and math.isfinite(layer.fit.alpha)
+    }
     if any(name not in alphas for name in known):
         return None
     weights = [alphas[name] for name in known]
@@ -180,7 +184,7 @@ def _changed(claim: Claim, change: LayerChange) -> float | None:
         return 0.0 if delta is None else 100 * delta.relative_norm
     if claim.metric is Metric.SINGULAR_SUBSPACE_OVERLAP:
         overlaps = (1.0, 1.0) if delta is None else (delta.left_overlap, delta.right_overlap)
-        known = [overlap for overlap in overlaps if overlap is not None]
+        known = [overlap for overlap in overlaps if overlap is not None and math.isfinite(overlap)]
         return min(known) if len(known) == len(overlaps) else None
     if delta is None:
         return None
