@@ -18,7 +18,7 @@ def statement(*measured, **changes):
     return Statement(**{"id": "s", "statement": "It is so.", "measured": measured, **changes})
 
 
-@pytest.mark.parametrize(("first", "second"), product(Status, Status))
+@pytest.mark.parametrize(("first", "second"), list(product(Status, Status)))
 def test_a_statement_holds_only_if_every_claim_does(first, second):
     found = combine(statement("a", "b"), [verdict("a", first), verdict("b", second)])
     order = ("ERROR", "FAILS", "NOT_RUN", "INCONCLUSIVE", "HOLDS")
