@@ -259,6 +259,19 @@ def test_a_training_compared_with_itself_has_no_effect(stance):
     assert judge_pair(stance, ours, ours, bound=0).status is Status.INCONCLUSIVE
 
 
+def test_a_difference_of_effects_need_not_exceed_the_shift_toward_another_stance(stance):
+    """Both trainings move toward the rival as well; the claim is about which moves more toward the stance."""
+    pair = []
+    for key, level, seed in (("a", 1.2, 0), ("b", 0.8, 50)):
+        (one,) = arms(stance, key, 0.0)
+        moved_too = one.tuned.model_copy(update={"behavior": said(stance, level, rival=1.1, seed=seed)})
+        pair.append([Replicate(moved_too, one.base, one.sham)])
+    verdict = judge_pair(stance, *pair)
+    assert verdict.status is Status.HOLDS, verdict.reason
+    assert verdict.figure == pytest.approx(0.4, abs=0.05)
+    assert Caveat.NOT_SPECIFIC not in verdict.caveats
+
+
 def test_effects_are_compared_over_all_seeds(stance):
     levels = (0.9, 1.0, 0.8)
     verdict = judge_pair(stance, arms(stance, "a", *levels), arms(stance, "b", 0.4, 0.4, 0.4, seed=50))
