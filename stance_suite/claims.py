@@ -26,11 +26,11 @@ class Record(BaseModel):
 class RecordedFigures(Record):
     """Figures that the source of a claim published."""
 
-    before: float
+    before: float = Field(gt=0, allow_inf_nan=False)
     """The figure before fine-tuning."""
-    after: float
+    after: float = Field(gt=0, allow_inf_nan=False)
     """The figure after fine-tuning."""
-    change_percent: float
+    change_percent: float = Field(allow_inf_nan=False)
     """The change as published, in percent."""
 
 
@@ -136,6 +136,7 @@ class Claim(Record):
     @model_validator(mode="after")
     def _makes_sense(self) -> Claim:
         self._check_bound()
+        self._check_counterpart()
         if self.metric.is_behavioral:
             self._check_behavior()
         else:
@@ -158,12 +159,24 @@ class Claim(Record):
             raise ValueError(f"the comparator '{self.comparator}' needs the key 'bound'")
         elif isinstance(self.bound, tuple) != (self.comparator is Comparator.BETWEEN):
             raise ValueError("a bound that is a range [low, high] goes with the comparator 'between', and only with it")
+        elif self.comparator in (Comparator.WITHIN, Comparator.BEYOND) and self.threshold < 0:
+            raise ValueError(f"'{self.comparator}' bounds a magnitude: give a bound >= 0")
+
+    def _check_counterpart(self) -> None:
+        if self.versus is None:
+            return
+        other = (self.versus.model, self.versus.stance, self.versus.recipe)
+        ours = (self.model, self.stance, self.recipe)
+        if all(theirs in (None, own) for theirs, own in zip(other, ours, strict=True)):
+            raise ValueError("'versus' names the claim's own training: give another model, stance or recipe")
 
     def _check_behavior(self) -> None:
         if self.layer is not None:
             raise ValueError(f"a claim about {self.metric} is about prompts: remove the key 'layer'")
         if self.over != "each" or self.changed_beyond is not None:
             raise ValueError("'over' and 'changed_beyond' are about layers: remove them")
+        if self.robust or self.against != ("sham", "noise"):
+            raise ValueError("a claim about behavior always faces its controls: remove 'robust' and 'against'")
         if self.comparator not in (Comparator.ABOVE, Comparator.BELOW):
             raise ValueError(f"a claim about {self.metric} takes the comparator 'above' or 'below'")
         if self.threshold * (-1 if self.comparator is Comparator.BELOW else 1) < 0:
@@ -189,17 +202,25 @@ class Claim(Record):
             )
         if metric.spans_layers and self.over != "each":
             raise ValueError(f"{metric} is one figure of all matching layers: remove the key 'over'")
-        if self.comparator.compares_layers and (metric.spans_layers or metric is Metric.CHANGED_DEPTH_PERCENT):
-            raise ValueError(f"{metric} is not a figure by which one layer changes most: say alpha_change_percent")
+        if self.comparator.compares_layers:
+            self._check_ranking()
         self._check_robust()
         is_one_figure = metric.spans_layers or self.over in ("mean", "largest") or not is_glob(self.layer)
         if self.versus is not None and not self.comparator.compares_layers and not is_one_figure:
             raise ValueError("a comparison needs one figure on each side: name one layer, or say over: mean or largest")
 
+    def _check_ranking(self) -> None:
+        if not self.metric.ranks_layers:
+            raise ValueError(f"{self.metric} is not a figure by which one layer changes most: say alpha_change_percent")
+        if self.over != "each" or not is_glob(self.layer or ""):
+            raise ValueError(
+                f"'{self.comparator}' asks which of several layers: give a glob, and remove the key 'over'"
+            )
+
     def _check_robust(self) -> None:
         if self.robust and self.metric in (Metric.ALPHA, Metric.VECTOR_CHANGE_PERCENT):
             raise ValueError(f"{self.metric} has no control to be robust against: remove the key 'robust'")
-        if self.robust and "noise" in self.against and not self.comparator.compares_layers:
+        if self.robust and "noise" in self.against:
             if self.metric is Metric.RELATIVE_CHANGE_PERCENT:
                 raise ValueError("the noise control has the norm of the change itself: say 'against: [sham]'")
             if self.metric is Metric.SINGULAR_SUBSPACE_OVERLAP:
@@ -212,7 +233,7 @@ def _number(value: object) -> float:
         return math.nan
     try:
         return float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return math.nan
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -134,7 +135,10 @@ class Document:
         elif kind == "missing":
             message = "is missing"
         elif kind in ("literal_error", "enum"):
-            message = f"{details['input']!r} is not allowed; allowed: {details['ctx']['expected']}"
+            allowed = details["ctx"]["expected"]
+            near = nearest_names(str(details["input"]), re.findall(r"'([^']*)'", allowed))
+            suggestion = f"{near} Allowed" if near.startswith("did") else "allowed"
+            message = f"{details['input']!r} is not allowed; {suggestion}: {allowed}"
         else:
             message = details["msg"].removeprefix("Value error, ")
         return self.problem(where, message)

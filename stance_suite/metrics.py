@@ -43,6 +43,11 @@ class Metric(StrEnum):
         return self in (Metric.CHANGED_LAYERS, Metric.CHANGED_DEPTH_PERCENT)
 
     @property
+    def ranks_layers(self) -> bool:
+        """Whether the layer with the largest figure is the one that changed most."""
+        return self in (Metric.ALPHA_CHANGE_PERCENT, Metric.RELATIVE_CHANGE_PERCENT, Metric.VECTOR_CHANGE_PERCENT)
+
+    @property
     def rests_on_alpha_change(self) -> bool:
         """Whether the figure comes from changes of alpha, which a robust claim takes with the tail held fixed."""
         return self in (
@@ -138,12 +143,12 @@ class Comparator(StrEnum):
         Returns
         -------
         float
-            Positive on the right side of the bound, negative on the wrong one; NaN if the figure is not finite, or if
-            the comparison is one of layers.
+            Positive on the right side of the bound, negative on the wrong one; NaN if the figure or the bound is not
+            finite, or if the comparison is one of layers.
         """
-        if self.compares_layers or not math.isfinite(figure):
-            return math.nan
         low, high = bound if isinstance(bound, tuple) else (bound, bound)
+        if self.compares_layers or not all(map(math.isfinite, (figure, low, high))):
+            return math.nan
         match self:
             case Comparator.ABOVE:
                 return figure - low

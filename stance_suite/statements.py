@@ -32,6 +32,12 @@ class ChangeCheck(Record):
     bound: Percent
     """The bound, in percent."""
 
+    @model_validator(mode="after")
+    def _has_one_bound(self) -> ChangeCheck:
+        if self.comparator.compares_layers or self.comparator is Comparator.BETWEEN:
+            raise ValueError("a check of changes takes the comparator 'above', 'below', 'within' or 'beyond'")
+        return self
+
 
 class UnreportedCheck(Record):
     """A layer that is not on record changed by no more than the publication's threshold."""
@@ -107,7 +113,7 @@ class Statement(Record):
     """The verdict on record, of the checks."""
     measured: tuple[str, ...] = ()
     """Ids of the claims that must hold for it to be true; judged where the run asks for their models."""
-    expected_measured: tuple[Expected, ...] = ("HOLDS",)
+    expected_measured: tuple[Expected, ...] = Field(default=("HOLDS",), min_length=1)
     """The verdict on record of these claims taken together, or several that are acceptable."""
     source: str = ""
     """Where the statement comes from."""
@@ -156,7 +162,7 @@ class StatementVerdict(Record):
     statement: str
     """The sentence."""
     status: Status
-    """HOLDS if every claim does; else the worst of them: ERROR, FAILS, INCONCLUSIVE or NOT_RUN."""
+    """HOLDS if every claim does; else the first of ERROR, FAILS, NOT_RUN, INCONCLUSIVE that one has."""
     reason: str
     """Which claim decided, and why."""
     claims: dict[str, Status]

@@ -234,7 +234,11 @@ claims:
             "metric: alpha_change_percent\n    layer: x\n    minimum_effect: 1",
             "minimum_effect is about the power of behavioral claims",
         ),
-        ("bound: 0.1", "bound: 0.1\n    unless: [colapsed]", "claims.0.unless.0: 'colapsed' is not allowed; allowed"),
+        (
+            "bound: 0.1",
+            "bound: 0.1\n    unless: [colapsed]",
+            "claims.0.unless.0: 'colapsed' is not allowed; did you mean 'collapsed'? Allowed: 'tail_flip'",
+        ),
         (
             "metric: likelihood_preference\n    comparator: above\n    bound: 0.1",
             "metric: divergence\n    comparator: below\n    bound: 0",

@@ -100,6 +100,8 @@ def weigh_behavior(
     differences = arms.differences
     other = None
     if counterpart is not None:
+        if len(counterpart[1]) != len(replicates):
+            raise ValueError(f"{claim.id} compares trainings with {len(replicates)} and {len(counterpart[1])} seeds")
         # prompt by prompt: a prompt that the counterpart was not asked gives NaN, and the claim no verdict
         other = _arms(claim.metric, *counterpart, prompts)
         rival = other.differences

@@ -1,4 +1,4 @@
-"""The figures that structural claims are judged on, of a cell and of its controls: one a layer, or one of many."""
+"""The figures that structural claims are judged on: one a layer, or one of many."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import numpy as np
 
 from stance_suite.claims import Claim
 from stance_suite.layer_names import Role, blocks, relative_depth, role
-from stance_suite.metrics import Comparator, Metric
+from stance_suite.metrics import Metric
 from stance_suite.records import CellRecord
 from stance_suite.spectra.concentration import participation_ratio
-from stance_suite.spectrum_records import AlphaChange, LayerChange, NoiseControl, NoiseRange
-from stance_suite.verdicts.scores import Replicate
+from stance_suite.spectrum_records import AlphaChange, LayerChange
 
 LayerFigures = Mapping[str, float | None]
 
@@ -27,7 +26,8 @@ class Figure:
     value: float
     """The figure."""
     layers: tuple[str, ...]
-    """Layers that decided: the one nearest to breaking the claim, or all that were counted; the largest first."""
+    """Layers that decided: the one nearest to breaking the claim, the largest of a mean, or all that were counted; the
+    largest first."""
     missing: int
     """Matching layers without a figure."""
     matching: int
@@ -56,36 +56,7 @@ def tuned_figures(claim: Claim, record: CellRecord) -> LayerFigures:
             by_layer = {vector.name: _percent(vector.relative_norm) for vector in record.vector_changes}
         case _:
             by_layer = {change.name: _changed(claim, change) for change in record.changes}
-    return _matching(claim, by_layer)
-
-
-def control_figures(claim: Claim, replicate: Replicate) -> dict[str, LayerFigures]:
-    """Find the claim's figure of every matching layer under each control.
-
-    Parameters
-    ----------
-    claim : Claim
-        With a structural metric.
-    replicate : Replicate
-        The trained model and its controls.
-
-    Returns
-    -------
-    dict of str to mapping of str to float or None
-        ``sham``, ``noise`` and ``rounding``, each only where it was measured and says something of this metric. Of
-        noise the end of the 95 % range that favors the claim.
-    """
-    tuned = replicate.tuned
-    found: dict[str, LayerFigures] = {}
-    if replicate.sham is not None:
-        found["sham"] = tuned_figures(claim, replicate.sham)
-    if claim.metric in _NOISE_RANGES or claim.metric.rests_on_alpha_change:
-        noise = {change.name: _noisy(claim, change) for change in tuned.changes}
-        found["noise"] = _matching(claim, noise)
-    if claim.metric.rests_on_alpha_change and replicate.base.rounding:
-        rounded = {one.name: _alpha(claim, one.alpha_change) for one in replicate.base.rounding}
-        found["rounding"] = _matching(claim, rounded)
-    return found
+    return matching(claim, by_layer)
 
 
 def pool(claim: Claim, figures: LayerFigures, base: CellRecord) -> Figure | None:
@@ -123,17 +94,31 @@ def pool(claim: Claim, figures: LayerFigures, base: CellRecord) -> Figure | None
     return None if pooled is None else Figure(pooled[0], pooled[1], missing, len(figures))
 
 
-def _matching(claim: Claim, figures: LayerFigures) -> LayerFigures:
+def matching(claim: Claim, figures: LayerFigures) -> LayerFigures:
+    """Pick the layers that a claim is about.
+
+    Parameters
+    ----------
+    claim : Claim
+        With a structural metric.
+    figures : mapping of str to float or None
+        By the layer's long name.
+
+    Returns
+    -------
+    mapping of str to float or None
+        Those whose names match.
+    """
     return {name: figure for name, figure in figures.items() if fnmatchcase(name, claim.layer or "")}
 
 
 def _each(claim: Claim, known: Mapping[str, float], base: CellRecord) -> tuple[float, tuple[str, ...]]:
-    name = min(known, key=lambda layer: _margin(claim, known[layer]))
+    name = min(known, key=lambda layer: margin(claim, known[layer]))
     return known[name], (name,)
 
 
 def _any(claim: Claim, known: Mapping[str, float], base: CellRecord) -> tuple[float, tuple[str, ...]]:
-    name = max(known, key=lambda layer: _margin(claim, known[layer]))
+    name = max(known, key=lambda layer: margin(claim, known[layer]))
     return known[name], (name,)
 
 
@@ -143,21 +128,41 @@ def _largest(claim: Claim, known: Mapping[str, float], base: CellRecord) -> tupl
 
 
 def _mean(claim: Claim, known: Mapping[str, float], base: CellRecord) -> tuple[float, tuple[str, ...]] | None:
+    largest = max(known, key=lambda layer: abs(known[layer]))
     if claim.metric is not Metric.ALPHA_CHANGE_PERCENT:
-        return math.fsum(known.values()) / len(known), ()
+        return math.fsum(known.values()) / len(known), (largest,)
     # the change of the mean alpha: every layer weighs as much as its alpha did
-    alphas = {layer.name: layer.fit.alpha for layer in base.spectra if layer.fit is not None}
+    alphas = {
+        layer.name: layer.fit.alpha
+        for layer in base.spectra
+        if layer.fit is not None and math.isfinite(layer.fit.alpha)
+    }
     if any(name not in alphas for name in known):
         return None
     weights = [alphas[name] for name in known]
-    return math.fsum(w * figure for w, figure in zip(weights, known.values(), strict=True)) / math.fsum(weights), ()
+    weighted = math.fsum(weight * figure for weight, figure in zip(weights, known.values(), strict=True))
+    return weighted / math.fsum(weights), (largest,)
 
 
 Pool = Callable[[Claim, Mapping[str, float], CellRecord], "tuple[float, tuple[str, ...]] | None"]
 _POOLS: Mapping[str, Pool] = {"each": _each, "any": _any, "largest": _largest, "mean": _mean}
 
 
-def _margin(claim: Claim, figure: float) -> float:
+def margin(claim: Claim, figure: float) -> float:
+    """Tell how far a figure is from breaking a claim.
+
+    Parameters
+    ----------
+    claim : Claim
+        With a structural metric.
+    figure : float
+        The figure.
+
+    Returns
+    -------
+    float
+        See `Comparator.margin`.
+    """
     # which layer changed most has no bound: the largest is meant
     return claim.comparator.margin(figure, claim.bound) if claim.bound is not None else -abs(figure)
 
@@ -171,7 +176,7 @@ def _depths(changed: Mapping[str, float], names: Sequence[str]) -> dict[str, flo
 
 def _changed(claim: Claim, change: LayerChange) -> float | None:
     if claim.metric.rests_on_alpha_change:
-        return _alpha(claim, change.alpha_change)
+        return alpha_figure(claim, change.alpha_change)
     if change.failure is not None:
         return None
     delta = change.weight_change
@@ -179,14 +184,28 @@ def _changed(claim: Claim, change: LayerChange) -> float | None:
         return 0.0 if delta is None else 100 * delta.relative_norm
     if claim.metric is Metric.SINGULAR_SUBSPACE_OVERLAP:
         overlaps = (1.0, 1.0) if delta is None else (delta.left_overlap, delta.right_overlap)
-        known = [overlap for overlap in overlaps if overlap is not None]
+        known = [overlap for overlap in overlaps if overlap is not None and math.isfinite(overlap)]
         return min(known) if len(known) == len(overlaps) else None
     if delta is None:
         return None
     return delta.stable_rank if claim.metric is Metric.CHANGE_STABLE_RANK else 100 * delta.top_ten_energy
 
 
-def _alpha(claim: Claim, change: AlphaChange | None) -> float | None:
+def alpha_figure(claim: Claim, change: AlphaChange | None) -> float | None:
+    """Take the part of a change of alpha that a claim is about.
+
+    Parameters
+    ----------
+    claim : Claim
+        Robust ones hold the tail fixed.
+    change : AlphaChange or None
+        The change.
+
+    Returns
+    -------
+    float or None
+        In percent; None where there is no change to speak of.
+    """
     if change is None:
         return None
     return change.spectrum if claim.robust else change.total
@@ -194,30 +213,3 @@ def _alpha(claim: Claim, change: AlphaChange | None) -> float | None:
 
 def _percent(share: float | None) -> float | None:
     return None if share is None else 100 * share
-
-
-def _noisy(claim: Claim, change: LayerChange) -> float | None:
-    """Take the end of the noise's 95 % range where the claim is likeliest to be true of it."""
-    if change.noise is None:
-        return None
-    if claim.metric.rests_on_alpha_change:
-        drawn, unit = (change.noise.alpha_spectrum if claim.robust else change.noise.alpha_total), 1.0
-    else:
-        take, unit = _NOISE_RANGES[claim.metric]
-        drawn = take(change.noise)
-    if drawn is None:
-        return None
-    either_way = claim.metric.counts_changed_layers or claim.metric.spans_layers or claim.over == "largest"
-    match claim.comparator:
-        case Comparator.ABOVE if not either_way:
-            return unit * drawn.high
-        case Comparator.BELOW if not either_way:
-            return unit * drawn.low
-    return unit * max(drawn.low, drawn.high, key=abs)
-
-
-_NOISE_RANGES: Mapping[Metric, tuple[Callable[[NoiseControl], NoiseRange | None], float]] = {
-    Metric.CHANGE_STABLE_RANK: (lambda noise: noise.stable_rank, 1.0),
-    Metric.CHANGE_TOP_TEN_ENERGY_PERCENT: (lambda noise: noise.top_ten_energy, 100.0),
-}
-"""Where noise's range stands in the record, and the factor to the metric's unit."""

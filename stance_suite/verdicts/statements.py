@@ -28,8 +28,11 @@ def combine(statement: Statement, verdicts: Sequence[Verdict]) -> StatementVerdi
     """
     named = {_name(verdict, verdicts): verdict for verdict in verdicts}
     status = next((one for one in FROM_WORST if any(one is each.status for each in verdicts)), Status.HOLDS)
+    unheard = [name for name in statement.measured if name not in {verdict.claim.id for verdict in verdicts}]
     if not verdicts:
         status, reason = Status.NOT_RUN, "no claim of this run is about it: only its record can be checked"
+    elif unheard and status not in (Status.ERROR, Status.FAILS):
+        status, reason = Status.NOT_RUN, f"this run has no claim {', '.join(unheard)}"
     elif status is Status.HOLDS:
         reason = f"all of {', '.join(named)} hold"
     else:

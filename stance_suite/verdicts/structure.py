@@ -12,7 +12,8 @@ from stance_suite.judgments import ControlFigure, Status, Verdict
 from stance_suite.metrics import Comparator, Metric
 from stance_suite.records import CellRecord
 from stance_suite.spectrum_records import AlphaChange, LayerChange
-from stance_suite.verdicts.figures import Figure, LayerFigures, control_figures, pool, tuned_figures
+from stance_suite.verdicts.controls import FigureRange, control_figures, favorable, pooled_controls
+from stance_suite.verdicts.figures import Figure, LayerFigures, pool, tuned_figures
 from stance_suite.verdicts.scores import Replicate
 
 FEW_TAIL_EIGENVALUES = 50
@@ -26,7 +27,7 @@ class Side:
     """The trained model and its controls."""
     tuned: Figure | None
     """None where nothing is known."""
-    controls: dict[str, Figure | None]
+    controls: dict[str, FigureRange | None]
     """By the control's name; None where nothing is known of it."""
 
 
@@ -50,6 +51,8 @@ def judge_structure(claim: Claim, replicate: Replicate, counterpart: Replicate |
         change, it is not true of any of the controls that it names, all the layers taken together.
     """
     sides = [_side(claim, one) for one in (replicate, counterpart) if one is not None]
+    if counterpart is not None and counterpart.tuned.key == replicate.tuned.key:
+        return _inconclusive(claim, sides[0], "a training compared with itself shows nothing")
     judged = _judge_layers(claim, *sides) if claim.comparator.compares_layers else _judge_figure(claim, sides)
     cells = dict.fromkeys(record.key for side in sides for record in side.replicate.records)
     caveats = list(judged.caveats)
@@ -87,9 +90,8 @@ def worst(verdicts: Sequence[Verdict], seeds: Sequence[int]) -> Verdict:
 
 
 def _side(claim: Claim, replicate: Replicate) -> Side:
-    base = replicate.base
-    controls = {name: pool(claim, figures, base) for name, figures in control_figures(claim, replicate).items()}
-    return Side(replicate, pool(claim, tuned_figures(claim, replicate.tuned), base), controls)
+    tuned = pool(claim, tuned_figures(claim, replicate.tuned), replicate.base)
+    return Side(replicate, tuned, pooled_controls(claim, replicate))
 
 
 def _judge_figure(claim: Claim, sides: Sequence[Side]) -> Verdict:
@@ -109,7 +111,7 @@ def _judge_figure(claim: Claim, sides: Sequence[Side]) -> Verdict:
         of = sum(one.matching for one in tuned)
         reason = f"{missing} of {of} matching layers have no figure (the fit failed); of the others, {reason}"
     complies = _accepts(claim, value)
-    caveats = _caveats(claim, ours.replicate, figure, complies and bool(shared_by))
+    caveats = _caveats(claim, sides, tuned, complies and bool(shared_by))
     return Verdict(
         claim=claim,
         model=ours.replicate.tuned.cell.model,
@@ -143,12 +145,21 @@ def _judge_layers(claim: Claim, ours: Side, theirs: Side) -> Verdict:
     )
     asks_same = claim.comparator is Comparator.SAME_LAYER
     status = Status.HOLDS if (top == their_top) is asks_same else Status.FAILS
-    controls, shared_by = _most_changed_controls(claim, ours, top if asks_same else None)
+    controls, tops = _most_changed_controls(claim, ours)
+    shared_by = [name for name, layer in tops.items() if asks_same and layer == top]
+    unknown_control = next((name for name in _required_controls(claim, ours) if tops.get(name) is None), None)
     if status is Status.HOLDS and claim.robust and shared_by:
         status, shown = Status.FAILS, f"{shown}; but it changes most under the control {shared_by[0]} as well"
-    if any(None in tuned_figures(claim, side.replicate.tuned).values() for side in (ours, theirs)):
+    elif status is Status.HOLDS and claim.robust and asks_same and unknown_control is not None:
+        status, shown = Status.INCONCLUSIVE, f"{shown}, but nothing is known of the control {unknown_control}"
+    if any(_is_tied(layers) for layers in ranked):
+        status, shown = Status.INCONCLUSIVE, f"no single layer changed most; {shown}"
+    if any(
+        len(_ranked(figures)) < len(figures)
+        for figures in (tuned_figures(claim, side.replicate.tuned) for side in (ours, theirs))
+    ):
         status, shown = Status.INCONCLUSIVE, f"some layers have no figure (the fit failed); of the others, {shown}"
-    decided = Figure(figure, (top,), 0, len(ranked[0]))
+    decided = [Figure(layers[0][1], (layers[0][0],), 0, len(layers)) for layers in ranked]
     return Verdict(
         claim=claim,
         model=ours.replicate.tuned.cell.model,
@@ -157,21 +168,24 @@ def _judge_layers(claim: Claim, ours: Side, theirs: Side) -> Verdict:
         figure=figure,
         layer=top,
         controls=(ControlFigure(name=f"{their_top}, {_name(theirs)}", figure=their_figure), *controls),
-        caveats=_caveats(claim, ours.replicate, decided, top == their_top and bool(shared_by)),
+        caveats=_caveats(claim, (ours, theirs), decided, top == their_top and bool(shared_by)),
     )
 
 
-def _most_changed_controls(claim: Claim, ours: Side, top: str | None) -> tuple[tuple[ControlFigure, ...], list[str]]:
-    """Find the layer that changes most under each control, and the controls where it is the same one."""
+def _most_changed_controls(claim: Claim, ours: Side) -> tuple[tuple[ControlFigure, ...], dict[str, str]]:
+    """Find the layer that changes most under each control; one with a layer missing is not known."""
     controls: list[ControlFigure] = []
-    shared_by: list[str] = []
+    tops: dict[str, str] = {}
     for name, figures in control_figures(claim, ours.replicate).items():
         ranked = _ranked(figures)
-        if name in claim.against and ranked:
-            layer, figure = ranked[0]
-            controls.append(ControlFigure(name=f"{name}: {layer}", figure=figure))
-            shared_by += [name] if layer == top else []
-    return tuple(controls), shared_by
+        if name in _required_controls(claim, ours) and ranked and len(ranked) == len(figures):
+            tops[name], figure = ranked[0]
+            controls.append(ControlFigure(name=f"{name}: {tops[name]}", figure=figure))
+    return tuple(controls), tops
+
+
+def _is_tied(ranked: Sequence[tuple[str, float]]) -> bool:
+    return len(ranked) < 2 or abs(ranked[0][1]) == abs(ranked[1][1])
 
 
 def _ranked(figures: LayerFigures) -> list[tuple[str, float]]:
@@ -196,12 +210,21 @@ def _controls(claim: Claim, sides: Sequence[Side]) -> tuple[ControlFigure, ...]:
     """Make each control's own figure as the tuned model's was made: is the claim true of it?"""
     controls = []
     for name in sides[0].controls:
-        figures = [side.controls.get(name) for side in sides]
-        known = [figure for figure in figures if figure is not None and not figure.missing]
+        ranges = [side.controls.get(name) for side in sides]
+        known = [ends for ends in ranges if ends is not None and not any(end.missing for end in ends)]
         if len(known) == len(sides):
-            value = _compare(claim, [figure.value for figure in known])
+            value = _compare_ranges(claim, [(low.value, high.value) for low, high in known])
             controls += [ControlFigure(name=name, figure=value)] if math.isfinite(value) else []
     return tuple(controls)
+
+
+def _compare_ranges(claim: Claim, ranges: Sequence[tuple[float, float]]) -> float:
+    if claim.versus is None:
+        return favorable(claim, *ranges[0])
+    if claim.versus.by == "ratio":  # of what noise may do at most: the least is often nothing, which divides nothing
+        return _compare(claim, [max(ends, key=abs) for ends in ranges])
+    (low, high), (their_low, their_high) = ranges
+    return favorable(claim, low - their_high, high - their_low)
 
 
 def _decide(
@@ -232,8 +255,9 @@ def _decide(
 def _required_controls(claim: Claim, ours: Side) -> tuple[str, ...]:
     if ours.replicate.sham is not None:
         return claim.against
-    # trained elsewhere: noise and, of alpha, rounding stand in for the sham
-    stand_ins = [name for name in ("noise", "rounding") if name in ours.controls]
+    # trained elsewhere: noise and, of changes of alpha, rounding stand in for the sham
+    stand_ins = ["noise"] if "noise" in ours.controls else []
+    stand_ins += ["rounding"] if claim.metric.rests_on_alpha_change else []
     return tuple(dict.fromkeys([*(name for name in claim.against if name != "sham"), *stand_ins])) or claim.against
 
 
@@ -274,9 +298,10 @@ def _show(claim: Claim, ours: Side, figure: Figure, value: float, theirs: Sequen
     return shown
 
 
-def _caveats(claim: Claim, replicate: Replicate, figure: Figure, within_null: bool) -> tuple[Caveat, ...]:
-    changes = _changes(replicate)
-    alphas = [changes[layer].alpha_change for layer in figure.layers if layer in changes]
+def _caveats(claim: Claim, sides: Sequence[Side], figures: Sequence[Figure], within_null: bool) -> tuple[Caveat, ...]:
+    decided = [(side.replicate, layer) for side, figure in zip(sides, figures, strict=True) for layer in figure.layers]
+    changes = [_changes(replicate).get(layer) for replicate, layer in decided]
+    alphas = [change.alpha_change for change in changes if change is not None]
     moved: list[AlphaChange] = [alpha for alpha in alphas if alpha is not None]
     caveats = []
     if claim.metric.rests_on_alpha_change and any(alpha.tail_flip for alpha in moved):
@@ -286,7 +311,8 @@ def _caveats(claim: Claim, replicate: Replicate, figure: Figure, within_null: bo
     if claim.metric.rests_on_alpha_change:
         tails = [min(alpha.tail_before, alpha.tail_after) for alpha in moved]
     else:
-        tails = [_tail(replicate.tuned, layer) for layer in figure.layers] if claim.metric is Metric.ALPHA else []
+        is_alpha = claim.metric is Metric.ALPHA
+        tails = [_tail(replicate.tuned, layer) for replicate, layer in decided] if is_alpha else []
     if any(tail < FEW_TAIL_EIGENVALUES for tail in tails):
         caveats.append(Caveat.FEW_EIGENVALUES)
     return tuple(caveats)

@@ -116,7 +116,9 @@ def test_what_is_not_recorded_is_inconclusive_and_a_contradiction_weighs_more():
 def test_the_published_statements_are_as_known(library):
     """The figures of the record, not their wording, decide: the contradictions are named."""
     claims = [declared.claim for declared in library.claims]
-    verdicts = {statement.id: judge_statement(statement, claims) for statement in library.statements}
+    verdicts = {
+        statement.id: judge_statement(statement, claims) for statement in library.statements if statement.checks
+    }
     assert len(verdicts) == 9, "eight statements, of which the fifth has two halves"
     assert all(verdict.status == verdict.expected for verdict in verdicts.values())
     assert "model.layers.6.mlp.up_proj" in verdicts["statement.3"].reason

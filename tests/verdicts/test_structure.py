@@ -140,6 +140,7 @@ def test_a_failed_fit_among_complying_layers_is_inconclusive_and_among_breaking_
 @settings(max_examples=60, deadline=None)
 def test_structure_never_holds_on_nan(comparator, bound, robust):
     bound = (bound - 1, bound + 1) if comparator is Comparator.BETWEEN else bound
+    bound = abs(bound) if comparator in (Comparator.WITHIN, Comparator.BEYOND) else bound
     claim = structural(comparator=comparator, bound=bound, robust=robust)
     verdict = judge_layers(claim, layer(LAYER, alpha_change(math.nan, math.nan)), sham=quiet_sham())
     assert verdict.status is Status.INCONCLUSIVE

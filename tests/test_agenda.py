@@ -1,0 +1,73 @@
+import textwrap
+
+import pytest
+
+from stance_suite.agenda import set_agenda
+from stance_suite.errors import StanceSuiteError
+from stance_suite.library import load_library
+from stance_suite.options import resolve_settings
+from stance_suite.policy import load_policy
+
+CLAIMS = """\
+    claims:
+      - {id: alone, statement: It is so., model: any, stance: curious-uncertainty, metric: divergence,
+         comparator: above, bound: 0}
+      - {id: rival.model, statement: It is so., model: smollm2-135m, stance: curious-uncertainty,
+         metric: alpha_change_percent, layer: "*", over: largest, versus: {model: distilgpt2, by: ratio},
+         comparator: above, bound: 50}
+      - {id: rival.recipe, statement: It is so., model: smollm2-135m, stance: curious-uncertainty, recipe: documented,
+         metric: participation_ratio, layer: "*", versus: {recipe: long}, comparator: below, bound: 0}
+      - {id: rival.stance, statement: It is so., model: smollm2-135m, stance: curious-uncertainty,
+         metric: alpha_change_percent, layer: "*", versus: {stance: confident-expertise}, comparator: same_layer}
+    """
+
+
+def agenda_of(folder, policy=False, text=CLAIMS, **options):
+    (folder / "fixtures" / "claims").mkdir(parents=True)
+    (folder / "fixtures" / "claims" / "own.yaml").write_text(textwrap.dedent(text))
+    library = load_library(folder / "fixtures")
+    settings = resolve_settings(options, folder)
+    return set_agenda(settings, library, load_policy(library.policy_file) if policy else None)
+
+
+def left_out(agenda):
+    return {f"{claim.id} {claim.model}": agenda.reason_not_run(claim) for claim in agenda.claims}
+
+
+def test_a_claim_about_any_model_is_one_about_each(tmp_path):
+    agenda = agenda_of(tmp_path, model=["smollm2-135m", "distilgpt2"], profile="full")
+    assert left_out(agenda) == dict.fromkeys(
+        [
+            "alone smollm2-135m",
+            "alone distilgpt2",
+            "rival.model smollm2-135m",
+            "rival.recipe smollm2-135m",
+            "rival.stance smollm2-135m",
+        ]
+    )
+
+
+def test_a_comparison_is_run_only_if_both_trainings_are(tmp_path):
+    reasons = left_out(agenda_of(tmp_path, model=["smollm2-135m"], profile="quick"))
+    assert "does not ask for distilgpt2; add --stance-model distilgpt2" in reasons.pop("rival.model smollm2-135m")
+    assert "leaves out recipe 'long'; use --stance-profile full" in reasons.pop("rival.recipe smollm2-135m")
+    assert set(reasons.values()) == {None}
+
+
+def test_a_comparison_is_not_run_if_only_its_counterpart_is(tmp_path):
+    reasons = left_out(agenda_of(tmp_path, model=["distilgpt2"], profile="full"))
+    assert reasons.pop("alone distilgpt2") is None
+    assert len(reasons) == 3
+    assert all("does not ask for smollm2-135m" in reason for reason in reasons.values())
+
+
+def test_standard_claims_stand_beside_the_declared_ones_and_keep_their_names(tmp_path):
+    agenda = agenda_of(tmp_path, policy=True, model=["smollm2-135m"])
+    names = [claim.id for claim in agenda.claims]
+    assert names[0] == "alone"
+    assert any(name.startswith("standard.curious-uncertainty.") for name in names)
+    taken = next(name for name in names if name.startswith("standard."))
+    with pytest.raises(StanceSuiteError, match="has the id of a standard claim"):
+        agenda_of(
+            tmp_path / "again", policy=True, text=CLAIMS.replace("id: alone", f"id: {taken}"), model=["smollm2-135m"]
+        )
