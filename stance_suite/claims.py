@@ -110,6 +110,12 @@ class Claim(Record):
         return show_bound(self.comparator, self.bound)
 
     @property
+    def unit(self) -> str:
+        """The unit of its figure; a ratio has none."""
+        is_ratio = self.versus is not None and self.versus.by == "ratio" and not self.comparator.compares_layers
+        return "" if is_ratio else self.metric.unit
+
+    @property
     def claims_change(self) -> bool:
         """Whether controls that show the same speak against it."""
         return self.comparator is not Comparator.WITHIN

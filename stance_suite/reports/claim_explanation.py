@@ -85,7 +85,7 @@ def _claim_lines(claim: Claim, findings: Findings) -> Iterator[str]:
     yield claim.statement
     yield f"{claim.metric}: {claim.metric.meaning}"
     yield f"{claim.model}, trained on {claim.stance} with the recipe '{claim.recipe}'"
-    yield f"must be {claim.asked} {claim.metric.unit if claim.bound is not None else ''}".rstrip()
+    yield f"must be {claim.asked} {claim.unit if claim.bound is not None else ''}".rstrip()
     if claim.layer is not None:
         pooled = "one figure of all matching layers" if claim.metric.spans_layers else OVER[claim.over]
         if claim.over == "mean" and claim.metric is Metric.ALPHA_CHANGE_PERCENT:
@@ -102,7 +102,7 @@ def _claim_lines(claim: Claim, findings: Findings) -> Iterator[str]:
     if claim.metric.is_behavioral:
         yield "significant, paired by prompt, against every control that is tested"
     if claim.minimum_effect is not None:
-        yield f"the design must be able to find an effect of {claim.minimum_effect:g} {claim.metric.unit}".rstrip()
+        yield f"the design must be able to find an effect of {claim.minimum_effect:g} {claim.unit}".rstrip()
     if claim.unless:
         yield f"fails if {' or '.join(claim.unless)}"
     yield f"on record: {' or '.join(claim.expected)}"
@@ -149,7 +149,7 @@ def _verdict_lines(verdict: Verdict, findings: Findings) -> Iterator[str]:
     yield f"{verdict.status} ({as_expected}): {verdict.reason}"
     if verdict.figure is not None:
         interval = show_interval(verdict.low, verdict.high)
-        shown = f"figure {verdict.figure:+.6g} {claim.metric.unit}".rstrip()
+        shown = f"figure {verdict.figure:+.6g} {claim.unit}".rstrip()
         yield shown + (f", 95 % interval {interval}" if interval else "")
     if verdict.layer is not None:
         yield f"decided by {verdict.layer}"
@@ -186,7 +186,7 @@ def _control_rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
 
 
 def _score_of(claim: Claim) -> str:
-    unit = f", in {claim.metric.unit}" if claim.metric.unit else ""
+    unit = f", in {claim.unit}" if claim.unit else ""
     base = "noise of the same norm" if claim.metric is Metric.DIVERGENCE else "the untouched model"
     return f"scores averaged over seeds{unit}; base is {base}"
 

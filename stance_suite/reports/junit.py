@@ -55,7 +55,7 @@ def verdict_properties(verdict: Verdict) -> tuple[tuple[str, str], ...]:
         ("recipe", claim.recipe),
         ("metric", claim.metric),
         ("asked", claim.asked),
-        ("unit", claim.metric.unit),
+        ("unit", claim.unit),
         ("effect", verdict.figure),
         ("interval_low", verdict.low),
         ("interval_high", verdict.high),

@@ -23,7 +23,7 @@ def figure_parts(verdict: Verdict) -> list[str]:
     """
     parts = []
     if verdict.figure is not None:
-        parts.append(f"{verdict.figure:+.4g} {verdict.claim.metric.unit}".rstrip())
+        parts.append(f"{verdict.figure:+.4g} {verdict.claim.unit}".rstrip())
     if verdict.low is not None and verdict.high is not None:
         parts.append(f"[{verdict.low:+.3f}, {verdict.high:+.3f}]")
     if verdict.p_value is not None:

@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from stance_suite.caveats import Caveat
 from stance_suite.claims import Claim
 from stance_suite.judgments import ControlFigure, Status, Verdict
-from stance_suite.metrics import Comparator, Metric
-from stance_suite.records import CellRecord
-from stance_suite.spectrum_records import AlphaChange, LayerChange
-from stance_suite.verdicts.controls import FigureRange, control_figures, favorable, pooled_controls
-from stance_suite.verdicts.figures import Figure, LayerFigures, pool, tuned_figures
+from stance_suite.metrics import Metric
+from stance_suite.verdicts.controls import control_figures, favorable
+from stance_suite.verdicts.figures import Figure
+from stance_suite.verdicts.most_changed import judge_most_changed
 from stance_suite.verdicts.scores import Replicate
-
-FEW_TAIL_EIGENVALUES = 50
-
-
-@dataclass(frozen=True)
-class Side:
-    """The figures of one trained model and of its controls."""
-
-    replicate: Replicate
-    """The trained model and its controls."""
-    tuned: Figure | None
-    """None where nothing is known."""
-    controls: dict[str, FigureRange | None]
-    """By the control's name; None where nothing is known of it."""
+from stance_suite.verdicts.sides import Side, inconclusive, required_controls, side_of, structural_caveats, why_nothing
 
 
 def judge_structure(claim: Claim, replicate: Replicate, counterpart: Replicate | None = None) -> Verdict:
@@ -50,10 +35,10 @@ def judge_structure(claim: Claim, replicate: Replicate, counterpart: Replicate |
         against the bound (see `Claim.over`), nothing is missing that could change that, and, for a robust claim of
         change, it is not true of any of the controls that it names, all the layers taken together.
     """
-    sides = [_side(claim, one) for one in (replicate, counterpart) if one is not None]
+    sides = [side_of(claim, one) for one in (replicate, counterpart) if one is not None]
     if counterpart is not None and counterpart.tuned.key == replicate.tuned.key:
-        return _inconclusive(claim, sides[0], "a training compared with itself shows nothing")
-    judged = _judge_layers(claim, *sides) if claim.comparator.compares_layers else _judge_figure(claim, sides)
+        return inconclusive(claim, sides[0], "a training compared with itself shows nothing")
+    judged = judge_most_changed(claim, *sides) if claim.comparator.compares_layers else _judge_figure(claim, sides)
     cells = dict.fromkeys(record.key for side in sides for record in side.replicate.records)
     caveats = list(judged.caveats)
     if any(side.replicate.sham is None for side in sides):
@@ -89,16 +74,11 @@ def worst(verdicts: Sequence[Verdict], seeds: Sequence[int]) -> Verdict:
     return verdict.model_copy(update={"reason": f"seed {seed}, of {len(seeds)} seeds: {verdict.reason}"})
 
 
-def _side(claim: Claim, replicate: Replicate) -> Side:
-    tuned = pool(claim, tuned_figures(claim, replicate.tuned), replicate.base)
-    return Side(replicate, tuned, pooled_controls(claim, replicate))
-
-
 def _judge_figure(claim: Claim, sides: Sequence[Side]) -> Verdict:
     ours = sides[0]
     unknown = next((side for side in sides if side.tuned is None), None)
     if unknown is not None:
-        return _inconclusive(claim, ours, _why_nothing(claim, unknown))
+        return inconclusive(claim, ours, why_nothing(claim, unknown))
     tuned = [side.tuned for side in sides if side.tuned is not None]
     value = _compare(claim, [figure.value for figure in tuned])
     controls = _controls(claim, sides)
@@ -111,7 +91,7 @@ def _judge_figure(claim: Claim, sides: Sequence[Side]) -> Verdict:
         of = sum(one.matching for one in tuned)
         reason = f"{missing} of {of} matching layers have no figure (the fit failed); of the others, {reason}"
     complies = _accepts(claim, value)
-    caveats = _caveats(claim, sides, tuned, complies and bool(shared_by))
+    caveats = structural_caveats(claim, sides, tuned, within_null=complies and bool(shared_by))
     return Verdict(
         claim=claim,
         model=ours.replicate.tuned.cell.model,
@@ -129,68 +109,6 @@ def _settled(claim: Claim) -> Status | None:
     if claim.versus is not None or claim.metric.spans_layers:
         return None
     return {"each": Status.FAILS, "any": Status.HOLDS}.get(claim.over)
-
-
-def _judge_layers(claim: Claim, ours: Side, theirs: Side) -> Verdict:
-    """Judge which layer changed most, here and there."""
-    ranked = [_ranked(tuned_figures(claim, side.replicate.tuned)) for side in (ours, theirs)]
-    unknown = next((side for side, layers in zip((ours, theirs), ranked, strict=True) if not layers), None)
-    if unknown is not None:
-        return _inconclusive(claim, ours, _why_nothing(claim, unknown))
-    (top, figure), (their_top, their_figure) = (layers[0] for layers in ranked)
-    unit = claim.metric.unit
-    shown = (
-        f"most changed: {top} ({figure:+.4g} {unit}) under {_name(ours)}, {their_top} ({their_figure:+.4g} {unit}) "
-        f"under {_name(theirs)}"
-    )
-    asks_same = claim.comparator is Comparator.SAME_LAYER
-    status = Status.HOLDS if (top == their_top) is asks_same else Status.FAILS
-    controls, tops = _most_changed_controls(claim, ours)
-    shared_by = [name for name, layer in tops.items() if asks_same and layer == top]
-    unknown_control = next((name for name in _required_controls(claim, ours) if tops.get(name) is None), None)
-    if status is Status.HOLDS and claim.robust and shared_by:
-        status, shown = Status.FAILS, f"{shown}; but it changes most under the control {shared_by[0]} as well"
-    elif status is Status.HOLDS and claim.robust and asks_same and unknown_control is not None:
-        status, shown = Status.INCONCLUSIVE, f"{shown}, but nothing is known of the control {unknown_control}"
-    if any(_is_tied(layers) for layers in ranked):
-        status, shown = Status.INCONCLUSIVE, f"no single layer changed most; {shown}"
-    if any(
-        len(_ranked(figures)) < len(figures)
-        for figures in (tuned_figures(claim, side.replicate.tuned) for side in (ours, theirs))
-    ):
-        status, shown = Status.INCONCLUSIVE, f"some layers have no figure (the fit failed); of the others, {shown}"
-    decided = [Figure(layers[0][1], (layers[0][0],), 0, len(layers)) for layers in ranked]
-    return Verdict(
-        claim=claim,
-        model=ours.replicate.tuned.cell.model,
-        status=status,
-        reason=shown,
-        figure=figure,
-        layer=top,
-        controls=(ControlFigure(name=f"{their_top}, {_name(theirs)}", figure=their_figure), *controls),
-        caveats=_caveats(claim, (ours, theirs), decided, top == their_top and bool(shared_by)),
-    )
-
-
-def _most_changed_controls(claim: Claim, ours: Side) -> tuple[tuple[ControlFigure, ...], dict[str, str]]:
-    """Find the layer that changes most under each control; one with a layer missing is not known."""
-    controls: list[ControlFigure] = []
-    tops: dict[str, str] = {}
-    for name, figures in control_figures(claim, ours.replicate).items():
-        ranked = _ranked(figures)
-        if name in _required_controls(claim, ours) and ranked and len(ranked) == len(figures):
-            tops[name], figure = ranked[0]
-            controls.append(ControlFigure(name=f"{name}: {tops[name]}", figure=figure))
-    return tuple(controls), tops
-
-
-def _is_tied(ranked: Sequence[tuple[str, float]]) -> bool:
-    return len(ranked) < 2 or abs(ranked[0][1]) == abs(ranked[1][1])
-
-
-def _ranked(figures: LayerFigures) -> list[tuple[str, float]]:
-    known = [(name, figure) for name, figure in figures.items() if figure is not None and math.isfinite(figure)]
-    return sorted(known, key=lambda entry: -abs(entry[1]))
 
 
 def _accepts(claim: Claim, figure: float) -> bool:
@@ -243,22 +161,13 @@ def _decide(
         return Status.FAILS, f"{shown}, not {claim.asked}"
     if claim.robust and claim.claims_change:
         known = {entry.name for entry in controls}
-        for control in _required_controls(claim, ours):
+        for control in required_controls(claim, ours):
             if control in shared_by:
                 return Status.FAILS, f"{shown}, but the claim is true of the control {control} as well"
             if control not in known and not _shows_nothing(claim, ours, control):
                 return Status.INCONCLUSIVE, f"{shown}, but there is no figure for the control {control}"
     shown_controls = ", ".join(f"{control.name} {control.figure:+.4g}" for control in controls)
     return Status.HOLDS, f"{shown}, {claim.asked}" + (f"; controls: {shown_controls}" if shown_controls else "")
-
-
-def _required_controls(claim: Claim, ours: Side) -> tuple[str, ...]:
-    if ours.replicate.sham is not None:
-        return claim.against
-    # trained elsewhere: noise and, of changes of alpha, rounding stand in for the sham
-    stand_ins = ["noise"] if "noise" in ours.controls else []
-    stand_ins += ["rounding"] if claim.metric.rests_on_alpha_change else []
-    return tuple(dict.fromkeys([*(name for name in claim.against if name != "sham"), *stand_ins])) or claim.against
 
 
 def _shows_nothing(claim: Claim, ours: Side, control: str) -> bool:
@@ -288,7 +197,7 @@ def _show(claim: Claim, ours: Side, figure: Figure, value: float, theirs: Sequen
     if claim.over == "mean":
         return f"mean over {figure.matching - figure.missing} layers: {value:+.4g} {unit}".rstrip()
     shown = f"{where}: {value:+.4g} {unit}".rstrip()
-    change = _changes(ours.replicate).get(where)
+    change = ours.changes.get(where)
     alpha = change.alpha_change if change is not None else None
     if claim.robust and claim.metric is Metric.ALPHA_CHANGE_PERCENT and alpha is not None:
         shown += (
@@ -296,47 +205,3 @@ def _show(claim: Claim, ours: Side, figure: Figure, value: float, theirs: Sequen
             f"({alpha.total:+.4g} % as fitted, tail {alpha.tail_before} -> {alpha.tail_after})"
         )
     return shown
-
-
-def _caveats(claim: Claim, sides: Sequence[Side], figures: Sequence[Figure], within_null: bool) -> tuple[Caveat, ...]:
-    decided = [(side.replicate, layer) for side, figure in zip(sides, figures, strict=True) for layer in figure.layers]
-    changes = [_changes(replicate).get(layer) for replicate, layer in decided]
-    alphas = [change.alpha_change for change in changes if change is not None]
-    moved: list[AlphaChange] = [alpha for alpha in alphas if alpha is not None]
-    caveats = []
-    if claim.metric.rests_on_alpha_change and any(alpha.tail_flip for alpha in moved):
-        caveats.append(Caveat.TAIL_FLIP)
-    if within_null and claim.claims_change:
-        caveats.append(Caveat.WITHIN_NULL)
-    if claim.metric.rests_on_alpha_change:
-        tails = [min(alpha.tail_before, alpha.tail_after) for alpha in moved]
-    else:
-        is_alpha = claim.metric is Metric.ALPHA
-        tails = [_tail(replicate.tuned, layer) for replicate, layer in decided] if is_alpha else []
-    if any(tail < FEW_TAIL_EIGENVALUES for tail in tails):
-        caveats.append(Caveat.FEW_EIGENVALUES)
-    return tuple(caveats)
-
-
-def _tail(record: CellRecord, layer: str) -> int:
-    return next((one.fit.tail_size for one in record.spectra if one.name == layer and one.fit is not None), 0)
-
-
-def _changes(replicate: Replicate) -> dict[str, LayerChange]:
-    return {change.name: change for change in replicate.tuned.changes}
-
-
-def _why_nothing(claim: Claim, side: Side) -> str:
-    figures = tuned_figures(claim, side.replicate.tuned)
-    if claim.metric is Metric.CHANGED_DEPTH_PERCENT and any(figure is not None for figure in figures.values()):
-        return f"no layer's alpha changed by more than {claim.changed_beyond:g} %, so none lies anywhere"
-    return f"no layer matching {claim.layer!r} has a figure for {claim.metric}"
-
-
-def _inconclusive(claim: Claim, ours: Side, reason: str) -> Verdict:
-    model = ours.replicate.tuned.cell.model
-    return Verdict(claim=claim, model=model, status=Status.INCONCLUSIVE, reason=reason)
-
-
-def _name(side: Side) -> str:
-    return f"{side.replicate.tuned.cell.model}, {side.replicate.tuned.cell.label}"

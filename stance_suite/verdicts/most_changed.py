@@ -1,0 +1,89 @@
+"""Judging which layer changed most: the same one in two trainings, or another?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from stance_suite.claims import Claim
+from stance_suite.judgments import ControlFigure, Status, Verdict
+from stance_suite.metrics import Comparator
+from stance_suite.verdicts.controls import control_figures
+from stance_suite.verdicts.figures import Figure, LayerFigures, tuned_figures
+from stance_suite.verdicts.sides import Side, inconclusive, required_controls, structural_caveats, why_nothing
+
+
+def judge_most_changed(claim: Claim, ours: Side, theirs: Side) -> Verdict:
+    """Judge a claim about which layer changed most, here and there.
+
+    Parameters
+    ----------
+    claim : Claim
+        Whose comparator compares layers.
+    ours, theirs : Side
+        The training that it is about, and the one that it is compared with.
+
+    Returns
+    -------
+    Verdict
+        INCONCLUSIVE where no single layer changed most, or one has no figure. A robust claim that the layer is the same
+        fails if it changes most under a control, too.
+    """
+    ranked = [_ranked(tuned_figures(claim, side.replicate.tuned)) for side in (ours, theirs)]
+    unknown = next((side for side, layers in zip((ours, theirs), ranked, strict=True) if not layers), None)
+    if unknown is not None:
+        return inconclusive(claim, ours, why_nothing(claim, unknown))
+    (top, figure), (their_top, their_figure) = (layers[0] for layers in ranked)
+    unit = claim.metric.unit
+    shown = (
+        f"most changed: {top} ({figure:+.4g} {unit}) under {ours.name}, {their_top} ({their_figure:+.4g} {unit}) "
+        f"under {theirs.name}"
+    )
+    asks_same = claim.comparator is Comparator.SAME_LAYER
+    status = Status.HOLDS if (top == their_top) is asks_same else Status.FAILS
+    controls, tops = _most_changed_controls(claim, ours)
+    shared_by = [name for name, layer in tops.items() if asks_same and layer == top]
+    unknown_control = next((name for name in required_controls(claim, ours) if tops.get(name) is None), None)
+    if status is Status.HOLDS and claim.robust and shared_by:
+        status, shown = Status.FAILS, f"{shown}; but it changes most under the control {shared_by[0]} as well"
+    elif status is Status.HOLDS and claim.robust and asks_same and unknown_control is not None:
+        status, shown = Status.INCONCLUSIVE, f"{shown}, but nothing is known of the control {unknown_control}"
+    if any(_is_tied(layers) for layers in ranked):
+        status, shown = Status.INCONCLUSIVE, f"no single layer changed most; {shown}"
+    if any(
+        len(_ranked(figures)) < len(figures)
+        for figures in (tuned_figures(claim, side.replicate.tuned) for side in (ours, theirs))
+    ):
+        status, shown = Status.INCONCLUSIVE, f"some layers have no figure (the fit failed); of the others, {shown}"
+    decided = [Figure(layers[0][1], (layers[0][0],), 0, len(layers)) for layers in ranked]
+    return Verdict(
+        claim=claim,
+        model=ours.replicate.tuned.cell.model,
+        status=status,
+        reason=shown,
+        figure=figure,
+        layer=top,
+        controls=(ControlFigure(name=f"{their_top}, {theirs.name}", figure=their_figure), *controls),
+        caveats=structural_caveats(claim, (ours, theirs), decided, within_null=top == their_top and bool(shared_by)),
+    )
+
+
+def _most_changed_controls(claim: Claim, ours: Side) -> tuple[tuple[ControlFigure, ...], dict[str, str]]:
+    """Find the layer that changes most under each control; one with a layer missing is not known."""
+    controls: list[ControlFigure] = []
+    tops: dict[str, str] = {}
+    for name, figures in control_figures(claim, ours.replicate).items():
+        ranked = _ranked(figures)
+        if name in required_controls(claim, ours) and ranked and len(ranked) == len(figures):
+            tops[name], figure = ranked[0]
+            controls.append(ControlFigure(name=f"{name}: {tops[name]}", figure=figure))
+    return tuple(controls), tops
+
+
+def _is_tied(ranked: Sequence[tuple[str, float]]) -> bool:
+    return len(ranked) < 2 or abs(ranked[0][1]) == abs(ranked[1][1])
+
+
+def _ranked(figures: LayerFigures) -> list[tuple[str, float]]:
+    known = [(name, figure) for name, figure in figures.items() if figure is not None and math.isfinite(figure)]
+    return sorted(known, key=lambda entry: -abs(entry[1]))

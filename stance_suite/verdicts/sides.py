@@ -1,0 +1,168 @@
+"""The sides of a structural claim: figures of a trained model and its controls, and what to know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stance_suite.caveats import Caveat
+from stance_suite.claims import Claim
+from stance_suite.judgments import Status, Verdict
+from stance_suite.metrics import Metric
+from stance_suite.records import CellRecord
+from stance_suite.spectrum_records import AlphaChange, LayerChange
+from stance_suite.verdicts.controls import FigureRange, pooled_controls
+from stance_suite.verdicts.figures import Figure, pool, tuned_figures
+from stance_suite.verdicts.scores import Replicate
+
+FEW_TAIL_EIGENVALUES = 50
+
+
+@dataclass(frozen=True)
+class Side:
+    """The figures of one trained model and of its controls."""
+
+    replicate: Replicate
+    """The trained model and its controls."""
+    tuned: Figure | None
+    """None where nothing is known."""
+    controls: dict[str, FigureRange | None]
+    """By the control's name; None where nothing is known of it."""
+
+    @property
+    def name(self) -> str:
+        """What was trained, in words."""
+        return f"{self.replicate.tuned.cell.model}, {self.replicate.tuned.cell.label}"
+
+    @property
+    def changes(self) -> dict[str, LayerChange]:
+        """What training did to each matrix, by the layer's long name."""
+        return {change.name: change for change in self.replicate.tuned.changes}
+
+
+def side_of(claim: Claim, replicate: Replicate) -> Side:
+    """Gather the figures of a claim.
+
+    Parameters
+    ----------
+    claim : Claim
+        With a structural metric.
+    replicate : Replicate
+        The trained model and its controls.
+
+    Returns
+    -------
+    Side
+        What is held against the bound, and the same of the controls.
+    """
+    tuned = pool(claim, tuned_figures(claim, replicate.tuned), replicate.base)
+    return Side(replicate, tuned, pooled_controls(claim, replicate))
+
+
+def required_controls(claim: Claim, ours: Side) -> tuple[str, ...]:
+    """Tell which controls a robust claim of change must not be true of.
+
+    Parameters
+    ----------
+    claim : Claim
+        With a structural metric.
+    ours : Side
+        The training that it is about.
+
+    Returns
+    -------
+    tuple of str
+        Those that it names; of a model trained elsewhere what stands in for the sham.
+    """
+    if ours.replicate.sham is not None:
+        return claim.against
+    # trained elsewhere: noise and, of changes of alpha, rounding stand in for the sham
+    stand_ins = ["noise"] if "noise" in ours.controls else []
+    stand_ins += ["rounding"] if claim.metric.rests_on_alpha_change else []
+    return tuple(dict.fromkeys([*(name for name in claim.against if name != "sham"), *stand_ins])) or claim.against
+
+
+def structural_caveats(
+    claim: Claim, sides: Sequence[Side], figures: Sequence[Figure], within_null: bool
+) -> tuple[Caveat, ...]:
+    """Find what a reader must know of the layers that decided.
+
+    Parameters
+    ----------
+    claim : Claim
+        With a structural metric.
+    sides : sequence of Side
+        The training that it is about, and the one that it is compared with.
+    figures : sequence of Figure
+        What decided on each side.
+    within_null : bool
+        Whether a control shows the same.
+
+    Returns
+    -------
+    tuple of Caveat
+        Without that about a missing sham.
+    """
+    decided = [(side, layer) for side, figure in zip(sides, figures, strict=True) for layer in figure.layers]
+    changes = [side.changes.get(layer) for side, layer in decided]
+    alphas = [change.alpha_change for change in changes if change is not None]
+    moved: list[AlphaChange] = [alpha for alpha in alphas if alpha is not None]
+    caveats = []
+    if claim.metric.rests_on_alpha_change and any(alpha.tail_flip for alpha in moved):
+        caveats.append(Caveat.TAIL_FLIP)
+    if within_null and claim.claims_change:
+        caveats.append(Caveat.WITHIN_NULL)
+    if claim.metric.rests_on_alpha_change:
+        tails = [min(alpha.tail_before, alpha.tail_after) for alpha in moved]
+    else:
+        is_alpha = claim.metric is Metric.ALPHA
+        tails = [_tail(side.replicate.tuned, layer) for side, layer in decided] if is_alpha else []
+    if any(tail < FEW_TAIL_EIGENVALUES for tail in tails):
+        caveats.append(Caveat.FEW_EIGENVALUES)
+    return tuple(caveats)
+
+
+def _tail(record: CellRecord, layer: str) -> int:
+    return next((one.fit.tail_size for one in record.spectra if one.name == layer and one.fit is not None), 0)
+
+
+def why_nothing(claim: Claim, side: Side) -> str:
+    """Say why there is nothing to hold against the bound.
+
+    Parameters
+    ----------
+    claim : Claim
+        With a structural metric.
+    side : Side
+        The training without a figure.
+
+    Returns
+    -------
+    str
+        The reason.
+    """
+    figures = tuned_figures(claim, side.replicate.tuned)
+    if claim.metric is Metric.CHANGED_DEPTH_PERCENT and any(figure is not None for figure in figures.values()):
+        return f"no layer's alpha changed by more than {claim.changed_beyond:g} %, so none lies anywhere"
+    return f"no layer matching {claim.layer!r} has a figure for {claim.metric}"
+
+
+def inconclusive(claim: Claim, ours: Side, reason: str) -> Verdict:
+    """Say that a claim cannot be judged.
+
+    Parameters
+    ----------
+    claim : Claim
+        The claim.
+    ours : Side
+        The training that it is about.
+    reason : str
+        Why not.
+
+    Returns
+    -------
+    Verdict
+        INCONCLUSIVE.
+    """
+    model = ours.replicate.tuned.cell.model
+    return Verdict(claim=claim, model=model, status=Status.INCONCLUSIVE, reason=reason)
