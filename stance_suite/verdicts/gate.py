@@ -129,8 +129,6 @@ def _inconclusive(policy: Policy, verdict: Verdict) -> tuple[Outcome, str]:
 def _is_known(verdict: Verdict) -> bool:
     """Whether all figures are there that a verdict must rest on."""
     figures = [verdict.figure, *(control.figure for control in verdict.controls)]
-    if verdict.claim.metric.is_behavioral:
-        figures += [verdict.p_value, verdict.adjusted_p_value]
     return all(figure is not None and math.isfinite(figure) for figure in figures)
 
 
@@ -148,8 +146,9 @@ def _adoption(
     ]
     if not found:
         return Outcome.FAILED, f"{reason}; whether the measures agree is not known"
-    if any(agreement not in ENOUGH_AGREEMENT[policy.adoption.agreement] for agreement in found):
-        return Outcome.FAILED, f"{reason}; but likelihood, responses and markers together say {found[0]}"
+    short = [agreement for agreement in found if agreement not in ENOUGH_AGREEMENT[policy.adoption.agreement]]
+    if short:
+        return Outcome.FAILED, f"{reason}; but likelihood, responses and markers together say {short[0]}"
     return Outcome.PASSED, f"{reason}; together with responses and markers: {found[0]}"
 
 
