@@ -40,7 +40,7 @@ def guard(replicates: Sequence[Replicate]) -> tuple[Caveat, ...]:
     caveats = []
     if any(_is_collapsed(tuned, base) for tuned, base in pairs):
         caveats.append(Caveat.COLLAPSED)
-    if any(not tuned.copied <= MOST_COPIED for tuned, _ in pairs):  # so that NaN is no proof of health
+    if any(tuned.copied > MOST_COPIED for tuned, _ in pairs):
         caveats.append(Caveat.PARROTED)
     return tuple(caveats)
 
@@ -69,4 +69,5 @@ def _is_collapsed(tuned: Fluency, base: Fluency) -> bool:
         and tuned.repetition <= base.repetition + MOST_REPETITION
         and tuned.neutral_perplexity <= MOST_PERPLEXITY * base.neutral_perplexity
     )
+    # so that NaN is no proof of health
     return not is_known or not is_sound or is_no_language_model(tuned)

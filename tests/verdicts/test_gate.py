@@ -343,6 +343,14 @@ class TestAgainstABaseline:
         assert found.outcome is Outcome.FAILED
         assert found.reason.startswith("not measured")
 
+    @pytest.mark.parametrize("figure", UNKNOWN)
+    def test_a_missing_contrast_is_no_proof_although_the_effect_is_the_same(self, stance, figure):
+        control = ControlFigure(name="toward another", figure=figure)
+        run = edited(gate_run(stance), ".responses", status=Status.INCONCLUSIVE, controls=(control,))
+        found = self.demands(stance, run, gate_run(stance), inconclusive="ignore")["responses"]
+        assert found.outcome is Outcome.FAILED
+        assert found.reason.startswith("not measured: ")
+
     @pytest.mark.parametrize("arm", ["tuned", "base", "sham"])
     @pytest.mark.parametrize("figure", UNKNOWN)
     def test_a_missing_score_of_one_prompt_is_no_proof(self, stance, arm, figure):
