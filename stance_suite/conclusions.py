@@ -85,11 +85,35 @@ def hold_against_policy(
     StanceSuiteError
         If the baseline cannot be read, or measured something else.
     """
-    earlier = None if baseline is None else read_findings(baseline)
-    obstacles = () if earlier is None else incomparable(earlier, findings)
-    if obstacles:
-        raise StanceSuiteError(
-            f"{baseline} is no baseline for this run: {' '.join(obstacles)} Make it anew with option update-baseline."
-        )
+    earlier = None if baseline is None else read_baseline(baseline, findings)
     names = str(policy.document.path), None if baseline is None else str(baseline)
     return findings.model_copy(update={"gate": judge_gate(policy.policy, findings, stances, earlier, names)})
+
+
+def read_baseline(path: Path, findings: Findings) -> Findings:
+    """Read a baseline.
+
+    Parameters
+    ----------
+    path : Path
+        A findings file.
+    findings : Findings
+        The run that is held against it.
+
+    Returns
+    -------
+    Findings
+        The earlier run.
+
+    Raises
+    ------
+    StanceSuiteError
+        If it cannot be read, or measured something else.
+    """
+    earlier = read_findings(path)
+    obstacles = incomparable(earlier, findings)
+    if obstacles:
+        raise StanceSuiteError(
+            f"{path} is no baseline for this run: {' '.join(obstacles)} Make it anew with option update-baseline."
+        )
+    return earlier

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -130,8 +130,8 @@ class Document:
         kind = details["type"]
         where = location + tuple(step for step in details["loc"] if not _is_union_tag(step))
         if kind == "extra_forbidden":
-            allowed = ", ".join(model.model_fields)
-            message = f"unknown key; {nearest_names(str(where[-1]), model.model_fields)} Allowed here: {allowed}"
+            known = _model_at(model, details["loc"][:-1]).model_fields
+            message = f"unknown key; {nearest_names(str(where[-1]), known)} Allowed here: {', '.join(known)}"
         elif kind == "missing":
             message = "is missing"
         elif kind in ("literal_error", "enum"):
@@ -158,6 +158,17 @@ class Document:
         elif isinstance(node, yaml.SequenceNode):
             for child in node.value:
                 self._refuse_duplicate_keys(child)
+
+
+def _model_at(model: type[BaseModel], steps: Sequence[int | str]) -> type[BaseModel]:
+    """Find the record that a nested value is read as; where several are possible, the one around them."""
+    for step in steps:
+        if isinstance(step, str) and step in model.model_fields:
+            annotation = model.model_fields[step].annotation
+            kinds = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
+            nested = [kind for kind in kinds if not get_args(kind) and issubclass(kind, BaseModel)]
+            model = nested[0] if len(nested) == 1 else model
+    return model
 
 
 def _is_union_tag(step: int | str) -> bool:

@@ -9,9 +9,9 @@ from functools import cached_property
 from stance_suite.agenda import Agenda, lay_out_designs, set_agenda
 from stance_suite.checkpoints import open_checkpoint
 from stance_suite.claims import Claim
-from stance_suite.conclusions import conclude, hold_against_policy
+from stance_suite.conclusions import conclude, hold_against_policy, read_baseline
 from stance_suite.errors import SpecError, SpecProblem, nearest_names
-from stance_suite.findings_files import read_findings, write_baseline
+from stance_suite.findings_files import write_baseline
 from stance_suite.gathering import gather
 from stance_suite.judgments import Verdict
 from stance_suite.library import Library, load_library
@@ -66,7 +66,9 @@ class Session:
     def policy(self) -> DeclaredPolicy | None:
         """What a model under test must show: of a gate and of a pair trained elsewhere."""
         wanted = self.settings.gate or self.settings.pair is not None
-        return load_policy(self.settings.policy or self.library.policy_file) if wanted else None
+        if not wanted:
+            return None
+        return load_policy(self.settings.policy or self.library.policy_file, self.library.stances)
 
     @cached_property
     def agenda(self) -> Agenda:
@@ -95,7 +97,9 @@ class Session:
         self.designs()
         pair, baseline = self.settings.pair, self.settings.baseline
         if baseline is not None and not self.settings.update_baseline:
-            read_findings(baseline)
+            # what can be told without cells; the rest is told once they are measured
+            planned = [not_run(claim, "nothing is measured yet") for claim in self.agenda.claims]
+            read_baseline(baseline, self.gather(planned, {}, ""))
         if pair is not None:
             self.workbench.derivative(pair)
         problems = [problem for model in self.agenda.models for problem in self._missing_layers(model)]

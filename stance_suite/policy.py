@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from stance_suite.caveats import Caveat
 from stance_suite.claims import Claim, Expected, Record
 from stance_suite.documents import Document
+from stance_suite.errors import SpecError, nearest_names
 from stance_suite.metrics import Comparator, Metric
-from stance_suite.specs import Stance
+from stance_suite.specs import RECIPES, Stance
 
 STANDARD = "standard"
 """What ids of standard claims begin with."""
@@ -37,7 +39,7 @@ class Structure(Record):
     alpha_change_percent: float = Field(default=5.0, gt=0, allow_inf_nan=False)
     """Change of a matrix's alpha, with the tail held fixed and beyond sham and noise, that is unexplained."""
     unexplained: Consequence = "fail"
-    """What an unexplained change does."""
+    """What an unexplained change does, or one that cannot be excluded because something is missing."""
 
 
 class Regression(Record):
@@ -66,7 +68,15 @@ class Policy(Record):
     regression: Regression = Regression()
     """How much may be lost against a baseline."""
     inconclusive: Consequence = "fail"
-    """What a demand does that could be neither met nor refuted."""
+    """What a demand on behavior does that was measured, and could be neither met nor refuted."""
+
+    @field_validator("stances")
+    @classmethod
+    def _distinct(cls, stances: tuple[str, ...]) -> tuple[str, ...]:
+        twice = next((name for name in stances if stances.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice!r} is given twice; keep one")
+        return stances
 
 
 @dataclass(frozen=True)
@@ -79,13 +89,15 @@ class DeclaredPolicy:
     """The file."""
 
 
-def load_policy(path: Path) -> DeclaredPolicy:
+def load_policy(path: Path, stances: Iterable[str]) -> DeclaredPolicy:
     """Read a policy.
 
     Parameters
     ----------
     path : Path
         A YAML file; every key may be left out.
+    stances : iterable of str
+        Names of the declared stances.
 
     Returns
     -------
@@ -95,10 +107,22 @@ def load_policy(path: Path) -> DeclaredPolicy:
     Raises
     ------
     SpecError
-        If the file is not a policy; with line, key and the way out.
+        If the file is not a policy, or names a stance or recipe that there is not; with line, key and the way out.
     """
     document = Document(path)
-    return DeclaredPolicy(document.parse(Policy), document)
+    policy = document.parse(Policy)
+    known = set(stances)
+    problems = [
+        document.problem(("stances", place), f"no stance is called {name!r}; {nearest_names(name, known)}")
+        for place, name in enumerate(policy.stances)
+        if name not in known
+    ]
+    if policy.recipe not in RECIPES:
+        message = f"no recipe is called {policy.recipe!r}; {nearest_names(policy.recipe, RECIPES)}"
+        problems.append(document.problem(("recipe",), message))
+    if problems:
+        raise SpecError(problems)
+    return DeclaredPolicy(policy, document)
 
 
 def standard_claims(policy: Policy, stance: Stance, model: str, recipe: str) -> tuple[Claim, ...]:

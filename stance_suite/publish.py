@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from stance_suite.errors import StanceSuiteError
 from stance_suite.files import write_atomically
 from stance_suite.findings_files import read_findings
 from stance_suite.records import Findings
@@ -28,14 +29,22 @@ def publish(findings: Findings, folder: Path) -> Path:
     -------
     Path
         The HTML report.
+
+    Raises
+    ------
+    StanceSuiteError
+        If a file cannot be written.
     """
     path = folder / "findings.json"
-    write_atomically(path, findings.model_dump_json(indent=1).encode())
-    report = rebuild(path)
     shown_by_github = os.environ.get("GITHUB_STEP_SUMMARY")
-    if findings.gate is not None and shown_by_github:
-        with Path(shown_by_github).open("a", encoding="utf-8") as summary:
-            summary.write(render_summary(findings))
+    try:
+        write_atomically(path, findings.model_dump_json(indent=1).encode())
+        report = rebuild(path)
+        if findings.gate is not None and shown_by_github:
+            with Path(shown_by_github).open("a", encoding="utf-8") as summary:
+                summary.write(render_summary(findings))
+    except OSError as error:
+        raise StanceSuiteError(f"{error.filename or folder} cannot be written: {error.strerror}") from error
     return report
 
 

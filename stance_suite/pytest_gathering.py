@@ -68,7 +68,8 @@ class Gathering:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
         except OSError as error:
             self._written = f"could not be written: {error}"
-        if self._gate is not None and not self._gate.passed and session.exitstatus != pytest.ExitCode.USAGE_ERROR:
+        passed = self._gate is not None and self._gate.passed  # a gate that broke has not passed
+        if is_gate and not passed and session.exitstatus != pytest.ExitCode.USAGE_ERROR:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _write(self, *, is_gate: bool) -> None:
@@ -96,14 +97,15 @@ class Gathering:
             terminalreporter.line(f"ERROR: stance-suite: {self._usage_error}", red=True)
         if not self._verdicts and not self._cells:
             return
-        from stance_suite.reports.text import tally, verdict_line
+        from stance_suite.reports.text import gate_lines, tally, verdict_line
 
         terminalreporter.section("stance-suite")
         for verdict in self._verdicts.values():
             if verdict.status != "NOT_RUN":  # pytest's own summary tells the reasons
                 terminalreporter.line(verdict_line(verdict))
         if self._gate is not None:
-            for demand in self._gate.demands:
-                terminalreporter.line(f"{demand.outcome:<8}  {demand.name}  ({demand.reason})")
-            terminalreporter.line(self._gate.sentence, green=self._gate.passed, red=not self._gate.passed)
+            *demands, sentence = gate_lines(self._gate)
+            for line in demands:
+                terminalreporter.line(line)
+            terminalreporter.line(sentence, green=self._gate.passed, red=not self._gate.passed)
         terminalreporter.line(f"{tally(self._verdicts.values())}; report: {self._written}")

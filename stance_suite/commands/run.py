@@ -75,7 +75,8 @@ def run(
     session, findings = _measure(settings)
     if settings.pair is not None:
         print(_stance_found(session, findings))
-    if any(verdict.status != "NOT_RUN" and not verdict.as_expected for verdict in findings.verdicts):
+    surprises = any(verdict.status != "NOT_RUN" and not verdict.as_expected for verdict in findings.verdicts)
+    if surprises or (settings.gate and (findings.gate is None or not findings.gate.passed)):
         raise typer.Exit(NOT_AS_DEMANDED)
 
 
@@ -111,11 +112,7 @@ def gate(
         reports=reports,
     )
     _, findings = _measure(settings)
-    assert findings.gate is not None
-    for demand in findings.gate.demands:
-        print(f"{demand.outcome:<8}  {demand.name}  ({demand.reason})")
-    print(findings.gate.sentence)
-    if not findings.gate.passed:
+    if findings.gate is None or not findings.gate.passed:
         raise typer.Exit(NOT_AS_DEMANDED)
 
 
@@ -123,7 +120,7 @@ def _measure(settings: Settings) -> tuple[Session, Findings]:
     from stance_suite.pipeline import Session
     from stance_suite.progress import choose_progress
     from stance_suite.publish import publish
-    from stance_suite.reports.text import tally, verdict_line
+    from stance_suite.reports.text import gate_lines, tally, verdict_line
 
     session = Session(settings, choose_progress())
     session.preflight()
@@ -137,6 +134,9 @@ def _measure(settings: Settings) -> tuple[Session, Findings]:
     report = publish(findings, settings.reports)
     session.keep_as_baseline(findings)
     print(f"{tally(verdicts)}; report: {report}")
+    if findings.gate is not None:
+        for line in gate_lines(findings.gate):
+            print(line)
     return session, findings
 
 

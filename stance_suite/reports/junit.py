@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from stance_suite.gate_records import Demand, Outcome
 from stance_suite.judgments import Status, Verdict
 from stance_suite.records import Findings
+
+NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 has no way to write (https://www.w3.org/TR/xml/#charsets)."""
 
 
 def render_junit(findings: Findings) -> str:
@@ -23,13 +28,12 @@ def render_junit(findings: Findings) -> str:
     str
         A suite of claims, and one of demands if the run was a gate. A claim fails if its verdict is not on record.
     """
-    from junitparser import JUnitXml, TestSuite
+    from junitparser import JUnitXml
 
     root = JUnitXml("stance-suite")
     if findings.gate is not None:
         root.append(_suite("gate", map(_demand_case, findings.gate.demands)))
     root.append(_suite("claims", map(_verdict_case, findings.verdicts)))
-    assert all(isinstance(suite, TestSuite) for suite in root)
     root.update_statistics()
     return str(root.tostring().decode())
 
@@ -84,37 +88,48 @@ def _suite(name: str, cases: Iterator[object]) -> object:
 
 
 def _demand_case(demand: Demand) -> object:
-    from junitparser import Failure, Properties, Property, TestCase
+    from junitparser import Failure
 
-    case = TestCase(_printable(demand.name), f"gate.{_printable(demand.model)}", 0.0)
-    if demand.outcome is Outcome.FAILED:
-        case.result = [Failure(_printable(demand.reason), "demand not met")]
-    properties = Properties()
-    for name, value in (("outcome", demand.outcome), ("kind", demand.kind), ("reason", _printable(demand.reason))):
-        properties.add_property(Property(name, str(value)))
-    case.append(properties)
-    return case
+    listed = (("outcome", demand.outcome), ("kind", demand.kind), ("reason", demand.reason))
+    result = [] if demand.outcome is not Outcome.FAILED else [_told(Failure, demand.reason, "demand not met")]
+    return _case(demand.name, f"gate.{demand.model}", listed, result)
 
 
 def _verdict_case(verdict: Verdict) -> object:
-    from junitparser import Error, Failure, Properties, Property, Skipped, TestCase
+    from junitparser import Error, Failure, Skipped
 
-    case = TestCase(verdict.claim.id, f"claims.{_printable(verdict.model)}", 0.0)
-    reason = _printable(verdict.reason)
+    result = []
     if verdict.status is Status.NOT_RUN:
-        case.result = [Skipped(reason)]
+        result = [Skipped(_printable(verdict.reason))]
     elif verdict.status is Status.ERROR:
-        case.result = [Error(reason, "measuring broke")]
+        result = [_told(Error, verdict.reason, "measuring broke")]
     elif not verdict.as_expected:
         on_record = " or ".join(verdict.claim.expected)
-        case.result = [Failure(f"{verdict.status}, on record is {on_record}: {reason}", "verdict not on record")]
+        reason = f"{verdict.status}, on record is {on_record}: {verdict.reason}"
+        result = [_told(Failure, reason, "verdict not on record")]
+    return _case(verdict.claim.id, f"claims.{verdict.model}", verdict_properties(verdict), result)
+
+
+def _case(name: str, group: str, listed: Iterable[tuple[str, str]], result: list[object]) -> object:
+    from junitparser import Properties, Property, TestCase
+
+    case = TestCase(_printable(name), _printable(group), 0.0)
     properties = Properties()
-    for name, value in verdict_properties(verdict):
-        properties.add_property(Property(_printable(name), _printable(value)))
-    case.append(properties)
+    for key, value in listed:
+        properties.add_property(Property(_printable(key), _printable(value)))
+    case.append(properties)  # before the result, as pytest writes them
+    if result:
+        case.result = result
     return case
+
+
+def _told(kind: Callable[[str, str], Any], reason: str, what: str) -> object:
+    """Say why a test case did not pass, as message and as text: services show the one or the other."""
+    told = kind(_printable(reason), what)
+    told.text = _printable(reason)
+    return told
 
 
 def _printable(text: str) -> str:
     """Replace characters that XML cannot hold, whatever a model's folder is called."""
-    return "".join(letter if letter.isprintable() or letter in "\t\n" else "�" for letter in text)
+    return NOT_IN_XML.sub("�", text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from stance_suite.gate_records import GateReport
 from stance_suite.judgments import Verdict
 
 
@@ -70,3 +71,19 @@ def tally(verdicts: Iterable[Verdict]) -> str:
     """
     counts = Counter(verdict.status for verdict in verdicts)
     return ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no claim judged"
+
+
+def gate_lines(gate: GateReport) -> list[str]:
+    """Write what a gate demanded, and the result.
+
+    Parameters
+    ----------
+    gate : GateReport
+        The gate.
+
+    Returns
+    -------
+    list of str
+        One line a demand, and the result in one sentence.
+    """
+    return [*(f"{one.outcome:<8}  {one.name}  ({one.reason})" for one in gate.demands), gate.sentence]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from stance_suite.caveats import CAVEAT_MEANINGS
+from stance_suite.comparison_records import EffectChange
 from stance_suite.comparison_records import Outcome as EffectOutcome
 from stance_suite.gate_records import Demand, GateReport, Outcome
 from stance_suite.judgments import Status, Verdict
 from stance_suite.policy import SIGNS_OF_DEGENERATION, STANDARD, Consequence, Policy
 from stance_suite.records import Agreement, CellRecord, Findings
 from stance_suite.verdicts.guards import is_no_language_model
+from stance_suite.verdicts.paired_scores import CONTROLS
 from stance_suite.verdicts.runs import compare_runs
 
 ENOUGH_AGREEMENT = {
@@ -107,11 +110,26 @@ def _ids(verdict: Verdict | None) -> tuple[str, ...]:
 def _must_hold(policy: Policy, verdict: Verdict | None) -> tuple[Outcome, str]:
     if verdict is None:
         return Outcome.FAILED, "it was not judged"
+    if verdict.claim.metric.is_behavioral and not _is_known(verdict):
+        return Outcome.FAILED, f"not measured: {verdict.reason}"
     if verdict.status is Status.HOLDS:
         return Outcome.PASSED, verdict.reason
     if verdict.status is Status.INCONCLUSIVE:
-        return CONSEQUENCES[policy.inconclusive], f"inconclusive: {verdict.reason}"
+        return _inconclusive(policy, verdict)
     return Outcome.FAILED, verdict.reason
+
+
+def _inconclusive(policy: Policy, verdict: Verdict) -> tuple[Outcome, str]:
+    """Apply the policy to weak evidence; where nothing was measured there is none, whatever the policy."""
+    if verdict.claim.metric.is_behavioral and _is_known(verdict):
+        return CONSEQUENCES[policy.inconclusive], f"inconclusive: {verdict.reason}"
+    return Outcome.FAILED, f"not measured: {verdict.reason}"
+
+
+def _is_known(verdict: Verdict) -> bool:
+    """Whether all figures are there that a verdict must rest on."""
+    figures = [verdict.figure, *(control.figure for control in verdict.controls)]
+    return all(figure is not None and math.isfinite(figure) for figure in figures)
 
 
 def _adoption(
@@ -128,21 +146,22 @@ def _adoption(
     ]
     if not found:
         return Outcome.FAILED, f"{reason}; whether the measures agree is not known"
-    if any(agreement not in ENOUGH_AGREEMENT[policy.adoption.agreement] for agreement in found):
-        return Outcome.FAILED, f"{reason}; but likelihood, responses and markers together say {found[0]}"
+    short = [agreement for agreement in found if agreement not in ENOUGH_AGREEMENT[policy.adoption.agreement]]
+    if short:
+        return Outcome.FAILED, f"{reason}; but likelihood, responses and markers together say {short[0]}"
     return Outcome.PASSED, f"{reason}; together with responses and markers: {found[0]}"
 
 
 def _structure(policy: Policy, verdict: Verdict | None) -> tuple[Outcome, str]:
     if verdict is None:
         return Outcome.FAILED, "it was not judged"
-    match verdict.status:
-        case Status.FAILS:
-            return Outcome.PASSED, f"none: {verdict.reason}"
-        case Status.HOLDS:
-            return CONSEQUENCES[policy.structure.unexplained], verdict.reason
-        case Status.INCONCLUSIVE:
-            return CONSEQUENCES[policy.inconclusive], f"inconclusive: {verdict.reason}"
+    if verdict.status is Status.FAILS and _is_known(verdict):
+        return Outcome.PASSED, f"none: {verdict.reason}"
+    if verdict.status is Status.HOLDS:
+        return CONSEQUENCES[policy.structure.unexplained], verdict.reason
+    if verdict.status in (Status.FAILS, Status.INCONCLUSIVE):
+        # of structure only what was not measured is inconclusive: it may hide what the policy asks about
+        return CONSEQUENCES[policy.structure.unexplained], f"cannot be excluded: {verdict.reason}"
     return Outcome.FAILED, verdict.reason
 
 
@@ -152,7 +171,11 @@ def _degeneration(policy: Policy, findings: Findings, model: str) -> Iterator[De
     for record in bases:
         if is_no_language_model(record.behavior.fluency):
             signs.setdefault(_perplexity(record), []).append("before training")
-    own = [one for one in findings.verdicts if one.model == model and one.claim.metric.is_behavioral]
+    own = [
+        one
+        for one in findings.verdicts
+        if one.model == model and one.claim.metric.is_behavioral and one.status not in (Status.NOT_RUN, Status.ERROR)
+    ]
     for verdict in own:
         for caveat in SIGNS_OF_DEGENERATION:
             if caveat in verdict.caveats and verdict.claim.stance not in signs.get(caveat, []):
@@ -183,10 +206,12 @@ def _declared_claims(policy: Policy, findings: Findings, model: str) -> Iterator
             continue
         if not any(fnmatchcase(claim.id, pattern) for pattern in policy.claims):
             continue
-        if verdict.as_expected:
+        if claim.metric.is_behavioral and verdict.status is Status.INCONCLUSIVE and not _is_known(verdict):
+            outcome, reason = Outcome.FAILED, f"not measured: {verdict.reason}"
+        elif verdict.as_expected:
             outcome, reason = Outcome.PASSED, f"{verdict.status}, as on record: {verdict.reason}"
         elif verdict.status is Status.INCONCLUSIVE:
-            outcome, reason = CONSEQUENCES[policy.inconclusive], f"inconclusive: {verdict.reason}"
+            outcome, reason = _inconclusive(policy, verdict)
         else:
             on_record = " or ".join(claim.expected)
             outcome, reason = Outcome.FAILED, f"{verdict.status}, on record is {on_record}: {verdict.reason}"
@@ -194,22 +219,18 @@ def _declared_claims(policy: Policy, findings: Findings, model: str) -> Iterator
 
 
 def _regressions(policy: Policy, findings: Findings, baseline: Findings) -> Iterator[Demand]:
-    """Compare effects with the baseline's: those that held there must not be lost."""
+    """Compare effects with the baseline's: claims that held there, as they should, must not be lost."""
     comparison = compare_runs(baseline, findings, negligible=policy.regression.share)
-    held = [change for change in comparison.changes if change.status_before is Status.HOLDS]
-    for change in held:
-        lost_effect = change.outcome is EffectOutcome.REGRESSED
-        lost_verdict = change.status_after is Status.FAILS or change.status_after is Status.ERROR
-        if change.status_after is Status.NOT_RUN:
-            outcome, reason = Outcome.FAILED, "it was not run, so nothing shows that it is still there"
-        elif lost_effect or (lost_verdict and change.metric.is_behavioral):
-            outcome, reason = Outcome.FAILED, f"lost: {change.status_after}, {change.reason or change.outcome}"
-        elif lost_verdict:
-            outcome, reason = Outcome.FAILED, f"held in the baseline, now {change.status_after}"
-        elif change.outcome is EffectOutcome.UNKNOWN and change.metric.is_behavioral:
-            outcome, reason = CONSEQUENCES[policy.inconclusive], f"cannot be compared: {change.reason}"
-        else:
-            outcome, reason = Outcome.PASSED, f"{change.outcome}; now {change.status_after}"
+    held = {
+        (one.claim.id, one.model)
+        for one in baseline.verdicts
+        if one.status is Status.HOLDS and Status.HOLDS in one.claim.expected
+    }
+    now = {(one.claim.id, one.model): one for one in findings.verdicts}
+    for change in comparison.changes:
+        if (change.claim_id, change.model_before) not in held:
+            continue
+        outcome, reason = _kept(policy, change, now[change.claim_id_after, change.model_after])
         shown = ", ".join(
             f"{pair.before:+.3g} to {pair.after:+.3g} against {pair.control}"
             + (f" (p = {pair.adjusted_p_value:.4f})" if pair.adjusted_p_value is not None else "")
@@ -223,23 +244,39 @@ def _regressions(policy: Policy, findings: Findings, baseline: Findings) -> Iter
             reason=f"{reason}{f': {shown}' if shown else ''}",
             claims=(change.claim_id_after,),
         )
-    lost = [entry for entry in comparison.only_before if entry.status is Status.HOLDS]
-    for entry in lost:
-        yield Demand(
-            name=f"no regression: {entry.claim_id}",
-            kind="baseline",
-            model=entry.model,
-            outcome=Outcome.FAILED,
-            reason=f"it held in the baseline and was not judged now: {entry.reason}",
-            claims=(entry.claim_id,),
-        )
-    if not held and not lost:
-        reason = "no claim held in the baseline: nothing can be lost, and nothing is shown"
+    for entry in comparison.only_before:
+        if (entry.claim_id, entry.model) in held:
+            yield Demand(
+                name=f"no regression: {entry.claim_id}",
+                kind="baseline",
+                model=entry.model,
+                outcome=Outcome.FAILED,
+                reason=f"it held in the baseline and was not judged now: {entry.reason}",
+                claims=(entry.claim_id,),
+            )
+    if not held:
         models = [claim.model for claim in findings.claims[:1]]
         yield Demand(
             name="no regression",
             kind="baseline",
             model=models[0] if models else "",
             outcome=CONSEQUENCES[policy.inconclusive],
-            reason=reason,
+            reason="no claim held in the baseline: nothing can be lost, and nothing is shown",
         )
+
+
+def _kept(policy: Policy, change: EffectChange, now: Verdict) -> tuple[Outcome, str]:
+    """Tell whether what held in the baseline is still there."""
+    if now.status is Status.NOT_RUN:
+        return Outcome.FAILED, "it was not run, so nothing shows that it is still there"
+    if change.outcome is EffectOutcome.REGRESSED or now.status in (Status.FAILS, Status.ERROR):
+        return Outcome.FAILED, f"lost: {now.status}, {change.outcome}"
+    if not change.metric.is_behavioral:
+        if now.status is Status.HOLDS and _is_known(now):
+            return Outcome.PASSED, "it still holds"
+        return Outcome.FAILED, f"not measured: {now.reason}"
+    if not _is_known(now) or len(change.paired) < len(CONTROLS):
+        return Outcome.FAILED, f"not measured: {change.reason or now.reason}"
+    if change.outcome is EffectOutcome.UNKNOWN:
+        return CONSEQUENCES[policy.inconclusive], f"cannot be compared: {change.reason}"
+    return Outcome.PASSED, f"{change.outcome}; now {now.status}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from stance_suite.behavior_records import Fluency
@@ -57,14 +58,16 @@ def is_no_language_model(fluency: Fluency) -> bool:
     bool
         True if its perplexity is 1000 or more, or not known.
     """
-    return not fluency.neutral_perplexity < NO_LANGUAGE_MODEL  # so that NaN is no proof of health
+    return not 0 < fluency.neutral_perplexity < NO_LANGUAGE_MODEL  # so that NaN is no proof of health
 
 
 def _is_collapsed(tuned: Fluency, base: Fluency) -> bool:
+    is_known = all(math.isfinite(figure) for fluency in (tuned, base) for _, figure in fluency)
     is_sound = (
         tuned.distinct_bigrams >= FEWEST_DISTINCT * base.distinct_bigrams
         and tuned.words >= SHORTEST * base.words
         and tuned.repetition <= base.repetition + MOST_REPETITION
         and tuned.neutral_perplexity <= MOST_PERPLEXITY * base.neutral_perplexity
     )
-    return not is_sound or is_no_language_model(tuned)  # so that NaN is no proof of health
+    # so that NaN is no proof of health
+    return not is_known or not is_sound or is_no_language_model(tuned)
