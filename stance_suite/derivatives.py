@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 from stance_suite.errors import UnsafeWeightsError, WeightsUnavailableError
 from stance_suite.models import Weights, find_spec, hash_files, load, load_model, locate
@@ -51,7 +52,9 @@ def locate_derivative(asked: str, registry: Mapping[str, ModelSpec], cache: Path
                 f"{folder} holds its adapter as a pickle ({pickles[0]}), which can run code when it is loaded and is "
                 f"refused; save it as safetensors where you trust it"
             )
-        raise WeightsUnavailableError(f"{folder} has an {ADAPTER_CONFIG} but no {ADAPTER_WEIGHTS}")
+        raise WeightsUnavailableError(
+            f"{folder} has an {ADAPTER_CONFIG} but no {ADAPTER_WEIGHTS}; save the adapter with save_pretrained"
+        )
     return Weights(asked, folder, hash_files(folder), base.prompt_format)
 
 
@@ -78,16 +81,54 @@ def load_derivative(derivative: Weights, base: Weights) -> tuple[Any, Any]:
         If it cannot be loaded, or does not fit its base.
     """
     untouched, tokenizer = load(base)
-    if not (derivative.folder / ADAPTER_CONFIG).is_file():
-        del untouched
-        return load_model(derivative), tokenizer
-    from peft import PeftModel
+    if (derivative.folder / ADAPTER_CONFIG).is_file():
+        return _merge_adapter(untouched, derivative, base), tokenizer
+    model = load_model(derivative)
+    _check_same_parameters(model, untouched, derivative, base)
+    return model, tokenizer
 
+
+def _merge_adapter(untouched: Any, derivative: Weights, base: Weights) -> Any:
+    from peft import PeftModel
+    from safetensors import SafetensorError
+
+    folder = str(derivative.folder)
+    loading: dict[str, Any] = {"local_files_only": True, "torch_device": "cpu"}
     try:
-        adapted = PeftModel.from_pretrained(untouched, str(derivative.folder), local_files_only=True)
-        return adapted.merge_and_unload().eval(), tokenizer
-    except (ValueError, RuntimeError, KeyError, OSError, TypeError) as error:
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        with catch_warnings():  # what peft warns of is refused below
+            simplefilter("ignore")
+            adapted = PeftModel.from_pretrained(untouched, folder, **loading)
+            # read once more, for what that tells: peft leaves out what does not fit, and goes on
+            read = adapted.load_adapter(folder, "default", **loading)
+        left_out = [*read.missing_keys, *read.unexpected_keys]
+        if left_out:
+            raise _no_adapter(derivative, base, f"{left_out[0]} is in one of the two only")
+        return adapted.merge_and_unload().eval()
+    except (ValueError, RuntimeError, KeyError, OSError, TypeError, AttributeError, SafetensorError) as error:
+        raise _no_adapter(derivative, base, str(error) or type(error).__name__) from error
+
+
+def _no_adapter(derivative: Weights, base: Weights, why: str) -> WeightsUnavailableError:
+    return WeightsUnavailableError(
+        f"{derivative.folder} is no adapter that fits {base.name}: {why.splitlines()[0]}; option before must be the "
+        "model that it was trained on"
+    )
+
+
+def _check_same_parameters(model: Any, untouched: Any, derivative: Weights, base: Weights) -> None:
+    """Refuse what noise and spectra would stumble over after minutes of measuring."""
+    ours, theirs = (
+        {name: tuple(parameter.shape) for name, parameter in one.named_parameters(remove_duplicate=False)}
+        for one in (model, untouched)
+    )
+    differing = [name for name in {**theirs, **ours} if ours.get(name) != theirs.get(name)]
+    if differing:
+        after, before = (_show(shapes.get(differing[0])) for shapes in (ours, theirs))
         raise WeightsUnavailableError(
-            f"{derivative.folder} is no adapter that fits {base.name}: {first_line}"
-        ) from error
+            f"{derivative.folder} was not trained from {base.name}: {differing[0]} is {after} in the first and "
+            f"{before} in the second"
+        )
+
+
+def _show(shape: tuple[int, ...] | None) -> str:
+    return "absent" if shape is None else " x ".join(map(str, shape))
