@@ -57,7 +57,7 @@ def caveats_of(metric: Metric) -> tuple[Caveat, ...]:
         case Metric.EMBEDDING_SHIFT | Metric.EMBEDDING_SIMILARITY | Metric.MARKER_RATE:
             return (Caveat.WITHIN_NULL, Caveat.NOT_SPECIFIC, *guards)
         case Metric.ALPHA:
-            return (Caveat.FEW_EIGENVALUES,)
+            return (Caveat.FEW_EIGENVALUES, Caveat.NO_SHAM)
     if metric.rests_on_alpha_change:
-        return (Caveat.TAIL_FLIP, Caveat.WITHIN_NULL, Caveat.FEW_EIGENVALUES)
-    return (Caveat.WITHIN_NULL,)
+        return (Caveat.TAIL_FLIP, Caveat.WITHIN_NULL, Caveat.FEW_EIGENVALUES, Caveat.NO_SHAM)
+    return (Caveat.WITHIN_NULL, Caveat.NO_SHAM)

@@ -214,7 +214,10 @@ FOREIGN_CHECKPOINTS = {
     "another vocabulary": ({"vocab_size": 700}, "model.embed_tokens.weight is 700 x 32 in the first and 600 x 32 in"),
     "more layers": ({"num_hidden_layers": 3}, "model.layers.2.* in the first and absent in the second"),
     "fewer layers": ({"num_hidden_layers": 1}, "model.layers.1.* is absent in the first and "),
-    "other sizes": ({"intermediate_size": 48}, r"model.layers.0.mlp.gate_proj.weight is 48 x 32 in the first and 64 x 32 in"),
+    "other sizes": (
+        {"intermediate_size": 48},
+        r"model.layers.0.mlp.gate_proj.weight is 48 x 32 in the first and 64 x 32 in",
+    ),
 }
 
 
