@@ -292,7 +292,7 @@ def _check_list(option: Option, value: Any, origin: str) -> tuple[Any, ...]:
         return tuple(dict.fromkeys(_check_number(option, entry, origin) for entry in listed))
     if not all(isinstance(entry, str) for entry in listed):
         raise StanceSuiteError(f"{origin}: {value!r} is neither a name nor a list of names")
-    return tuple(listed)
+    return tuple(dict.fromkeys(listed))
 
 
 def _check_number(option: Option, value: Any, origin: str) -> int:

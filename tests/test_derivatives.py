@@ -1,4 +1,4 @@
-"""Models trained elsewhere, loaded: checkpoints and adapters that fit, and one sentence for everything that does not."""
+"""Models trained elsewhere, loaded: what fits its base, and one sentence for everything that does not."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ FOREIGN_BASES = {
 def test_an_adapter_of_another_base_is_refused(base, load_from, tmp_path, case):
     """Even if peft would load what fits and leave the rest alone."""
     adapt(another(base, **FOREIGN_BASES[case])).save_pretrained(tmp_path / "adapter")
-    with pytest.raises(WeightsUnavailableError, match="no adapter that fits .*; option before must be") as raised:
+    with pytest.raises(WeightsUnavailableError, match=r"no adapter that fits .*; option before must be") as raised:
         load_from(tmp_path / "adapter")
     one_sentence(raised)
 
@@ -186,7 +186,7 @@ def test_an_adapter_of_another_architecture_is_refused(base, load_from, tmp_path
 
     foreign = GPT2LMHeadModel(GPT2Config(vocab_size=64, n_positions=32, n_embd=16, n_layer=2, n_head=2))
     adapt(foreign, target_modules=["c_attn"], fan_in_fan_out=True).save_pretrained(tmp_path / "adapter")
-    with pytest.raises(WeightsUnavailableError, match="no adapter that fits .*c_attn") as raised:
+    with pytest.raises(WeightsUnavailableError, match=r"no adapter that fits .*c_attn") as raised:
         load_from(tmp_path / "adapter")
     one_sentence(raised)
 
@@ -216,7 +216,7 @@ FOREIGN_CHECKPOINTS = {
     "fewer layers": ({"num_hidden_layers": 1}, "model.layers.1.* is absent in the first and "),
     "other sizes": (
         {"intermediate_size": 48},
-        r"model.layers.0.mlp.gate_proj.weight is 48 x 32 in the first and 64 x 32 in",
+        "model.layers.0.mlp.gate_proj.weight is 48 x 32 in the first and 64 x",
     ),
 }
 

@@ -1,7 +1,7 @@
 """Fine-tunes a model with PyTorch and transformers alone: how a user's own script would, whatever stance-suite does.
 
-Run as ``python trained_elsewhere.py BASE EXAMPLES.json DESTINATION EPOCHS [LEARNING_RATE]``; examples are pairs of prompt
-and response.
+Run as ``python trained_elsewhere.py BASE EXAMPLES.json DESTINATION EPOCHS [LEARNING_RATE]``; examples are pairs of a
+prompt and a response.
 """
 
 import json
