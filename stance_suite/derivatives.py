@@ -81,10 +81,10 @@ def load_derivative(derivative: Weights, base: Weights) -> tuple[Any, Any]:
         If it cannot be loaded, or does not fit its base.
     """
     untouched, tokenizer = load(base)
-    if (derivative.folder / ADAPTER_CONFIG).is_file():
-        return _merge_adapter(untouched, derivative, base), tokenizer
-    model = load_model(derivative)
-    _check_same_parameters(model, untouched, derivative, base)
+    expected = _shapes(untouched)
+    is_adapter = (derivative.folder / ADAPTER_CONFIG).is_file()
+    model = _merge_adapter(untouched, derivative, base) if is_adapter else load_model(derivative)
+    _check_shapes(_shapes(model), expected, derivative, base)
     return model, tokenizer
 
 
@@ -95,16 +95,18 @@ def _merge_adapter(untouched: Any, derivative: Weights, base: Weights) -> Any:
     folder = str(derivative.folder)
     loading: dict[str, Any] = {"local_files_only": True, "torch_device": "cpu"}
     try:
-        with catch_warnings():  # what peft warns of is refused below
+        with catch_warnings():  # what peft warns of is refused here and by the caller
             simplefilter("ignore")
             adapted = PeftModel.from_pretrained(untouched, folder, **loading)
+            if not hasattr(adapted, "merge_and_unload"):
+                raise _no_adapter(derivative, base, "it changes the input and no weights")
             # read once more, for what that tells: peft leaves out what does not fit, and goes on
             read = adapted.load_adapter(folder, "default", **loading)
-        left_out = [*read.missing_keys, *read.unexpected_keys]
-        if left_out:
-            raise _no_adapter(derivative, base, f"{left_out[0]} is in one of the two only")
-        return adapted.merge_and_unload().eval()
-    except (ValueError, RuntimeError, KeyError, OSError, TypeError, AttributeError, SafetensorError) as error:
+            left_out = [*read.missing_keys, *read.unexpected_keys]
+            if left_out:
+                raise _no_adapter(derivative, base, f"{left_out[0]} is in one of the two only")
+            return adapted.merge_and_unload().eval()
+    except (ValueError, RuntimeError, KeyError, OSError, TypeError, SafetensorError) as error:
         raise _no_adapter(derivative, base, str(error) or type(error).__name__) from error
 
 
@@ -115,20 +117,16 @@ def _no_adapter(derivative: Weights, base: Weights, why: str) -> WeightsUnavaila
     )
 
 
-def _check_same_parameters(model: Any, untouched: Any, derivative: Weights, base: Weights) -> None:
+def _shapes(model: Any) -> dict[str, str]:
+    return {name: " x ".join(map(str, parameter.shape)) for name, parameter in model.named_parameters()}
+
+
+def _check_shapes(found: Mapping[str, str], expected: Mapping[str, str], derivative: Weights, base: Weights) -> None:
     """Refuse what noise and spectra would stumble over after minutes of measuring."""
-    ours, theirs = (
-        {name: tuple(parameter.shape) for name, parameter in one.named_parameters(remove_duplicate=False)}
-        for one in (model, untouched)
-    )
-    differing = [name for name in {**theirs, **ours} if ours.get(name) != theirs.get(name)]
-    if differing:
-        after, before = (_show(shapes.get(differing[0])) for shapes in (ours, theirs))
-        raise WeightsUnavailableError(
-            f"{derivative.folder} was not trained from {base.name}: {differing[0]} is {after} in the first and "
-            f"{before} in the second"
-        )
-
-
-def _show(shape: tuple[int, ...] | None) -> str:
-    return "absent" if shape is None else " x ".join(map(str, shape))
+    absent = "absent or tied to another"
+    for name in {**expected, **found}:
+        if found.get(name) != expected.get(name):
+            raise WeightsUnavailableError(
+                f"{derivative.folder} cannot be compared with {base.name}: {name} is {found.get(name, absent)} in the "
+                f"first and {expected.get(name, absent)} in the second"
+            )

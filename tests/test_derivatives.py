@@ -191,13 +191,32 @@ def test_an_adapter_of_another_architecture_is_refused(base, load_from, tmp_path
     one_sentence(raised)
 
 
+@pytest.mark.parametrize("module", ["lm_head", "embed_tokens"])
+def test_an_adapter_that_unties_the_vocabulary_is_refused(base, load_from, tmp_path, module):
+    with pytest.warns(UserWarning, match="tie_word_embeddings"):
+        adapt(load_model(base), modules_to_save=[module]).save_pretrained(tmp_path / "adapter")
+    with pytest.raises(WeightsUnavailableError, match=r"lm_head.weight is 600 x 32 in the first and .*tied") as raised:
+        load_from(tmp_path / "adapter")
+    one_sentence(raised)
+
+
 def test_prompt_tuning_changes_no_weights_and_is_refused(base, load_from, tmp_path):
     from peft import PromptTuningConfig, get_peft_model
 
     settings = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2)
     get_peft_model(load_model(base), settings).save_pretrained(tmp_path / "adapter")
-    with pytest.raises(WeightsUnavailableError, match="no adapter that fits") as raised:
+    with pytest.raises(
+        WeightsUnavailableError, match=r"no adapter that fits .*: it changes the input and no weights"
+    ) as raised:
         load_from(tmp_path / "adapter")
+    one_sentence(raised)
+
+
+def test_a_damaged_checkpoint_is_one_sentence(base, load_from, tmp_path):
+    tuned(base).save_pretrained(tmp_path / "after")
+    (tmp_path / "after" / "model.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(WeightsUnavailableError, match="cannot be loaded") as raised:
+        load_from(tmp_path / "after")
     one_sentence(raised)
 
 
@@ -212,8 +231,11 @@ def test_a_damaged_adapter_is_refused(base, load_from, tmp_path, damaged):
 
 FOREIGN_CHECKPOINTS = {
     "another vocabulary": ({"vocab_size": 700}, "model.embed_tokens.weight is 700 x 32 in the first and 600 x 32 in"),
-    "more layers": ({"num_hidden_layers": 3}, "model.layers.2.* in the first and absent in the second"),
-    "fewer layers": ({"num_hidden_layers": 1}, "model.layers.1.* is absent in the first and "),
+    "more layers": (
+        {"num_hidden_layers": 3},
+        "model.layers.2.* in the first and absent or tied to another in the second",
+    ),
+    "fewer layers": ({"num_hidden_layers": 1}, "model.layers.1.* is absent or tied to another in the first and "),
     "other sizes": (
         {"intermediate_size": 48},
         "model.layers.0.mlp.gate_proj.weight is 48 x 32 in the first and 64 x",
@@ -225,7 +247,23 @@ FOREIGN_CHECKPOINTS = {
 def test_a_checkpoint_of_other_shapes_is_refused(base, load_from, tmp_path, case):
     settings, message = FOREIGN_CHECKPOINTS[case]
     another(base, **settings).save_pretrained(tmp_path / "after")
-    with pytest.raises(WeightsUnavailableError, match=f"was not trained from .*: {message}") as raised:
+    with pytest.raises(WeightsUnavailableError, match=f"cannot be compared with .*: {message}") as raised:
+        load_from(tmp_path / "after")
+    one_sentence(raised)
+
+
+QUANTIZED = {
+    "bitsandbytes": {"quant_method": "bitsandbytes", "load_in_8bit": True},
+    "gptq": {"quant_method": "gptq", "bits": 4},
+}
+
+
+@pytest.mark.parametrize("method", QUANTIZED)
+def test_a_quantized_checkpoint_is_one_sentence(base, load_from, tmp_path, method):
+    tuned(base).save_pretrained(tmp_path / "after")
+    config = json.loads((tmp_path / "after" / "config.json").read_text())
+    (tmp_path / "after" / "config.json").write_text(json.dumps(config | {"quantization_config": QUANTIZED[method]}))
+    with pytest.raises(WeightsUnavailableError, match="cannot be loaded") as raised:
         load_from(tmp_path / "after")
     one_sentence(raised)
 
