@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from stance_suite import measurement
 from stance_suite.behavior.divergence import round_to_bfloat16
 from stance_suite.behavior.likelihood import response_log_probabilities
 from stance_suite.caveats import CAVEAT_MEANINGS, Caveat
@@ -22,6 +23,7 @@ from stance_suite.options import resolve_settings
 from stance_suite.pipeline import Session
 from stance_suite.progress import PlainProgress
 from stance_suite.records import Findings
+from stance_suite.spectra.measured import measure_model
 from stance_suite.verdicts import control_scores, tuned_scores
 from tests.conftest import REPOSITORY
 from tests.pairs import STANCE, open_pair, train_elsewhere
@@ -224,6 +226,19 @@ def test_a_second_run_only_reads(pair, tmp_path, cells, tiny_model, tuned_elsewh
     )
     base = ordinary.workbench.base(str(tiny_model), STANCE, 0)
     assert base.key in pair.workbench.cells, "the untouched model's cell serves ordinary runs, too"
+
+
+def test_the_untouched_model_is_decomposed_once_and_as_it_would_be_alone(
+    tmp_path, tiny_model, tuned_elsewhere, monkeypatch
+):
+    decomposed = []
+    monkeypatch.setattr(measurement, "measure_model", lambda model: decomposed.append(model) or measure_model(model))
+    session = open_pair(tmp_path, tmp_path / "cache", tiny_model, tuned_elsewhere, STANCE)
+    _, before = session.workbench.elsewhere(session.settings.pair, STANCE, 0)
+    assert len(decomposed) == 2
+    other = open_pair(tmp_path, tmp_path / "another cache", tiny_model, tuned_elsewhere, STANCE)
+    alone = other.workbench.base(str(tiny_model), STANCE, 0)
+    assert (alone.spectra, alone.rounding) == (before.spectra, before.rounding)
 
 
 def test_the_base_against_itself_shows_nothing(tmp_path, cells, tiny_model):
