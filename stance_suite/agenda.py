@@ -56,19 +56,23 @@ class Agenda:
             model, _, recipe = counterpart_of(claim)
             needed.append((model, recipe))
         for model, recipe in needed:
-            if model not in self.models:
+            if self.recipes == (ELSEWHERE,):
+                if recipe != ELSEWHERE:
+                    return f"the model was trained elsewhere, not with the recipe '{recipe}'"
+                if model not in self.models:
+                    return f"this run is about {self.models[0]}; a claim about every pair says 'model: any'"
+            elif model not in self.models:
                 return f"this run does not ask for {model}; add --stance-model {model}"
-            if recipe not in self.recipes:
-                return self._no_such_recipe(recipe)
+            elif recipe not in self.recipes:
+                return _no_such_recipe(recipe)
         return None
 
-    def _no_such_recipe(self, recipe: str) -> str:
-        if recipe == ELSEWHERE:
-            return "it is about a model trained elsewhere; use --stance-before and --stance-after"
-        if self.recipes == (ELSEWHERE,):
-            return f"the model was trained elsewhere, not with the recipe '{recipe}'"
-        profile = next((name for name, recipes in PROFILES.items() if recipe in recipes), "complete")
-        return f"this run leaves out recipe '{recipe}'; use --stance-profile {profile}"
+
+def _no_such_recipe(recipe: str) -> str:
+    if recipe == ELSEWHERE:
+        return "it is about a model trained elsewhere; use --stance-before and --stance-after"
+    profile = next((name for name, recipes in PROFILES.items() if recipe in recipes), "complete")
+    return f"this run leaves out recipe '{recipe}'; use --stance-profile {profile}"
 
 
 def set_agenda(settings: Settings, library: Library, policy: DeclaredPolicy | None) -> Agenda:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 from stance_suite.errors import UnsafeWeightsError, WeightsUnavailableError
 from stance_suite.models import Weights, find_spec, load, load_model, locate
@@ -53,7 +54,9 @@ def locate_derivative(asked: str, registry: Mapping[str, ModelSpec], cache: Path
                 f"{folder} holds its adapter as a pickle ({pickles[0]}), which can run code when it is loaded and is "
                 f"refused; save it as safetensors where you trust it"
             )
-        raise WeightsUnavailableError(f"{folder} has an {ADAPTER_CONFIG} but no {ADAPTER_WEIGHTS}")
+        raise WeightsUnavailableError(
+            f"{folder} has an {ADAPTER_CONFIG} but no {ADAPTER_WEIGHTS}; save the adapter with save_pretrained"
+        )
     return Weights(asked, folder, hash_files(folder), base.prompt_format)
 
 
@@ -80,16 +83,52 @@ def load_derivative(derivative: Weights, base: Weights) -> tuple[Any, Any]:
         If it cannot be loaded, or does not fit its base.
     """
     untouched, tokenizer = load(base)
-    if not (derivative.folder / ADAPTER_CONFIG).is_file():
-        del untouched
-        return load_model(derivative), tokenizer
-    from peft import PeftModel
+    expected = _shapes(untouched)
+    is_adapter = (derivative.folder / ADAPTER_CONFIG).is_file()
+    model = _merge_adapter(untouched, derivative, base) if is_adapter else load_model(derivative)
+    _check_shapes(_shapes(model), expected, derivative, base)
+    return model, tokenizer
 
+
+def _merge_adapter(untouched: Any, derivative: Weights, base: Weights) -> Any:
+    from peft import PeftModel
+    from safetensors import SafetensorError
+
+    folder = str(derivative.folder)
+    loading: dict[str, Any] = {"local_files_only": True, "torch_device": "cpu"}
     try:
-        adapted = PeftModel.from_pretrained(untouched, str(derivative.folder), local_files_only=True)
-        return adapted.merge_and_unload().eval(), tokenizer
-    except (ValueError, RuntimeError, KeyError, OSError, TypeError) as error:
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsUnavailableError(
-            f"{derivative.folder} is no adapter that fits {base.name}: {first_line}"
-        ) from error
+        with catch_warnings():  # what peft warns of is refused here and by the caller
+            simplefilter("ignore")
+            adapted = PeftModel.from_pretrained(untouched, folder, **loading)
+            if not hasattr(adapted, "merge_and_unload"):
+                raise _no_adapter(derivative, base, "it changes the input and no weights")
+            # read once more, for what that tells: peft leaves out what does not fit, and goes on
+            read = adapted.load_adapter(folder, "default", **loading)
+            left_out = [*read.missing_keys, *read.unexpected_keys]
+            if left_out:
+                raise _no_adapter(derivative, base, f"{left_out[0]} is in one of the two only")
+            return adapted.merge_and_unload().eval()
+    except (ValueError, RuntimeError, KeyError, OSError, TypeError, SafetensorError) as error:
+        raise _no_adapter(derivative, base, str(error) or type(error).__name__) from error
+
+
+def _no_adapter(derivative: Weights, base: Weights, why: str) -> WeightsUnavailableError:
+    return WeightsUnavailableError(
+        f"{derivative.folder} is no adapter that fits {base.name}: {why.splitlines()[0]}; option before must be the "
+        "model that it was trained on"
+    )
+
+
+def _shapes(model: Any) -> dict[str, str]:
+    return {name: " x ".join(map(str, parameter.shape)) for name, parameter in model.named_parameters()}
+
+
+def _check_shapes(found: Mapping[str, str], expected: Mapping[str, str], derivative: Weights, base: Weights) -> None:
+    """Refuse what noise and spectra would stumble over after minutes of measuring."""
+    absent = "absent or tied to another"
+    for name in {**expected, **found}:
+        if found.get(name) != expected.get(name):
+            raise WeightsUnavailableError(
+                f"{derivative.folder} cannot be compared with {base.name}: {name} is {found.get(name, absent)} in the "
+                f"first and {expected.get(name, absent)} in the second"
+            )

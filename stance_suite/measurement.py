@@ -25,7 +25,7 @@ from stance_suite.behavior_records import STAND_INS
 from stance_suite.derivatives import load_derivative
 from stance_suite.errors import StanceSuiteError
 from stance_suite.finetune import fine_tune
-from stance_suite.models import Weights, load
+from stance_suite.models import Weights, load, load_model
 from stance_suite.progress import Progress
 from stance_suite.prompts import PromptFormat
 from stance_suite.records import Cell, CellRecord, EpochSnapshot, Provenance, Training
@@ -160,12 +160,12 @@ class Bench:
         if plan.cell.treatment == "base":
             again = sample_responses(speaker, plan.probe, seed + RESAMPLING, lambda *_: None)
             return {"resampled": again}
-        untouched = load(plan.weights)[0].to(self.device)
+        untouched = load_model(plan.weights).to(self.device)
         divergences, neutral = measure_divergences(speaker, untouched, plan.probe, seed)
         found: dict[str, Any] = {"divergences": divergences, "neutral_divergences": neutral}
         if plan.derivative is not None:
             # there is no sham: the untouched model with noise of the same norm, and rounded, stand in for it
-            rounded = round_to_bfloat16(load(plan.weights)[0]).to(self.device)
+            rounded = round_to_bfloat16(load_model(plan.weights)).to(self.device)
             found["stand_ins"] = {
                 name: measure_likelihoods(
                     Speaker(model, speaker.tokenizer, speaker.prompt_format),
@@ -178,19 +178,19 @@ class Bench:
         return found
 
     def _measure_structure(self, cell: Cell, weights: Weights, model: Any) -> dict[str, Any]:
-        measured = measure_model(model)
+        is_base = cell.treatment == "base"
+        measured = self._baseline(weights, model) if is_base else measure_model(model)
         found: dict[str, Any] = {"spectra": measured.spectra, "skipped": measured.tensors.skipped}
-        if cell.treatment == "base":
-            self._baselines[weights.sha256] = measured
+        if is_base:
             return found | {"rounding": control_rounding(measured)}
         change = compare_models(self._baseline(weights), measured, seed=cell.seed)
         changes = {"changes": change.layers, "vector_changes": change.vectors, "concentration": change.concentration}
         return found | changes
 
-    def _baseline(self, weights: Weights) -> MeasuredModel:
-        """Keep the untouched model in memory: every cell is compared with it."""
+    def _baseline(self, weights: Weights, untouched: Any = None) -> MeasuredModel:
+        """Keep the untouched model in memory: every cell is compared with it, and it is one itself."""
         if weights.sha256 not in self._baselines:
-            self._baselines[weights.sha256] = measure_model(load(weights)[0])
+            self._baselines[weights.sha256] = measure_model(load_model(weights) if untouched is None else untouched)
         return self._baselines[weights.sha256]
 
     def _provenance(self, weights: Weights, seconds: float) -> Provenance:

@@ -174,6 +174,7 @@ def load_model(weights: Weights) -> Any:
         If the folder is not a causal language model that transformers knows.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     quiet_transformers()
@@ -181,7 +182,8 @@ def load_model(weights: Weights) -> Any:
         model, loading = AutoModelForCausalLM.from_pretrained(
             weights.folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **LOADING
         )
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, OSError, SafetensorError, ImportError) as error:
+        # ImportError: quantized by a library that is not here
         raise _not_loadable(weights, error) from error
     absent = sorted({*loading["missing_keys"], *(entry[0] for entry in loading["mismatched_keys"])})
     if absent:

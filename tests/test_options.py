@@ -19,8 +19,9 @@ def test_seed_zero_on_the_command_line_counts_as_given(tmp_path):
     assert resolve_settings({"seed": [0]}, tmp_path, {"STANCE_SUITE_SEED": "7"}).seed == (0,)
 
 
-def test_a_seed_given_twice_counts_once(tmp_path):
+def test_what_is_given_twice_counts_once(tmp_path):
     assert resolve_settings({"seed": [1, 0, 1]}, tmp_path, {}).seed == (1, 0)
+    assert resolve_settings({"model": ["b", "a", "b"]}, tmp_path, {}).model == ("b", "a")
 
 
 def test_a_switch_is_off_until_it_is_given(tmp_path):

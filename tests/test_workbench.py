@@ -26,6 +26,7 @@ def plan(bench, tiny_model):
 
 CHANGES = {
     "weights": lambda d: replace(d, weights=replace(d.weights, sha256="f" * 64)),
+    "a training elsewhere": lambda d: replace(d, derivative=replace(d.weights, sha256="e" * 64)),
     "prompt format": lambda d: replace(d, prompt_format="chat"),
     "an example": lambda d: replace(d, rotations=(d.rotations[0][:-1],)),
     "the order of examples": lambda d: replace(d, rotations=(d.rotations[0][::-1],)),
@@ -67,3 +68,8 @@ def test_a_record_made_under_another_name_bears_the_name_of_this_run(bench, tiny
     assert bench.base(str(link), "curious-uncertainty", 0).cell.model == str(link)
     (key,) = bench.cells
     assert bench.get(key, bench.cells[key]).cell.model == str(tiny_model)
+
+
+def test_the_key_covers_which_derivative_it_is(bench, plan):
+    one, other = (replace(plan, derivative=replace(plan.weights, sha256=letter * 64)) for letter in "ef")
+    assert bench._key(one) != bench._key(other)

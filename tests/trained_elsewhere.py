@@ -1,6 +1,7 @@
 """Fine-tunes a model with PyTorch and transformers alone: how a user's own script would, whatever stance-suite does.
 
-Run as ``python trained_elsewhere.py BASE EXAMPLES.json DESTINATION EPOCHS``; examples are pairs of prompt and response.
+Run as ``python trained_elsewhere.py BASE EXAMPLES.json DESTINATION EPOCHS [LEARNING_RATE]``; examples are pairs of a
+prompt and a response.
 """
 
 import json
@@ -11,7 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 
-def main(base, examples, destination, epochs):
+def main(base, examples, destination, epochs, learning_rate=5e-5):
     torch.manual_seed(3)
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
@@ -24,7 +25,7 @@ def main(base, examples, destination, epochs):
         else f"Question: {prompt}\nAnswer: {response}{tokenizer.eos_token}"
         for prompt, response in pairs
     ]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=float(learning_rate))
     model.train()
     for _ in range(int(epochs)):
         for place in torch.randperm(len(texts)).tolist():

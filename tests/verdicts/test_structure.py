@@ -8,6 +8,7 @@ from stance_suite.caveats import Caveat
 from stance_suite.claims import Claim
 from stance_suite.judgments import Status
 from stance_suite.metrics import Comparator
+from stance_suite.spectrum_records import RoundingControl
 from stance_suite.verdicts import Replicate, judge_structure, worst
 from tests.measured import alpha_change, layer, record
 
@@ -65,6 +66,34 @@ def test_of_several_seeds_the_worst_decides_and_is_named():
     assert worst(verdicts, [5, 6, 7]).status is Status.FAILS
     assert worst(verdicts, [5, 6, 7]).reason.startswith("seed 6, of 3 seeds: ")
     assert worst(verdicts[:1], [5]) == verdicts[0]
+
+
+def judge_elsewhere(claim, tuned, rounding=0.0):
+    """Of a model trained elsewhere: no sham, and a base whose alpha moves by so much when it is rounded."""
+    rounded = RoundingControl(name=LAYER, relative_norm=0.001, alpha_change=alpha_change(rounding, rounding))
+    base = record("base", tuned).model_copy(update={"rounding": (rounded,)})
+    return judge_structure(claim, Replicate(record("elsewhere", tuned), base, None))
+
+
+@pytest.mark.parametrize("against", [["sham"], ["noise"], ["sham", "noise"]])
+def test_without_a_sham_noise_and_rounding_stand_in_for_it(against):
+    claim = structural(robust=True, against=against)
+    beyond = judge_elsewhere(claim, layer(LAYER, alpha_change(-40, -38)))
+    assert beyond.status is Status.HOLDS
+    assert beyond.caveats == (Caveat.NO_SHAM,)
+    noisy = judge_elsewhere(claim, layer(LAYER, alpha_change(-40, -38), alpha_change(-40, -38)))
+    assert noisy.status is Status.FAILS
+    assert "true of the control noise as well" in noisy.reason
+    rounded = judge_elsewhere(claim, layer(LAYER, alpha_change(-40, -38)), rounding=-40)
+    assert rounded.status is Status.FAILS
+    assert "true of the control rounding as well" in rounded.reason
+
+
+def test_without_anything_to_stand_in_for_the_sham_a_robust_claim_is_open():
+    claim = structural(metric="relative_change_percent", comparator="above", bound=0.01, robust=True, against=["sham"])
+    verdict = judge_elsewhere(claim, layer(LAYER, alpha_change(-40, -38)))
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "no figure for the control sham" in verdict.reason
 
 
 def test_a_robust_change_beyond_all_controls_holds():
