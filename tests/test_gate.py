@@ -181,7 +181,7 @@ def test_update_baseline_writes_what_is_then_accepted(gate, baseline, cache):
     before = baseline.read_bytes()
     done = gate("--baseline", str(baseline), policy="lenient.yaml")
     assert done.exit_code == 0, done.output
-    assert f"passed    no regression: standard.{STANCE}.preference  (same within noise; now HOLDS" in done.output
+    assert f"passed    no regression: standard.{STANCE}.preference  (same within noise, now HOLDS" in done.output
     assert findings().gate.baseline == str(baseline)
     assert baseline.read_bytes() == before, "only --update-baseline writes it"
 
@@ -194,7 +194,7 @@ def test_an_effect_that_the_baseline_had_and_the_run_has_not_is_caught(gate, bas
                 scores["tuned"] = scores["base"] + 10 * (scores["tuned"] - scores["base"])
     done = gate("--baseline", changed(baseline, verdicts=verdicts), policy="lenient.yaml")
     assert done.exit_code == 1
-    assert f"failed    no regression: standard.{STANCE}.preference  (lost: HOLDS, regressed: " in done.output
+    assert f"failed    no regression: standard.{STANCE}.preference  (lost: regressed, now HOLDS: " in done.output
 
 
 def test_update_baseline_needs_a_file(gate):
