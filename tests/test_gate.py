@@ -240,10 +240,12 @@ def test_the_environment_may_ask_for_a_gate(tiny_model, cache, monkeypatch):
     assert findings().gate is None
     assert "standard." not in done.output
     monkeypatch.setenv("STANCE_SUITE_GATE", "1")
-    monkeypatch.setenv("STANCE_SUITE_POLICY", "policy.yaml")
+    Path("strict.yaml").write_text(LENIENT.replace("warn", "fail"))
+    monkeypatch.setenv("STANCE_SUITE_POLICY", "strict.yaml")
     done = run()
-    assert done.exit_code == 1, "its claims are as on record, and the gate failed"
-    assert FAILED in done.output
+    assert done.exit_code == 1
+    assert all(verdict.as_expected for verdict in findings().verdicts if verdict.status != "NOT_RUN")
+    assert FAILED in done.output, "all claims are as on record, and the gate failed"
     monkeypatch.setenv("STANCE_SUITE_POLICY", "lenient.yaml")
     assert run().exit_code == 0
     monkeypatch.setenv("STANCE_SUITE_GATE", "0")
