@@ -181,7 +181,7 @@ def test_update_baseline_writes_what_is_then_accepted(gate, baseline, cache):
     before = baseline.read_bytes()
     done = gate("--baseline", str(baseline), policy="lenient.yaml")
     assert done.exit_code == 0, done.output
-    assert f"passed    no regression: standard.{STANCE}.preference  (same within noise; now HOLDS" in done.output
+    assert f"passed    no regression: standard.{STANCE}.preference  (same within noise, now HOLDS" in done.output
     assert findings().gate.baseline == str(baseline)
     assert baseline.read_bytes() == before, "only --update-baseline writes it"
 
@@ -194,7 +194,7 @@ def test_an_effect_that_the_baseline_had_and_the_run_has_not_is_caught(gate, bas
                 scores["tuned"] = scores["base"] + 10 * (scores["tuned"] - scores["base"])
     done = gate("--baseline", changed(baseline, verdicts=verdicts), policy="lenient.yaml")
     assert done.exit_code == 1
-    assert f"failed    no regression: standard.{STANCE}.preference  (lost: HOLDS, regressed: " in done.output
+    assert f"failed    no regression: standard.{STANCE}.preference  (lost: regressed, now HOLDS: " in done.output
 
 
 def test_update_baseline_needs_a_file(gate):
@@ -240,10 +240,12 @@ def test_the_environment_may_ask_for_a_gate(tiny_model, cache, monkeypatch):
     assert findings().gate is None
     assert "standard." not in done.output
     monkeypatch.setenv("STANCE_SUITE_GATE", "1")
-    monkeypatch.setenv("STANCE_SUITE_POLICY", "policy.yaml")
+    Path("strict.yaml").write_text(LENIENT.replace("warn", "fail"))
+    monkeypatch.setenv("STANCE_SUITE_POLICY", "strict.yaml")
     done = run()
-    assert done.exit_code == 1, "its claims are as on record, and the gate failed"
-    assert FAILED in done.output
+    assert done.exit_code == 1
+    assert all(verdict.as_expected for verdict in findings().verdicts if verdict.status != "NOT_RUN")
+    assert FAILED in done.output, "all claims are as on record, and the gate failed"
     monkeypatch.setenv("STANCE_SUITE_POLICY", "lenient.yaml")
     assert run().exit_code == 0
     monkeypatch.setenv("STANCE_SUITE_GATE", "0")

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from stance_suite.caveats import CAVEAT_MEANINGS
-from stance_suite.comparison_records import EffectChange
+from stance_suite.comparison_records import EffectChange, PairedDifference
 from stance_suite.comparison_records import Outcome as EffectOutcome
 from stance_suite.gate_records import Demand, GateReport, Outcome
 from stance_suite.judgments import Status, Verdict
+from stance_suite.metrics import Metric
 from stance_suite.policy import SIGNS_OF_DEGENERATION, STANDARD, Consequence, Policy
 from stance_suite.records import Agreement, CellRecord, Findings
 from stance_suite.verdicts.guards import is_no_language_model
@@ -230,11 +231,12 @@ def _regressions(policy: Policy, findings: Findings, baseline: Findings) -> Iter
     for change in comparison.changes:
         if (change.claim_id, change.model_before) not in held:
             continue
-        outcome, reason = _kept(policy, change, now[change.claim_id_after, change.model_after])
+        pairs = [pair for pair in change.paired if pair.control in _faced(change.metric)]
+        outcome, reason = _kept(policy, change, pairs, now[change.claim_id_after, change.model_after])
         shown = ", ".join(
             f"{pair.before:+.3g} to {pair.after:+.3g} against {pair.control}"
             + (f" (p = {pair.adjusted_p_value:.4f})" if pair.adjusted_p_value is not None else "")
-            for pair in change.paired
+            for pair in pairs
         )
         yield Demand(
             name=f"no regression: {change.claim_id}",
@@ -265,18 +267,26 @@ def _regressions(policy: Policy, findings: Findings, baseline: Findings) -> Iter
         )
 
 
-def _kept(policy: Policy, change: EffectChange, now: Verdict) -> tuple[Outcome, str]:
+def _faced(metric: Metric) -> tuple[str, ...]:
+    """Name the controls that a claim is judged against; the sham only stands beside a divergence."""
+    return CONTROLS[:1] if metric is Metric.DIVERGENCE else CONTROLS
+
+
+def _kept(policy: Policy, change: EffectChange, pairs: Sequence[PairedDifference], now: Verdict) -> tuple[Outcome, str]:
     """Tell whether what held in the baseline is still there."""
+    found = {pair.outcome for pair in pairs}
     if now.status is Status.NOT_RUN:
         return Outcome.FAILED, "it was not run, so nothing shows that it is still there"
-    if change.outcome is EffectOutcome.REGRESSED or now.status in (Status.FAILS, Status.ERROR):
-        return Outcome.FAILED, f"lost: {now.status}, {change.outcome}"
+    if EffectOutcome.REGRESSED in found:
+        return Outcome.FAILED, f"lost: {EffectOutcome.REGRESSED}, now {now.status}"
+    if now.status in (Status.FAILS, Status.ERROR):
+        return Outcome.FAILED, f"lost: now {now.status}: {now.reason}"
     if not change.metric.is_behavioral:
         if now.status is Status.HOLDS and _is_known(now):
             return Outcome.PASSED, "it still holds"
         return Outcome.FAILED, f"not measured: {now.reason}"
-    if not _is_known(now) or len(change.paired) < len(CONTROLS):
+    if not _is_known(now) or len(pairs) < len(_faced(change.metric)):
         return Outcome.FAILED, f"not measured: {change.reason or now.reason}"
-    if change.outcome is EffectOutcome.UNKNOWN:
+    if EffectOutcome.UNKNOWN in found:
         return CONSEQUENCES[policy.inconclusive], f"cannot be compared: {change.reason}"
-    return Outcome.PASSED, f"{change.outcome}; now {now.status}"
+    return Outcome.PASSED, f"{' and '.join(sorted(found))}, now {now.status}"

@@ -308,7 +308,9 @@ class TestAgainstABaseline:
     def test_a_loss_of_more_than_the_share_is_caught_and_told(self, stance):
         found = self.demands(stance, gate_run(stance, 0.2, noise=3), gate_run(stance))["preference"]
         assert found.outcome is Outcome.FAILED
-        assert found.reason.startswith("lost: HOLDS, regressed: +0.489 to +0.184 against base (p = 0.0039), +0.499 to")
+        assert found.reason.startswith(
+            "lost: regressed, now HOLDS: +0.489 to +0.184 against base (p = 0.0039), +0.499 to"
+        )
         assert (found.model, found.claims) == ("m", (f"standard.{stance.name}.preference",))
 
     @pytest.mark.parametrize(("share", "outcome"), [(0.5, Outcome.PASSED), (0.1, Outcome.FAILED)])
@@ -322,6 +324,19 @@ class TestAgainstABaseline:
     def test_more_of_it_is_no_loss(self, stance):
         assert held_against(gate_run(stance, 0.9, noise=3), None, gate_run(stance)).passed
 
+    @pytest.mark.parametrize(("arm", "outcome"), [("sham", Outcome.PASSED), ("base", Outcome.FAILED)])
+    def test_a_divergence_is_held_against_noise_and_not_against_the_sham(self, stance, arm, outcome):
+        """Shams of other seeds diverge more or less than the stance does, by about nothing."""
+        run = gate_run(stance).model_copy(update={"cells": gate_run(stance).cells[1:2]})
+        (verdict,) = [one for one in run.verdicts if one.claim.id.endswith(".divergence")]
+        nearer = tuple(
+            scores.model_copy(update={arm: scores.tuned + 0.01 * (place % 5)})
+            for place, scores in enumerate(verdict.prompts)
+        )
+        found = self.demands(stance, edited(run, ".divergence", prompts=nearer), run)["divergence"]
+        assert found.outcome is outcome
+        assert "against sham" not in found.reason
+
     @pytest.mark.parametrize("status", [Status.FAILS, Status.ERROR, Status.NOT_RUN])
     def test_a_verdict_that_is_lost_is_caught(self, stance, status):
         run = edited(gate_run(stance), ".responses", status=status)
@@ -331,7 +346,7 @@ class TestAgainstABaseline:
     def test_a_weaker_verdict_with_the_same_effect_is_no_loss(self, stance):
         run = edited(gate_run(stance, noise=1), ".responses", status=Status.INCONCLUSIVE)
         found = self.demands(stance, run, gate_run(stance))["responses"]
-        assert (found.outcome, found.reason[:34]) == (Outcome.PASSED, "same within noise; now INCONCLUSIV")
+        assert (found.outcome, found.reason[:34]) == (Outcome.PASSED, "same within noise, now INCONCLUSIV")
 
     @pytest.mark.parametrize("side", ["now", "baseline"])
     @pytest.mark.parametrize("figure", [None, *UNKNOWN])
