@@ -53,6 +53,10 @@ def fingerprint_findings(findings: Findings) -> tuple[Entry, ...]:
     return (
         Entry("suite", "version", findings.suite_version),
         *_distinct("weights", ((record.cell.model, record.provenance.weights_sha256) for record in cells)),
+        *_distinct(
+            "trained elsewhere",
+            ((one.cell.model, one.provenance.derivative_sha256) for one in cells if one.provenance.derivative_sha256),
+        ),
         *_distinct("embedder", ((one.provenance.embedder, one.provenance.embedder_sha256) for one in cells)),
         *(Entry("stance", stance.name, stance.sha256) for stance in findings.stances),
         Entry("claims", f"{len(findings.claims)} claims", _digest(findings.claims)),

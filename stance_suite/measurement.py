@@ -123,7 +123,7 @@ class Bench:
             key=key,
             cell=cell,
             family=content_key({"probe": plan.probe.model_dump(), "prompt_format": plan.prompt_format}),
-            provenance=self._provenance(weights, time.perf_counter() - started),
+            provenance=self._provenance(plan, time.perf_counter() - started),
             training=training,
             behavior=behavior,
             trajectory=trajectory,
@@ -193,12 +193,13 @@ class Bench:
             self._baselines[weights.sha256] = measure_model(load_model(weights) if untouched is None else untouched)
         return self._baselines[weights.sha256]
 
-    def _provenance(self, weights: Weights, seconds: float) -> Provenance:
+    def _provenance(self, plan: Plan, seconds: float) -> Provenance:
         import torch
 
         return Provenance(
-            weights_sha256=weights.sha256,
-            commit=weights.commit,
+            weights_sha256=plan.weights.sha256,
+            commit=plan.weights.commit,
+            derivative_sha256=None if plan.derivative is None else plan.derivative.sha256,
             embedder=EMBEDDER,
             embedder_sha256=embedder_sha256(),
             versions=library_versions(),

@@ -68,6 +68,8 @@ class Provenance(Record):
     """SHA-256 over the base model's weight files."""
     commit: str | None = None
     """Commit on the Hugging Face Hub that they came from, if they did."""
+    derivative_sha256: str | None = None
+    """The same over the files of a model that was trained elsewhere."""
     embedder: str
     """Name of the sentence embedder."""
     embedder_sha256: str
