@@ -317,6 +317,7 @@ class TestInPytest:
         done = suite(*given, model=model)
         assert done.returncode == 4, done.stdout + done.stderr
         assert message in done.stdout + done.stderr
+        assert "passed" not in done.stdout, "it is told before any test runs"
         assert "fine-tuning" not in done.stderr
         assert "Traceback" not in done.stdout + done.stderr
         assert not Path("reports").exists()
