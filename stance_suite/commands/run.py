@@ -25,6 +25,7 @@ from stance_suite.commands.options import (
     UpdateBaseline,
     settings_of,
 )
+from stance_suite.errors import StanceSuiteError
 
 if TYPE_CHECKING:
     from stance_suite.options import Settings
@@ -111,6 +112,8 @@ def gate(
         cache=cache,
         reports=reports,
     )
+    if settings.pair is not None:
+        raise StanceSuiteError("gate trains the model that it is given: leave out 'before' and 'after', or use run")
     _, findings = _measure(settings)
     if findings.gate is None or not findings.gate.passed:
         raise typer.Exit(NOT_AS_DEMANDED)

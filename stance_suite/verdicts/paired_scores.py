@@ -14,7 +14,6 @@ from stance_suite.statistics import Array
 from stance_suite.verdicts.scores import prompt_scores
 
 CONTROLS = ("base", "sham")
-CELLS_OF_A_SEED = 3
 """The trained cell, the untouched one and the sham, in this order."""
 
 
@@ -35,7 +34,7 @@ class EffectTable:
         Parameters
         ----------
         control : str
-            ``base`` or ``sham``.
+            One of `effects`.
 
         Returns
         -------
@@ -61,11 +60,14 @@ def effect_table(verdict: Verdict, cells: Mapping[str, CellRecord]) -> EffectTab
         One row a seed, if scoring the verdict's cells gives the verdict's own scores; else one row, their average.
     """
     prompts = tuple(entry.prompt for entry in verdict.prompts)
-    published = np.array([[getattr(entry, arm) for entry in verdict.prompts] for arm in ("tuned", *CONTROLS)])
+    has_sham = all(entry.sham is not None for entry in verdict.prompts)  # not if the model was trained elsewhere
+    controls = CONTROLS if has_sham else CONTROLS[:1]
+    published = np.array([[getattr(entry, arm) for entry in verdict.prompts] for arm in ("tuned", *controls)])
     records = [cells[key] for key in verdict.cells if key in cells]
-    if records and len(records) == len(verdict.cells) and len(records) % CELLS_OF_A_SEED == 0:
+    cells_of_a_seed = len(published)
+    if records and len(records) == len(verdict.cells) and len(records) % cells_of_a_seed == 0:
         by_seed = sorted(
-            (records[i : i + CELLS_OF_A_SEED] for i in range(0, len(records), CELLS_OF_A_SEED)),
+            (records[i : i + cells_of_a_seed] for i in range(0, len(records), cells_of_a_seed)),
             key=lambda of_a_seed: of_a_seed[0].cell.seed,
         )
         scores = np.array([_score(verdict, prompts, *of_a_seed) for of_a_seed in by_seed])  # (seeds, arms, prompts)
@@ -76,7 +78,13 @@ def effect_table(verdict: Verdict, cells: Mapping[str, CellRecord]) -> EffectTab
 
 def _table(prompts: tuple[str, ...], seeds: tuple[int, ...], scores: Array) -> EffectTable:
     return EffectTable(
-        prompts, seeds, {control: scores[:, 0] - scores[:, place] for place, control in enumerate(CONTROLS, start=1)}
+        prompts,
+        seeds,
+        {
+            control: scores[:, 0] - scores[:, place]
+            for place, control in enumerate(CONTROLS, start=1)
+            if place < scores.shape[1]
+        },
     )
 
 

@@ -108,6 +108,8 @@ def _why_not_comparable(ours: Verdict, theirs: Verdict, before: Findings, after:
 
 def _why_not_paired(ours: Verdict, theirs: Verdict) -> str:
     """Tell why prompts cannot be paired; empty if they can."""
+    if ours.claim.versus is not None:
+        return "the claim compares two trainings, of which one is recorded by prompt"
     prompts = [[entry.prompt for entry in verdict.prompts] for verdict in (ours, theirs)]
     if not all(prompts):
         return "no scores by prompt"
@@ -149,7 +151,7 @@ def _measured_stances(verdict: Verdict, findings: Findings) -> dict[str, str | N
 def _tests(ours: EffectTable, theirs: EffectTable, negligible: float) -> list[_Test]:
     """Subtract the effects of two runs against every control."""
     tests = []
-    for control in CONTROLS:
+    for control in (name for name in CONTROLS if name in ours.effects and name in theirs.effects):
         if len(ours.seeds) > 1 and ours.seeds == theirs.seeds:
             order = [theirs.prompts.index(prompt) for prompt in ours.prompts]
             tables = ours.effects[control], theirs.effects[control][:, order]

@@ -340,3 +340,18 @@ def test_an_empty_run(stance):
     assert len(compare_runs(run, empty).only_before) == 1
     assert len(compare_runs(empty, run).only_after) == 1
     assert compare_runs(run, empty).after.models == ()
+
+
+def test_runs_of_a_model_trained_elsewhere_are_compared_without_a_sham(stance):
+    def without_sham(run):
+        (verdict,) = run.verdicts
+        prompts = tuple(entry.model_copy(update={"sham": None}) for entry in verdict.prompts)
+        cells = tuple(key for key in verdict.cells if "sham" not in key)
+        kept = verdict.model_copy(update={"prompts": prompts, "cells": cells})
+        return run.model_copy(update={"verdicts": (kept,)})
+
+    before, after = (without_sham(one_run(stance, level)) for level in (0.5, 0.1))
+    (change,) = compare_runs(before, after).changes
+    assert [pair.control for pair in change.paired] == ["base"]
+    assert change.outcome == "regressed"
+    assert compare_runs(before, before).changes[0].outcome == "same within noise"
