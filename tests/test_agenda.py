@@ -27,7 +27,7 @@ def agenda_of(folder, policy=False, text=CLAIMS, **options):
     (folder / "fixtures" / "claims" / "own.yaml").write_text(textwrap.dedent(text))
     library = load_library(folder / "fixtures")
     settings = resolve_settings(options, folder)
-    return set_agenda(settings, library, load_policy(library.policy_file) if policy else None)
+    return set_agenda(settings, library, load_policy(library.policy_file, library.stances) if policy else None)
 
 
 def left_out(agenda):

@@ -222,7 +222,7 @@ def test_files_that_cannot_be_written_are_one_sentence(gate, monkeypatch):
     assert "cannot be written: " in told(done)[-1]
     done = gate("--baseline", "taken/baseline.json", "--update-baseline")
     assert done.exit_code == 2
-    assert told(done)[-1].endswith("taken/baseline.json cannot be written: Not a directory")
+    assert "taken/baseline.json cannot be written: " in told(done)[-1]
 
 
 def test_the_environment_may_ask_for_a_gate(tiny_model, cache, monkeypatch):
