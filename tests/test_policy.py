@@ -89,7 +89,12 @@ def test_every_key_may_be_left_out(tmp_path):
             4,
             "adoption.agreement: 'full' is not allowed; allowed: 'partial'",
         ),
-        ("warn", "warning", 5, "degeneration: 'warning' is not allowed; did you mean 'warn'? Allowed: 'fail', 'warn' or 'ignore'"),
+        (
+            "warn",
+            "warning",
+            5,
+            "degeneration: 'warning' is not allowed; did you mean 'warn'? Allowed: 'fail', 'warn' or 'ignore'",
+        ),
         (
             "alpha_change_percent: 3",
             "alpha_change_percent: 0",
