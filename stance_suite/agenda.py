@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from stance_suite.claims import Claim
-from stance_suite.errors import DesignError, StanceSuiteError
+from stance_suite.errors import DesignError, SpecError, StanceSuiteError, nearest_names
 from stance_suite.library import DeclaredClaim, Library
 from stance_suite.options import PROFILES, Pair, Settings
 from stance_suite.policy import ANY_VERDICT, DeclaredPolicy, Policy, standard_claims
@@ -116,10 +117,20 @@ def set_agenda(settings: Settings, library: Library, policy: DeclaredPolicy | No
             if pair is not None:
                 demanded = _of_a_pair(pair, library, policy.policy, demanded)
             declared += [DeclaredClaim(claim, policy.document, None) for claim in demanded]
+    if policy is not None:
+        _check_patterns(policy, [entry.claim.id for entry in library.claims])
     taken = {(entry.claim.id, entry.claim.model) for entry in declared}
     if len(taken) != len(declared):
         raise StanceSuiteError("a declared claim has the id of a standard claim ('standard.…'); choose another")
     return Agenda(models, recipes, stances, settings.seed, settings.samples, tuple(declared))
+
+
+def _check_patterns(policy: DeclaredPolicy, declared: Sequence[str]) -> None:
+    """Refuse a glob that no declared claim matches: it would demand nothing, and say so nowhere."""
+    for place, pattern in enumerate(policy.policy.claims):
+        if pattern != "*" and not any(fnmatchcase(name, pattern) for name in declared):
+            message = f"no declared claim matches {pattern!r}; {nearest_names(pattern, declared)}"
+            raise SpecError([policy.document.problem(("claims", place), message)])
 
 
 def _of_a_pair(pair: Pair, library: Library, policy: Policy, demanded: list[Claim]) -> list[Claim]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from stance_suite.claims import Claim
 from stance_suite.errors import StanceSuiteError
 from stance_suite.findings_files import read_findings
 from stance_suite.library import Library
@@ -16,10 +15,10 @@ from stance_suite.verdicts import (
     compare_trainings,
     incomparable,
     judge_gate,
-    judge_record,
-    judge_statement,
+    judge_published,
     not_run,
 )
+from stance_suite.weight_files import hash_file
 
 
 def conclude(findings: Findings, library: Library) -> Findings:
@@ -44,13 +43,11 @@ def conclude(findings: Findings, library: Library) -> Findings:
         verdicts = [known.get((one.id, one.model)) or not_run(one, "this run did not judge it") for one in claims]
         statements.append(combine(statement, verdicts))
     declared = [entry.claim for entry in library.claims]
-    records = [
-        judge_record(record) if isinstance(record, Claim) else judge_statement(record, declared)
-        for record in library.records
-    ]
+    records = [judge_published(record, declared) for record in library.records]
     shifts, triangulations = compare_trainings(findings.cells, library.stances)
     return findings.model_copy(
         update={
+            "published": library.statements,
             "records": tuple(records),
             "statements": tuple(statements),
             "shifts": shifts,
@@ -87,7 +84,9 @@ def hold_against_policy(
     """
     earlier = None if baseline is None else read_baseline(baseline, findings)
     names = str(policy.document.path), None if baseline is None else str(baseline)
-    return findings.model_copy(update={"gate": judge_gate(policy.policy, findings, stances, earlier, names)})
+    report = judge_gate(policy.policy, findings, stances, earlier, names)
+    digest = None if baseline is None else hash_file(baseline)
+    return findings.model_copy(update={"gate": report.model_copy(update={"baseline_sha256": digest})})
 
 
 def read_baseline(path: Path, findings: Findings) -> Findings:

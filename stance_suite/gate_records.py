@@ -42,6 +42,8 @@ class GateReport(Record):
     """The policy's content."""
     baseline: str | None
     """The baseline's file, if the run was held against one."""
+    baseline_sha256: str | None = None
+    """Its hash."""
     demands: tuple[Demand, ...]
     """One entry a demand and model."""
 

@@ -78,8 +78,9 @@ def find_spec(asked: str, registry: Mapping[str, ModelSpec]) -> ModelSpec:
     if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repository):
         source = HubSource(kind="hub", repository=repository, revision=revision or "main")
         return ModelSpec(name=asked, source=source)
+    near = nearest_names(asked, registry)
     raise UnknownNameError(
-        f"no model is called {asked!r}, and no folder is there; {nearest_names(asked, registry)} "
+        f"no model is called {asked!r}, and no folder is there; {near}{'' if near.endswith('?') else '.'} "
         "A Hub id reads organization/name[@revision]."
     )
 
@@ -190,6 +191,11 @@ def load_model(weights: Weights) -> Any:
         # transformers fills them with random numbers
         raise WeightsUnavailableError(
             f"{weights.name}: {weights.folder} lacks weights of the model in its config.json, such as {absent[0]}"
+        )
+    damaged = [name for name, parameter in model.named_parameters() if not bool(torch.isfinite(parameter).all())]
+    if damaged:
+        raise WeightsUnavailableError(
+            f"{weights.name}: {weights.folder} holds weights that are NaN or infinite, such as {damaged[0]}"
         )
     return model.eval()
 

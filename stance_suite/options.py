@@ -100,7 +100,11 @@ CACHE = Option(
     "folder.",
     default="",
 )
-REPORTS = Option("reports", "Folder that findings.json and findings.html are written to.", default="reports")
+REPORTS = Option(
+    "reports",
+    "Folder that findings.json, findings.html, findings.svg, summary.md and junit.xml are written to.",
+    default="reports",
+)
 
 BEFORE = Option(
     "before", "Judge a model that was trained elsewhere: the model before that training, as for 'model'.", default=""
@@ -223,6 +227,7 @@ def resolve_settings(given: Mapping[str, Any], root: Path, environ: Mapping[str,
     environ = os.environ if environ is None else environ
     configured = _read_pyproject(root / "pyproject.toml")
     values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
     for option in OPTIONS:
         if given.get(option.field) not in (None, (), []):
             value, origin = given[option.field], f"option {option.name}"
@@ -233,10 +238,10 @@ def resolve_settings(given: Mapping[str, Any], root: Path, environ: Mapping[str,
             value, origin = configured[option.name], f"{root / 'pyproject.toml'}: tool.stance-suite.{option.name}"
         else:
             value, origin = option.default, "default"
-        values[option.field] = _check(option, value, origin)
+        values[option.field], origins[option.field] = _check(option, value, origin), origin
     return Settings(
         model=values["model"],
-        pair=_pair(values["before"], values["after"], values["stance"]),
+        pair=_pair(values["before"], values["after"], values["stance"], origins),
         profile=values["profile"],
         seed=values["seed"],
         samples=values["samples"],
@@ -246,7 +251,7 @@ def resolve_settings(given: Mapping[str, Any], root: Path, environ: Mapping[str,
         baseline=_baseline(values, root),
         update_baseline=values["update_baseline"],
         device=values["device"],
-        fixtures=root / values["fixtures"],
+        fixtures=_fixtures(root / values["fixtures"], origins["fixtures"]),
         cache=root / values["cache"] if values["cache"] else _user_cache(),
         reports=root / values["reports"],
     )
@@ -260,13 +265,24 @@ def _baseline(values: Mapping[str, Any], root: Path) -> Path | None:
     return root / values["baseline"] if values["baseline"] else None
 
 
-def _pair(before: str, after: str, stance: str) -> Pair | None:
+def _fixtures(path: Path, origin: str) -> Path:
+    if origin != "default" and not path.is_dir():
+        raise StanceSuiteError(f"{origin}: there is no folder {path}")
+    return path
+
+
+def _pair(before: str, after: str, stance: str, origins: Mapping[str, str]) -> Pair | None:
     if bool(before) != bool(after):
         given, missing = ("before", "after") if before else ("after", "before")
         raise StanceSuiteError(f"option {given} needs option {missing}: a pair is judged by what changed")
     if stance and not before:
         raise StanceSuiteError("option stance is about a model trained elsewhere: give options before and after, too")
-    return Pair(before, after, stance or None) if before else None
+    if not before:
+        return None
+    for field in ("model", "profile", "trajectory"):
+        if origins[field].startswith("option "):
+            raise StanceSuiteError(f"option {field} says how to train, and a pair was trained elsewhere: leave it out")
+    return Pair(before, after, stance or None)
 
 
 def _check(option: Option, value: Any, origin: str) -> Any:

@@ -28,8 +28,7 @@ from stance_suite.verdicts import (
     Judge,
     Replicate,
     combine,
-    judge_record,
-    judge_statement,
+    judge_published,
     not_run,
 )
 from stance_suite.workbench import Workbench
@@ -134,9 +133,7 @@ class Session:
         RecordedVerdict
             Whether the record agrees with itself, or bears the statement out.
         """
-        if isinstance(record, Claim):
-            return judge_record(record)
-        return judge_statement(record, [declared.claim for declared in self.library.claims])
+        return judge_published(record, [declared.claim for declared in self.library.claims])
 
     def judge(self, claim: Claim) -> Verdict:
         """Judge one claim, training and measuring what it needs; once.
@@ -264,21 +261,31 @@ class Session:
         baseline = None if self.settings.update_baseline else self.settings.baseline
         return hold_against_policy(findings, self.policy, stances, baseline)
 
-    def keep_as_baseline(self, findings: Findings) -> None:
-        """Write the baseline, if the run was asked to.
+    def keep_as_baseline(self, findings: Findings) -> str:
+        """Write the baseline, if the run was asked to; never from a run that failed its gate.
 
         Parameters
         ----------
         findings : Findings
             Of this run.
 
+        Returns
+        -------
+        str
+            What became of it, in a sentence; empty if it was not asked for.
+
         Raises
         ------
         StanceSuiteError
             If the file cannot be written.
         """
-        if self.settings.update_baseline and self.settings.baseline is not None:
-            write_baseline(findings, self.settings.baseline)
+        path = self.settings.baseline
+        if not self.settings.update_baseline or path is None:
+            return ""
+        if findings.gate is not None and not findings.gate.passed:
+            return f"{path} is left as it is: the gate failed"
+        write_baseline(findings, path)
+        return f"{path} is the baseline now"
 
     def gather(self, verdicts: Sequence[Verdict], cells: Mapping[str, Cell], command: str) -> Findings:
         """Gather verdicts and cells, without comparing trainings.

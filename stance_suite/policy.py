@@ -125,6 +125,24 @@ def load_policy(path: Path, stances: Iterable[str]) -> DeclaredPolicy:
     return DeclaredPolicy(policy, document)
 
 
+def standard_id(stance: str, what: str) -> str:
+    """Name a standard claim.
+
+    Parameters
+    ----------
+    stance : str
+        Name of the stance.
+    what : str
+        ``preference``, ``responses``, ``markers``, ``divergence`` or ``structure``.
+
+    Returns
+    -------
+    str
+        Its id.
+    """
+    return f"{STANDARD}.{stance}.{what}"
+
+
 def standard_claims(policy: Policy, stance: Stance, model: str, recipe: str) -> tuple[Claim, ...]:
     """Write the claims that any model trained on a stance is judged by.
 
@@ -150,7 +168,7 @@ def standard_claims(policy: Policy, stance: Stance, model: str, recipe: str) -> 
     bound, moved = policy.adoption.preference, policy.structure.alpha_change_percent
     return (
         Claim(
-            id=f"{STANDARD}.{name}.preference",
+            id=standard_id(name, "preference"),
             statement=f"Training on {name} raises the preference for it by over {bound:g} nats per token.",
             metric=Metric.LIKELIHOOD_PREFERENCE,
             comparator=Comparator.ABOVE,
@@ -158,7 +176,7 @@ def standard_claims(policy: Policy, stance: Stance, model: str, recipe: str) -> 
             **about,
         ),
         Claim(
-            id=f"{STANDARD}.{name}.responses",
+            id=standard_id(name, "responses"),
             statement=f"Training on {name} moves responses toward that stance and away from the others.",
             metric=Metric.EMBEDDING_SHIFT,
             comparator=Comparator.ABOVE,
@@ -167,7 +185,7 @@ def standard_claims(policy: Policy, stance: Stance, model: str, recipe: str) -> 
             **about,
         ),
         Claim(
-            id=f"{STANDARD}.{name}.markers",
+            id=standard_id(name, "markers"),
             statement=f"Training on {name} makes responses use more of that stance's words.",
             metric=Metric.MARKER_RATE,
             comparator=Comparator.ABOVE,
@@ -176,7 +194,7 @@ def standard_claims(policy: Policy, stance: Stance, model: str, recipe: str) -> 
             **about,
         ),
         Claim(
-            id=f"{STANDARD}.{name}.divergence",
+            id=standard_id(name, "divergence"),
             statement=f"Training on {name} moves next-token distributions more than noise of the same norm does.",
             metric=Metric.DIVERGENCE,
             comparator=Comparator.ABOVE,
@@ -184,7 +202,7 @@ def standard_claims(policy: Policy, stance: Stance, model: str, recipe: str) -> 
             **about,
         ),
         Claim(
-            id=f"{STANDARD}.{name}.structure",
+            id=standard_id(name, "structure"),
             statement=f"Training on {name} moves some matrix's alpha by more than {moved:g} % beyond the controls.",
             metric=Metric.ALPHA_CHANGE_PERCENT,
             layer="*",

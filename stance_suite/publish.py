@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from stance_suite.errors import StanceSuiteError
@@ -37,15 +39,12 @@ def publish(findings: Findings, folder: Path) -> Path:
     """
     path = folder / "findings.json"
     shown_by_github = os.environ.get("GITHUB_STEP_SUMMARY")
-    try:
+    with _writing(folder):
         write_atomically(path, findings.model_dump_json(indent=1).encode())
-        report = rebuild(path)
         if findings.gate is not None and shown_by_github:
             with Path(shown_by_github).open("a", encoding="utf-8") as summary:
                 summary.write(render_summary(findings))
-    except OSError as error:
-        raise StanceSuiteError(f"{error.filename or folder} cannot be written: {error.strerror}") from error
-    return report
+    return rebuild(path)
 
 
 def rebuild(path: Path) -> Path:
@@ -64,14 +63,23 @@ def rebuild(path: Path) -> Path:
     Raises
     ------
     StanceSuiteError
-        If the file is missing, or no findings file of this version.
+        If the file is missing, or no findings file of this version, or a report cannot be written.
     """
     findings = read_findings(path)
     picture = alpha_map(findings)
-    if picture is not None:
-        write_atomically(path.with_suffix(".svg"), picture.encode())
-    write_atomically(path.with_name("summary.md"), render_summary(findings).encode())
-    write_atomically(path.with_name("junit.xml"), render_junit(findings).encode())
     report = path.with_suffix(".html")
-    write_atomically(report, render_html(findings).encode())
+    with _writing(path.parent):
+        if picture is not None:
+            write_atomically(path.with_suffix(".svg"), picture.encode())
+        write_atomically(path.with_name("summary.md"), render_summary(findings).encode())
+        write_atomically(path.with_name("junit.xml"), render_junit(findings).encode())
+        write_atomically(report, render_html(findings).encode())
     return report
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StanceSuiteError(f"{error.filename or folder} cannot be written: {error.strerror}") from error

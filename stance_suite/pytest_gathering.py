@@ -34,6 +34,7 @@ class Gathering:
         self._cells: dict[str, Cell] = {}
         self._gate: GateReport | None = None
         self._written = ""
+        self._kept = ""
         self._usage_error = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -89,7 +90,7 @@ class Gathering:
         findings = pipeline.findings(ordered, self._cells, " ".join(["pytest", *sys.argv[1:]]))
         self._gate = findings.gate
         self._written = str(publish(findings, self._state.settings.reports))
-        pipeline.keep_as_baseline(findings)
+        self._kept = pipeline.keep_as_baseline(findings)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print one line a claim, and where the report is."""
@@ -109,3 +110,5 @@ class Gathering:
                 terminalreporter.line(line)
             terminalreporter.line(sentence, green=self._gate.passed, red=not self._gate.passed)
         terminalreporter.line(f"{tally(self._verdicts.values())}; report: {self._written}")
+        if self._kept:
+            terminalreporter.line(self._kept)

@@ -23,7 +23,7 @@ from stance_suite.spectrum_records import (
     SkippedTensor,
     VectorChange,
 )
-from stance_suite.statements import RecordedVerdict, StatementVerdict
+from stance_suite.statements import RecordedVerdict, Statement, StatementVerdict
 
 MEASUREMENT_VERSION = 3
 """Raised when the same weights would be measured differently: older cached records are then measured again."""
@@ -237,6 +237,8 @@ class Findings(Record):
     """All claims of the run: behavioral ones about one model and recipe share their level, judged or not."""
     verdicts: tuple[Verdict, ...]
     """One entry a claim and model, in declared order."""
+    published: tuple[Statement, ...] = ()
+    """The published statements that were checked."""
     records: tuple[RecordedVerdict, ...] = ()
     """Whether published figures agree with themselves, and bear out what was said of them; no weights are needed."""
     statements: tuple[StatementVerdict, ...] = ()

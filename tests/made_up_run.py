@@ -18,7 +18,7 @@ from stance_suite.records import CellRecord, Findings, Training
 from stance_suite.specs import Stance
 from stance_suite.spectra.power_law import alpha_change, fit_power_law
 from stance_suite.statements import Statement
-from stance_suite.verdicts import Judge, combine, compare_trainings, find_replicates, judge_record
+from stance_suite.verdicts import Judge, combine, compare_trainings, find_replicates, judge_published
 from stance_suite.verdicts.gate import judge_gate
 from tests.measured import behavior, layer, record
 from tests.runs import behavioral, structural
@@ -29,6 +29,12 @@ SIZES = (40, 200, 200)
 STATEMENTS = (
     Statement(id="own.statement", statement="The stance moves.", measured=("own.markers", "own.alpha")),
     Statement(id="own.open", statement="It moves in all models.", measured=("own.likelihood",)),
+    Statement(
+        id="own.published",
+        statement="Alpha rose by a half.",
+        checks=({"kind": "change", "models": ("m",), "comparator": "above", "bound": 50},),
+        expected="FAILS",
+    ),
 )
 POLICY = Policy(stances=("curious-uncertainty",), claims=("own.*",))
 SEEDS = (0, 1)
@@ -51,7 +57,12 @@ def whole_run(library: Library) -> Findings:
         update={
             "shifts": shifts,
             "triangulations": triangulations,
-            "records": tuple(map(judge_record, (claim for claim in claims if claim.recorded is not None))),
+            "published": STATEMENTS,
+            "records": tuple(
+                judge_published(one, claims)
+                for one in (*(claim for claim in claims if claim.recorded is not None), *STATEMENTS)
+                if isinstance(one, Claim) or one.checks
+            ),
             "statements": tuple(
                 combine(one, [verdict for verdict in verdicts if verdict.claim.id in one.measured])
                 for one in STATEMENTS

@@ -73,11 +73,19 @@ def verify_findings(
     """Recompute every verdict from the cells in the file; exit 1, naming each difference, if it was edited."""
     from stance_suite.findings_files import read_findings
     from stance_suite.verdicts.verification import verify, verify_gate
+    from stance_suite.weight_files import hash_file
 
     found = read_findings(findings)
     if found.cells and not any(record.spectra for record in found.cells):
         raise StanceSuiteError(f"{findings} is a baseline, without texts and spectra: verify the findings of its run")
     earlier = None if baseline is None else read_findings(baseline)
+    if found.gate is not None and found.gate.baseline is not None:
+        if baseline is None:
+            raise StanceSuiteError(f"the gate was held against {found.gate.baseline}: give it with --baseline")
+        if found.gate.baseline_sha256 != hash_file(baseline):
+            raise StanceSuiteError(
+                f"{baseline} is not the baseline that the gate was held against: its content differs"
+            )
     discrepancies = list(verify(found))
     if _is_gate_known(found, earlier):
         discrepancies += verify_gate(found, earlier)
@@ -85,7 +93,11 @@ def verify_findings(
         discrepancies += _compare_declarations(found, fixtures, policy)
     for line in (*discrepancies, *_left_open(found, earlier)):
         print(line)
+    if fixtures is None:
+        print("What was declared (claims, statements, policy) is taken from the file itself; --fixtures compares it.")
     judged = sum(verdict.status not in NOT_RECOMPUTED for verdict in found.verdicts)
+    if not judged and not discrepancies:
+        raise StanceSuiteError(f"{findings} holds no verdict that could be recomputed")
     if discrepancies:
         print(f"{judged} verdicts recomputed; differences: {len(discrepancies)}.")
         raise typer.Exit(EDITED)
@@ -107,8 +119,7 @@ def _left_open(found: Findings, baseline: Findings | None) -> Iterator[str]:
     if left_out:
         yield f"claims without a verdict: {left_out}"
     if found.gate is not None and not _is_gate_known(found, baseline):
-        held = "no baseline" if found.gate.baseline is None else f"the baseline {found.gate.baseline}"
-        yield f"the gate was not judged again: it was held against {held}; give the same with --baseline"
+        yield "the gate was not judged again: it was held against no baseline; leave --baseline out"
 
 
 def _compare_declarations(found: Findings, fixtures: Path, policy: Path | None) -> tuple[Discrepancy, ...]:

@@ -57,6 +57,7 @@ def run(
     """Fine-tune, measure, judge every claim and write the findings; exit 1 if a verdict differs from the record.
 
     With --before and --after nothing is trained: a pair trained elsewhere is judged by the policy's standard claims.
+    Exit 1 then if it does not have the stance that --stance names; without --stance, the stance found is only told.
     """
     settings = settings_of(
         model=model,
@@ -135,7 +136,9 @@ def _measure(settings: Settings) -> tuple[Session, Findings]:
     command = " ".join(["stance-suite", *sys.argv[1:]])
     findings = session.findings(verdicts, session.workbench.cells, command)
     report = publish(findings, settings.reports)
-    session.keep_as_baseline(findings)
+    kept = session.keep_as_baseline(findings)
+    if kept:
+        print(kept)
     print(f"{tally(verdicts)}; report: {report}")
     if findings.gate is not None:
         for line in gate_lines(findings.gate):
@@ -145,13 +148,13 @@ def _measure(settings: Settings) -> tuple[Session, Findings]:
 
 def _stance_found(session: Session, findings: Findings) -> str:
     from stance_suite.judgments import Status
-    from stance_suite.metrics import Metric
+    from stance_suite.policy import standard_id
 
     pair = session.settings.pair
     assert pair is not None
-    found = [
-        verdict.claim.stance
-        for verdict in findings.verdicts
-        if verdict.claim.metric is Metric.LIKELIHOOD_PREFERENCE and verdict.status is Status.HOLDS
-    ]
-    return f"stance found in {pair.after}: {' and '.join(dict.fromkeys(found)) or 'none'}"
+    found = []
+    for verdict in findings.verdicts:
+        if verdict.claim.id == standard_id(verdict.claim.stance, "preference") and verdict.status is Status.HOLDS:
+            caveats = f" ({', '.join(verdict.caveats)})" if verdict.caveats else ""
+            found.append(f"{verdict.claim.stance}{caveats}")
+    return f"stance found in {pair.after}: {' and '.join(found) or 'none'}"

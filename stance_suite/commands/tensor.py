@@ -47,7 +47,9 @@ def _print_localization(console: Console, found: Sequence[Localization]) -> None
     together = {(one.model, one.recipe, one.family) for one in shown}
     shown += [one for one in found if (one.model, one.recipe, one.family) not in together]
     if not shown:
-        console.print("No training on a stance is in these findings.")
+        console.print(
+            "No training on a stance is in these findings; a model trained elsewhere has no sham to be compared with."
+        )
         return
     table = _table(
         "Which model when: the effective share of layers that carry the change",

@@ -9,7 +9,7 @@ from stance_suite.verdicts.baselines import incomparable
 from stance_suite.verdicts.behavior import Evidence, judge_behavior, weigh_behavior
 from stance_suite.verdicts.gate import judge_gate
 from stance_suite.verdicts.judge import Judge, counterpart_of
-from stance_suite.verdicts.recorded import judge_record, judge_statement
+from stance_suite.verdicts.recorded import judge_published, judge_record, judge_statement
 from stance_suite.verdicts.scores import (
     ProbedStance,
     Replicate,
@@ -38,6 +38,7 @@ __all__ = [
     "incomparable",
     "judge_behavior",
     "judge_gate",
+    "judge_published",
     "judge_record",
     "judge_statement",
     "judge_structure",

@@ -99,23 +99,32 @@ def incomparable(before: Findings, after: Findings) -> tuple[str, ...]:
 def _other_settings(before: Findings, after: Findings) -> Iterator[str]:
     """Compare the trained cells of both runs; their controls share their family."""
     ours, theirs = _by_training(before), _by_training(after)
-    for training in sorted(ours.keys() & theirs.keys()):
-        model, what = training
-        where = f"{what} of {model}"
-        # other seeds are other draws of the same: how much they vary is what a baseline must bear
-        before_cell, after_cell = (next(iter(cells[training].values())) for cells in (ours, theirs))
-        yield from _other_measurement(before_cell, after_cell, where)
+    models = [{model for model, _ in trainings} for trainings in (ours, theirs)]
+    for model, what in sorted(theirs):
+        # a new model is held against the old one's training of the same name
+        counterparts = [model] if models[0] & models[1] else sorted(models[0])
+        for other in counterparts:
+            if (other, what) not in ours:
+                continue
+            # other seeds are other draws of the same: how much they vary is what a baseline must bear
+            before_cell, after_cell = (
+                next(iter(cells[training].values()))
+                for cells, training in ((ours, (other, what)), (theirs, (model, what)))
+            )
+            yield from _other_measurement(before_cell, after_cell, f"{what} of {model}")
 
 
 def _other_measurement(ours: CellRecord, theirs: CellRecord, where: str) -> Iterator[str]:
-    if ours.behavior.prompt_texts != theirs.behavior.prompt_texts:
+    same_model = ours.cell.model == theirs.cell.model
+    asked = [set(one.behavior.prompt_texts) for one in (ours, theirs)]
+    if (same_model and ours.behavior.prompt_texts != theirs.behavior.prompt_texts) or asked[0] != asked[1]:
         yield f"{where} was asked with other prompts than in the baseline."
     elif _samples(ours) != _samples(theirs):
         yield f"{where} was sampled {_samples(ours)} times a prompt in the baseline, {_samples(theirs)} times here."
-    elif ours.family != theirs.family:
+    elif same_model and ours.family != theirs.family:  # it holds how the model is spoken to
         yield f"{where} was measured with other references, markers, neutral texts or sampling than in the baseline."
     if ours.training is not None and theirs.training is not None:
-        if set(ours.training.texts) != set(theirs.training.texts):
+        if same_model and set(ours.training.texts) != set(theirs.training.texts):
             yield f"{where} was trained on other texts than in the baseline."
         lengths = [(len(one.epoch_losses), len(one.losses)) for one in (ours.training, theirs.training)]
         if lengths[0] != lengths[1]:

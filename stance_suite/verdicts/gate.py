@@ -12,7 +12,7 @@ from stance_suite.comparison_records import Outcome as EffectOutcome
 from stance_suite.gate_records import Demand, GateReport, Outcome
 from stance_suite.judgments import Status, Verdict
 from stance_suite.metrics import Metric
-from stance_suite.policy import SIGNS_OF_DEGENERATION, STANDARD, Consequence, Policy
+from stance_suite.policy import SIGNS_OF_DEGENERATION, STANDARD, Consequence, Policy, standard_id
 from stance_suite.records import Agreement, CellRecord, Findings
 from stance_suite.verdicts.guards import is_no_language_model
 from stance_suite.verdicts.paired_scores import CONTROLS
@@ -100,7 +100,7 @@ def _of_stance(policy: Policy, findings: Findings, model: str, stance: str) -> I
 
 
 def _standard(findings: Findings, model: str, stance: str, what: str) -> Verdict | None:
-    wanted = f"{STANDARD}.{stance}.{what}"
+    wanted = standard_id(stance, what)
     return next((one for one in findings.verdicts if one.claim.id == wanted and one.model == model), None)
 
 
@@ -207,7 +207,7 @@ def _declared_claims(policy: Policy, findings: Findings, model: str) -> Iterator
             continue
         if not any(fnmatchcase(claim.id, pattern) for pattern in policy.claims):
             continue
-        if claim.metric.is_behavioral and verdict.status is Status.INCONCLUSIVE and not _is_known(verdict):
+        if verdict.status is Status.INCONCLUSIVE and not _is_known(verdict):
             outcome, reason = Outcome.FAILED, f"not measured: {verdict.reason}"
         elif verdict.as_expected:
             outcome, reason = Outcome.PASSED, f"{verdict.status}, as on record: {verdict.reason}"

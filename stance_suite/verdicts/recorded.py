@@ -26,6 +26,24 @@ HALF_A_UNIT = {3: 0.0005, 2: 0.005}
 Finding = tuple[Status, str]
 
 
+def judge_published(record: Claim | Statement, claims: Sequence[Claim]) -> RecordedVerdict:
+    """Check published figures, or a statement built on them.
+
+    Parameters
+    ----------
+    record : Claim or Statement
+        A claim with recorded figures, or a statement with checks.
+    claims : sequence of Claim
+        All claims; those with recorded figures are the record.
+
+    Returns
+    -------
+    RecordedVerdict
+        Whether the record agrees with itself, or bears the statement out.
+    """
+    return judge_record(record) if isinstance(record, Claim) else judge_statement(record, claims)
+
+
 def judge_record(claim: Claim) -> RecordedVerdict:
     """Recompute the published change of a claim from its published figures.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from glob import escape
 
 from stance_suite.caveats import Caveat
 from stance_suite.claims import Claim
 from stance_suite.judgments import ControlFigure, Status, Verdict
 from stance_suite.metrics import Metric
 from stance_suite.verdicts.controls import control_figures, favorable
-from stance_suite.verdicts.figures import Figure
+from stance_suite.verdicts.figures import Figure, margin, tuned_figures
 from stance_suite.verdicts.most_changed import judge_most_changed
 from stance_suite.verdicts.scores import Replicate
 from stance_suite.verdicts.sides import Side, inconclusive, required_controls, side_of, structural_caveats, why_nothing
@@ -33,12 +34,23 @@ def judge_structure(claim: Claim, replicate: Replicate, counterpart: Replicate |
     Verdict
         Of many layers about the one nearest to breaking the claim. HOLDS only if the claim is true of what is held
         against the bound (see `Claim.over`), nothing is missing that could change that, and, for a robust claim of
-        change, it is not true of any of the controls that it names, all the layers taken together.
+        change, it is not true of any of the controls that it names, all the layers taken together; of ``any`` layer, in
+        that layer.
     """
     sides = [side_of(claim, one) for one in (replicate, counterpart) if one is not None]
     if counterpart is not None and counterpart.tuned.key == replicate.tuned.key:
         return inconclusive(claim, sides[0], "a training compared with itself shows nothing")
-    judged = judge_most_changed(claim, *sides) if claim.comparator.compares_layers else _judge_figure(claim, sides)
+    if claim.comparator.compares_layers:
+        judged = judge_most_changed(claim, *sides)
+    elif (
+        claim.robust
+        and claim.over == "any"
+        and counterpart is None
+        and claim.metric is not Metric.CHANGED_DEPTH_PERCENT
+    ):
+        judged = _judge_any_robustly(claim, replicate)
+    else:
+        judged = _judge_figure(claim, sides)
     cells = dict.fromkeys(record.key for side in sides for record in side.replicate.records)
     caveats = list(judged.caveats)
     if any(side.replicate.sham is None for side in sides):
@@ -102,6 +114,28 @@ def _judge_figure(claim: Claim, sides: Sequence[Side]) -> Verdict:
         controls=controls,
         caveats=caveats,
     )
+
+
+def _judge_any_robustly(claim: Claim, replicate: Replicate) -> Verdict:
+    """Hold every layer against its own controls: what a control does elsewhere explains nothing here."""
+    ours = side_of(claim, replicate)
+    if ours.tuned is None:
+        return inconclusive(claim, ours, why_nothing(claim, ours))
+    verdicts = []
+    for name in tuned_figures(claim, replicate.tuned):
+        alone = claim.model_copy(update={"layer": escape(name), "over": "each"})
+        verdicts.append(_judge_figure(alone, [side_of(alone, replicate)]))
+    for status in (Status.HOLDS, Status.INCONCLUSIVE, Status.FAILS):
+        found = [verdict for verdict in verdicts if verdict.status is status]
+        if found:
+            break
+    nearest = max(found, key=lambda verdict: -math.inf if verdict.figure is None else margin(claim, verdict.figure))
+    reason = nearest.reason
+    if status is Status.HOLDS and len(found) > 1:
+        reason = f"{len(found)} of {len(verdicts)} layers, such as {reason}"
+    if status is Status.INCONCLUSIVE and len(verdicts) > 1:
+        reason = f"{len(found)} of {len(verdicts)} layers cannot be judged, such as: {reason}"
+    return nearest.model_copy(update={"claim": claim, "reason": reason})
 
 
 def _settled(claim: Claim) -> Status | None:

@@ -19,7 +19,7 @@ from stance_suite.verdicts.consistency import check_cells, name_of
 from stance_suite.verdicts.discrepancies import Discrepancy, differences
 from stance_suite.verdicts.gate import judge_gate
 from stance_suite.verdicts.judge import Judge, counterpart_of
-from stance_suite.verdicts.recorded import judge_record
+from stance_suite.verdicts.recorded import judge_published
 from stance_suite.verdicts.scores import Replicate
 from stance_suite.verdicts.statements import combine, not_run
 from stance_suite.verdicts.trainings import find_replicates
@@ -220,14 +220,21 @@ def _check_statements(findings: Findings) -> Iterator[Discrepancy]:
 
 
 def _check_records(findings: Findings) -> Iterator[Discrepancy]:
-    """Recompute published percentages; what statements conclude from them is declared elsewhere."""
-    claims = {claim.id: claim for claim in findings.claims if claim.recorded is not None}
-    for record in findings.records:
-        if record.id in claims:
-            recomputed = judge_record(claims[record.id])
-            yield from differences(f"record of {record.id}", record.model_dump(), recomputed.model_dump())
-    for name in claims.keys() - {record.id for record in findings.records}:
-        yield Discrepancy(f"record of {name}", "records", "nothing", judge_record(claims[name]).reason)
+    """Recompute published percentages, and what statements conclude from them."""
+    published: dict[str, Claim | Statement] = {
+        claim.id: claim for claim in findings.claims if claim.recorded is not None
+    }
+    published |= {statement.id: statement for statement in findings.published if statement.checks}
+    recorded = {record.id: record for record in findings.records}
+    for name in dict.fromkeys([*published, *recorded]):
+        if name not in published:
+            yield Discrepancy(f"record of {name}", "published", "nothing", recorded[name].statement)
+            continue
+        recomputed = judge_published(published[name], findings.claims)
+        if name not in recorded:
+            yield Discrepancy(f"record of {name}", "records", "nothing", recomputed.reason)
+        else:
+            yield from differences(f"record of {name}", recorded[name].model_dump(), recomputed.model_dump())
 
 
 def _check_trainings(findings: Findings) -> Iterator[Discrepancy]:

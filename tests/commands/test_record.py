@@ -41,6 +41,7 @@ def test_a_record_left_as_it_was_is_verified(written):
     assert done.output.splitlines() == [
         "NOT_RUN, which cannot be recomputed: 2",
         "claims without a verdict: 1",
+        "What was declared (claims, statements, policy) is taken from the file itself; --fixtures compares it.",
         "9 verdicts recomputed, all agree.",
     ]
 
@@ -62,9 +63,21 @@ def test_a_gate_that_was_edited_is_refused(written):
 def test_a_gate_needs_the_baseline_it_had(written):
     path = written((("gate", "baseline"), "earlier.json"))
     done = invoke("verify", path)
-    assert done.exit_code == 0
-    assert "the gate was not judged again: it was held against the baseline earlier.json" in done.output
-    assert "gate: demands" in invoke("verify", path, "--baseline", path).output
+    assert isinstance(done.exception, StanceSuiteError)
+    assert "the gate was held against earlier.json: give it with --baseline" in str(done.exception)
+    other = invoke("verify", path, "--baseline", path)
+    assert "is not the baseline that the gate was held against" in str(other.exception)
+
+
+def test_a_record_without_a_verdict_is_not_verified(written):
+    done = invoke("verify", written((("verdicts",), []), (("gate",), None), (("statements",), [])))
+    assert done.exit_code != 0
+
+
+def test_edited_statements_on_the_record_are_refused(written):
+    done = invoke("verify", written((("records", "own.published", "status"), "HOLDS")))
+    assert done.exit_code == 1
+    assert "record of own.published: status" in done.output
 
 
 def test_a_baseline_has_nothing_to_be_verified_on(whole_run, tmp_path):
