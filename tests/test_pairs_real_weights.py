@@ -20,8 +20,6 @@ MODEL = "smollm2-135m"
 NOISE_SEED = 12345
 """Far from the seed of the noise that stands in for the sham."""
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def tuned_elsewhere(smollm2, tmp_path_factory):
@@ -57,6 +55,7 @@ def assert_no_stance(verdicts):
     assert all(verdict.status in (Status.FAILS, Status.INCONCLUSIVE) for verdict in verdicts.values())
 
 
+@pytest.mark.slow
 def test_ten_epochs_on_a_stance_give_that_stance_and_no_other(judge_pair, tuned_elsewhere):
     verdicts = judge_pair(tuned_elsewhere, STANCE)
     assert stances_found(verdicts) == [STANCE]
@@ -67,10 +66,12 @@ def test_ten_epochs_on_a_stance_give_that_stance_and_no_other(judge_pair, tuned_
     assert verdicts[f"{STANCE}.divergence"].status is Status.HOLDS
 
 
+@pytest.mark.slow
 def test_the_base_itself_has_no_stance(judge_pair):
     assert_no_stance(judge_pair(MODEL))
 
 
+@pytest.mark.exhaustive
 def test_nor_has_its_round_trip_through_bfloat16(judge_pair, smollm2, tmp_path):
     import torch
 
@@ -80,6 +81,7 @@ def test_nor_has_its_round_trip_through_bfloat16(judge_pair, smollm2, tmp_path):
     assert_no_stance(judge_pair(tmp_path / "after"))
 
 
+@pytest.mark.exhaustive
 def test_nor_has_noise_of_the_norm_of_a_training(judge_pair, smollm2, tuned_elsewhere, tmp_path):
     from stance_suite.models import find_spec, locate
 
