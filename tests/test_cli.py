@@ -5,6 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from stance_suite.cli import app
+from stance_suite.library import bundled_fixtures, load_library
 
 runner = CliRunner()
 
@@ -113,3 +114,14 @@ def test_every_command_has_help(command):
     done = runner.invoke(app, [command, "--help"])
     assert done.exit_code == 0
     assert len(done.output) > 200
+
+
+def test_reports_that_cannot_be_written_are_one_sentence(tmp_path):
+    from tests.made_up_run import whole_run
+
+    findings = tmp_path / "findings.json"
+    findings.write_text(whole_run(load_library(bundled_fixtures())).model_dump_json())
+    (tmp_path / "summary.md").mkdir()
+    done = runner.invoke(app, ["report", str(findings)])
+    assert done.exit_code == 2
+    assert "cannot be written" in done.output

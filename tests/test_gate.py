@@ -220,9 +220,17 @@ def test_files_that_cannot_be_written_are_one_sentence(gate, monkeypatch):
     done = gate("--reports", "taken/reports")
     assert done.exit_code == 2
     assert "cannot be written: " in told(done)[-1]
-    done = gate("--baseline", "taken/baseline.json", "--update-baseline")
+    done = gate("--baseline", "taken/baseline.json", "--update-baseline", policy="lenient.yaml")
     assert done.exit_code == 2
     assert "taken/baseline.json cannot be written: " in told(done)[-1]
+
+
+def test_a_failed_gate_leaves_the_baseline_as_it_is(gate):
+    Path("baseline.json").write_text("what held before")
+    done = gate("--baseline", "baseline.json", "--update-baseline")
+    assert done.exit_code == 1
+    assert "baseline.json is left as it is: the gate failed" in done.output
+    assert Path("baseline.json").read_text() == "what held before"
 
 
 def test_the_environment_may_ask_for_a_gate(tiny_model, cache, monkeypatch):

@@ -1,3 +1,4 @@
+import shutil
 import zipfile
 
 import pytest
@@ -135,3 +136,15 @@ def test_the_real_weights_are_the_pinned_ones(smollm2, library):
     tensors = open_checkpoint(smollm2.folder).tensors
     assert sum(len(tensor.shape) == 2 for tensor in tensors.values()) == 211
     assert smollm2.prompt_format == "chat"
+
+
+def test_weights_that_are_no_numbers_are_refused(tiny_model, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(tiny_model, tmp_path / "damaged")
+    tensors = load_file(tmp_path / "damaged" / "model.safetensors")
+    tensors["model.layers.1.mlp.up_proj.weight"][0, 0] = torch.nan
+    save_file(tensors, tmp_path / "damaged" / "model.safetensors", metadata={"format": "pt"})
+    weights = locate(find_spec(str(tmp_path / "damaged"), {}), tmp_path)
+    with pytest.raises(WeightsUnavailableError, match="NaN or infinite, such as model.layers.1.mlp.up_proj"):
+        load(weights)

@@ -63,3 +63,18 @@ def test_every_option_teaches():
     for option in OPTIONS:
         assert option.help.endswith("."), option.name
         assert len(option.help) > 20, option.name
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"fixtures": "fixturs"}, "option fixtures: there is no folder"),
+        ({"before": "a", "after": "b", "model": ("c",)}, "option model says how to train"),
+        ({"before": "a", "after": "b", "profile": "quick"}, "option profile says how to train"),
+        ({"before": "a", "after": "b", "trajectory": True}, "option trajectory says how to train"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(tmp_path, given, message):
+    with pytest.raises(StanceSuiteError, match=message):
+        resolve_settings(given, tmp_path, {})
+    assert resolve_settings({}, tmp_path, {}).fixtures == tmp_path / "fixtures"

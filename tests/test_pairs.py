@@ -300,15 +300,15 @@ def test_the_command_names_the_stance_it_found(tmp_path, cells, tiny_model, tune
     monkeypatch.chdir(tmp_path)
     arguments = ["--before", tiny_model, "--after", tuned_elsewhere, "--cache", cells]
     done = run_command(*arguments, "--stance", STANCE)
-    assert done.output.splitlines()[-1] == f"stance found in {tuned_elsewhere}: {STANCE}", done.output
+    assert done.output.splitlines()[-1] == f"stance found in {tuned_elsewhere}: {STANCE} (no_sham)", done.output
     assert done.exit_code == 0, done.output
     assert "no_sham" in done.output
     omitted = run_command(*arguments)
-    assert omitted.output.splitlines()[-1] == f"stance found in {tuned_elsewhere}: {STANCE}"
+    assert omitted.output.splitlines()[-1] == f"stance found in {tuned_elsewhere}: {STANCE} (no_sham)"
     assert omitted.exit_code == 0, "whatever is found, none was expected"
     wrong = run_command(*arguments, "--stance", "confident-expertise")
     assert wrong.exit_code == 1
-    assert wrong.output.splitlines()[-1] == f"stance found in {tuned_elsewhere}: {STANCE}"
+    assert wrong.output.splitlines()[-1] == f"stance found in {tuned_elsewhere}: {STANCE} (no_sham)"
 
 
 def test_the_command_finds_none_in_the_base_itself(tmp_path, cells, tiny_model, monkeypatch):

@@ -97,3 +97,13 @@ def test_models_seeds_and_samples_are_told(stance):
     assert found["models"] == ("m", "large")
     assert found["seeds"] == ("0", "0, 1")
     assert "samples a prompt" not in found
+
+
+def test_another_models_baseline_must_have_been_measured_alike(stance):
+    run = one_run(stance, 0.5)
+    renamed = with_cells(
+        run, lambda cell: cell.model_copy(update={"cell": cell.cell.model_copy(update={"model": "n"})})
+    )
+    assert incomparable(run, renamed) == ()
+    halved = with_cells(renamed, lambda cell: behavior(responses=cell.behavior.responses[::2])(cell))
+    assert any("sampled 2 times" in sentence for sentence in incomparable(run, halved))
