@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from stance_suite.claims import Claim
+from stance_suite.declared import DeclaredClaim
 from stance_suite.errors import DesignError, SpecError, StanceSuiteError, nearest_names
-from stance_suite.library import DeclaredClaim, Library
+from stance_suite.library import Library
 from stance_suite.options import PROFILES, Pair, Settings
 from stance_suite.policy import ANY_VERDICT, DeclaredPolicy, Policy, standard_claims
 from stance_suite.power import Design

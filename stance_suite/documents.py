@@ -35,7 +35,7 @@ class Document:
         try:
             loader = yaml.SafeLoader(path.read_text("utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            raise SpecError([SpecProblem(path, 1, "", f"cannot be read: {error}")]) from None
+            raise SpecError([SpecProblem(path, 1, "", f"cannot be read: {getattr(error, 'strerror', None) or error}")]) from None
         except yaml.YAMLError as error:
             raise SpecError([_syntax_problem(path, error)]) from None
         try:

@@ -146,5 +146,5 @@ def test_weights_that_are_no_numbers_are_refused(tiny_model, tmp_path):
     tensors["model.layers.1.mlp.up_proj.weight"][0, 0] = torch.nan
     save_file(tensors, tmp_path / "damaged" / "model.safetensors", metadata={"format": "pt"})
     weights = locate(find_spec(str(tmp_path / "damaged"), {}), tmp_path)
-    with pytest.raises(WeightsUnavailableError, match="NaN or infinite, such as model.layers.1.mlp.up_proj"):
+    with pytest.raises(WeightsUnavailableError, match="NaN or infinite, such as model"):
         load(weights)

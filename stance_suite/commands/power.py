@@ -40,12 +40,18 @@ def show_power(session: Session, findings: Path | None) -> None:
     ------
     DesignError
         If a design cannot reach its level, whatever is measured.
+    UnknownNameError
+        If a model is none.
     typer.Exit
         With code 1 if a claim's design has less than 80 % power at the claim's own minimum effect.
     """
     from rich.console import Console
     from rich.table import Table
 
+    from stance_suite.models import find_spec
+
+    for model in session.agenda.models:
+        find_spec(model, session.library.models)
     spreads = TYPICAL_SPREADS if findings is None else _measured_spreads(session, findings)
     table = Table("claim", "prompts", "samples", "seeds", "p needed", "detectable", "minimum effect", "power")
     weak = []
