@@ -35,7 +35,8 @@ class Document:
         try:
             loader = yaml.SafeLoader(path.read_text("utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            raise SpecError([SpecProblem(path, 1, "", f"cannot be read: {getattr(error, 'strerror', None) or error}")]) from None
+            why = getattr(error, "strerror", None) or error
+            raise SpecError([SpecProblem(path, 1, "", f"cannot be read: {why}")]) from None
         except yaml.YAMLError as error:
             raise SpecError([_syntax_problem(path, error)]) from None
         try:

@@ -50,7 +50,7 @@ def show_power(session: Session, findings: Path | None) -> None:
 
     from stance_suite.models import find_spec
 
-    for model in session.agenda.models:
+    for model in session.settings.model:
         find_spec(model, session.library.models)
     spreads = TYPICAL_SPREADS if findings is None else _measured_spreads(session, findings)
     table = Table("claim", "prompts", "samples", "seeds", "p needed", "detectable", "minimum effect", "power")
