@@ -36,7 +36,11 @@ def combine(statement: Statement, verdicts: Sequence[Verdict]) -> StatementVerdi
     elif status is Status.HOLDS:
         reason = f"all of {', '.join(named)} hold"
     else:
-        reason = "; ".join(f"{name}: {verdict.reason}" for name, verdict in named.items() if verdict.status is status)
+        by_reason: dict[str, list[str]] = {}
+        for name, verdict in named.items():
+            if verdict.status is status:
+                by_reason.setdefault(verdict.reason, []).append(name)
+        reason = "; ".join(f"{', '.join(names)}: {why}" for why, names in by_reason.items())
     return StatementVerdict(
         id=statement.id,
         statement=statement.statement,

