@@ -205,7 +205,9 @@ class Workbench:
     def _plan(self, cell: Cell, stance: str, weights: Weights | None = None, derivative: Weights | None = None) -> Plan:
         family = self._library.family(stance)
         weights = weights or self.weights(cell.model)
-        seen = dict.fromkeys(example.prompt for member in family for example in member.examples)
+        # what a model trained elsewhere has seen is not known
+        trained = family if self._settings.pair is None else ()
+        seen = dict.fromkeys(example.prompt for member in trained for example in member.examples)
         probe = Probe(
             prompts=tuple(dict.fromkeys(prompt for member in family for prompt in member.held_out_prompts)),
             seen_prompts=tuple(seen),
