@@ -96,30 +96,29 @@ def set_agenda(settings: Settings, library: Library, policy: DeclaredPolicy | No
         The claims about ``any`` model once for every model asked for.
     """
     pair = settings.pair
-    models = settings.model if pair is None else (pair.label,)
-    recipe = policy.policy.recipe if policy is not None and pair is None else ELSEWHERE
-    if pair is not None or (policy is not None and not settings.profile):
-        recipes: tuple[str, ...] = (recipe,)
-    elif policy is not None:
-        recipes = tuple(dict.fromkeys([recipe, *settings.recipes]))
+    if pair is not None:
+        models: tuple[str, ...] = (pair.label,)
+        recipes: tuple[str, ...] = (ELSEWHERE,)
+        stances = library.suite if pair.stance is None else (pair.stance,)
     else:
+        models, stances = settings.model, library.suite
         recipes = settings.recipes
-    stances = library.suite
-    if pair is not None and pair.stance is not None:
-        stances = (pair.stance,)
+        if policy is not None:
+            further = settings.recipes if settings.profile else ()
+            recipes = tuple(dict.fromkeys([policy.policy.recipe, *further]))
     declared = [bound for entry in library.claims for bound in _bind(entry, models)]
     if policy is not None:
-        for model in models:
-            demanded = [
-                claim
-                for name in (stances if pair is not None else policy.policy.stances or stances)
-                for claim in standard_claims(policy.policy, library.stance(name), model, recipe)
-            ]
-            if pair is not None:
-                demanded = _of_a_pair(pair, library, policy.policy, demanded)
-            declared += [DeclaredClaim(claim, policy.document, None) for claim in demanded]
-    if policy is not None:
         _check_patterns(policy, [entry.claim.id for entry in library.claims])
+        asked = stances if pair is not None else policy.policy.stances or stances
+        demanded = [
+            claim
+            for model in models
+            for name in asked
+            for claim in standard_claims(policy.policy, library.stance(name), model, recipes[0])
+        ]
+        if pair is not None:
+            demanded = _of_a_pair(pair, library, policy.policy, demanded)
+        declared += [DeclaredClaim(claim, policy.document, None) for claim in demanded]
     taken = {(entry.claim.id, entry.claim.model) for entry in declared}
     if len(taken) != len(declared):
         raise StanceSuiteError("a declared claim has the id of a standard claim ('standard.…'); choose another")

@@ -80,7 +80,8 @@ class Gathering:
         if is_gate:
             # whatever tests were selected, a gate hears every claim
             for claim in pipeline.agenda.claims:
-                self._verdicts.setdefault((claim.id, claim.model), pipeline.judge(claim))
+                if (claim.id, claim.model) not in self._verdicts:
+                    self._verdicts[claim.id, claim.model] = pipeline.judge(claim)
             self._cells |= pipeline.workbench.cells
         ordered = [
             self._verdicts[claim.id, claim.model]

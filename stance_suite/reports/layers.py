@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from stance_suite.claims import Claim
 from stance_suite.judgments import Verdict
-from stance_suite.metrics import Metric
+from stance_suite.layer_figures import layer_figures, noise_range
 from stance_suite.records import CellRecord, Findings
-from stance_suite.spectrum_records import AlphaChange, LayerChange, NoiseRange
+from stance_suite.spectrum_records import AlphaChange
 
 
 @dataclass(frozen=True)
@@ -61,34 +60,6 @@ def layer_rows(verdict: Verdict, findings: Findings) -> list[LayerRow]:
     return sorted(rows, key=lambda row: _order(verdict.claim, row.figure))
 
 
-def layer_figures(claim: Claim, record: CellRecord) -> dict[str, float | None]:
-    """Find the claim's figure of every matching layer in a cell.
-
-    Parameters
-    ----------
-    claim : Claim
-        With a structural metric.
-    record : CellRecord
-        A trained cell.
-
-    Returns
-    -------
-    dict of str to float or None
-        By the layer's long name; of metrics that count layers or share out a change, the change of alpha.
-    """
-    match claim.metric:
-        case Metric.ALPHA:
-            figures = {layer.name: layer.fit.alpha if layer.fit else None for layer in record.spectra}
-        case Metric.VECTOR_CHANGE_PERCENT:
-            figures = {
-                vector.name: None if vector.relative_norm is None else 100 * vector.relative_norm
-                for vector in record.vector_changes
-            }
-        case _:
-            figures = {change.name: _figure(claim, change) for change in record.changes}
-    return {name: figure for name, figure in figures.items() if fnmatchcase(name, claim.layer or "")}
-
-
 def _is_beside(record: CellRecord, tuned: CellRecord) -> bool:
     ours, theirs = tuned.cell, record.cell
     alike = (ours.model, ours.seed, tuned.family) == (theirs.model, theirs.seed, record.family)
@@ -107,7 +78,7 @@ def _rows(claim: Claim, tuned: CellRecord, base: CellRecord | None, sham: CellRe
             alpha_before=before.get(name),
             alpha_after=after.get(name),
             change=None if change is None else change.alpha_change,
-            noise=None if change is None else _noise(claim, change),
+            noise=None if change is None else noise_range(claim, change),
             sham=shams.get(name),
         )
 
@@ -125,40 +96,3 @@ def _order(claim: Claim, figure: float | None) -> tuple[bool, float]:
         return False, -abs(figure)
     margin = claim.comparator.margin(figure, claim.bound)
     return False, -margin if claim.over == "any" else margin
-
-
-def _figure(claim: Claim, change: LayerChange) -> float | None:
-    if claim.metric.rests_on_alpha_change:
-        if change.alpha_change is None:
-            return None
-        return change.alpha_change.spectrum if claim.robust else change.alpha_change.total
-    if change.failure is not None:
-        return None
-    delta = change.weight_change
-    match claim.metric:
-        case Metric.RELATIVE_CHANGE_PERCENT:
-            return 0.0 if delta is None else 100 * delta.relative_norm
-        case Metric.SINGULAR_SUBSPACE_OVERLAP:
-            if delta is None:
-                return 1.0
-            if delta.left_overlap is None or delta.right_overlap is None:
-                return None
-            return min(delta.left_overlap, delta.right_overlap)
-        case Metric.CHANGE_STABLE_RANK:
-            return None if delta is None else delta.stable_rank
-    return None if delta is None else 100 * delta.top_ten_energy
-
-
-def _noise(claim: Claim, change: LayerChange) -> tuple[float, float] | None:
-    noise = change.noise
-    if noise is None:
-        return None
-    drawn: NoiseRange | None = None
-    factor = 1.0
-    if claim.metric.rests_on_alpha_change:
-        drawn = noise.alpha_spectrum if claim.robust else noise.alpha_total
-    elif claim.metric is Metric.CHANGE_STABLE_RANK:
-        drawn = noise.stable_rank
-    elif claim.metric is Metric.CHANGE_TOP_TEN_ENERGY_PERCENT:
-        drawn, factor = noise.top_ten_energy, 100.0
-    return None if drawn is None else (factor * drawn.low, factor * drawn.high)

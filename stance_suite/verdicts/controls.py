@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from stance_suite.claims import Claim
+from stance_suite.layer_figures import (
+    LayerFigures,
+    Range,
+    alpha_figure,
+    has_noise_range,
+    layer_figures,
+    matching,
+    noise_range,
+)
 from stance_suite.metrics import Metric
 from stance_suite.records import CellRecord
-from stance_suite.spectrum_records import LayerChange, NoiseControl, NoiseRange
-from stance_suite.verdicts.figures import Figure, LayerFigures, alpha_figure, margin, matching, pool, tuned_figures
+from stance_suite.verdicts.figures import Figure, margin, pool
 from stance_suite.verdicts.scores import Replicate
 
-Range = tuple[float, float]
 FigureRange = tuple[Figure, Figure]
 """The least and the greatest that a control's figure may be; the same twice where it was measured once."""
 
@@ -36,8 +42,8 @@ def control_figures(claim: Claim, replicate: Replicate) -> dict[str, LayerFigure
     tuned = replicate.tuned
     found: dict[str, LayerFigures] = {}
     if replicate.sham is not None:
-        found["sham"] = tuned_figures(claim, replicate.sham)
-    if claim.metric in _NOISE_RANGES or claim.metric.rests_on_alpha_change:
+        found["sham"] = layer_figures(claim, replicate.sham)
+    if has_noise_range(claim.metric):
         found["noise"] = _noise(claim, tuned, _greatest)
     if claim.metric.rests_on_alpha_change and replicate.base.rounding:
         rounded = {one.name: alpha_figure(claim, one.alpha_change) for one in replicate.base.rounding}
@@ -111,29 +117,13 @@ def favorable(claim: Claim, low: float, high: float) -> float:
 
 
 def _noise(claim: Claim, record: CellRecord, take: Callable[[Range], float]) -> LayerFigures:
-    ranges = {change.name: _noise_range(claim, change) for change in record.changes}
+    ranges = {change.name: noise_range(claim, change) for change in record.changes}
     return matching(claim, {name: None if one is None else take(one) for name, one in ranges.items()})
-
-
-def _noise_range(claim: Claim, change: LayerChange) -> Range | None:
-    """Find the 95 % range of a layer's figure under noise."""
-    if change.noise is None:
-        is_unchanged = change.weight_change is None and change.failure is None
-        # noise of no norm changes nothing
-        return (0.0, 0.0) if is_unchanged and claim.metric.rests_on_alpha_change else None
-    if claim.metric.rests_on_alpha_change:
-        drawn, unit = (change.noise.alpha_spectrum if claim.robust else change.noise.alpha_total), 1.0
-    else:
-        take, unit = _NOISE_RANGES[claim.metric]
-        drawn = take(change.noise)
-    if drawn is None or not (math.isfinite(drawn.low) and math.isfinite(drawn.high)):
-        return None
-    return unit * drawn.low, unit * drawn.high
 
 
 def _noise_concentration(claim: Claim, record: CellRecord) -> FigureRange | None:
     """Find how concentrated the changes of noise are; ranges of single layers do not tell, whole draws do."""
-    layers = len(tuned_figures(claim, record))
+    layers = len(layer_figures(claim, record))
     wanted = "alpha_spectrum" if claim.robust else "alpha_total"
     for one in record.concentration:
         if (one.figure, one.layers) == (wanted, layers) and one.noise_participation_ratio is not None:
@@ -148,10 +138,3 @@ def _greatest(ends: Range) -> float:
 
 def _least(ends: Range) -> float:
     return 0.0 if ends[0] < 0 < ends[1] else min(ends, key=abs)
-
-
-_NOISE_RANGES: Mapping[Metric, tuple[Callable[[NoiseControl], NoiseRange | None], float]] = {
-    Metric.CHANGE_STABLE_RANK: (lambda noise: noise.stable_rank, 1.0),
-    Metric.CHANGE_TOP_TEN_ENERGY_PERCENT: (lambda noise: noise.top_ten_energy, 100.0),
-}
-"""Where noise's range stands in the record, and the factor to the metric's unit."""

@@ -5,18 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import numpy as np
 
 from stance_suite.claims import Claim
+from stance_suite.layer_figures import LayerFigures
 from stance_suite.layer_names import Role, blocks, relative_depth, role
 from stance_suite.metrics import Metric
 from stance_suite.records import CellRecord
 from stance_suite.spectra.concentration import participation_ratio
-from stance_suite.spectrum_records import AlphaChange, LayerChange
-
-LayerFigures = Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -32,31 +29,6 @@ class Figure:
     """Matching layers without a figure."""
     matching: int
     """Matching layers."""
-
-
-def tuned_figures(claim: Claim, record: CellRecord) -> LayerFigures:
-    """Find the claim's figure of every matching layer in a trained cell.
-
-    Parameters
-    ----------
-    claim : Claim
-        With a structural metric.
-    record : CellRecord
-        A trained cell.
-
-    Returns
-    -------
-    mapping of str to float or None
-        By the layer's long name; None where there is no figure.
-    """
-    match claim.metric:
-        case Metric.ALPHA:
-            by_layer = {layer.name: layer.fit.alpha if layer.fit else None for layer in record.spectra}
-        case Metric.VECTOR_CHANGE_PERCENT:
-            by_layer = {vector.name: _percent(vector.relative_norm) for vector in record.vector_changes}
-        case _:
-            by_layer = {change.name: _changed(claim, change) for change in record.changes}
-    return matching(claim, by_layer)
 
 
 def pool(claim: Claim, figures: LayerFigures, base: CellRecord) -> Figure | None:
@@ -92,24 +64,6 @@ def pool(claim: Claim, figures: LayerFigures, base: CellRecord) -> Figure | None
         return Figure(participation_ratio(sizes), largest_first[:1], missing, len(figures)) if sizes.any() else None
     pooled = _POOLS[claim.over](claim, known, base)
     return None if pooled is None else Figure(pooled[0], pooled[1], missing, len(figures))
-
-
-def matching(claim: Claim, figures: LayerFigures) -> LayerFigures:
-    """Pick the layers that a claim is about.
-
-    Parameters
-    ----------
-    claim : Claim
-        With a structural metric.
-    figures : mapping of str to float or None
-        By the layer's long name.
-
-    Returns
-    -------
-    mapping of str to float or None
-        Those whose names match.
-    """
-    return {name: figure for name, figure in figures.items() if fnmatchcase(name, claim.layer or "")}
 
 
 def _each(claim: Claim, known: Mapping[str, float], base: CellRecord) -> tuple[float, tuple[str, ...]]:
@@ -172,44 +126,3 @@ def _depths(changed: Mapping[str, float], names: Sequence[str]) -> dict[str, flo
     outside = {name: 0.0 if role(name) is Role.EMBEDDING else 100.0 for name in changed}  # before or after all blocks
     depths = {name: relative_depth(name, count) for name in changed}
     return {name: outside[name] if depth is None else depth for name, depth in depths.items()}
-
-
-def _changed(claim: Claim, change: LayerChange) -> float | None:
-    if claim.metric.rests_on_alpha_change:
-        return alpha_figure(claim, change.alpha_change)
-    if change.failure is not None:
-        return None
-    delta = change.weight_change
-    if claim.metric is Metric.RELATIVE_CHANGE_PERCENT:
-        return 0.0 if delta is None else 100 * delta.relative_norm
-    if claim.metric is Metric.SINGULAR_SUBSPACE_OVERLAP:
-        overlaps = (1.0, 1.0) if delta is None else (delta.left_overlap, delta.right_overlap)
-        known = [overlap for overlap in overlaps if overlap is not None and math.isfinite(overlap)]
-        return min(known) if len(known) == len(overlaps) else None
-    if delta is None:
-        return None
-    return delta.stable_rank if claim.metric is Metric.CHANGE_STABLE_RANK else 100 * delta.top_ten_energy
-
-
-def alpha_figure(claim: Claim, change: AlphaChange | None) -> float | None:
-    """Take the part of a change of alpha that a claim is about.
-
-    Parameters
-    ----------
-    claim : Claim
-        Robust ones hold the tail fixed.
-    change : AlphaChange or None
-        The change.
-
-    Returns
-    -------
-    float or None
-        In percent; None where there is no change to speak of.
-    """
-    if change is None:
-        return None
-    return change.spectrum if claim.robust else change.total
-
-
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
+from typing import Literal
 
 from stance_suite.caveats import CAVEAT_MEANINGS
 from stance_suite.comparison_records import EffectChange, PairedDifference
@@ -67,45 +68,22 @@ def judge_gate(
 
 
 def _of_stance(policy: Policy, findings: Findings, model: str, stance: str) -> Iterator[Demand]:
-    adopted = _standard(findings, model, stance, "preference")
-    outcome, reason = _adoption(policy, findings, adopted, model, stance)
-    yield Demand(
-        name=f"adoption of {stance}",
-        kind="adoption",
-        model=model,
-        outcome=outcome,
-        reason=reason,
-        claims=_ids(adopted),
+    adopted, moved, changed = (
+        _standard(findings, model, stance, what) for what in ("preference", "divergence", "structure")
     )
-    moved = _standard(findings, model, stance, "divergence")
-    outcome, reason = _must_hold(policy, moved)
-    yield Demand(
-        name=f"behavior moved by {stance}",
-        kind="adoption",
-        model=model,
-        outcome=outcome,
-        reason=reason,
-        claims=_ids(moved),
+    judged: tuple[tuple[str, Literal["adoption", "structure"], Verdict | None, tuple[Outcome, str]], ...] = (
+        (f"adoption of {stance}", "adoption", adopted, _adoption(policy, findings, adopted, model, stance)),
+        (f"behavior moved by {stance}", "adoption", moved, _must_hold(policy, moved)),
+        (f"no unexplained change of weights by {stance}", "structure", changed, _structure(policy, changed)),
     )
-    unexplained = _standard(findings, model, stance, "structure")
-    outcome, reason = _structure(policy, unexplained)
-    yield Demand(
-        name=f"no unexplained change of weights by {stance}",
-        kind="structure",
-        model=model,
-        outcome=outcome,
-        reason=reason,
-        claims=_ids(unexplained),
-    )
+    for name, kind, verdict, (outcome, reason) in judged:
+        claims = () if verdict is None else (verdict.claim.id,)
+        yield Demand(name=name, kind=kind, model=model, outcome=outcome, reason=reason, claims=claims)
 
 
 def _standard(findings: Findings, model: str, stance: str, what: str) -> Verdict | None:
     wanted = standard_id(stance, what)
     return next((one for one in findings.verdicts if one.claim.id == wanted and one.model == model), None)
-
-
-def _ids(verdict: Verdict | None) -> tuple[str, ...]:
-    return () if verdict is None else (verdict.claim.id,)
 
 
 def _must_hold(policy: Policy, verdict: Verdict | None) -> tuple[Outcome, str]:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from stance_suite.claims import Claim
 from stance_suite.judgments import ControlFigure, Status, Verdict
+from stance_suite.layer_figures import LayerFigures, layer_figures
 from stance_suite.metrics import Comparator
 from stance_suite.verdicts.controls import control_figures
-from stance_suite.verdicts.figures import Figure, LayerFigures, tuned_figures
+from stance_suite.verdicts.figures import Figure
 from stance_suite.verdicts.sides import Side, inconclusive, required_controls, structural_caveats, why_nothing
 
 
@@ -29,7 +30,7 @@ def judge_most_changed(claim: Claim, ours: Side, theirs: Side) -> Verdict:
         INCONCLUSIVE where no single layer changed most, or one has no figure. A robust claim that the layer is the same
         fails if it changes most under a control, too.
     """
-    ranked = [_ranked(tuned_figures(claim, side.replicate.tuned)) for side in (ours, theirs)]
+    ranked = [_ranked(layer_figures(claim, side.replicate.tuned)) for side in (ours, theirs)]
     unknown = next((side for side, layers in zip((ours, theirs), ranked, strict=True) if not layers), None)
     if unknown is not None:
         return inconclusive(claim, ours, why_nothing(claim, unknown))
@@ -52,7 +53,7 @@ def judge_most_changed(claim: Claim, ours: Side, theirs: Side) -> Verdict:
         status, shown = Status.INCONCLUSIVE, f"no single layer changed most; {shown}"
     if any(
         len(_ranked(figures)) < len(figures)
-        for figures in (tuned_figures(claim, side.replicate.tuned) for side in (ours, theirs))
+        for figures in (layer_figures(claim, side.replicate.tuned) for side in (ours, theirs))
     ):
         status, shown = Status.INCONCLUSIVE, f"some layers have no figure (the fit failed); of the others, {shown}"
     decided = [Figure(layers[0][1], (layers[0][0],), 0, len(layers)) for layers in ranked]

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from stance_suite.caveats import Caveat
 from stance_suite.claims import Claim
 from stance_suite.judgments import Status, Verdict
+from stance_suite.layer_figures import layer_figures
 from stance_suite.metrics import Metric
 from stance_suite.records import CellRecord
 from stance_suite.spectrum_records import AlphaChange, LayerChange
 from stance_suite.verdicts.controls import FigureRange, pooled_controls
-from stance_suite.verdicts.figures import Figure, pool, tuned_figures
+from stance_suite.verdicts.figures import Figure, pool
 from stance_suite.verdicts.scores import Replicate
 
 FEW_TAIL_EIGENVALUES = 50
@@ -55,7 +56,7 @@ def side_of(claim: Claim, replicate: Replicate) -> Side:
     Side
         What is held against the bound, and the same of the controls.
     """
-    tuned = pool(claim, tuned_figures(claim, replicate.tuned), replicate.base)
+    tuned = pool(claim, layer_figures(claim, replicate.tuned), replicate.base)
     return Side(replicate, tuned, pooled_controls(claim, replicate))
 
 
@@ -141,7 +142,7 @@ def why_nothing(claim: Claim, side: Side) -> str:
     str
         The reason.
     """
-    figures = tuned_figures(claim, side.replicate.tuned)
+    figures = layer_figures(claim, side.replicate.tuned)
     if claim.metric is Metric.CHANGED_DEPTH_PERCENT and any(figure is not None for figure in figures.values()):
         return f"no layer's alpha changed by more than {claim.changed_beyond:g} %, so none lies anywhere"
     return f"no layer matching {claim.layer!r} has a figure for {claim.metric}"

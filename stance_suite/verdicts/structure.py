@@ -9,9 +9,10 @@ from glob import escape
 from stance_suite.caveats import Caveat
 from stance_suite.claims import Claim
 from stance_suite.judgments import ControlFigure, Status, Verdict
+from stance_suite.layer_figures import layer_figures
 from stance_suite.metrics import Metric
 from stance_suite.verdicts.controls import control_figures, favorable
-from stance_suite.verdicts.figures import Figure, margin, tuned_figures
+from stance_suite.verdicts.figures import Figure, margin
 from stance_suite.verdicts.most_changed import judge_most_changed
 from stance_suite.verdicts.scores import Replicate
 from stance_suite.verdicts.sides import Side, inconclusive, required_controls, side_of, structural_caveats, why_nothing
@@ -121,8 +122,13 @@ def _judge_any_robustly(claim: Claim, replicate: Replicate) -> Verdict:
     ours = side_of(claim, replicate)
     if ours.tuned is None:
         return inconclusive(claim, ours, why_nothing(claim, ours))
+    figures = layer_figures(claim, replicate.tuned)
+    if not any(figure is not None and _accepts(claim, figure) for figure in figures.values()):
+        return _judge_figure(claim, [ours])  # no control needs to be heard
     verdicts = []
-    for name in tuned_figures(claim, replicate.tuned):
+    for name, figure in figures.items():
+        if figure is not None and math.isfinite(figure) and not _accepts(claim, figure):
+            continue
         alone = claim.model_copy(update={"layer": escape(name), "over": "each"})
         verdicts.append(_judge_figure(alone, [side_of(alone, replicate)]))
     for status in (Status.HOLDS, Status.INCONCLUSIVE, Status.FAILS):

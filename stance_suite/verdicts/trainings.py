@@ -68,13 +68,7 @@ def group_trainings(records: Sequence[CellRecord]) -> tuple[tuple[Replicate, ...
     tuple of tuple of Replicate
         For each model, recipe and stance its replicates, seed by seed.
     """
-    found = []
-    for cells in by_training(records):
-        replicates = [_beside_controls(cell, records) for cell in cells if cell.cell.treatment == "stance"]
-        known = tuple(one for one in replicates if one is not None)
-        if known and len(known) == len(cells):
-            found.append(known)
-    return tuple(found)
+    return _grouped(records, "stance")
 
 
 def group_trained_elsewhere(records: Sequence[CellRecord]) -> tuple[tuple[Replicate, ...], ...]:
@@ -90,13 +84,7 @@ def group_trained_elsewhere(records: Sequence[CellRecord]) -> tuple[tuple[Replic
     tuple of tuple of Replicate
         For each model and family its replicates, seed by seed, without a sham.
     """
-    found = []
-    for cells in by_training(records):
-        replicates = [_beside_controls(cell, records) for cell in cells if cell.cell.treatment == "elsewhere"]
-        known = tuple(one for one in replicates if one is not None)
-        if known and len(known) == len(cells):
-            found.append(known)
-    return tuple(found)
+    return _grouped(records, "elsewhere")
 
 
 def find_replicates(
@@ -140,6 +128,16 @@ def find_replicates(
     if len(known) < len(replicates):
         raise LookupError(f"no control beside {model} trained on {stance.name} ({recipe})")
     return known
+
+
+def _grouped(records: Sequence[CellRecord], treatment: str) -> tuple[tuple[Replicate, ...], ...]:
+    found = []
+    for cells in by_training(records):
+        replicates = [_beside_controls(cell, records) for cell in cells if cell.cell.treatment == treatment]
+        known = tuple(one for one in replicates if one is not None)
+        if known and len(known) == len(cells):
+            found.append(known)
+    return tuple(found)
 
 
 def _measured_stances(record: CellRecord) -> set[str]:

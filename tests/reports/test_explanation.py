@@ -2,8 +2,7 @@ import pytest
 
 from stance_suite.errors import UnknownNameError
 from stance_suite.reports.explanation import explain
-from stance_suite.reports.layers import layer_figures, layer_rows
-from stance_suite.verdicts.figures import tuned_figures
+from stance_suite.reports.layers import layer_rows
 from tests.edits import edited
 from tests.made_up_run import LAYERS
 from tests.runs import structural
@@ -104,30 +103,6 @@ def test_which_layer_decides_depends_on_the_claim(whole_run, stance, changes, fi
     (verdict,) = (one for one in whole_run.verdicts if one.claim.id == "own.alpha")
     asked = verdict.model_copy(update={"claim": structural(stance, **changes)})
     assert layer_rows(asked, whole_run)[0].name == LAYERS[first]
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"metric": "alpha"},
-        {"robust": False},
-        {"robust": True},
-        {"metric": "relative_change_percent"},
-        {"metric": "change_stable_rank"},
-        {"metric": "change_top_ten_energy_percent"},
-        {"metric": "singular_subspace_overlap"},
-        {"metric": "vector_change_percent"},
-        {"metric": "changed_layers", "changed_beyond": 1},
-        {"metric": "participation_ratio", "layer": "*.1.*"},
-    ],
-)
-def test_the_figures_shown_are_those_that_are_judged(whole_run, stance, changes):
-    claim = structural(stance, **changes)
-    tuned = whole_run.cells[3]
-    unchanged = tuned.changes[0].model_copy(update={"name": "unchanged", "weight_change": None, "noise": None})
-    failed = tuned.changes[0].model_copy(update={"name": "failed", "alpha_change": None, "failure": "not finite"})
-    cell = tuned.model_copy(update={"changes": (*tuned.changes, unchanged, failed)})
-    assert layer_figures(claim, cell) == tuned_figures(claim, cell)
 
 
 def test_a_claim_that_was_not_run_says_why_and_how_to_run_it(whole_run):

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stance_suite.judgments import Status
+from stance_suite.layer_figures import layer_figures
 from stance_suite.spectrum_records import WeightChange
 from stance_suite.verdicts import judge_structure
-from stance_suite.verdicts.figures import pool, tuned_figures
+from stance_suite.verdicts.figures import pool
 from tests.measured import alpha_change, layer, record
 from tests.verdicts.placed_changes import NAMES, claim, moved, replicate, vectors
 
@@ -90,7 +91,7 @@ def test_what_lies_outside_of_the_blocks_is_before_or_after_them():
 
 def figure(change=None, record_updates=None, **about):
     tuned = replicate([change] if change is not None else moved(4.0), **(record_updates or {})).tuned
-    return list(tuned_figures(claim(**about), tuned).values())
+    return list(layer_figures(claim(**about), tuned).values())
 
 
 def changed(**updates):
@@ -138,16 +139,16 @@ def test_a_robust_claim_takes_alpha_with_the_tail_fixed():
 def test_alpha_itself_is_that_of_the_trained_model():
     tuned = replicate(moved(4.0, 5.0)).tuned
     lost = tuned.spectra[1].model_copy(update={"fit": None})
-    figures = tuned_figures(claim(metric="alpha"), tuned.model_copy(update={"spectra": (tuned.spectra[0], lost)}))
+    figures = layer_figures(claim(metric="alpha"), tuned.model_copy(update={"spectra": (tuned.spectra[0], lost)}))
     assert figures == {NAMES[0]: 3.0, NAMES[1]: None}
 
 
 def test_vectors_have_names_of_their_own():
     tuned = replicate(moved(4.0), vector_changes=vectors(0.02, None)).tuned
-    figures = tuned_figures(claim(metric="vector_change_percent"), tuned)
+    figures = layer_figures(claim(metric="vector_change_percent"), tuned)
     assert figures == {"model.layers.0.norm.weight": 2.0, "model.layers.1.norm.weight": None}
     only = claim(metric="vector_change_percent", layer="*.0.*")
-    assert list(tuned_figures(only, tuned)) == ["model.layers.0.norm.weight"]
+    assert list(layer_figures(only, tuned)) == ["model.layers.0.norm.weight"]
 
 
 @pytest.mark.parametrize(
