@@ -146,7 +146,7 @@ def _junit_properties(verdict: Verdict) -> list[tuple[str, object]]:
 def _html_extras(state: RunState, verdict: Verdict) -> list[Any]:
     from pytest_html import extras
 
-    from stance_suite.reports.html import render_verdict
+    from stance_suite.reports.page import render_verdict
 
     cells = {key: cell for key, cell in state.session.workbench.cells.items() if key in verdict.cells}
     return [extras.html(render_verdict(verdict, state.session.gather([verdict], cells, "")))]

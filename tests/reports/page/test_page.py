@@ -1,5 +1,8 @@
+import html
 import html.parser
 import re
+from base64 import b64encode
+from hashlib import sha256
 
 import pytest
 
@@ -10,7 +13,7 @@ from stance_suite.judgments import Verdict
 from stance_suite.publish import publish, rebuild
 from stance_suite.records import EpochSnapshot, Findings
 from stance_suite.reports.behavior import mark
-from stance_suite.reports.html import render_html, render_verdict
+from stance_suite.reports.page import render_html, render_verdict
 from stance_suite.verdicts import Replicate, compare_trainings, judge_behavior, judge_structure, weigh_behavior
 from tests.measured import alpha_change, behavior, layer, record, response
 
@@ -87,13 +90,26 @@ def parsed(page: str) -> Elements:
 
 def test_model_output_is_text_and_nothing_runs(findings):
     page = parsed(render_html(findings))
-    assert "script" not in page.tags
     assert "img" not in page.tags
-    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert not [name for name, _ in page.attributes if name.startswith("on") or name == "style"]
     text = "".join(page.text)
     for said in (HOSTILE[0], HOSTILE[1], HOSTILE[2]):
         assert said in text
     assert "Said <b>so</b>." in text
+
+
+def test_only_the_pages_own_scripts_and_styles_are_allowed(findings):
+    page = render_html(findings)
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    policy = html.unescape(policy)
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+    for tag in ("script", "style"):
+        inlined = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        hashes = {f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in inlined}
+        assert hashes
+        (allowed,) = re.findall(rf"{tag}-src ([^;]+)", policy)
+        assert set(allowed.split()) == hashes
 
 
 def test_nothing_is_fetched_from_elsewhere(findings):
@@ -107,7 +123,7 @@ def test_the_page_shows_verdicts_figures_pictures_and_responses(findings):
     page = render_html(findings)
     elements = parsed(page)
     text = " ".join("".join(elements.text).split())
-    for expected in ("HOLDS", "tail_flip", "no weights here", "model.layers.0.q_proj", "+4 %", "2.00 1.00"):
+    for expected in ("HOLDS", "tail_flip", "no weights here", "model.layers.0.q_proj", "+4 %"):
         assert expected in text, expected
     # the map, the most changed layer's spectrum and its choice of the tail, and the paired prompts
     assert elements.tags.count("svg") == 4

@@ -1,4 +1,4 @@
-"""Findings as one self-contained HTML file: no script, no request, model output escaped."""
+"""Findings as one self-contained HTML page: nothing is fetched, and all that models wrote is text."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from stance_suite.caveats import CAVEAT_MEANINGS
 from stance_suite.judgments import Status, Verdict
 from stance_suite.records import CellRecord, Findings
 from stance_suite.reports.behavior import compare_responses, confusion_matrices, mean_divergences, trajectory
+from stance_suite.reports.page.assets import content_security_policy, scripts, styles
+from stance_suite.reports.page.top import describe_top
 from stance_suite.reports.pictures import alpha_map, most_changed_spectra, verdict_picture
-from stance_suite.reports.text import figure_parts, tally
+from stance_suite.reports.text import figure_parts
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -31,17 +33,17 @@ def render_html(findings: Findings) -> str:
         A whole HTML document.
     """
     judged = [verdict for verdict in findings.verdicts if verdict.status is not Status.NOT_RUN]
-    return _template("findings.html").render(
+    return _template("page.html").render(
         findings=findings,
-        judged=judged,
-        not_run=[verdict for verdict in findings.verdicts if verdict.status is Status.NOT_RUN],
-        tally=tally(judged),
-        surprises=[verdict for verdict in judged if not verdict.as_expected],
+        policy=content_security_policy(),
+        styles=styles(),
+        scripts=scripts(),
+        charts={},
         caveats=CAVEAT_MEANINGS,
+        top=describe_top(findings),
         alpha_map=alpha_map(findings),
         spectra=most_changed_spectra(findings),
         paired=list(_paired_pictures(judged, findings)),
-        trained=[record for record in findings.cells if record.training is not None],
         comparisons=[(record, list(compare_responses(record, findings))) for record in _on_stances(findings)],
         confusions=confusion_matrices(findings),
         trajectories=[
@@ -72,7 +74,9 @@ def render_verdict(verdict: Verdict, findings: Findings) -> str:
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader
 
-    environment = Environment(loader=PackageLoader("stance_suite.reports"), autoescape=True, trim_blocks=True)
+    environment = Environment(
+        loader=PackageLoader("stance_suite.reports.page"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters["figure"] = figure_parts
     environment.filters["mean_divergences"] = mean_divergences
     return environment

@@ -1,0 +1,38 @@
+"use strict";
+// Shared by the scripts of all sections, which run after this one.
+
+/** Data of one section, as Python wrote it. */
+const readData = (section) => JSON.parse(document.getElementById(`data-${section}`).textContent);
+
+/** Make an element. Strings among the children become text, never markup: what models say is hostile. */
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value != null) element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child != null));
+  return element;
+}
+
+/** Write a number with its sign, a true minus and as many digits as matter; a dash where there is none. */
+function showNumber(value, { digits = 3, sign = true } = {}) {
+  if (value == null || !Number.isFinite(value)) return "–";
+  const text = Number(value.toPrecision(digits)).toString().replace("-", "−");
+  return sign && value > 0 ? `+${text}` : text;
+}
+
+const CHARTS = readData("charts");
+
+/** Draw a picture that Python declared, with data of its own. The interpreter needs no eval, which the page forbids. */
+async function drawChart(holder, name, datasets) {
+  const spec = { ...CHARTS[name], datasets };
+  holder.replaceChildren();
+  return vegaEmbed(holder, spec, {
+    actions: false,
+    ast: true,
+    defaultStyle: false,
+    renderer: "svg",
+    tooltip: { disableDefaultStyle: true },
+  });
+}

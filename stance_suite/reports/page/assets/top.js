@@ -1,0 +1,21 @@
+"use strict";
+{
+  const form = document.getElementById("verdict-filters");
+  const rows = [...document.querySelectorAll("#verdict-table tbody tr[data-status]")];
+  const count = document.getElementById("verdict-count");
+
+  const show = () => {
+    const wanted = new FormData(form);
+    const statuses = wanted.getAll("status");
+    const matches = (row, name) => !wanted.get(name) || row.dataset[name] === wanted.get(name);
+    let shown = 0;
+    for (const row of rows) {
+      row.hidden = !(statuses.includes(row.dataset.status) && matches(row, "model") && matches(row, "stance"));
+      shown += !row.hidden;
+    }
+    count.textContent = shown === rows.length ? `${shown} claims` : `${shown} of ${rows.length} claims`;
+  };
+  form.addEventListener("change", show);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  show(); // a browser that goes back restores the boxes, not the rows
+}

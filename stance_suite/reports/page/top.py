@@ -1,0 +1,262 @@
+"""The top of the page: the result in a sentence, and a row a verdict with its figure drawn against its controls."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeGuard
+
+from stance_suite.judgments import ControlFigure, Status, Verdict
+from stance_suite.metrics import Metric
+from stance_suite.records import Agreement, CellRecord, Findings
+from stance_suite.reports.text import tally
+
+BAR_WIDTH, BAR_MARGIN = 200, 8
+"""Of an inline bar, in the units of its drawing."""
+EFFECTS_OF_BEHAVIOR = ("base", "sham", "seen prompts")
+"""Control figures of behavior that are effects of the training under test, not what a control did itself."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A figure on the scale of its measure, as places in the drawing."""
+
+    figure: float
+    """Where the figure lies."""
+    interval: tuple[float, float] | None
+    """From where to where its 95 % interval reaches."""
+    controls: tuple[float, float] | None
+    """Where the range of the controls starts, and how wide it is."""
+    bounds: tuple[float, ...]
+    """Where the claim's bounds lie."""
+    zero: float
+    """Where zero lies."""
+    words: str
+    """The same in words."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One judged claim."""
+
+    verdict: Verdict
+    """The verdict."""
+    anchor: str
+    """Id of the row in the page."""
+    bar: Bar | None
+    """None where there is no figure."""
+
+
+@dataclass(frozen=True)
+class Top:
+    """What the top of the page shows."""
+
+    title: str
+    """Title of the window."""
+    result: str
+    """One sentence: what was found."""
+    record: str
+    """One or two sentences: how the verdicts stand to those on record, and what was not run."""
+    created: str
+    """When the findings were made, readable."""
+    rows: tuple[Row, ...]
+    """One entry a judged claim, in declared order."""
+    not_run: tuple[Verdict, ...]
+    """Claims that were not judged."""
+    statuses: tuple[tuple[Status, int], ...]
+    """Verdicts to filter by, and how many there are."""
+    selections: tuple[tuple[str, tuple[str, ...]], ...]
+    """Further filters: their names and values."""
+
+
+def describe_top(findings: Findings) -> Top:
+    """Arrange what the top of the page shows.
+
+    Parameters
+    ----------
+    findings : Findings
+        The findings.
+
+    Returns
+    -------
+    Top
+        For the template.
+    """
+    judged = [verdict for verdict in findings.verdicts if verdict.status is not Status.NOT_RUN]
+    not_run = tuple(verdict for verdict in findings.verdicts if verdict.status is Status.NOT_RUN)
+    counts = Counter(verdict.status for verdict in judged)
+    result = result_sentence(findings)
+    scales = _scales(judged)
+    return Top(
+        title=f"{tally(judged)}: {', '.join(_models(findings)) or 'findings'}",
+        result=result,
+        record=_record_sentence(judged, not_run),
+        created=f"{datetime.fromisoformat(findings.created):%Y-%m-%d %H:%M} UTC",
+        rows=tuple(
+            Row(verdict, f"claim-{place}-{_slug(verdict.claim.id)}", _bar(verdict, scales.get(verdict.claim.metric)))
+            for place, verdict in enumerate(judged, 1)
+        ),
+        not_run=not_run,
+        statuses=tuple((status, counts[status]) for status in Status if counts[status]),
+        selections=(
+            ("model", tuple(dict.fromkeys(verdict.model for verdict in judged))),
+            ("stance", tuple(dict.fromkeys(verdict.claim.stance for verdict in judged))),
+        ),
+    )
+
+
+def result_sentence(findings: Findings) -> str:
+    """Say in one sentence what was found, with the controls beside it.
+
+    Parameters
+    ----------
+    findings : Findings
+        The findings.
+
+    Returns
+    -------
+    str
+        Of a gate, whether it passed; else how many trainings adopted their stance, and by how much alpha moved as fitted
+        and with the tail held fixed, beside the sham.
+    """
+    if findings.gate is not None:
+        return findings.gate.sentence
+    parts = [*_behavior_found(findings), *_structure_found(findings)]
+    if not parts:
+        judged = [verdict for verdict in findings.verdicts if verdict.status is not Status.NOT_RUN]
+        return f"{tally(judged)}; nothing was trained."
+    return f"{', '.join(_models(findings))}: {'; '.join(parts)}."
+
+
+def _behavior_found(findings: Findings) -> Iterator[str]:
+    if findings.triangulations:
+        adopted = sum(one.agreement is Agreement.ADOPTED for one in findings.triangulations)
+        count = len(findings.triangulations)
+        yield f"{adopted} of {count} {'training' if count == 1 else 'trainings'} adopted the stance"
+
+
+def _structure_found(findings: Findings) -> Iterator[str]:
+    tested = _largest_changes(record for record in findings.cells if record.cell.is_under_test)
+    sham = _largest_changes(record for record in findings.cells if record.cell.treatment == "sham")
+    if tested is None:
+        return
+    beside = "" if sham is None else f" (sham: {_percent(sham[0])} and {_percent(sham[1])})"
+    yield f"alpha moved by up to {_percent(tested[0])} as fitted, {_percent(tested[1])} with the tail held fixed{beside}"
+
+
+def _largest_changes(records: Iterable[CellRecord]) -> tuple[float, float] | None:
+    """Find the largest change of alpha as fitted, and with the tail held fixed."""
+    changes = [
+        change.alpha_change for record in records for change in record.changes if change.alpha_change is not None
+    ]
+    if not changes:
+        return None
+    return max(abs(change.total) for change in changes), max(abs(change.spectrum) for change in changes)
+
+
+def _percent(figure: float) -> str:
+    return f"{figure:.2g} %"
+
+
+def _record_sentence(judged: Sequence[Verdict], not_run: Sequence[Verdict]) -> str:
+    surprises = sum(not verdict.as_expected for verdict in judged)
+    if not judged:
+        said = "No claim was judged."
+    elif surprises:
+        said = f"{tally(judged)}: {surprises} of {len(judged)} verdicts differ from those on record."
+    else:
+        said = f"{tally(judged)}: all {len(judged)} verdicts are the ones on record."
+    return said + (f" {len(not_run)} claims were not run." if not_run else "")
+
+
+def _models(findings: Findings) -> list[str]:
+    return list(dict.fromkeys(record.cell.model for record in findings.cells))
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
+
+
+def _scales(verdicts: Sequence[Verdict]) -> Mapping[Metric, tuple[float, float]]:
+    """Find for each measure the range that holds all that is drawn of it."""
+    values: dict[Metric, list[float]] = {}
+    for verdict in verdicts:
+        if _is_number(verdict.figure):
+            drawn = [
+                0.0,
+                verdict.figure,
+                verdict.low,
+                verdict.high,
+                *_bounds(verdict),
+                *(_control_range(verdict) or ()),
+            ]
+            values.setdefault(verdict.claim.metric, []).extend(filter(_is_number, drawn))
+    return {metric: (min(found), max(found)) for metric, found in values.items()}
+
+
+def _bar(verdict: Verdict, scale: tuple[float, float] | None) -> Bar | None:
+    if scale is None or not _is_number(verdict.figure):
+        return None
+    low, high = scale
+    controls, interval = _control_range(verdict), (verdict.low, verdict.high)
+
+    def place(value: float) -> float:
+        share = 0.5 if high == low else (value - low) / (high - low)
+        return round(BAR_MARGIN + share * (BAR_WIDTH - 2 * BAR_MARGIN), 1)
+
+    return Bar(
+        figure=place(verdict.figure),
+        interval=(place(interval[0]), place(interval[1])) if all(map(_is_number, interval)) else None,
+        controls=None if controls is None else (place(controls[0]), max(2.0, place(controls[1]) - place(controls[0]))),
+        bounds=tuple(map(place, _bounds(verdict))),
+        zero=place(0.0),
+        words=_in_words(verdict, controls),
+    )
+
+
+def _in_words(verdict: Verdict, controls: tuple[float, float] | None) -> str:
+    unit = f" {verdict.claim.unit}".rstrip()
+    parts = [f"figure {verdict.figure:+.4g}{unit}"]
+    if verdict.low is not None and verdict.high is not None:
+        parts.append(f"95 % interval {verdict.low:+.3g} to {verdict.high:+.3g}")
+    if controls is not None:
+        parts.append(f"controls from {controls[0]:+.3g} to {controls[1]:+.3g}")
+    return ", ".join([*parts, f"claimed {verdict.claim.comparator.replace('_', ' ')}"]) + "".join(
+        f" {bound:g}" for bound in _bounds(verdict)
+    )
+
+
+def _control_range(verdict: Verdict) -> tuple[float, float] | None:
+    """Span what the controls did, their intervals included."""
+    if verdict.claim.versus is not None:
+        return None  # what is listed are the effects compared
+    ends = [end for control in verdict.controls if _is_own(verdict, control) for end in _ends(control)]
+    return (min(ends), max(ends)) if ends else None
+
+
+def _is_own(verdict: Verdict, control: ControlFigure) -> bool:
+    if not verdict.claim.metric.is_behavioral:
+        return True
+    return control.name not in EFFECTS_OF_BEHAVIOR and not control.name.startswith("toward")
+
+
+def _ends(control: ControlFigure) -> Iterator[float]:
+    yield from filter(_is_number, (control.figure, control.low, control.high))
+
+
+def _bounds(verdict: Verdict) -> tuple[float, ...]:
+    bound = verdict.claim.bound
+    if bound is None:
+        return ()
+    if isinstance(bound, tuple):
+        return bound
+    magnitude = verdict.claim.comparator in ("within", "beyond")
+    return (-bound, bound) if magnitude else (bound,)
+
+
+def _is_number(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
