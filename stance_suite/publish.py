@@ -11,8 +11,8 @@ from stance_suite.errors import StanceSuiteError
 from stance_suite.files import write_atomically
 from stance_suite.findings_files import read_findings
 from stance_suite.records import Findings
-from stance_suite.reports.page import render_html
 from stance_suite.reports.junit import render_junit
+from stance_suite.reports.page import render_html
 from stance_suite.reports.pictures import alpha_map
 from stance_suite.reports.summary import render_summary
 

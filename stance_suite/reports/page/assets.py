@@ -49,7 +49,7 @@ def scripts() -> tuple[Inlined, ...]:
     """
     import vl_convert
 
-    return Inlined(vl_convert.javascript_bundle()), *map(_asset, SCRIPTS)
+    return Inlined(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")), *map(_asset, SCRIPTS)
 
 
 def content_security_policy() -> str:

@@ -120,8 +120,8 @@ def result_sentence(findings: Findings) -> str:
     Returns
     -------
     str
-        Of a gate, whether it passed; else how many trainings adopted their stance, and by how much alpha moved as fitted
-        and with the tail held fixed, beside the sham.
+        Of a gate, whether it passed; else how many trainings adopted their stance, and by how much alpha moved as
+        fitted and with the tail held fixed, beside the sham.
     """
     if findings.gate is not None:
         return findings.gate.sentence
@@ -144,8 +144,9 @@ def _structure_found(findings: Findings) -> Iterator[str]:
     sham = _largest_changes(record for record in findings.cells if record.cell.treatment == "sham")
     if tested is None:
         return
+    total, spectrum = map(_percent, tested)
     beside = "" if sham is None else f" (sham: {_percent(sham[0])} and {_percent(sham[1])})"
-    yield f"alpha moved by up to {_percent(tested[0])} as fitted, {_percent(tested[1])} with the tail held fixed{beside}"
+    yield f"alpha moved by up to {total} as fitted, {spectrum} with the tail held fixed{beside}"
 
 
 def _largest_changes(records: Iterable[CellRecord]) -> tuple[float, float] | None:
@@ -202,7 +203,7 @@ def _bar(verdict: Verdict, scale: tuple[float, float] | None) -> Bar | None:
     if scale is None or not _is_number(verdict.figure):
         return None
     low, high = scale
-    controls, interval = _control_range(verdict), (verdict.low, verdict.high)
+    controls, ends = _control_range(verdict), tuple(filter(_is_number, (verdict.low, verdict.high)))
 
     def place(value: float) -> float:
         share = 0.5 if high == low else (value - low) / (high - low)
@@ -210,7 +211,7 @@ def _bar(verdict: Verdict, scale: tuple[float, float] | None) -> Bar | None:
 
     return Bar(
         figure=place(verdict.figure),
-        interval=(place(interval[0]), place(interval[1])) if all(map(_is_number, interval)) else None,
+        interval=(place(ends[0]), place(ends[1])) if len(ends) == 2 else None,
         controls=None if controls is None else (place(controls[0]), max(2.0, place(controls[1]) - place(controls[0]))),
         bounds=tuple(map(place, _bounds(verdict))),
         zero=place(0.0),

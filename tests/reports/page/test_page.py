@@ -126,7 +126,7 @@ def test_the_page_shows_verdicts_figures_pictures_and_responses(findings):
     for expected in ("HOLDS", "tail_flip", "no weights here", "model.layers.0.q_proj", "+4 %"):
         assert expected in text, expected
     # the map, the most changed layer's spectrum and its choice of the tail, and the paired prompts
-    assert elements.tags.count("svg") == 4
+    assert elements.tags.count("svg") == 4 + 2  # a bar for each judged verdict
     assert "before: alpha 3.000 on 60 eigenvalues" in text
 
 
