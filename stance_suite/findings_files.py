@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
+from stance_suite import __version__
 from stance_suite.errors import StanceSuiteError
 from stance_suite.files import write_atomically
-from stance_suite.records import FINDINGS_SCHEMA_VERSION, CellRecord, Findings
+from stance_suite.records import FINDINGS_SCHEMA_VERSION, READABLE_SCHEMA_VERSIONS, CellRecord, Findings
 
 
 def read_findings(path: Path) -> Findings:
@@ -27,18 +30,36 @@ def read_findings(path: Path) -> Findings:
     Raises
     ------
     StanceSuiteError
-        If the file is missing, or no findings file of this version.
+        If the file is missing, or no findings file of a version that is understood.
     """
     try:
         return Findings.model_validate_json(path.read_bytes())
     except OSError as error:
         raise StanceSuiteError(f"{path} cannot be read: {error.strerror}") from None
     except ValidationError as error:
-        first = error.errors()[0]
+        raise StanceSuiteError(_why_not(path, error)) from None
+
+
+def _why_not(path: Path, error: ValidationError) -> str:
+    read = " or ".join(map(str, READABLE_SCHEMA_VERSIONS))
+    first, version = error.errors()[0], _schema_version(path)
+    if version in (None, *READABLE_SCHEMA_VERSIONS):
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise StanceSuiteError(
-            f"{path} is no findings file of schema version {FINDINGS_SCHEMA_VERSION}: {where}: {first['msg']}"
-        ) from None
+        return f"{path} is no findings file of schema version {read}: {where}: {first['msg']}"
+    newer = isinstance(version, int) and version > FINDINGS_SCHEMA_VERSION
+    way_out = "upgrade stance-suite, or run it again" if newer else "run it again"
+    return (
+        f"{path} is a findings file of schema version {version}, and stance-suite {__version__} reads {read}: "
+        f"{way_out} with this version, which is quick where the cache still holds its cells"
+    )
+
+
+def _schema_version(path: Path) -> Any:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return content.get("schema_version") if isinstance(content, dict) else None
 
 
 def write_baseline(findings: Findings, path: Path) -> None:

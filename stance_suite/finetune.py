@@ -15,7 +15,11 @@ from typing import Any
 
 from stance_suite.prompts import PromptFormat, render_example
 from stance_suite.records import Training
-from stance_suite.specs import Adapter, Example, Recipe, Stance
+from stance_suite.run_records import Adapter, Recipe, RecipeSummary
+from stance_suite.specs import Example, Stance
+
+OPTIMIZER, SCHEDULE = "adamw_torch_fused", "linear"
+WEIGHT_DECAY, GRADIENT_CLIPPING = 0.0, 1.0
 
 
 def sham_rotations(family: Sequence[Stance], first: int) -> tuple[tuple[Example, ...], ...]:
@@ -114,7 +118,10 @@ def fine_tune(
                 per_device_train_batch_size=recipe.batch_size,
                 learning_rate=recipe.learning_rate,
                 warmup_steps=recipe.warmup_steps,
-                optim="adamw_torch_fused",
+                optim=OPTIMIZER,
+                weight_decay=WEIGHT_DECAY,
+                max_grad_norm=GRADIENT_CLIPPING,
+                lr_scheduler_type=SCHEDULE,
                 logging_steps=1,
                 logging_nan_inf_filter=False,
                 save_strategy="no",
@@ -142,6 +149,28 @@ def fine_tune(
         losses=tuple(losses),
         epoch_losses=tuple(sum(epoch) / len(epoch) for epoch in epochs),
         seconds=time.perf_counter() - started,
+    )
+
+
+def summarize_recipe(recipe: Recipe) -> RecipeSummary:
+    """Say all that a training depends on besides its texts and its seed.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The recipe.
+
+    Returns
+    -------
+    RecipeSummary
+        With the optimizer and the schedule, which all recipes share.
+    """
+    return RecipeSummary(
+        **recipe.model_dump(),
+        optimizer=OPTIMIZER,
+        weight_decay=WEIGHT_DECAY,
+        gradient_clipping=GRADIENT_CLIPPING,
+        schedule=SCHEDULE,
     )
 
 

@@ -18,8 +18,8 @@ from stance_suite.weight_files import combine_hashes, hash_each_file, no_safeten
 NO_FIGURES: Any = {
     "provenance": True,
     "training": {"seconds"},
-    # kept for featured layers only, and which these are depends on the verdicts
-    "spectra": {"__all__": {"eigenvalues", "ks_distances"}},
+    # kept for featured layers only, and which these are depends on the verdicts; curves follow from eigenvalues
+    "spectra": {"__all__": {"eigenvalues", "ks_distances", "curve"}},
 }
 
 

@@ -7,9 +7,12 @@ from datetime import UTC, datetime
 
 from stance_suite import __version__
 from stance_suite.claims import Claim
+from stance_suite.finetune import summarize_recipe
 from stance_suite.judgments import Verdict
+from stance_suite.options import Settings
 from stance_suite.records import CellRecord, Findings, StanceSummary
-from stance_suite.specs import Stance
+from stance_suite.run_records import RunSettings
+from stance_suite.specs import RECIPES, Stance
 from stance_suite.spectra.layers import with_ks_distances
 
 
@@ -19,13 +22,14 @@ def gather(
     stances: Sequence[Stance],
     claims: Sequence[Claim],
     command: str,
+    settings: RunSettings | None = None,
 ) -> Findings:
     """Gather what reports are made of.
 
     Parameters
     ----------
     records : sequence of CellRecord
-        The cells of a run.
+        The cells of a run, with curves.
     verdicts : sequence of Verdict
         The judgments of the run.
     stances : sequence of Stance
@@ -34,11 +38,13 @@ def gather(
         All claims of the run.
     command : str
         The command that made them.
+    settings : RunSettings, optional
+        What the run was asked for.
 
     Returns
     -------
     Findings
-        With all these records, eigenvalues kept for featured layers only, and trainings not compared.
+        With all these records, all eigenvalues kept for featured layers only, and trainings not compared.
     """
     ordered = sorted(records, key=lambda record: (record.cell.model, record.cell.recipe or "", record.cell.treatment))
     featured = _featured_layers(ordered, verdicts)
@@ -46,6 +52,12 @@ def gather(
         suite_version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
+        settings=settings,
+        recipes=tuple(
+            summarize_recipe(recipe)
+            for recipe in RECIPES.values()
+            if any(record.cell.recipe == recipe.name for record in ordered)
+        ),
         stances=tuple(summarize(stance) for stance in stances),
         claims=tuple(claims),
         verdicts=tuple(verdicts),
@@ -88,4 +100,35 @@ def summarize(stance: Stance) -> StanceSummary:
         contrasts=stance.contrasts,
         held_out_prompts=stance.held_out_prompts,
         seen_prompts=stance.seen_prompts,
+    )
+
+
+def summarize_run(settings: Settings, recipes: Sequence[str]) -> RunSettings:
+    """Say what it takes to ask for a run again.
+
+    Parameters
+    ----------
+    settings : Settings
+        The options.
+    recipes : sequence of str
+        Names of the recipes that it runs.
+
+    Returns
+    -------
+    RunSettings
+        Without the folders of this machine, but for models that are folders.
+    """
+    pair = settings.pair
+    return RunSettings(
+        models=settings.model if pair is None else (),
+        before=None if pair is None else pair.before,
+        after=None if pair is None else pair.after,
+        stance=None if pair is None else pair.stance,
+        profile=settings.profile or None,
+        recipes=tuple(recipes),
+        seeds=settings.seed,
+        samples=settings.samples,
+        trajectory=settings.trajectory,
+        gate=settings.gate,
+        device=settings.device,
     )

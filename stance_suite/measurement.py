@@ -29,7 +29,8 @@ from stance_suite.models import Weights, load, load_model
 from stance_suite.progress import Progress
 from stance_suite.prompts import PromptFormat
 from stance_suite.records import Cell, CellRecord, EpochSnapshot, Provenance, Training
-from stance_suite.specs import Example, Recipe
+from stance_suite.run_records import Recipe
+from stance_suite.specs import Example
 from stance_suite.spectra.change import alpha_changes, compare_models
 from stance_suite.spectra.measured import MeasuredModel, measure_model
 from stance_suite.spectra.rounding import control_rounding

@@ -12,7 +12,7 @@ from stance_suite.claims import Claim
 from stance_suite.conclusions import conclude, hold_against_policy, read_baseline
 from stance_suite.errors import SpecError, SpecProblem, nearest_names
 from stance_suite.findings_files import write_baseline
-from stance_suite.gathering import gather
+from stance_suite.gathering import gather, summarize_run
 from stance_suite.judgments import Verdict
 from stance_suite.library import Library, load_library
 from stance_suite.metrics import Metric
@@ -21,8 +21,10 @@ from stance_suite.options import Settings
 from stance_suite.policy import DeclaredPolicy, load_policy
 from stance_suite.power import Design
 from stance_suite.progress import Progress
-from stance_suite.records import Cell, Findings
+from stance_suite.records import Cell, CellRecord, Findings
 from stance_suite.spectra.matrices import sort_tensors
+from stance_suite.spectra.thinning import thin_spectra
+from stance_suite.spectrum_records import LayerSpectrum
 from stance_suite.statements import RecordedVerdict, Statement, StatementVerdict
 from stance_suite.verdicts import (
     Judge,
@@ -55,6 +57,7 @@ class Session:
         self._progress = progress
         self._threads = threads
         self._judged: dict[tuple[str, str], Verdict] = {}
+        self._thinned: dict[str, tuple[LayerSpectrum, ...]] = {}
 
     @cached_property
     def library(self) -> Library:
@@ -302,13 +305,20 @@ class Session:
         Returns
         -------
         Findings
-            With the records of all these cells, eigenvalues kept for featured layers only.
+            With the records of all these cells, all eigenvalues kept for featured layers only.
         """
         found = (self.workbench.get(key, cell) for key, cell in cells.items())
-        records = [record for record in found if record is not None]
+        records = [self._with_curves(record) for record in found if record is not None]
         names = {name for record in records for name in record.behavior.likelihoods[0].log_probability}
         stances = [self.library.stance(name) for name in sorted({*self.library.suite, *names})]
-        return gather(records, verdicts, stances, self.agenda.claims, command)
+        settings = summarize_run(self.settings, self.agenda.recipes)
+        return gather(records, verdicts, stances, self.agenda.claims, command, settings)
+
+    def _with_curves(self, record: CellRecord) -> CellRecord:
+        """Thin a cell's spectra, once: a report of a single verdict gathers, too."""
+        if record.key not in self._thinned:
+            self._thinned[record.key] = thin_spectra(record.spectra)
+        return record.model_copy(update={"spectra": self._thinned[record.key]})
 
     def _missing_layers(self, model: str) -> list[SpecProblem]:
         pair = self.settings.pair

@@ -14,6 +14,7 @@ from stance_suite.claims import Claim, Record
 from stance_suite.gate_records import GateReport
 from stance_suite.judgments import Verdict
 from stance_suite.metrics import Metric
+from stance_suite.run_records import RecipeSummary, RunSettings
 from stance_suite.spectrum_records import (
     AlphaChange,
     Concentration,
@@ -28,8 +29,11 @@ from stance_suite.statements import RecordedVerdict, Statement, StatementVerdict
 MEASUREMENT_VERSION = 3
 """Raised when the same weights would be measured differently: older cached records are then measured again."""
 
-FINDINGS_SCHEMA_VERSION: Final = 4
+FINDINGS_SCHEMA_VERSION: Final = 5
 """Raised when the findings file changes its shape."""
+
+READABLE_SCHEMA_VERSIONS: Final = (4, FINDINGS_SCHEMA_VERSION)
+"""Versions that are understood; what an older one lacks is empty."""
 
 
 class Cell(Record):
@@ -223,14 +227,18 @@ class Triangulation(Record):
 class Findings(Record):
     """All verdicts and measurements of one run; every report rebuilds from this alone."""
 
-    schema_version: Literal[4] = FINDINGS_SCHEMA_VERSION
-    """Shape of this file."""
+    schema_version: Literal[4, 5] = FINDINGS_SCHEMA_VERSION
+    """Shape of this file; version 4 has neither curves of spectra nor recipes and settings."""
     suite_version: str
     """Version of stance-suite."""
     created: str
     """When it was written, ISO 8601 in UTC."""
     command: str
     """The command that made it."""
+    settings: RunSettings | None = None
+    """What the run was asked for."""
+    recipes: tuple[RecipeSummary, ...] = ()
+    """How its cells were trained."""
     stances: tuple[StanceSummary, ...]
     """The stances measured."""
     claims: tuple[Claim, ...]
@@ -250,4 +258,4 @@ class Findings(Record):
     triangulations: tuple[Triangulation, ...] = ()
     """One entry a model, recipe and stance."""
     cells: tuple[CellRecord, ...]
-    """The cells that the verdicts rest on, eigenvalues kept for featured layers only."""
+    """The cells that the verdicts rest on, all eigenvalues kept for featured layers only."""

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from stance_suite.claims import Record
 from stance_suite.prompts import PromptFormat
+from stance_suite.run_records import Adapter, Recipe
 
 MINIMUM_EXAMPLES = 5
 MINIMUM_HELD_OUT_PROMPTS = 12
@@ -159,34 +160,6 @@ class ModelSpec(Record):
     """``plain``: ``Question: … Answer: …``; ``chat``: the tokenizer's chat template, the default where it has one."""
     source: WheelSource | HubSource | FolderSource = Field(discriminator="kind")
     """Where the weights come from."""
-
-
-class Adapter(Record):
-    """A LoRA adapter on every linear layer, merged into the weights before anything is measured."""
-
-    rank: int = 8
-    """Rank of every update."""
-    alpha: int = 16
-    """The update is scaled by alpha over rank."""
-
-
-class Recipe(Record):
-    """How to fine-tune: in float32, with AdamW and a linear schedule."""
-
-    name: str
-    """Name of the recipe."""
-    epochs: int
-    """Passes over the examples."""
-    batch_size: int = 2
-    """Examples a step."""
-    learning_rate: float = 5e-5
-    """Peak learning rate."""
-    warmup_steps: int = 2
-    """Steps of linear warm-up."""
-    max_length: int = 256
-    """Tokens after which a text is cut."""
-    adapter: Adapter | None = None
-    """What is trained; all weights if None."""
 
 
 ELSEWHERE = "elsewhere"

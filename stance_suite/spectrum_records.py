@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import model_validator
+
 from stance_suite.claims import Record
 
 OVER_TRAINED_BELOW = 2.0
@@ -55,6 +57,29 @@ class MarchenkoPastur(Record):
     """Largest eigenvalue of the fitted bulk."""
 
 
+class SpectrumCurve(Record):
+    """A spectrum thinned to some fifty points, and the tails that start at them; six significant digits."""
+
+    sizes: tuple[int, ...]
+    """Eigenvalues at or above each point: the size of the tail that would start there. Descending, from `count` to the
+    number of the largest."""
+    eigenvalues: tuple[float, ...]
+    """The eigenvalue there, which is xmin of that tail; ascending."""
+    ks_distances: tuple[float | None, ...]
+    """KS distance of that tail; None where no tail can be fitted, as at the last points."""
+
+    @model_validator(mode="after")
+    def _aligned(self) -> SpectrumCurve:
+        if not len(self.sizes) == len(self.eigenvalues) == len(self.ks_distances) > 0:
+            raise ValueError("a curve needs as many sizes as eigenvalues and KS distances, and at least one")
+        return self
+
+    @property
+    def count(self) -> int:
+        """Eigenvalues above the fit's cut-off (1e-5): what the share at or above a point is a share of."""
+        return self.sizes[0]
+
+
 class LayerSpectrum(Record):
     """The spectrum of one weight matrix."""
 
@@ -91,6 +116,9 @@ class LayerSpectrum(Record):
     ks_distances: tuple[float, ...] | None = None
     """KS distance of every tail, from the longest to the shortest; one fewer than the eigenvalues above the cut-off. In
     findings only, for featured layers."""
+    curve: SpectrumCurve | None = None
+    """The spectrum in some fifty points. In findings only, for every layer; None without an eigenvalue above the cut-off,
+    and in files of schema version 4."""
 
     @property
     def warning(self) -> str:

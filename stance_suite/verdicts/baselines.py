@@ -68,13 +68,9 @@ def incomparable(before: Findings, after: Findings) -> tuple[str, ...]:
     -------
     tuple of str
         One sentence each; empty if the baseline can be used. Other library versions, weights or machines are no
-        reason: they are what a baseline is there to watch.
+        reason: they are what a baseline is there to watch. Nor is an older file: whoever read it understood it.
     """
     sentences = []
-    if before.schema_version != after.schema_version:
-        sentences.append(
-            f"The baseline's file has schema version {before.schema_version}, the run's {after.schema_version}."
-        )
     if not before.verdicts:
         sentences.append("The baseline holds no verdict.")
     ours, theirs = _stances(before), _stances(after)

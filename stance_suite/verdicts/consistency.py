@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from math import isclose
 
 import numpy as np
 
@@ -12,13 +13,16 @@ from stance_suite.behavior.markers import count_words
 from stance_suite.behavior_records import Behavior
 from stance_suite.records import CellRecord, StanceSummary
 from stance_suite.spectra.power_law import alpha_change, fit_power_law, is_tail_flip
+from stance_suite.spectra.thinning import CURVE_DIGITS, thin_spectrum
 from stance_suite.spectrum_records import AlphaChange, LayerSpectrum
-from stance_suite.verdicts.discrepancies import Discrepancy, differences
+from stance_suite.verdicts.discrepancies import Discrepancy, differences, show
 from stance_suite.verdicts.trainings import by_training, control_of
 
 CHANGE_OF_FITS = ("total", "tail_choice", "tail_before", "tail_after", "tail_flip")
 """What a change of alpha can be recomputed from two fits alone."""
 FIGURES_OF_A_FIT = ("alpha", "xmin", "ks_distance", "sigma", "tail_size")
+RESOLUTION_OF_CURVES = 10.0 ** (1 - CURVE_DIGITS)
+"""Figures of a curve are exact to this share of them."""
 
 
 def check_cells(records: Sequence[CellRecord], stances: Mapping[str, StanceSummary]) -> Iterator[Discrepancy]:
@@ -141,14 +145,41 @@ def _check_shams(records: Sequence[CellRecord]) -> Iterator[Discrepancy]:
 
 
 def _check_spectra(subject: str, spectra: Sequence[LayerSpectrum]) -> Iterator[Discrepancy]:
-    """Fit once more where the eigenvalues are kept."""
+    """Fit and thin once more where the eigenvalues are kept; elsewhere hold curve and fit against each other."""
     for layer in spectra:
-        if layer.eigenvalues is None or layer.fit is None:
+        where = f"spectra[{layer.name}]"
+        if layer.eigenvalues is None:
+            yield from _check_curve(subject, layer, where)
             continue
-        fitted = fit_power_law(np.array(layer.eigenvalues))
-        recomputed = None if fitted is None else fitted.model_dump(include=set(FIGURES_OF_A_FIT))
-        recorded = layer.fit.model_dump(include=set(FIGURES_OF_A_FIT))
-        yield from differences(subject, recorded, recomputed, f"spectra[{layer.name}].fit")
+        if layer.fit is not None:
+            fitted = fit_power_law(np.array(layer.eigenvalues))
+            recomputed = None if fitted is None else fitted.model_dump(include=set(FIGURES_OF_A_FIT))
+            recorded = layer.fit.model_dump(include=set(FIGURES_OF_A_FIT))
+            yield from differences(subject, recorded, recomputed, f"{where}.fit")
+        curve = thin_spectrum(layer)
+        if layer.curve is not None:
+            recorded = layer.curve.model_dump()
+            yield from differences(subject, recorded, None if curve is None else curve.model_dump(), f"{where}.curve")
+
+
+def _check_curve(subject: str, layer: LayerSpectrum, where: str) -> Iterator[Discrepancy]:
+    """Check that the fit is the lowest point of the curve, to the curve's digits."""
+    curve, fit = layer.curve, layer.fit
+    if curve is None or fit is None:
+        return
+    lowest = min((one for one in curve.ks_distances if one is not None), default=None)
+    if fit.tail_size not in curve.sizes:
+        yield Discrepancy(subject, f"{where}.fit.tail_size", str(fit.tail_size), "a size on the curve")
+        return
+    place = curve.sizes.index(fit.tail_size)
+    for field, on_curve in (
+        ("xmin", curve.eigenvalues[place]),
+        ("ks_distance", curve.ks_distances[place]),
+        ("ks_distance", lowest),
+    ):
+        recorded = getattr(fit, field)
+        if on_curve is None or not isclose(recorded, on_curve, rel_tol=RESOLUTION_OF_CURVES):
+            yield Discrepancy(subject, f"{where}.fit.{field}", show(recorded), show(on_curve))
 
 
 def _check_changes(subject: str, record: CellRecord, base: CellRecord) -> Iterator[Discrepancy]:

@@ -1,0 +1,73 @@
+"""The vocabulary of a run: how it trained, and what it was asked for."""
+
+from __future__ import annotations
+
+from stance_suite.claims import Record
+
+
+class Adapter(Record):
+    """A LoRA adapter on every linear layer, merged into the weights before anything is measured."""
+
+    rank: int = 8
+    """Rank of every update."""
+    alpha: int = 16
+    """The update is scaled by alpha over rank."""
+
+
+class Recipe(Record):
+    """How to fine-tune: in float32, with AdamW and a linear schedule."""
+
+    name: str
+    """Name of the recipe."""
+    epochs: int
+    """Passes over the examples."""
+    batch_size: int = 2
+    """Examples a step."""
+    learning_rate: float = 5e-5
+    """Peak learning rate."""
+    warmup_steps: int = 2
+    """Steps of linear warm-up."""
+    max_length: int = 256
+    """Tokens after which a text is cut."""
+    adapter: Adapter | None = None
+    """What is trained; all weights if None."""
+
+
+class RecipeSummary(Recipe):
+    """A recipe with what all recipes have in common, which no cell's key needs to hold."""
+
+    optimizer: str
+    """Name of the optimizer, as transformers' Trainer calls it."""
+    weight_decay: float
+    """Share of the learning rate by which weights shrink at every step."""
+    gradient_clipping: float
+    """Largest norm of a step's gradient."""
+    schedule: str
+    """How the learning rate falls after the warm-up, as transformers' Trainer calls it."""
+
+
+class RunSettings(Record):
+    """What a run was asked for: enough to ask for it again. Folders of this machine are left out."""
+
+    models: tuple[str, ...] = ()
+    """Models as they were typed: registry names, Hub ids or folders; empty for a pair trained elsewhere."""
+    before: str | None = None
+    """The model before a training that was done elsewhere, as it was typed."""
+    after: str | None = None
+    """The model after it."""
+    stance: str | None = None
+    """The stance that it is said to have, if one was named."""
+    profile: str | None = None
+    """How much was run, if somebody chose."""
+    recipes: tuple[str, ...]
+    """Names of the recipes that were run."""
+    seeds: tuple[int, ...]
+    """Seeds of training order, sampling and noise draws."""
+    samples: int
+    """Responses sampled for each prompt."""
+    trajectory: bool
+    """Whether it measured after every epoch."""
+    gate: bool
+    """Whether models were held against a policy."""
+    device: str
+    """``auto``, ``cpu`` or ``cuda``, as asked; cells tell where they were computed."""

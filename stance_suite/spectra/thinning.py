@@ -1,0 +1,116 @@
+"""A spectrum thinned to what a picture shows: some fifty of its points, the minima of the KS distance among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from stance_suite.spectra.power_law import SMALLEST_EIGENVALUE, Array, alpha_of_every_tail, last_start
+from stance_suite.spectrum_records import LayerSpectrum, SpectrumCurve
+
+POINTS = 60
+"""Tail sizes asked for, evenly spaced in the logarithm; the smallest of them coincide."""
+NEIGHBORS = 2
+"""Points kept on either side of the fit and of its runner-up: they show that each is a minimum."""
+CURVE_DIGITS = 6
+"""Significant digits of a curve's figures."""
+
+Indices = npt.NDArray[np.intp]
+
+
+def thin_spectrum(layer: LayerSpectrum) -> SpectrumCurve | None:
+    """Thin a spectrum, and tell the KS distance of the tails that start at the points that are left.
+
+    Parameters
+    ----------
+    layer : LayerSpectrum
+        A layer, with eigenvalues.
+
+    Returns
+    -------
+    SpectrumCurve or None
+        None if no eigenvalue is above the cut-off.
+    """
+    points = np.asarray(layer.eigenvalues or ())
+    points = np.sort(points[points > SMALLEST_EIGENVALUE])
+    if len(points) == 0:
+        return None
+    values, firsts, groups = np.unique(points, return_index=True, return_inverse=True)
+    sizes = len(points) - firsts
+    chosen = _choose(sizes, [fit.tail_size for fit in (layer.fit, layer.runner_up) if fit is not None])
+    distances = _distances(points, groups, chosen)
+    return SpectrumCurve(
+        sizes=tuple(sizes[chosen].tolist()),
+        eigenvalues=tuple(map(_shorten, values[chosen].tolist())),
+        ks_distances=tuple(None if one is None else _shorten(one) for one in distances),
+    )
+
+
+def thin_spectra(layers: Sequence[LayerSpectrum]) -> tuple[LayerSpectrum, ...]:
+    """Give every layer its thinned spectrum.
+
+    Parameters
+    ----------
+    layers : sequence of LayerSpectrum
+        With eigenvalues.
+
+    Returns
+    -------
+    tuple of LayerSpectrum
+        With curves, too.
+    """
+    return tuple(layer.model_copy(update={"curve": thin_spectrum(layer)}) for layer in layers)
+
+
+def tail_distances(logs: Array, alphas: Array, starts: Indices) -> Array:
+    """Compute the KS distances of some tails at once, in double precision.
+
+    Parameters
+    ----------
+    logs : ndarray of shape (n,)
+        Logarithms of the points, ascending.
+    alphas : ndarray of shape (n - 1,)
+        The fitted exponent of every tail.
+    starts : ndarray of shape (k,)
+        Where each tail starts.
+
+    Returns
+    -------
+    ndarray of shape (k,)
+        What `tail_distance` gives for each.
+    """
+    sizes = len(logs) - starts
+    ends = np.cumsum(sizes)
+    tail = np.repeat(np.arange(len(starts)), sizes)  # all tails' points in a row, the shape of all below
+    places = np.arange(len(tail)) - (ends - sizes)[tail]
+    survival = np.exp((1 - alphas[starts])[tail] * (logs[starts[tail] + places] - logs[starts][tail]))
+    gaps = np.abs(1 - survival - places / sizes[tail])
+    return np.maximum.reduceat(gaps, ends - sizes) if len(starts) else gaps
+
+
+def _choose(sizes: Indices, fitted: Sequence[int]) -> Indices:
+    """Choose points by the sizes of the tails that start there, which descend."""
+    evenly = np.geomspace(1, sizes[0], POINTS)
+    around = np.arange(-NEIGHBORS, NEIGHBORS + 1)
+    # the last point with at least as long a tail
+    of_sizes, *of_fits = (np.searchsorted(-sizes, -np.asarray(asked), side="right") - 1 for asked in (evenly, *fitted))
+    near = [place + around for place in of_fits]
+    return np.unique(np.clip(np.concatenate([of_sizes, *near]), 0, len(sizes) - 1))
+
+
+def _distances(points: Array, groups: Indices, chosen: Indices) -> list[float | None]:
+    """KS distance of the tail that starts at each chosen group of equal points: of several tails the best one's."""
+    logs = np.log(points)
+    alphas = alpha_of_every_tail(logs)
+    starts = np.flatnonzero(np.isin(groups, chosen))
+    starts = starts[starts < last_start(len(points))]
+    starts = starts[np.isfinite(alphas[starts]) & (alphas[starts] > 1)]
+    best = np.ones(groups[-1] + 1)
+    np.minimum.at(best, groups[starts], tail_distances(logs, alphas, starts))
+    return [distance if distance < 1 else None for distance in best[chosen].tolist()]
+
+
+def _shorten(figure: float) -> float:
+    return float(f"{figure:.{CURVE_DIGITS}g}")
