@@ -11,6 +11,7 @@ from stance_suite.judgments import Status, Verdict
 from stance_suite.records import CellRecord, Findings
 from stance_suite.reports.behavior import compare_responses, confusion_matrices, mean_divergences, trajectory
 from stance_suite.reports.page.assets import content_security_policy, scripts, styles
+from stance_suite.reports.page.provenance import describe_provenance
 from stance_suite.reports.page.top import describe_top
 from stance_suite.reports.pictures import alpha_map, most_changed_spectra, verdict_picture
 from stance_suite.reports.text import figure_parts
@@ -41,6 +42,7 @@ def render_html(findings: Findings) -> str:
         charts={},
         caveats=CAVEAT_MEANINGS,
         top=describe_top(findings),
+        sources=describe_provenance(findings),
         alpha_map=alpha_map(findings),
         spectra=most_changed_spectra(findings),
         paired=list(_paired_pictures(judged, findings)),

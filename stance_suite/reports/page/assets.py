@@ -9,7 +9,7 @@ from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 
-STYLES = ("page.css", "top.css", "structure.css", "behavior.css")
+STYLES = ("page.css", "top.css", "structure.css", "behavior.css", "provenance.css")
 SCRIPTS = ("page.js", "top.js", "structure.js", "behavior.js", "provenance.js")
 
 

@@ -1,0 +1,69 @@
+import shlex
+
+import pytest
+
+from stance_suite.reports.page.provenance import describe_provenance
+from stance_suite.run_records import RunSettings
+from tests.edits import edited
+
+SETTINGS = RunSettings(
+    models=("m", "a folder/model"),
+    profile="quick",
+    recipes=("documented",),
+    seeds=(0, 3),
+    samples=2,
+    trajectory=True,
+    gate=False,
+    device="auto",
+)
+
+
+def commands(run, **changes):
+    asked = run.model_copy(update={"settings": SETTINGS.model_copy(update=changes)})
+    return [shlex.split(line) for line in describe_provenance(asked).commands.splitlines()]
+
+
+def test_the_run_can_be_asked_for_again_with_the_same_versions(whole_run):
+    install, run, verify = commands(whole_run)
+    assert install == ["pip", "install", f"stance-suite=={whole_run.suite_version}", "torch==1"]
+    assert shlex.join(run) == (
+        "stance-suite run --model m --model 'a folder/model' --profile quick --seed 0 --seed 3 --samples 2 "
+        "--device cpu --trajectory"
+    )
+    assert verify == ["stance-suite", "verify", "reports/findings.json"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"gate": True, "models": ("m",)},
+            "stance-suite gate m --profile quick --seed 0 --seed 3 --samples 2 --device cpu",
+        ),
+        (
+            {"gate": True, "seeds": (0,)},
+            "pytest stance_tests --stance-gate --stance-model m --stance-model 'a folder/model' --stance-profile quick "
+            "--stance-seed 0 --stance-samples 2 --stance-device cpu",
+        ),
+        (
+            {"models": (), "before": "x", "after": "y", "stance": "s", "profile": None, "seeds": (0,)},
+            "stance-suite run --before x --after y --stance s --seed 0 --samples 2 --device cpu",
+        ),
+    ],
+)
+def test_gates_and_pairs_have_commands_of_their_own(whole_run, changes, expected):
+    assert shlex.join(commands(whole_run, trajectory=False, **changes)[1]) == expected
+
+
+def test_what_is_not_on_record_is_not_made_up(whole_run):
+    without = describe_provenance(whole_run.model_copy(update={"settings": None}))
+    assert (without.commands, without.settings) == ("", ())
+
+
+def test_each_model_is_told_once_by_its_untouched_cells(whole_run):
+    moved = edited(whole_run, (("cells", "base--0", "provenance", "weights_sha256"), "f" * 64))
+    (origin,) = describe_provenance(moved).origins
+    base = next(record for record in whole_run.cells if record.cell.treatment == "base")
+    assert origin.model == "m"
+    assert origin.provenance.weights_sha256 == "f" * 64
+    assert dict(origin.prompts) == base.behavior.prompt_texts
