@@ -1,0 +1,155 @@
+"""Spectra: how a layer's eigenvalues are spread before and after, and which tail was fitted.
+
+Datasets: ``spectrum`` (one row an eigenvalue) and ``fits`` (the fitted tails and the runners-up), see
+`stance_suite.reports.charts.data`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stance_suite.reports.charts.theme import Spec, Theme, Width, finish
+
+if TYPE_CHECKING:
+    import altair as alt
+
+SHOWN_SHARE = 0.75
+"""The smallest eigenvalues reach no tail, and would squeeze the picture."""
+SHOWN_ABOVE_MINIMUM = 1.6
+"""Tails that fit worse than the best by this factor would squeeze the two minima."""
+
+
+def esd(theme: Theme, width: Width) -> Spec:
+    """Draw the empirical spectral density before and after, both axes logarithmic, with the fitted tails.
+
+    Parameters
+    ----------
+    theme : Theme
+        Colors and font.
+    width : int or "container"
+        Width of the drawing area.
+
+    Returns
+    -------
+    dict
+        The share of eigenvalues at or above each eigenvalue: a power law is a straight line, and a tick marks where it
+        begins.
+    """
+    import altair as alt
+
+    x = alt.X("eigenvalue:Q", scale=_logarithmic(), title="eigenvalue (squared singular value)", axis=_few_ticks())
+    y = alt.Y(
+        "share:Q",
+        scale=alt.Scale(type="log"),
+        title="share at or above",
+        axis=alt.Axis(values=[10**-k for k in range(6)], format="~g"),
+    )
+    points = (
+        alt.Chart(alt.NamedData("spectrum"))
+        .transform_calculate(share="datum.size / datum.count")
+        .transform_filter(f"datum.eigenvalue > 0 && datum.share <= {SHOWN_SHARE}")
+        .mark_point(strokeWidth=1, opacity=1, aria=False)
+        .encode(
+            x=x,
+            y=y,
+            stroke=alt.Stroke("when:N", scale=_by_side(theme.before, theme.after)),
+            fill=alt.Fill("when:N", scale=_by_side("transparent", theme.after)),
+            shape=alt.Shape("when:N", scale=_by_side("circle", "diamond")),
+            size=alt.Size("when:N", scale=_by_side(40, 10)),
+        )
+    )
+    fits = (
+        alt.Chart(alt.NamedData("fits"))
+        .transform_filter("datum.kind === 'fit'")
+        .transform_calculate(
+            share="datum.tail_size / datum.count",
+            last_share="datum.share * pow(datum.largest / datum.xmin, 1 - datum.alpha)",
+        )
+        .encode(x="xmin:Q", y="share:Q", stroke=alt.Stroke("when:N"))
+    )
+    lines = fits.mark_rule(aria=False).encode(
+        x2="largest:Q", y2="last_share:Q", strokeWidth=alt.StrokeWidth("when:N", scale=_by_side(4, 1.5))
+    )
+    ticks = fits.mark_point(shape="stroke", angle=90, size=500, strokeWidth=2, opacity=1, aria=False)
+    return finish(
+        alt.layer(points, lines, ticks).properties(width=width, height=260),
+        theme,
+        "Share of eigenvalues at or above each eigenvalue before and after training, both axes logarithmic, with the "
+        "fitted power-law tails as straight lines; a tick marks where each tail begins.",
+    )
+
+
+def tail_choice(theme: Theme, width: Width) -> Spec:
+    """Draw how well each tail fits, before and after: a tail flips where two minima are nearly as low.
+
+    Parameters
+    ----------
+    theme : Theme
+        Colors and font.
+    width : int or "container"
+        Width of the drawing area.
+
+    Returns
+    -------
+    dict
+        KS distance over xmin, near the minima; a filled point is the fit, an open one its runner-up.
+    """
+    import altair as alt
+
+    x = alt.X("eigenvalue:Q", scale=_logarithmic(), title="xmin: the tail begins at this eigenvalue", axis=_few_ticks())
+    y = alt.Y("ks:Q", scale=alt.Scale(zero=False), title="KS distance of the fit", axis=alt.Axis(tickCount=5))
+    color = alt.Color("when:N", scale=_by_side(theme.before, theme.after), legend=None)
+    width_of_line = alt.StrokeWidth("when:N", scale=_by_side(5, 1.5), legend=None)
+    faintness = alt.Opacity("when:N", scale=_by_side(0.4, 1), legend=None)
+    curves = (
+        alt.Chart(alt.NamedData("spectrum"))
+        .transform_filter("isValid(datum.ks) && datum.eigenvalue > 0")
+        .transform_joinaggregate(best="min(ks)", groupby=["when"])
+        .transform_filter(f"datum.ks < {SHOWN_ABOVE_MINIMUM} * datum.best")
+        .mark_line(aria=False)
+        .encode(x=x, y=y, color=color, strokeWidth=width_of_line, opacity=faintness)
+    )
+    labels = [f"{when}: {kind}" for when in ("before", "after") for kind in ("fit", "runner-up")]
+
+    def by_choice(*values: Any) -> alt.Scale:
+        return alt.Scale(domain=labels, range=list(values))
+
+    before, after = theme.before, theme.after
+    chosen = (
+        alt.Chart(alt.NamedData("fits"))
+        .transform_calculate(label="datum.when + ': ' + datum.kind")
+        .mark_point(strokeWidth=2, opacity=1, aria=False)
+        .encode(
+            x="xmin:Q",
+            y="ks_distance:Q",
+            stroke=alt.Stroke("label:N", scale=by_choice(before, before, after, after)),
+            fill=alt.Fill("label:N", scale=by_choice(before, "transparent", after, "transparent")),
+            shape=alt.Shape("label:N", scale=by_choice("circle", "circle", "diamond", "diamond")),
+            size=alt.Size("label:N", scale=by_choice(160, 200, 90, 90)),
+            tooltip=["when:N", "kind:N", "alpha:Q", "tail_size:Q", "xmin:Q", "ks_distance:Q"],
+        )
+    )
+    return finish(
+        alt.layer(curves, chosen).properties(width=width, height=220),
+        theme,
+        "Kolmogorov-Smirnov distance between tail and fit over the eigenvalue at which the tail begins, before and "
+        "after training, near the minima. Filled points are the chosen tails, open ones the runners-up.",
+    )
+
+
+def _logarithmic() -> alt.Scale:
+    import altair as alt
+
+    return alt.Scale(type="log", nice=False, padding=8)
+
+
+def _few_ticks() -> alt.Axis:
+    import altair as alt
+
+    return alt.Axis(tickCount=5, format="~g")
+
+
+def _by_side(before: Any, after: Any) -> alt.Scale:
+    import altair as alt
+
+    return alt.Scale(domain=["before", "after"], range=[before, after])

@@ -1,0 +1,148 @@
+"""How pictures look: colors and fonts, for the page and for files, and what every picture has in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Spec = dict[str, Any]
+"""A Vega-Lite specification."""
+
+Width = int | Literal["container"]
+"""Width of the drawing area in pixels; on a page that of the element that holds the picture."""
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colors and font of a picture; every color is a CSS color, or a CSS variable."""
+
+    before: str
+    """The untouched model."""
+    after: str
+    """The model after training."""
+    control: str
+    """What was trained without the stance."""
+    noise: str
+    """Bands of what chance or controls do."""
+    text: str
+    """Labels, and marks that stand for no model."""
+    soft: str
+    """Labels of axes, bounds and zero."""
+    line: str
+    """Grid."""
+    background: str
+    """Behind everything."""
+    negative: str
+    """The low end of a scale through zero."""
+    neutral: str
+    """Its middle."""
+    positive: str
+    """Its high end."""
+    font: str
+    """Font family."""
+
+
+PAGE = Theme(
+    before="var(--before)",
+    after="var(--after)",
+    control="var(--control)",
+    noise="var(--noise, var(--line))",
+    text="var(--text)",
+    soft="var(--soft)",
+    line="var(--line)",
+    background="transparent",
+    negative="var(--before)",
+    neutral="var(--line)",
+    positive="var(--after)",
+    font="system-ui, sans-serif",
+)
+"""On a page, which sets the variables for light, dark and print; needs Vega's SVG renderer."""
+
+PRINT = Theme(
+    before="#35649a",
+    after="#c2591a",
+    control="#757575",
+    noise="#e4e4e4",
+    text="#1c1f24",
+    soft="#5a616b",
+    line="#e3e6ea",
+    background="#ffffff",
+    negative="#2c5c94",
+    neutral="#f4f4f4",
+    positive="#b8500f",
+    font="sans-serif",
+)
+"""In a file of its own; blue and orange are told apart with the common kinds of color blindness."""
+
+
+def finish(chart: Any, theme: Theme, description: str) -> Spec:
+    """Make a picture's specification from its marks.
+
+    Parameters
+    ----------
+    chart : altair.TopLevelMixin
+        The marks, over named data.
+    theme : Theme
+        Colors and font.
+    description : str
+        What the picture shows, for who cannot see it.
+
+    Returns
+    -------
+    dict
+        A Vega-Lite specification without data.
+    """
+    spec: Spec = chart.to_dict()
+    return spec | {"description": description, "config": _config(theme)}
+
+
+def stacked(*specs: Spec) -> Spec:
+    """Set pictures of one theme below each other, as one.
+
+    Parameters
+    ----------
+    *specs : dict
+        Specifications of fixed width, from top to bottom.
+
+    Returns
+    -------
+    dict
+        A Vega-Lite specification over the data of all of them.
+    """
+    shared = {key: specs[0][key] for key in ("$schema", "config")}
+    alone = ("$schema", "config", "description")
+    views = [{key: value for key, value in spec.items() if key not in alone} for spec in specs]
+    apart = dict.fromkeys(("stroke", "fill", "shape", "strokeDash"), "independent")
+    return shared | {
+        "description": " ".join(spec["description"] for spec in specs),
+        "vconcat": views,
+        "resolve": {"scale": apart},
+    }
+
+
+def _config(theme: Theme) -> Spec:
+    words = {"labelColor": theme.soft, "titleColor": theme.text, "labelFontSize": 12, "titleFontSize": 12}
+    return {
+        "font": theme.font,
+        "background": theme.background,
+        "view": {"stroke": None},
+        "axis": words
+        | {
+            "titleFontWeight": "normal",
+            "gridColor": theme.line,
+            "domainColor": theme.line,
+            "tickColor": theme.line,
+            "labelLimit": 220,
+        },
+        "legend": words | {"orient": "top", "titleFontWeight": "normal", "symbolSize": 80, "title": None},
+        "header": words | {"labelColor": theme.text},
+        "title": {
+            "color": theme.text,
+            "subtitleColor": theme.soft,
+            "fontSize": 14,
+            "subtitleFontSize": 12,
+            "anchor": "start",
+            "frame": "group",
+        },
+        "concat": {"spacing": 16},
+    }
