@@ -10,6 +10,7 @@ from stance_suite.caveats import CAVEAT_MEANINGS
 from stance_suite.judgments import Status, Verdict
 from stance_suite.records import CellRecord, Findings
 from stance_suite.reports.behavior import compare_responses, confusion_matrices, mean_divergences, trajectory
+from stance_suite.reports.charts import PAGE, esd, tail_choice
 from stance_suite.reports.page.assets import content_security_policy, scripts, styles
 from stance_suite.reports.page.provenance import describe_provenance
 from stance_suite.reports.page.top import describe_top
@@ -39,7 +40,7 @@ def render_html(findings: Findings) -> str:
         policy=content_security_policy(),
         styles=styles(),
         scripts=scripts(),
-        charts={},
+        charts={"esd": esd(PAGE, "container"), "tail_choice": tail_choice(PAGE, "container")},
         caveats=CAVEAT_MEANINGS,
         top=describe_top(findings),
         sources=describe_provenance(findings),
