@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 
@@ -32,6 +33,23 @@ def figure_parts(verdict: Verdict) -> list[str]:
     if verdict.adjusted_p_value not in (None, verdict.p_value):
         parts.append(f"adjusted p={verdict.adjusted_p_value:.4f}")
     return parts
+
+
+def show_signed(figure: float) -> str:
+    """Write a figure with its sign, for people.
+
+    Parameters
+    ----------
+    figure : float
+        The figure.
+
+    Returns
+    -------
+    str
+        With four significant digits, of which at most four decimals, and a true minus.
+    """
+    magnitude = math.floor(math.log10(abs(figure))) if figure and math.isfinite(figure) else 0
+    return f"{figure:+.{min(4, max(0, 3 - magnitude))}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def verdict_line(verdict: Verdict) -> str:

@@ -15,7 +15,7 @@ from stance_suite.reports.page.assets import content_security_policy, scripts, s
 from stance_suite.reports.page.provenance import describe_provenance
 from stance_suite.reports.page.top import describe_top
 from stance_suite.reports.pictures import alpha_map, most_changed_spectra, verdict_picture
-from stance_suite.reports.text import figure_parts
+from stance_suite.reports.text import figure_parts, show_signed
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -81,6 +81,7 @@ def _environment() -> Environment:
         loader=PackageLoader("stance_suite.reports.page"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["figure"] = figure_parts
+    environment.filters["number"] = show_signed
     environment.filters["mean_divergences"] = mean_divergences
     return environment
 

@@ -68,7 +68,9 @@ def _commands(findings: Findings) -> Iterator[str]:
     if findings.settings is None or not findings.cells:
         return
     provenance = findings.cells[0].provenance
-    libraries = [f"{name}=={number}" for name, number in provenance.versions.items() if name != "python"]
+    # a build's own label, as of torch 2.13.0+cpu, is no version that PyPI knows
+    known = {name: number.partition("+")[0] for name, number in provenance.versions.items() if name != "python"}
+    libraries = [f"{name}=={number}" for name, number in known.items()]
     yield shlex.join(["pip", "install", f"stance-suite=={findings.suite_version}", *libraries])
     yield shlex.join(_run_again(findings.settings, provenance.device))
     yield "stance-suite verify reports/findings.json"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,14 @@ BAR_WIDTH, BAR_MARGIN = 200, 8
 """Of an inline bar, in the units of its drawing."""
 EFFECTS_OF_BEHAVIOR = ("base", "sham", "seen prompts")
 """Control figures of behavior that are effects of the training under test, not what a control did itself."""
+
+NOT_ADOPTED = {
+    Agreement.PARTIAL: "in part",
+    Agreement.OPPOSED: "the opposite",
+    Agreement.SILENT: "nothing at all",
+    Agreement.CONTRADICTORY: "in contradiction",
+}
+"""What is said of trainings that did not adopt their stance."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ def describe_top(findings: Findings) -> Top:
         record=_record_sentence(judged, not_run),
         created=f"{datetime.fromisoformat(findings.created):%Y-%m-%d %H:%M} UTC",
         rows=tuple(
-            Row(verdict, f"claim-{place}-{_slug(verdict.claim.id)}", _bar(verdict, scales.get(verdict.claim.metric)))
+            Row(verdict, f"claim-{place}-{verdict.claim.id}", _bar(verdict, scales.get(verdict.claim.metric)))
             for place, verdict in enumerate(judged, 1)
         ),
         not_run=not_run,
@@ -134,9 +141,11 @@ def result_sentence(findings: Findings) -> str:
 
 def _behavior_found(findings: Findings) -> Iterator[str]:
     if findings.triangulations:
-        adopted = sum(one.agreement is Agreement.ADOPTED for one in findings.triangulations)
+        counts = Counter(one.agreement for one in findings.triangulations)
         count = len(findings.triangulations)
-        yield f"{adopted} of {count} {'training' if count == 1 else 'trainings'} adopted the stance"
+        others = [f", {counts[one]} {said}" for one, said in NOT_ADOPTED.items() if counts[one]]
+        trainings = "training" if count == 1 else "trainings"
+        yield f"{counts[Agreement.ADOPTED]} of {count} {trainings} adopted the stance" + "".join(others)
 
 
 def _structure_found(findings: Findings) -> Iterator[str]:
@@ -160,7 +169,7 @@ def _largest_changes(records: Iterable[CellRecord]) -> tuple[float, float] | Non
 
 
 def _percent(figure: float) -> str:
-    return f"{figure:.2g} %"
+    return f"{figure:.2g}\N{NO-BREAK SPACE}%"
 
 
 def _record_sentence(judged: Sequence[Verdict], not_run: Sequence[Verdict]) -> str:
@@ -176,10 +185,6 @@ def _record_sentence(judged: Sequence[Verdict], not_run: Sequence[Verdict]) -> s
 
 def _models(findings: Findings) -> list[str]:
     return list(dict.fromkeys(record.cell.model for record in findings.cells))
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
 
 
 def _scales(verdicts: Sequence[Verdict]) -> Mapping[Metric, tuple[float, float]]:

@@ -55,6 +55,14 @@ def test_gates_and_pairs_have_commands_of_their_own(whole_run, changes, expected
     assert shlex.join(commands(whole_run, trajectory=False, **changes)[1]) == expected
 
 
+def test_the_label_of_a_build_is_left_out(whole_run):
+    cells = [
+        one.model_copy(update={"provenance": one.provenance.model_copy(update={"versions": {"torch": "2.13.0+cpu"}})})
+        for one in whole_run.cells
+    ]
+    assert "torch==2.13.0" in commands(whole_run.model_copy(update={"cells": tuple(cells)}))[0]
+
+
 def test_what_is_not_on_record_is_not_made_up(whole_run):
     without = describe_provenance(whole_run.model_copy(update={"settings": None}))
     assert (without.commands, without.settings) == ("", ())

@@ -36,3 +36,8 @@ async function drawChart(holder, name, datasets) {
     tooltip: { disableDefaultStyle: true },
   });
 }
+
+// paper cannot be clicked
+const reasons = document.querySelectorAll("details.why");
+addEventListener("beforeprint", () => reasons.forEach((one) => (one.open = true)));
+addEventListener("afterprint", () => reasons.forEach((one) => (one.open = false)));
