@@ -2,6 +2,7 @@ from math import inf, nan
 
 import pytest
 
+from stance_suite.claims import Counterpart
 from stance_suite.judgments import ControlFigure, Status
 from stance_suite.records import Agreement
 from stance_suite.reports.page.top import BAR_MARGIN, BAR_WIDTH, describe_top, result_sentence
@@ -118,7 +119,10 @@ def test_what_has_no_figure_has_no_bar_and_spoils_no_scale(whole_run, figure):
 
 def test_of_a_comparison_the_effects_compared_are_no_controls(whole_run):
     compared = a_verdict(
-        whole_run, "own.alpha", claim={"versus": object()}, controls=(ControlFigure(name="a", figure=5.0),)
+        whole_run,
+        "own.alpha",
+        claim={"versus": Counterpart(recipe="long", by="ratio")},
+        controls=(ControlFigure(name="a", figure=5.0),),
     )
     (bar,) = bars(whole_run, compared)
     assert bar.controls is None
