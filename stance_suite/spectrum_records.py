@@ -117,8 +117,7 @@ class LayerSpectrum(Record):
     """KS distance of every tail, from the longest to the shortest; one fewer than the eigenvalues above the cut-off. In
     findings only, for featured layers."""
     curve: SpectrumCurve | None = None
-    """The spectrum in some fifty points. In findings only, for every layer; None without an eigenvalue above the
-    cut-off, and in files of schema version 4."""
+    """The spectrum in some fifty points, for every layer of findings; None without an eigenvalue above the cut-off."""
 
     @property
     def warning(self) -> str:

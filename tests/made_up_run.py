@@ -17,6 +17,7 @@ from stance_suite.policy import Policy, standard_claims
 from stance_suite.records import CellRecord, Findings, Training
 from stance_suite.specs import Stance
 from stance_suite.spectra.power_law import alpha_change, fit_power_law
+from stance_suite.spectra.thinning import thin_spectra
 from stance_suite.statements import Statement
 from stance_suite.verdicts import Judge, combine, compare_trainings, find_replicates, judge_published
 from stance_suite.verdicts.gate import judge_gate
@@ -180,4 +181,4 @@ def _spectra(cell: CellRecord):
         spectra.append(
             template.model_copy(update={"name": name, "eigenvalues": tuple(values), "fit": fit_power_law(values)})
         )
-    return tuple(spectra)
+    return thin_spectra(spectra)

@@ -48,6 +48,7 @@ def test_figures_have_the_same_hash_wherever_and_whenever_they_were_measured(who
         (("cells", 2, "provenance", "created"), "2027-01-01"),
         (("cells", 2, "training", "seconds"), 9.0),
         (("cells", 2, "spectra", 0, "eigenvalues"), [1.0]),
+        (("cells", 2, "spectra", 1, "curve"), None),
     ).cells[2]
     assert other != record
     assert digest_of_figures(other) == digest_of_figures(record)

@@ -156,7 +156,7 @@ def test_a_baseline_that_cannot_serve_is_refused_before_training(gate, baseline,
     refused("missing.json", "missing.json cannot be read: No such file")
     Path("broken.json").write_text("{")
     refused("broken.json", "broken.json is no findings file of schema version")
-    refused(changed(baseline, schema_version=3), "is no findings file of schema version 4: schema_version: ")
+    refused(changed(baseline, schema_version=3), "is a findings file of schema version 3, and stance-suite ")
     refused(changed(baseline, verdicts=[]), "The baseline holds no verdict.")
     others = [stance | {"sha256": "0" * 64} for stance in data["stances"]]
     refused(changed(baseline, stances=others), f"Stance {STANCE} has other examples, prompts, references or markers")

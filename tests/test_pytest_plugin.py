@@ -231,7 +231,7 @@ def test_a_claim_that_breaks_is_an_error_and_loses_nothing_else(finished, run_su
 
 def test_the_findings_say_what_they_depend_on(finished, project):
     data = json.loads((project / "reports" / "findings.json").read_text())
-    assert data["schema_version"] == 4
+    assert data["schema_version"] == 5
     assert data["command"].startswith("pytest")
     for cell in data["cells"]:
         assert len(cell["provenance"]["weights_sha256"]) == 64

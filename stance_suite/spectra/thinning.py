@@ -105,7 +105,7 @@ def _distances(points: Array, groups: Indices, chosen: Indices) -> list[float | 
     logs = np.log(points)
     alphas = alpha_of_every_tail(logs)
     starts = np.flatnonzero(np.isin(groups, chosen))
-    starts = starts[starts < last_start(len(points))]
+    starts = starts[starts < min(last_start(len(points)), len(alphas))]
     starts = starts[np.isfinite(alphas[starts]) & (alphas[starts] > 1)]
     best = np.ones(groups[-1] + 1)
     np.minimum.at(best, groups[starts], tail_distances(logs, alphas, starts))

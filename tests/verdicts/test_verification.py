@@ -44,6 +44,14 @@ def response(*path):
     return cell("behavior", "responses", 0, *path)
 
 
+def spectrum(name, *path):
+    return cell("spectra", name, *path)
+
+
+def curve(name, *path):
+    return spectrum(name, "curve", *path)
+
+
 def change(name, *path):
     return cell("changes", name, "alpha_change", *path)
 
@@ -110,6 +118,24 @@ EDITS = {
     "tail flip": ((change(LAYERS[1], "tail_flip"), True), "cell m", "alpha_change.tail_flip"),
     "alpha, tail fixed": ((change(LAYERS[0], "spectrum"), more), "cell m", "alpha_change.spectrum"),
     "fitted alpha": ((cell("spectra", LAYERS[0], "fit", "alpha"), more), "cell m", f"spectra[{LAYERS[0]}].fit.alpha"),
+    "curve": ((curve(LAYERS[0], "ks_distances", 5), more), "cell m", f"spectra[{LAYERS[0]}].curve.ks_distances[5]"),
+    "point taken out of a curve": ((curve(LAYERS[0], "sizes", 0), 41), "cell m", f"spectra[{LAYERS[0]}].curve.sizes"),
+    "another layer's KS distance": (
+        (spectrum(LAYERS[1], "fit", "ks_distance"), more),
+        "cell m",
+        f"spectra[{LAYERS[1]}].fit.ks_distance",
+    ),
+    "another layer's xmin": ((spectrum(LAYERS[1], "fit", "xmin"), more), "cell m", f"spectra[{LAYERS[1]}].fit.xmin"),
+    "a lower point on another layer's curve": (
+        (curve(LAYERS[1], "ks_distances", 0), 0.001),
+        "cell m",
+        f"spectra[{LAYERS[1]}].fit.ks_distance",
+    ),
+    "another layer's tail": (
+        (spectrum(LAYERS[1], "fit", "tail_size"), 999),
+        "cell m",
+        f"spectra[{LAYERS[1]}].fit.tail_size",
+    ),
     "another layer's alpha": ((cell("spectra", LAYERS[1], "fit", "alpha"), more), "cell m", "alpha_change.total"),
     "family": ((cell("family"), "another"), LIKELIHOOD, "cells"),
     "cell": ((("cells", "base--0"), None), LIKELIHOOD, "cells"),
