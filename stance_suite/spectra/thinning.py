@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from stance_suite.spectra.power_law import SMALLEST_EIGENVALUE, Array, alpha_of_every_tail, last_start
 from stance_suite.spectrum_records import LayerSpectrum, SpectrumCurve
 
-POINTS = 60
+POINTS = 52
 """Tail sizes asked for, evenly spaced in the logarithm; the smallest of them coincide."""
 NEIGHBORS = 2
 """Points kept on either side of the fit and of its runner-up: they show that each is a minimum."""
@@ -92,12 +93,15 @@ def tail_distances(logs: Array, alphas: Array, starts: Indices) -> Array:
 
 def _choose(sizes: Indices, fitted: Sequence[int]) -> Indices:
     """Choose points by the sizes of the tails that start there, which descend."""
-    evenly = np.geomspace(1, sizes[0], POINTS)
-    around = np.arange(-NEIGHBORS, NEIGHBORS + 1)
-    # the last point with at least as long a tail
-    of_sizes, *of_fits = (np.searchsorted(-sizes, -np.asarray(asked), side="right") - 1 for asked in (evenly, *fitted))
-    near = [place + around for place in of_fits]
-    return np.unique(np.clip(np.concatenate([of_sizes, *near]), 0, len(sizes) - 1))
+    asked = np.concatenate([_evenly_spaced(int(sizes[0])), fitted])
+    places = np.searchsorted(-sizes, -asked, side="right") - 1  # of the last point with at least as long a tail
+    near = places[POINTS:, None] + np.arange(-NEIGHBORS, NEIGHBORS + 1)
+    return np.unique(np.clip(np.concatenate([places, near.ravel()]), 0, len(sizes) - 1))
+
+
+@cache
+def _evenly_spaced(count: int) -> Array:
+    return np.geomspace(1, count, POINTS)
 
 
 def _distances(points: Array, groups: Indices, chosen: Indices) -> list[float | None]:
