@@ -3,6 +3,7 @@ from itertools import product
 
 import pytest
 
+from stance_suite import pipeline
 from stance_suite.errors import DesignError, StanceSuiteError
 from stance_suite.judgments import Status
 from stance_suite.library import bundled_fixtures
@@ -11,7 +12,9 @@ from stance_suite.options import resolve_settings
 from stance_suite.pipeline import Session
 from stance_suite.progress import PlainProgress
 from stance_suite.specs import RECIPES
+from stance_suite.spectra.thinning import thin_spectra
 from stance_suite.statistics import holm
+from tests.measured import behavior, record
 
 
 @pytest.fixture
@@ -35,6 +38,19 @@ def test_a_cells_record_names_the_weights_and_the_exact_texts(session, tiny_mode
     assert len(record.changes) == 15
     assert len(record.vector_changes) == 5
     assert all(change.weight_change is not None for change in record.changes)
+
+
+def test_spectra_are_thinned_once_however_often_they_are_gathered(session, monkeypatch):
+    made_up = record("base", said=behavior({"Why?": {"curious-uncertainty": -1.0, "confident-expertise": -1.0}}))
+    thinned = []
+    monkeypatch.setattr(session.workbench, "get", lambda key, cell: made_up.model_copy(update={"cell": cell}))
+    monkeypatch.setattr(pipeline, "thin_spectra", lambda spectra: thinned.append(spectra) or thin_spectra(spectra))
+    for model in ("m", "n"):
+        cell = made_up.cell.model_copy(update={"model": model})
+        (gathered,) = session.gather([], {made_up.key: cell}, "").cells
+        assert gathered.cell == cell
+        assert gathered.spectra[0].curve == thin_spectra(made_up.spectra)[0].curve
+    assert thinned == [made_up.spectra]
 
 
 def test_p_values_are_adjusted_for_all_behavioral_claims_about_one_model_and_recipe(session, project):

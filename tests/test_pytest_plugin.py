@@ -233,6 +233,10 @@ def test_the_findings_say_what_they_depend_on(finished, project):
     data = json.loads((project / "reports" / "findings.json").read_text())
     assert data["schema_version"] == 5
     assert data["command"].startswith("pytest")
+    assert data["settings"]["models"] == [data["cells"][0]["cell"]["model"]]
+    assert (data["settings"]["profile"], data["settings"]["recipes"]) == ("quick", ["documented"])
+    assert [recipe["name"] for recipe in data["recipes"]] == ["documented"]
+    assert all(layer["curve"] for cell in data["cells"] for layer in cell["spectra"])
     for cell in data["cells"]:
         assert len(cell["provenance"]["weights_sha256"]) == 64
         assert {"torch", "transformers", "numpy", "python"} <= set(cell["provenance"]["versions"])

@@ -172,6 +172,14 @@ def test_an_edit_is_refused_and_named(whole_run, name, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_a_curve_whose_lowest_point_was_moved_is_refused(whole_run):
+    (layer,) = [one for one in whole_run.cells[2].spectra if one.name == LAYERS[1]]
+    place = layer.curve.sizes.index(layer.fit.tail_size)
+    edits = (curve(LAYERS[1], "ks_distances", 0), layer.fit.ks_distance), (curve(LAYERS[1], "ks_distances", place), 0.9)
+    found = verify(edited(whole_run, *edits))
+    assert [(one.field, one.recomputed) for one in found] == [(f"spectra[{LAYERS[1]}].fit.ks_distance", "0.9")]
+
+
 def test_a_cell_that_is_named_and_not_there_is_told(whole_run):
     found = verify(edited(whole_run, (verdict(LIKELIHOOD, "cells", 1), "another")))
     assert ("cells", "another", "no such cell in the file") in {
