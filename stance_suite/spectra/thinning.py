@@ -34,16 +34,38 @@ def thin_spectrum(layer: LayerSpectrum) -> SpectrumCurve | None:
     SpectrumCurve or None
         None if no eigenvalue is above the cut-off.
     """
-    points = np.asarray(layer.eigenvalues or ())
-    points = np.sort(points[points > SMALLEST_EIGENVALUE])
+    eigenvalues = np.asarray(layer.eigenvalues or ())
+    count = int(np.count_nonzero(eigenvalues > SMALLEST_EIGENVALUE))
+    fitted = [fit.tail_size for fit in (layer.fit, layer.runner_up) if fit is not None]
+    around = np.add.outer(fitted, np.arange(-NEIGHBORS, NEIGHBORS + 1)).ravel()
+    return curve_at(eigenvalues, np.concatenate([_evenly_spaced(max(count, 1)), around]))
+
+
+def curve_at(eigenvalues: Array, sizes: npt.ArrayLike) -> SpectrumCurve | None:
+    """Tell where tails of some sizes start, and their KS distances.
+
+    Parameters
+    ----------
+    eigenvalues : ndarray of shape (n,)
+        In any order.
+    sizes : array_like of shape (k,)
+        How many eigenvalues each tail has; where there is no such tail, the next longer one is taken.
+
+    Returns
+    -------
+    SpectrumCurve or None
+        Each point once; None if no eigenvalue is above the cut-off.
+    """
+    points = np.sort(eigenvalues[eigenvalues > SMALLEST_EIGENVALUE])
     if len(points) == 0:
         return None
     values, firsts, groups = np.unique(points, return_index=True, return_inverse=True)
-    sizes = len(points) - firsts
-    chosen = _choose(sizes, [fit.tail_size for fit in (layer.fit, layer.runner_up) if fit is not None])
+    starting = len(points) - firsts
+    places = np.searchsorted(-starting, -np.asarray(sizes), side="right") - 1
+    chosen = np.unique(np.clip(places, 0, len(values) - 1))
     distances = _distances(points, groups, chosen)
     return SpectrumCurve(
-        sizes=tuple(sizes[chosen].tolist()),
+        sizes=tuple(starting[chosen].tolist()),
         eigenvalues=tuple(map(_shorten, values[chosen].tolist())),
         ks_distances=tuple(None if one is None else _shorten(one) for one in distances),
     )
@@ -89,14 +111,6 @@ def tail_distances(logs: Array, alphas: Array, starts: Indices) -> Array:
     survival = np.exp((1 - alphas[starts])[tail] * (logs[starts[tail] + places] - logs[starts][tail]))
     gaps = np.abs(1 - survival - places / sizes[tail])
     return np.maximum.reduceat(gaps, ends - sizes) if len(starts) else gaps
-
-
-def _choose(sizes: Indices, fitted: Sequence[int]) -> Indices:
-    """Choose points by the sizes of the tails that start there, which descend."""
-    asked = np.concatenate([_evenly_spaced(int(sizes[0])), fitted])
-    places = np.searchsorted(-sizes, -asked, side="right") - 1  # of the last point with at least as long a tail
-    near = places[POINTS:, None] + np.arange(-NEIGHBORS, NEIGHBORS + 1)
-    return np.unique(np.clip(np.concatenate([places, near.ravel()]), 0, len(sizes) - 1))
 
 
 @cache

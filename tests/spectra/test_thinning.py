@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from stance_suite.spectra.power_law import tail_curve
-from stance_suite.spectra.thinning import thin_spectrum
+from stance_suite.spectra.thinning import curve_at, thin_spectrum
 from stance_suite.spectrum_records import LayerSpectrum, SpectrumCurve
 
 
@@ -60,6 +60,17 @@ def test_curves_are_the_spectrums_whatever_it_looks_like(seed, count, zeros, rep
         place = curve.sizes.index(spectrum.fit.tail_size)
         assert curve.eigenvalues[place] == pytest.approx(spectrum.fit.xmin, rel=5e-6)
         assert curve.ks_distances[place] == lowest(curve) == pytest.approx(spectrum.fit.ks_distance, rel=5e-6)
+
+
+def test_a_curve_can_be_had_at_any_sizes():
+    values = lognormal(100)
+    curve = curve_at(values, [60, 7, 60, 1000])
+    assert curve.sizes == (100, 60, 7)
+    assert curve.eigenvalues == pytest.approx([values.min(), np.sort(values)[40], np.sort(values)[93]], rel=5e-6)
+    whole = curve_at(values, range(1, 101))
+    assert set(zip(curve.sizes, curve.ks_distances, strict=True)) <= set(
+        zip(whole.sizes, whole.ks_distances, strict=True)
+    )
 
 
 def test_sizes_are_spaced_evenly_in_the_logarithm_and_close_around_the_fits():

@@ -120,6 +120,7 @@ EDITS = {
     "fitted alpha": ((cell("spectra", LAYERS[0], "fit", "alpha"), more), "cell m", f"spectra[{LAYERS[0]}].fit.alpha"),
     "curve": ((curve(LAYERS[0], "ks_distances", 5), more), "cell m", f"spectra[{LAYERS[0]}].curve.ks_distances[5]"),
     "point taken out of a curve": ((curve(LAYERS[0], "sizes", 0), 41), "cell m", f"spectra[{LAYERS[0]}].curve.sizes"),
+    "curve of nothing": ((spectrum(LAYERS[0], "eigenvalues"), [0.0] * 40), "cell m", f"spectra[{LAYERS[0]}].curve"),
     "another layer's KS distance": (
         (spectrum(LAYERS[1], "fit", "ks_distance"), more),
         "cell m",
