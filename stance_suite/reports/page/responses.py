@@ -32,8 +32,8 @@ def response_data(findings: Findings) -> dict[str, Any]:
     -------
     dict
         ``prompts``, and ``stances`` whose markers were looked for. ``asked``: places of a stance's held-out prompts.
-        ``cells``: ``label``, what was trained, places of ``base`` and ``sham`` or None, and ``responses`` by place of the
-        prompt and by sample: text, words, and for each stance where its markers start and end, in code points.
+        ``cells``: ``label``, what was trained, places of ``base`` and ``sham`` or None, and ``responses`` by place of
+        the prompt and by sample: text, words, and for each stance where its markers start and end, in code points.
     """
     prompts, stances = Places(), Places()
     places = {_key(record): place for place, record in enumerate(findings.cells)}

@@ -115,6 +115,9 @@
     );
   }
 
+  /** The height of a picture whose rows are declared to have one each; Vega-Lite fits no width beside those. */
+  const heightOf = (name, rows) => ({ height: rows.length * CHARTS[name].height.step });
+
   function showClaim(claim, holder) {
     const prompts = claim.prompts.map(([place, base, sham, tuned]) => ({
       prompt: data.prompts[place],
@@ -123,7 +126,7 @@
       tuned,
     }));
     const datasets = { prompts, effects: claim.effects, floor: claim.floor, bounds: claim.bounds };
-    const pictures = ["prompts", "effects"].map((name) => [name, make("div", { class: "chart" })]);
+    const pictures = ["prompts", "effects"].map((kind) => [kind, make("div", { class: "chart" })]);
     holder.append(
       make(
         "article",
@@ -135,7 +138,10 @@
         figures(claim, prompts),
       ),
     );
-    for (const [name, chart] of pictures) drawChart(chart, `${name}-${claim.measure}`, datasets);
+    for (const [kind, chart] of pictures) {
+      const name = `${kind}-${claim.measure}`;
+      drawChart(chart, name, datasets, heightOf(name, datasets[kind]));
+    }
   }
 
   function showClaims(form) {
