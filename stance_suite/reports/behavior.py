@@ -1,18 +1,14 @@
-"""What the report shows of behavior: confusion matrices, guards, and responses side by side with their markers."""
+"""What reports say of behavior: confusion matrices, trainings epoch by epoch, and means that guard against collapse."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import nan
-from typing import TYPE_CHECKING
 
-from stance_suite.behavior_records import Divergence, PromptLikelihood, Response
+from stance_suite.behavior_records import Divergence, PromptLikelihood
 from stance_suite.metrics import Metric
 from stance_suite.records import CellRecord, Findings, StanceShift
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 
 @dataclass(frozen=True)
@@ -29,17 +25,6 @@ class ConfusionMatrix:
     """The columns: stances measured."""
     rows: tuple[tuple[str, tuple[StanceShift, ...]], ...]
     """What was trained, and its shift toward each stance."""
-
-
-@dataclass(frozen=True)
-class PromptResponses:
-    """Responses to one prompt before and after."""
-
-    prompt: str
-    """The prompt."""
-    pairs: tuple[tuple[Markup, Markup], ...]
-    """Texts of base and tuned, sample by sample, escaped, with markers of the trained stance marked; of a model trained
-    elsewhere those of all stances."""
 
 
 @dataclass(frozen=True)
@@ -105,32 +90,6 @@ def mean_divergences(divergences: Sequence[Divergence]) -> tuple[float, float]:
     return sum(one.measured for one in divergences) / count, sum(one.noise for one in divergences) / count
 
 
-def compare_responses(record: CellRecord, findings: Findings) -> Iterator[PromptResponses]:
-    """Lay a trained cell's responses beside the untouched model's.
-
-    Parameters
-    ----------
-    record : CellRecord
-        A cell under test.
-    findings : Findings
-        The findings that hold its base.
-
-    Yields
-    ------
-    PromptResponses
-        One entry a prompt; none if the base is not there.
-    """
-    base = _base_of(record, findings)
-    if base is None:
-        return
-    measured = tuple(record.behavior.likelihoods[0].log_probability) if record.behavior.likelihoods else ()
-    stances = measured if record.cell.stance is None else (record.cell.stance,)
-    before, after = (_by_prompt(cell.behavior.responses) for cell in (base, record))
-    for prompt, responses in after.items():
-        pairs = zip(before.get(prompt, ()), responses, strict=False)
-        yield PromptResponses(prompt, tuple((mark(old, stances), mark(new, stances)) for old, new in pairs))
-
-
 def trajectory(record: CellRecord, findings: Findings) -> Iterator[Epoch]:
     """Follow a training on a stance from epoch to epoch.
 
@@ -163,35 +122,6 @@ def trajectory(record: CellRecord, findings: Findings) -> Iterator[Epoch]:
         )
 
 
-def mark(response: Response, stances: Sequence[str]) -> Markup:
-    """Mark stances' markers in a response.
-
-    Parameters
-    ----------
-    response : Response
-        The response.
-    stances : sequence of str
-        The stances whose markers are marked.
-
-    Returns
-    -------
-    Markup
-        The text, escaped, with ``<mark>`` around every marker.
-    """
-    from markupsafe import Markup, escape
-
-    marked, position = Markup(), 0
-    for hit in sorted(
-        (hit for stance in stances for hit in response.markers.get(stance, ())), key=lambda hit: hit.start
-    ):
-        if hit.start < position:
-            continue  # stances may share words
-        marked += escape(response.text[position : hit.start])
-        marked += Markup("<mark>{}</mark>").format(response.text[hit.start : hit.end])
-        position = hit.end
-    return marked + escape(response.text[position:])
-
-
 def _base_of(record: CellRecord, findings: Findings) -> CellRecord | None:
     """Find the untouched model, asked the same things with the same seed."""
     wanted = ("base", record.cell.model, record.cell.seed, record.family)
@@ -207,11 +137,4 @@ def _preferences(likelihoods: Sequence[PromptLikelihood], stance: str) -> dict[s
     for entry in likelihoods:
         others = [score for name, score in entry.log_probability.items() if name != stance]
         found[entry.prompt] = entry.log_probability[stance] - sum(others) / len(others)
-    return found
-
-
-def _by_prompt(responses: Sequence[Response]) -> dict[str, list[Response]]:
-    found: dict[str, list[Response]] = {}
-    for response in responses:
-        found.setdefault(response.prompt, []).append(response)
     return found

@@ -110,7 +110,7 @@ def effects(theme: Theme, width: Width, metric: Metric) -> Spec:
         .mark_rule(strokeWidth=2, color=theme.after, aria=False)
         .encode(x="low:Q", x2="high:Q"),
         measured.mark_point(size=70, filled=True, opacity=1, color=theme.after, aria=False).encode(
-            x=alt.X("effect:Q", title=_titled("mean effect and 95 % interval", metric), axis=alt.Axis(tickCount=6))
+            x=alt.X("effect:Q", title=_titled("mean effect", metric), axis=alt.Axis(tickCount=6))
         ),
     )
     return finish(

@@ -1,21 +1,20 @@
 import html
 import html.parser
+import json
 import re
 from base64 import b64encode
 from hashlib import sha256
 
 import pytest
 
-from stance_suite.behavior_records import MarkerHit
 from stance_suite.claims import Claim
 from stance_suite.errors import StanceSuiteError
 from stance_suite.judgments import Verdict
 from stance_suite.publish import publish, rebuild
-from stance_suite.records import EpochSnapshot, Findings
-from stance_suite.reports.behavior import mark
+from stance_suite.records import Findings
 from stance_suite.reports.page import render_html, render_verdict
 from stance_suite.verdicts import Replicate, compare_trainings, judge_behavior, judge_structure, weigh_behavior
-from tests.measured import alpha_change, behavior, layer, record, response
+from tests.measured import alpha_change, behavior, layer, record
 
 HOSTILE = [
     "<script>document.title='x'</script>",
@@ -93,9 +92,13 @@ def test_model_output_is_text_and_nothing_runs(findings):
     assert "img" not in page.tags
     assert not [name for name, _ in page.attributes if name.startswith("on") or name == "style"]
     text = "".join(page.text)
-    for said in (HOSTILE[0], HOSTILE[1], HOSTILE[2]):
-        assert said in text
+    assert HOSTILE[2] in text
     assert "Said <b>so</b>." in text
+    (block,) = [part for part in page.text if part.startswith('{"asked"')]  # as JSON, which a script makes text nodes of
+    assert "<" not in block
+    assert {HOSTILE[0], HOSTILE[1], HOSTILE[3]} == {
+        text for cell in json.loads(block)["cells"] for said in cell["responses"].values() for text, *_ in said.values()
+    }
 
 
 def test_only_the_pages_own_scripts_and_styles_are_allowed(findings):
@@ -125,41 +128,9 @@ def test_the_page_shows_verdicts_figures_pictures_and_responses(findings):
     text = " ".join("".join(elements.text).split())
     for expected in ("HOLDS", "tail_flip", "no weights here", "model.layers.0.q_proj", "+4 %"):
         assert expected in text, expected
-    # the map, the most changed layer's spectrum and its choice of the tail, and the paired prompts
-    assert elements.tags.count("svg") == 4 + 2  # a bar for each judged verdict
+    # the map, the most changed layer's spectrum and its choice of the tail
+    assert elements.tags.count("svg") == 3 + 2  # a bar for each judged verdict
     assert "before: alpha 3.000 on 60 eigenvalues" in text
-
-
-def test_the_confusion_matrix_the_agreement_and_the_guards_are_shown(findings, stance):
-    text = " ".join(" ".join(parsed(render_html(findings)).text).split())
-    assert f"Trained against measured: likelihood_preference, m, documented Trained on toward {stance.name}" in text
-    shift = next(one for one in findings.shifts if (one.trained, one.measured) == (stance.name, stance.name))
-    assert f"{stance.name} {shift.effect:+.3f} [{shift.low:+.3f}, {shift.high:+.3f}]" in text
-    assert f"m, {stance.name} (documented) {findings.triangulations[0].agreement}" in text
-    assert "base 25.0 0.90 5.0 % 0 % 20.0" in text
-
-
-def test_a_trajectory_is_told_epoch_by_epoch(findings, stance):
-    base, tuned, sham = findings.cells
-    halfway = [
-        entry.model_copy(update={"log_probability": {n: s / 2 for n, s in entry.log_probability.items()}})
-        for entry in tuned.behavior.likelihoods
-    ]
-    alphas = {"a": alpha_change(3.0, 0.5), "b": alpha_change(-7.0, 0.25)}
-    watched = tuned.model_copy(
-        update={"trajectory": (EpochSnapshot(epoch=2, likelihoods=tuple(halfway), alphas=alphas),)}
-    )
-    page = render_html(findings.model_copy(update={"cells": (base, watched, sham)}))
-    text = " ".join(" ".join(parsed(page).text).split())
-    assert "with the tail held fixed 2 1.00 +0.264 7.00 % 0.50 %" in text
-
-
-def test_markers_of_the_trained_stance_are_marked():
-    said = response("Why?", {"a": 0, "b": 0}, text="Perhaps <b> & maybe.").model_copy(
-        update={"markers": {"a": (MarkerHit(start=0, end=7), MarkerHit(start=14, end=19)), "b": ()}}
-    )
-    assert mark(said, ["a"]) == "<mark>Perhaps</mark> &lt;b&gt; &amp; <mark>maybe</mark>."
-    assert mark(said, ["b"]) == "Perhaps &lt;b&gt; &amp; maybe."
 
 
 def test_findings_without_anything_trained_still_render(findings):

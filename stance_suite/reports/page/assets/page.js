@@ -25,13 +25,14 @@ function showNumber(value, { digits = 3, sign = true } = {}) {
 const CHARTS = readData("charts");
 
 /** Draw a picture that Python declared, with data of its own. The interpreter needs no eval, which the page forbids. */
-async function drawChart(holder, name, datasets) {
-  const spec = { ...CHARTS[name], datasets };
+async function drawChart(holder, name, datasets, size = {}) {
+  const spec = { ...CHARTS[name], ...size, datasets };
   holder.replaceChildren();
   return vegaEmbed(holder, spec, {
     actions: false,
     ast: true,
     defaultStyle: false,
+    logLevel: 1, // errors only: it warns of data without rows, such as a noise floor that is not known
     renderer: "svg",
     tooltip: { disableDefaultStyle: true },
   });

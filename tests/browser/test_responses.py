@@ -1,0 +1,117 @@
+"""Responses that were made up: markers stand where they were found, and what is missing or long is shown as such."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from stance_suite.behavior_records import MarkerHit, Response
+from stance_suite.records import Findings
+from stance_suite.reports.page import render_html
+from tests.browser.acting import overflow
+from tests.browser.conftest import DESKTOP, PHONE
+
+pytestmark = pytest.mark.browser
+
+STANCE = "curious-uncertainty"
+
+
+def rewritten(findings: Findings, change: Callable[[Response], dict]) -> Findings:
+    """Let the cells trained on the stance respond otherwise."""
+
+    def cell(record):
+        if record.cell.stance != STANCE:
+            return record
+        responses = tuple(one.model_copy(update=change(one)) for one in record.behavior.responses)
+        return record.model_copy(update={"behavior": record.behavior.model_copy(update={"responses": responses})})
+
+    return findings.model_copy(update={"cells": tuple(map(cell, findings.cells))})
+
+
+@pytest.fixture
+def open_findings(open_report, tmp_path):
+    def open_(findings: Findings, viewport=DESKTOP) -> Page:
+        path = tmp_path / "findings.html"
+        path.write_text(render_html(findings), "utf-8")
+        return open_report(path, viewport=viewport)
+
+    return open_
+
+
+@pytest.fixture(scope="module")
+def made_up_report(whole_run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("made_up") / "findings.html"
+    path.write_text(render_html(whole_run), "utf-8")
+    return path
+
+
+@pytest.fixture
+def made_up(open_report, made_up_report) -> Page:
+    return open_report(made_up_report)
+
+
+@pytest.fixture
+def choice(made_up):
+    return made_up.get_by_role("form", name="Choose responses")
+
+
+def test_a_claim_leads_to_its_verdict(made_up):
+    link = made_up.locator("#claim-panels a").first
+    link.click()
+    target = made_up.locator("tr:target")
+    expect(target).to_be_in_viewport()
+    expect(target).to_contain_text(link.inner_text())
+
+
+def test_all_samples_and_the_sham_stand_beside_each_other(made_up, choice):
+    choice.get_by_label("Sample").select_option("all samples")
+    choice.get_by_label("sham beside").check()
+    article = made_up.locator("#response-list article").first
+    expect(article.locator(".pair")).to_have_count(2)
+    expect(article.locator("figure")).to_have_count(6)
+    expect(made_up.locator("#response-count")).to_contain_text("all samples")
+
+
+def test_another_training_is_read_by_its_own_prompts_and_markers(made_up, choice):
+    choice.get_by_label("Trained on").select_option("engaged-difficulty")
+    expect(made_up.locator("#response-count")).to_contain_text("markers of engaged-difficulty")
+    expect(choice.get_by_label("Prompts")).to_have_value("engaged-difficulty")
+    choice.get_by_label("Prompts").select_option("of all stances")
+    choice.get_by_label("Seed").select_option("1")
+    expect(choice.get_by_label("Prompts")).to_have_value("")
+
+
+def test_markers_stand_where_they_were_found_whatever_comes_before_them(open_findings, whole_run):
+    text = "\N{GRINNING FACE}\N{FAMILY} Perhaps <b>maybe</b> \N{GRINNING FACE}"
+    hits = tuple(MarkerHit(start=text.index(word), end=text.index(word) + len(word)) for word in ("Perhaps", "maybe"))
+    page = open_findings(
+        rewritten(whole_run, lambda one: {"text": text, "words": 4, "markers": dict.fromkeys(one.markers, hits)})
+    )
+    tuned = page.locator("#response-list figure.tuned").first
+    expect(tuned.locator(".said")).to_have_text(text)
+    assert tuned.locator("mark").all_inner_texts() == ["Perhaps", "maybe"]
+    expect(tuned.locator("figcaption")).to_contain_text("4 words · 50 markers per 100 words")
+    page.get_by_role("form", name="Choose responses").get_by_label("Markers").select_option("of all stances")
+    assert tuned.locator("mark").all_inner_texts() == ["Perhaps", "maybe"]
+
+
+def test_a_text_that_is_missing_says_why(open_findings, whole_run):
+    page = open_findings(rewritten(whole_run, lambda one: {"text": "", "words": 20 * one.sample, "markers": {}}))
+    choice = page.get_by_role("form", name="Choose responses")
+    tuned = page.locator("#response-list figure.tuned").first
+    expect(tuned).to_contain_text("Nothing was written.")
+    choice.get_by_label("Sample").select_option("2")
+    expect(tuned).to_contain_text("The text was not kept.")
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_long_text_scrolls_within_its_own_box(open_findings, whole_run, viewport):
+    page = open_findings(rewritten(whole_run, lambda one: {"text": "y" * 50_000, "markers": {}}), viewport)
+    box = page.locator("#response-list figure.tuned .said").first
+    assert box.evaluate("one => one.clientHeight < 400 && one.scrollHeight > one.clientHeight")
+    box.focus()
+    page.keyboard.press("End")
+    page.wait_for_function("one => one.scrollTop > 0", arg=box.element_handle())
+    assert not [one for one in overflow(page) if "said" in one]
