@@ -94,7 +94,9 @@ def test_model_output_is_text_and_nothing_runs(findings):
     text = "".join(page.text)
     assert HOSTILE[2] in text
     assert "Said <b>so</b>." in text
-    (block,) = [part for part in page.text if part.startswith('{"asked"')]  # as JSON, which a script makes text nodes of
+    (block,) = [
+        part for part in page.text if part.startswith('{"asked"')
+    ]  # as JSON, which a script makes text nodes of
     assert "<" not in block
     assert {HOSTILE[0], HOSTILE[1], HOSTILE[3]} == {
         text for cell in json.loads(block)["cells"] for said in cell["responses"].values() for text, *_ in said.values()
