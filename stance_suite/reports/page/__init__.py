@@ -13,8 +13,10 @@ from stance_suite.reports.charts import PAGE, esd, tail_choice
 from stance_suite.reports.page.assets import content_security_policy, scripts, styles
 from stance_suite.reports.page.behavior import describe_behavior, signed
 from stance_suite.reports.page.provenance import describe_provenance
+from stance_suite.reports.page.spectra import show_p_value
+from stance_suite.reports.page.structure import describe_structure
 from stance_suite.reports.page.top import describe_top
-from stance_suite.reports.pictures import alpha_map, most_changed_spectra, verdict_picture
+from stance_suite.reports.pictures import verdict_picture
 from stance_suite.reports.text import figure_parts, show_signed
 
 if TYPE_CHECKING:
@@ -45,8 +47,7 @@ def render_html(findings: Findings) -> str:
         caveats=CAVEAT_MEANINGS,
         top=top,
         sources=describe_provenance(findings),
-        alpha_map=alpha_map(findings),
-        spectra=most_changed_spectra(findings),
+        structure=describe_structure(findings),
         behavior=behavior,
     )
 
@@ -76,8 +77,10 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("stance_suite.reports.page"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     environment.filters["figure"] = figure_parts
     environment.filters["number"] = show_signed
+    environment.filters["p_value"] = show_p_value
     environment.filters["mean_divergences"] = mean_divergences
     environment.filters["signed"] = signed
     return environment

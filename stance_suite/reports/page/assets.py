@@ -10,7 +10,7 @@ from hashlib import sha256
 from importlib.resources import files
 
 STYLES = ("page.css", "top.css", "structure.css", "behavior.css", "provenance.css")
-SCRIPTS = ("page.js", "top.js", "structure.js", "behavior.js", "provenance.js")
+SCRIPTS = ("page.js", "top.js", "structure.js", "spectra.js", "behavior.js", "provenance.js")
 
 
 @dataclass(frozen=True)

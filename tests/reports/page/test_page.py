@@ -130,9 +130,9 @@ def test_the_page_shows_verdicts_figures_pictures_and_responses(findings):
     text = " ".join("".join(elements.text).split())
     for expected in ("HOLDS", "tail_flip", "no weights here", "model.layers.0.q_proj", "+4 %"):
         assert expected in text, expected
-    # the map, the most changed layer's spectrum and its choice of the tail
-    assert elements.tags.count("svg") == 3 + 2  # a bar for each judged verdict
-    assert "before: alpha 3.000 on 60 eigenvalues" in text
+    # the scripts draw all other pictures
+    assert elements.tags.count("svg") == 2  # a bar for each judged verdict
+    assert "tail flip 26 → 24" in text
 
 
 def test_findings_without_anything_trained_still_render(findings):

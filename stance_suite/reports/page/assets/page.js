@@ -22,6 +22,9 @@ function showNumber(value, { digits = 3, sign = true } = {}) {
   return sign && value > 0 ? `+${text}` : text;
 }
 
+/** Write a p-value; below 0.0001 it matters no more how small it is. */
+const showPValue = (value) => (value < 0.0001 && value != null ? "< 0.0001" : showNumber(value, { digits: 2, sign: false }));
+
 const CHARTS = readData("charts");
 
 /** Draw a picture that Python declared, with data of its own. The interpreter needs no eval, which the page forbids. */
