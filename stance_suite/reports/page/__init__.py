@@ -77,7 +77,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("stance_suite.reports.page"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     environment.filters["figure"] = figure_parts
     environment.filters["number"] = show_signed
     environment.filters["p_value"] = show_p_value
