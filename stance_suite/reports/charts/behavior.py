@@ -18,6 +18,8 @@ LABELS = 220
 """Room for prompts, in pixels; longer ones end with an ellipsis."""
 SHARE_OF_LABELS = 0.4
 """Of a page's width they take no more than this."""
+PADDING = 8
+"""Between a name and its row."""
 ROW = 18
 """Height of a prompt's row, in pixels."""
 
@@ -133,5 +135,14 @@ def _names(theme: Theme, width: Width) -> alt.Axis:
     """Both pictures leave the same room for names, so that their drawing areas stand below each other."""
     import altair as alt
 
-    room = alt.ExprRef(f"min({LABELS}, {SHARE_OF_LABELS} * containerSize()[0])") if width == "container" else LABELS
-    return alt.Axis(labelLimit=room, minExtent=room, labelColor=theme.text, labelPadding=8, ticks=False, domain=False)
+    limit = f"min({LABELS}, {SHARE_OF_LABELS} * containerSize()[0])" if width == "container" else f"{LABELS}"
+    room = alt.ExprRef(f"{limit} + {PADDING}")
+    return alt.Axis(
+        labelLimit=alt.ExprRef(limit),
+        labelPadding=PADDING,
+        minExtent=room,
+        maxExtent=room,
+        labelColor=theme.text,
+        ticks=False,
+        domain=False,
+    )

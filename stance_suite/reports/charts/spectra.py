@@ -122,7 +122,7 @@ def tail_choice(theme: Theme, width: Width) -> Spec:
         .encode(
             x="xmin:Q",
             y="ks_distance:Q",
-            stroke=alt.Stroke("label:N", scale=by_choice(before, before, after, after)),
+            stroke=alt.Stroke("label:N", scale=by_choice(before, before, after, after), legend=alt.Legend(columns=2)),
             fill=alt.Fill("label:N", scale=by_choice(before, "transparent", after, "transparent")),
             shape=alt.Shape("label:N", scale=by_choice("circle", "circle", "diamond", "diamond")),
             size=alt.Size("label:N", scale=by_choice(160, 200, 90, 90)),
