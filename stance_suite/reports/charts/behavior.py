@@ -6,6 +6,7 @@ two pictures belong together, `prompts` above `effects`.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from stance_suite.metrics import Metric
@@ -24,6 +25,7 @@ ROW = 18
 """Height of a prompt's row, in pixels."""
 
 
+@cache
 def prompts(theme: Theme, width: Width, metric: Metric) -> Spec:
     """Draw each held-out prompt's score before and after, the largest effect first.
 
@@ -75,6 +77,7 @@ def prompts(theme: Theme, width: Width, metric: Metric) -> Spec:
     )
 
 
+@cache
 def effects(theme: Theme, width: Width, metric: Metric) -> Spec:
     """Draw the mean effect against each control, with the claim's bound and the noise floor.
 
