@@ -13,7 +13,7 @@ OVER_BASE = " - base"
 """How the name of a control's own effect on behavior ends."""
 
 
-def tested_effects(verdict: Verdict) -> tuple[ControlFigure, ...]:
+def effects_tested(verdict: Verdict) -> tuple[ControlFigure, ...]:
     """Pick the effects of the training against its controls.
 
     Parameters

@@ -235,4 +235,5 @@ def _print_spectra(
 
 def _name(*parts: str) -> str:
     """Make a file's name that every file system takes, and tells apart without regard to case."""
-    return re.sub(r"[^a-z0-9._]+", "-", "-".join(parts).lower())[:LONGEST_NAME].strip("-.")
+    safe = re.sub(r"[^a-z0-9._]+", "-", "-".join(parts).lower())
+    return re.sub(r"[-.]*-[-.]*|[.]{2,}", "-", safe)[:LONGEST_NAME].strip("-.")

@@ -13,7 +13,7 @@ from typing import Any
 from stance_suite.judgments import ControlFigure, Status, Verdict
 from stance_suite.records import Cell, CellRecord, Findings
 from stance_suite.reports.behavior import ConfusionMatrix, trajectory
-from stance_suite.reports.controls import control_range, drawn_bounds, noise_floor, tested_effects
+from stance_suite.reports.controls import control_range, drawn_bounds, noise_floor, effects_tested
 from stance_suite.spectrum_records import LayerChange, LayerSpectrum
 
 Rows = list[dict[str, Any]]
@@ -73,7 +73,7 @@ def prompt_data(verdict: Verdict) -> Datasets:
             for one in verdict.prompts
         ],
         "effects": [
-            {"versus": one.name, "effect": known(one.figure)} | _interval(one) for one in tested_effects(verdict)
+            {"versus": one.name, "effect": known(one.figure)} | _interval(one) for one in effects_tested(verdict)
         ],
         "floor": [] if floor is None else [_interval(floor)],
         "bounds": [{"bound": bound} for bound in drawn_bounds(verdict)],
