@@ -13,7 +13,7 @@ from typing import Any
 from stance_suite.judgments import ControlFigure, Status, Verdict
 from stance_suite.records import Cell, CellRecord, Findings
 from stance_suite.reports.behavior import ConfusionMatrix, trajectory
-from stance_suite.reports.controls import control_range, drawn_bounds, noise_floor, effects_tested
+from stance_suite.reports.controls import control_range, drawn_bounds, effects_tested, noise_floor
 from stance_suite.spectrum_records import LayerChange, LayerSpectrum
 
 Rows = list[dict[str, Any]]
