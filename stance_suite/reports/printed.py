@@ -19,6 +19,8 @@ SCALE = 2
 """Pixels of a PNG for every pixel of the SVG."""
 LONGEST_NAME = 120
 """Characters of a file's name, without its suffix."""
+_COLOR = re.compile(r"(?<=\")rgb\((\d+), (\d+), (\d+)\)(?=\")")
+"""A color as Vega writes it: a map of layers has thousands, and is a fifth smaller with the short form."""
 HOW_TO_READ = "Point and line: figure and 95 % interval. Band: what the controls did. Tick: the claimed bound."
 
 
@@ -50,7 +52,7 @@ def draw(picture: Picture) -> str:
     import vl_convert
 
     svg: str = vl_convert.vegalite_to_svg(picture.spec | {"datasets": picture.datasets})
-    return svg
+    return _COLOR.sub(lambda found: "#" + bytes(map(int, found.groups())).hex(), svg)
 
 
 def rasterize(svg: str) -> bytes:

@@ -121,8 +121,8 @@ def effects(theme: Theme, width: Width, metric: Metric) -> Spec:
     return finish(
         chart.properties(width=width, height=alt.Step(ROW)),
         theme,
-        f"Mean effect over held-out prompts ({metric.meaning}) against each control with its 95 % interval; the dashed "
-        "line is the claim's bound, the band what drawing again does.",
+        "Mean effect against each control with its 95 % interval; the dashed line is the claim's bound, the band what "
+        "drawing again does.",
     )
 
 

@@ -122,9 +122,8 @@ def layer_data(records: Sequence[CellRecord]) -> Datasets:
     Returns
     -------
     dict
-        ``layers``: ``cell`` (its name, lines separated by bars), ``place`` (of the cell), ``block``, ``role``,
-        ``alpha_total``, ``alpha_spectrum``, ``relative_norm`` (all in percent), ``tail_flip``. Matrices outside of
-        blocks have no row.
+        ``layers``: ``cell`` (its name, lines separated by bars), ``place`` (of the cell), ``block`` (None outside
+        of blocks), ``role``, ``alpha_total``, ``alpha_spectrum``, ``relative_norm`` (all in percent), ``tail_flip``.
     """
     several = len({record.cell.model for record in records}) > 1
     return {
@@ -134,7 +133,6 @@ def layer_data(records: Sequence[CellRecord]) -> Datasets:
             for place, record in enumerate(records)
             for change in record.changes
             for depth, role in [split_layer_name(change.name)]
-            if depth is not None
         ]
     }
 

@@ -17,6 +17,8 @@ LARGEST_SHOWN_PERCENT = 30
 """Changes of alpha beyond that have the strongest color."""
 COLUMN, ROW = 13, 6
 """Width and height of a matrix, in pixels."""
+OUTSIDE = -1
+"""Where matrices stand that lie in no block, such as embeddings: above the first."""
 KINDS = {"alpha_total": "as fitted", "alpha_spectrum": "tail held fixed", "relative_norm": "dW norm"}
 
 
@@ -38,9 +40,10 @@ def layers(theme: Theme) -> Spec:
 
     fitted, fixed, norm = KINDS.values()
     axis = alt.Axis(labelAngle=-90, ticks=False, domain=False, grid=False, labelPadding=4)
-    depth = alt.Axis(labelExpr="datum.value % 5 ? '' : datum.label", ticks=False, domain=False, grid=False)
+    numbers = f"datum.value === {OUTSIDE} ? '–' : datum.value % 5 ? '' : datum.label"
+    depth = alt.Axis(labelExpr=numbers, ticks=False, domain=False, grid=False)
     places = alt.Chart().encode(
-        x=alt.X("role:N", sort=None, title=None, axis=axis), y=alt.Y("block:O", title="block", axis=depth)
+        x=alt.X("role:N", sort=None, title=None, axis=axis), y=alt.Y("depth:O", title="block", axis=depth)
     )
     limit = LARGEST_SHOWN_PERCENT
     change = alt.Scale(
@@ -73,7 +76,7 @@ def layers(theme: Theme) -> Spec:
             data=alt.NamedData("layers"),
         )
         .transform_fold(list(KINDS), as_=["folded", "figure"])
-        .transform_calculate(kind=named)
+        .transform_calculate(kind=named, depth=f"isValid(datum.block) ? datum.block : {OUTSIDE}")
         .transform_filter("isValid(datum.figure)")
     )
     return finish(

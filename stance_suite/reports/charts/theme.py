@@ -119,7 +119,7 @@ def titled(spec: Spec, title: str, lines: Sequence[str] = ()) -> Spec:
         The specification with a title, which its description begins with.
     """
     heading = {"text": wrap(title, LINE_OF_TITLE) or [""], "subtitle": [*lines]}
-    return spec | {"title": heading, "description": f"{title}. {spec['description']}"}
+    return spec | {"title": heading, "description": f"{title.rstrip('.')}. {spec['description']}"}
 
 
 def stacked(*specs: Spec) -> Spec:

@@ -3,7 +3,7 @@ import pytest
 from stance_suite.reports.charts import PRINT, layer_data, layers
 from stance_suite.reports.charts.data import split_layer_name
 from tests.measured import alpha_change, layer, record
-from tests.reports.charts.drawn import marks, texts
+from tests.reports.charts.drawn import marks, place, texts
 
 FLIP = alpha_change(-8.0, 0.1, 60, 20)
 PLAIN = alpha_change(0.2, 0.2)
@@ -18,9 +18,18 @@ def cells():
     ]
 
 
-def test_every_matrix_of_a_block_is_drawn_three_times_and_what_is_missing_is_not():
+def test_every_matrix_is_drawn_three_times_and_what_is_missing_is_not():
     drawn = marks(layers(PRINT), layer_data(cells()), "rect")
-    assert len(drawn) == 3 * 6 + 3 * 5 + 1
+    assert len(drawn) == 3 * 7 + 3 * 5 + 1
+
+
+def test_a_matrix_outside_of_blocks_stands_above_the_first():
+    drawn = marks(layers(PRINT), layer_data(cells()[:1]), "rect")
+    columns = {}
+    for item in drawn[:7]:  # as fitted
+        columns.setdefault(place(item)[0], []).append(place(item)[1])
+    (alone,) = (heights for heights in columns.values() if len(heights) == 1)
+    assert alone[0] < min(min(heights) for heights in columns.values() if len(heights) > 1)
 
 
 def test_the_sham_has_the_colors_of_the_trainings():
