@@ -68,15 +68,19 @@ def render_block(figures: Figures) -> str:
         f"by {_span(recipe.preference, '.2f')} nats per token after `{recipe.name}` ({recipe.epochs} epochs)"
         for recipe in figures.recipes
     )
-    text = (
-        f"A real run of {escape(figures.model)}; each mark is one weight matrix. **As fitted**, the way "
-        f"WeightWatcher's alpha is usually reported, fine-tuning on five sentences singles out matrices by up to "
-        f"{total:.2g} %. **With the tail held fixed**, the same spectra fitted on as many eigenvalues as before, none moves by more than "
-        f"{spectrum:.2g} %. The dots are *tail flips*: the fit changed its mind about where the tail begins. Of "
-        f"{figures.matrices} matrices, a stance flips {flips['stance']}; the sham, which has no stance, "
-        f"{flips['sham']}, and noise of the same norm {flips['noise']} on average. **Behavior does change**: held-out sentences of the "
-        f"trained stance are preferred more than before, {preferences}. Every verdict is in "
-        f"[docs/findings.md](docs/findings.md)."
+    text = " ".join(
+        [
+            f"A real run of {escape(figures.model)}; each mark is one weight matrix.",
+            "**As fitted**, the way WeightWatcher's alpha is usually reported, fine-tuning on five sentences",
+            f"singles out matrices by up to {total:.2g} %.",
+            "**With the tail held fixed**, the same spectra fitted on as many eigenvalues as before,",
+            f"none moves by more than {spectrum:.2g} %.",
+            "The dots are *tail flips*: the fit changed its mind about where the tail begins.",
+            f"Of {figures.matrices} matrices, a stance flips {flips['stance']};",
+            f"the sham, which has no stance, {flips['sham']}, and noise of the same norm {flips['noise']} on average.",
+            "**Behavior does change**: held-out sentences of the trained stance are preferred more than before,",
+            f"{preferences}. Every verdict is in [docs/findings.md](docs/findings.md).",
+        ]
     )
     written = "<!-- written by `make pictures`; edit docs/pages.py instead -->"
     picture = f"![{layers.description}](docs/{layers.file})"

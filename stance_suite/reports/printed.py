@@ -111,7 +111,12 @@ def print_layers(name: str, records: Iterable[CellRecord]) -> Picture | None:
     """
     changed = [record for record in records if record.changes]
     recipes = list(dict.fromkeys((record.cell.model, record.cell.recipe) for record in changed))
-    changed.sort(key=lambda one: (recipes.index((one.cell.model, one.cell.recipe)), one.cell.treatment == "sham"))
+
+    def order(record: CellRecord) -> tuple[int, bool, str, int]:
+        cell = record.cell
+        return recipes.index((cell.model, cell.recipe)), cell.treatment == "sham", cell.stance or "", cell.seed
+
+    changed.sort(key=order)
     datasets = charts.layer_data(changed)
     return Picture(_name("layers", name), charts.layers(PRINT), datasets) if datasets["layers"] else None
 
