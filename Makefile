@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: findings test test-slow test-exhaustive benchmark check setup picture wheel lock clean
+.PHONY: findings test test-slow test-exhaustive benchmark check setup pictures wheel lock clean
 
 findings: setup  ## fine-tune, measure and judge: the main job; ends with the report's path
 	$(BIN)/pytest stance_tests $(ARGS)
@@ -35,8 +35,8 @@ setup: .venv/.installed
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-picture: findings  ## renew the README's picture from a real run
-	cp reports/findings.svg docs/findings.svg
+pictures: findings  ## renew the README's figures and picture, and docs/findings.md, from a real run
+	$(BIN)/python docs/pages.py reports/findings.json
 
 wheel: setup  ## build the wheel, which carries the fixtures
 	$(BIN)/python -m build --wheel

@@ -12,7 +12,7 @@ import typer
 
 from stance_suite.commands.compare import compare_findings
 from stance_suite.commands.explain import explain_claim
-from stance_suite.commands.options import Fixtures, Model, Profile, Samples, Seed, settings_of
+from stance_suite.commands.options import Fixtures, Model, Pictures, Profile, Samples, Seed, settings_of
 from stance_suite.commands.power import FindingsFile, show_power
 from stance_suite.commands.record import show_fingerprint, verify_findings
 from stance_suite.commands.run import gate, run
@@ -69,12 +69,12 @@ def power(
 
 
 @app.command()
-def report(findings: Annotated[Path, typer.Argument(help="A findings.json.")]) -> None:
-    """Render findings.html beside a findings.json, from that file alone."""
+def report(findings: Annotated[Path, typer.Argument(help="A findings.json.")], pictures: Pictures = None) -> None:
+    """Render findings.html beside a findings.json, from that file alone; with --pictures, every picture of it."""
     from stance_suite.publish import rebuild
 
     with _usage_errors():
-        print(rebuild(findings))
+        print(rebuild(findings, settings_of(pictures=pictures).pictures))
 
 
 @app.command(name="list")

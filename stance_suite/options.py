@@ -105,6 +105,9 @@ REPORTS = Option(
     "Folder that findings.json, findings.html, findings.svg, summary.md and junit.xml are written to.",
     default="reports",
 )
+PICTURES = Option(
+    "pictures", "Folder that every picture of the findings is written to, as SVG and PNG. Default: none is.", default=""
+)
 
 BEFORE = Option(
     "before", "Judge a model that was trained elsewhere: the model before that training, as for 'model'.", default=""
@@ -143,6 +146,7 @@ OPTIONS = (
     FIXTURES,
     CACHE,
     REPORTS,
+    PICTURES,
 )
 
 
@@ -195,6 +199,8 @@ class Settings:
     """Folder for weights and measured cells."""
     reports: Path
     """Folder for the findings."""
+    pictures: Path | None
+    """Folder for every picture; None to draw none."""
 
     @property
     def recipes(self) -> tuple[str, ...]:
@@ -254,6 +260,7 @@ def resolve_settings(given: Mapping[str, Any], root: Path, environ: Mapping[str,
         fixtures=_fixtures(root / values["fixtures"], origins["fixtures"]),
         cache=root / values["cache"] if values["cache"] else _user_cache(),
         reports=root / values["reports"],
+        pictures=root / values["pictures"] if values["pictures"] else None,
     )
 
 

@@ -10,14 +10,15 @@ from pathlib import Path
 from stance_suite.errors import StanceSuiteError
 from stance_suite.files import write_atomically
 from stance_suite.findings_files import read_findings
+from stance_suite.progress import choose_progress
 from stance_suite.records import Findings
 from stance_suite.reports.junit import render_junit
 from stance_suite.reports.page import render_html
-from stance_suite.reports.pictures import alpha_map
+from stance_suite.reports.pictures import alpha_map, write_pictures
 from stance_suite.reports.summary import render_summary
 
 
-def publish(findings: Findings, folder: Path) -> Path:
+def publish(findings: Findings, folder: Path, pictures: Path | None = None) -> Path:
     """Write findings.json, and the reports rebuilt from it; a gate's summary also goes where GitHub shows it.
 
     Parameters
@@ -26,6 +27,8 @@ def publish(findings: Findings, folder: Path) -> Path:
         What was found.
     folder : Path
         Where to; made if it is missing.
+    pictures : Path, optional
+        Folder for every picture; none is drawn if omitted.
 
     Returns
     -------
@@ -44,16 +47,18 @@ def publish(findings: Findings, folder: Path) -> Path:
         if findings.gate is not None and shown_by_github:
             with Path(shown_by_github).open("a", encoding="utf-8") as summary:
                 summary.write(render_summary(findings))
-    return rebuild(path)
+    return rebuild(path, pictures)
 
 
-def rebuild(path: Path) -> Path:
+def rebuild(path: Path, pictures: Path | None = None) -> Path:
     """Render the HTML report of a findings file beside it, its map of layers, a Markdown summary and JUnit XML.
 
     Parameters
     ----------
     path : Path
         A findings file.
+    pictures : Path, optional
+        Folder for every picture; none is drawn if omitted.
 
     Returns
     -------
@@ -74,6 +79,9 @@ def rebuild(path: Path) -> Path:
         write_atomically(path.with_name("summary.md"), render_summary(findings).encode())
         write_atomically(path.with_name("junit.xml"), render_junit(findings).encode())
         write_atomically(report, render_html(findings).encode())
+    if pictures is not None:
+        with _writing(pictures), choose_progress().stage(f"drawing into {pictures}") as on_step:
+            write_pictures(findings, pictures, on_step)
     return report
 
 

@@ -90,7 +90,8 @@ class Gathering:
         ]
         findings = pipeline.findings(ordered, self._cells, " ".join(["pytest", *sys.argv[1:]]))
         self._gate = findings.gate
-        self._written = str(publish(findings, self._state.settings.reports))
+        settings = self._state.settings
+        self._written = str(publish(findings, settings.reports, settings.pictures))
         self._kept = pipeline.keep_as_baseline(findings)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

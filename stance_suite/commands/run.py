@@ -15,6 +15,7 @@ from stance_suite.commands.options import (
     Device,
     Fixtures,
     Model,
+    Pictures,
     PolicyFile,
     Profile,
     Reports,
@@ -53,6 +54,7 @@ def run(
     fixtures: Fixtures = None,
     cache: Cache = None,
     reports: Reports = None,
+    pictures: Pictures = None,
 ) -> None:
     """Fine-tune, measure, judge every claim and write the findings; exit 1 if a verdict differs from the record.
 
@@ -73,6 +75,7 @@ def run(
         fixtures=fixtures,
         cache=cache,
         reports=reports,
+        pictures=pictures,
     )
     session, findings = _measure(settings)
     if settings.pair is not None:
@@ -94,6 +97,7 @@ def gate(
     fixtures: Fixtures = None,
     cache: Cache = None,
     reports: Reports = None,
+    pictures: Pictures = None,
 ) -> None:
     """Hold a model against a policy: does it adopt each stance, without falling apart? Exit 1 if it falls short.
 
@@ -112,6 +116,7 @@ def gate(
         fixtures=fixtures,
         cache=cache,
         reports=reports,
+        pictures=pictures,
     )
     if settings.pair is not None:
         raise StanceSuiteError("gate trains the model that it is given: leave out 'before' and 'after', or use run")
@@ -135,7 +140,7 @@ def _measure(settings: Settings) -> tuple[Session, Findings]:
             print(verdict_line(verdicts[-1]), flush=True)
     command = " ".join(["stance-suite", *sys.argv[1:]])
     findings = session.findings(verdicts, session.workbench.cells, command)
-    report = publish(findings, settings.reports)
+    report = publish(findings, settings.reports, settings.pictures)
     kept = session.keep_as_baseline(findings)
     if kept:
         print(kept)

@@ -193,13 +193,13 @@ def _print_skipped(console: Console, analysis: Analysis) -> None:
 
 def _draw_tail_flips(comparison: Comparison, folder: Path) -> None:
     from stance_suite.files import write_atomically
-    from stance_suite.reports.pictures import spectrum_picture, tail_choice_picture
+    from stance_suite.reports.printed import draw, print_esd, print_tail_choice
     from stance_suite.spectra.layers import with_ks_distances
 
     for place, layer in enumerate(comparison.change.layers):
         if layer.alpha_change is None or not layer.alpha_change.tail_flip:
             continue
         pair = [with_ks_distances(side.layers[place]) for side in (comparison.before, comparison.after)]
-        write_atomically(folder / f"{layer.name}.tail.svg", tail_choice_picture(*pair).encode())
-        write_atomically(folder / f"{layer.name}.spectrum.svg", spectrum_picture(*pair).encode())
+        write_atomically(folder / f"{layer.name}.tail.svg", draw(print_tail_choice("", *pair)).encode())
+        write_atomically(folder / f"{layer.name}.spectrum.svg", draw(print_esd("", *pair)).encode())
         print(folder / f"{layer.name}.tail.svg")

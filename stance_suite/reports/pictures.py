@@ -1,44 +1,87 @@
-"""Pictures as SVG text, drawn by Vega-Lite; no script and no font leaves the file."""
+"""Pictures in files, as SVG and PNG: everything that findings hold, drawn without a page."""
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
-from stance_suite.judgments import Verdict
-from stance_suite.metrics import Metric
+from stance_suite.files import write_atomically
+from stance_suite.judgments import Status, Verdict
+from stance_suite.progress import OnStep
 from stance_suite.records import CellRecord, Findings
+from stance_suite.reports.behavior import confusion_matrices
+from stance_suite.reports.printed import (
+    Picture,
+    draw,
+    print_confusion,
+    print_esd,
+    print_layers,
+    print_prompts,
+    print_tail_choice,
+    print_trajectory,
+    print_verdicts,
+    rasterize,
+)
 from stance_suite.spectrum_records import LayerSpectrum
 
-BEFORE, AFTER = "#4c6a92", "#d1752b"  # distinguishable with the common kinds of color blindness
-CONTROL = "#8a8a8a"
-PAIRED_COLORS = {"base": BEFORE, "sham": CONTROL, "tuned": AFTER}
-LARGEST_SHOWN_PERCENT = 30
-SHOWN_ABOVE_MINIMUM = 1.6  # tails that fit worse by this factor would squeeze the two minima
-LEFT_OUT_OF_SPECTRA = 0.5  # the smaller half of the eigenvalues never reaches a tail and would squeeze the picture
 
-
-def split_layer_name(name: str) -> tuple[int | None, str]:
-    """Split a layer's long name into its depth and its role.
+def pictures(findings: Findings) -> Iterator[Picture]:
+    """Prepare every picture of findings.
 
     Parameters
     ----------
-    name : str
-        Such as ``model.layers.15.self_attn.v_proj``.
+    findings : Findings
+        The findings.
+
+    Yields
+    ------
+    Picture
+        Verdicts, layers, confusion matrices, trajectories, prompts of each behavioral verdict; spectrum and choice of
+        the tail of each cell's most changed layer, and of those that structural verdicts name. Names are distinct.
+    """
+    used: set[str] = set()
+    for picture in _all(findings):
+        name, number = picture.name, 1
+        while name in used:
+            number += 1
+            name = f"{picture.name}-{number}"
+        used.add(name)
+        yield replace(picture, name=name)
+
+
+def write_pictures(findings: Findings, folder: Path, on_step: OnStep) -> list[Path]:
+    """Draw every picture of findings into a folder.
+
+    Parameters
+    ----------
+    findings : Findings
+        The findings.
+    folder : Path
+        Where to; made if it is missing.
+    on_step : callable
+        Takes pictures drawn and in total.
 
     Returns
     -------
-    depth : int or None
-        Index of the block; None outside of blocks.
-    role : str
-        Rest of the name after the block; the last part outside of blocks.
+    list of Path
+        The files, an SVG and a PNG a picture.
     """
-    found = re.search(r"\.(\d+)\.(.+)", name)
-    return (int(found[1]), found[2]) if found else (None, name.rsplit(".", 1)[-1])
+    folder.mkdir(parents=True, exist_ok=True)
+    prepared = list(pictures(findings))
+    written: list[Path] = []
+    for place, picture in enumerate(prepared, 1):
+        svg = draw(picture)
+        paths = [folder / f"{picture.name}{suffix}" for suffix in (".svg", ".png")]
+        for path, content in zip(paths, (svg.encode(), rasterize(svg)), strict=True):
+            write_atomically(path, content)
+        written += paths
+        on_step(place, len(prepared))
+    return written
 
 
 def alpha_map(findings: Findings) -> str | None:
-    """Draw the change of alpha of every layer in every trained cell, as fitted and with the tail held fixed.
+    """Draw what every training did to every matrix.
 
     Parameters
     ----------
@@ -50,197 +93,8 @@ def alpha_map(findings: Findings) -> str | None:
     str or None
         SVG; None if nothing was trained.
     """
-    import altair as alt
-
-    rows: list[dict[str, Any]] = [
-        {"cell": _lines(record), "block": depth, "role": role, "kind": kind, "change": figure}
-        for record in findings.cells
-        for change in record.changes
-        if change.alpha_change is not None
-        for depth, role in [split_layer_name(change.name)]
-        for kind, figure in (
-            ("as fitted", change.alpha_change.total),
-            ("tail held fixed", change.alpha_change.spectrum),
-        )
-        if depth is not None
-    ]
-    if not rows:
-        return None
-    roles: list[str] = list(dict.fromkeys(row["role"] for row in rows))
-    cells: list[str] = list(dict.fromkeys(row["cell"] for row in rows))
-    scale = alt.Scale(
-        type="symlog",
-        constant=0.1,
-        scheme="blueorange",
-        domain=[-LARGEST_SHOWN_PERCENT, LARGEST_SHOWN_PERCENT],
-        domainMid=0,
-        clamp=True,
-    )
-    chart = (
-        alt.Chart(_data(rows))
-        .mark_rect()
-        .encode(
-            x=alt.X("role:N", sort=roles, title=None, axis=alt.Axis(labelAngle=-90)),
-            y=alt.Y("block:O", title="layer", axis=alt.Axis(values=list(range(0, 200, 5)))),
-            color=alt.Color(
-                "change:Q",
-                scale=scale,
-                title="change of alpha (%)",
-                legend=alt.Legend(orient="bottom", gradientLength=300),
-            ),
-        )
-        .properties(width=14 * len(roles), height=190)
-        .facet(
-            row=alt.Row("kind:N", title=None, header=alt.Header(labelFontWeight="bold")),
-            column=alt.Column("cell:N", title=None, sort=cells, header=alt.Header(labelExpr="split(datum.label, '|')")),
-            spacing=6,
-        )
-    )
-    return _svg(chart)
-
-
-def spectrum_picture(before: LayerSpectrum, after: LayerSpectrum) -> str:
-    """Draw one layer's spectrum before and after, with both fitted tails.
-
-    Parameters
-    ----------
-    before, after : LayerSpectrum
-        The layer's spectra, with eigenvalues.
-
-    Returns
-    -------
-    str
-        SVG: share of eigenvalues at or above each eigenvalue, both axes logarithmic; a power law is a straight line.
-    """
-    import altair as alt
-
-    points: list[dict[str, Any]] = []
-    lines: list[dict[str, Any]] = []
-    for when, layer in (("before", before), ("after", after)):
-        values = [value for value in layer.eigenvalues or () if value > 0]
-        count = len(values)
-        points += [
-            {"when": when, "eigenvalue": value, "share": (count - rank) / count}
-            for rank, value in enumerate(values)
-            if rank >= count * LEFT_OUT_OF_SPECTRA
-        ]
-        if layer.fit is not None:
-            label = f"{when}: alpha {layer.fit.alpha:.3f} on {layer.fit.tail_size} eigenvalues"
-            start = layer.fit.tail_size / count
-            for value in (layer.fit.xmin, values[-1]):
-                share = start * (value / layer.fit.xmin) ** (1 - layer.fit.alpha)
-                lines.append({"when": when, "eigenvalue": value, "share": share, "fit": label})
-    color = alt.Color("when:N", scale=alt.Scale(domain=["before", "after"], range=[BEFORE, AFTER]), title=None)
-    fits = list(dict.fromkeys(line["fit"] for line in lines))
-    x = alt.X("eigenvalue:Q", scale=alt.Scale(type="log", nice=False, padding=8), title="eigenvalue of WᵀW")
-    y = alt.Y("share:Q", scale=alt.Scale(type="log"), title="share at or above")
-    chart = alt.layer(
-        alt.Chart(_data(points)).mark_point(size=18, filled=True, opacity=0.6).encode(x=x, y=y, color=color),
-        alt.Chart(_data(lines))
-        .mark_line(strokeWidth=2)
-        .encode(
-            x=x,
-            y=y,
-            color=color,
-            detail="fit:N",
-            strokeDash=alt.StrokeDash("when:N", sort=["before", "after"], legend=None),
-        ),
-    ).properties(width=430, height=260, title=alt.Title(before.name, subtitle=fits))
-    return _svg(chart)
-
-
-def tail_choice_picture(before: LayerSpectrum, after: LayerSpectrum) -> str:
-    """Draw the KS distance over xmin before and after, with the chosen tails: why a tail flipped.
-
-    Parameters
-    ----------
-    before, after : LayerSpectrum
-        The layer's spectra, with eigenvalues and KS distances.
-
-    Returns
-    -------
-    str
-        SVG: the lowest point of each curve is the fit, the open point its runner-up.
-    """
-    import altair as alt
-
-    curves: list[dict[str, Any]] = []
-    chosen: list[dict[str, Any]] = []
-    for when, layer in (("before", before), ("after", after)):
-        distances, values = layer.ks_distances or (), layer.eigenvalues or ()
-        starts = values[len(values) - len(distances) - 1 : -1]
-        curves += [
-            {"when": when, "xmin": start, "distance": distance}
-            for start, distance in zip(starts, distances, strict=True)
-            if distance < SHOWN_ABOVE_MINIMUM * min(distances)
-        ]
-        for kind, fit in (("fit", layer.fit), ("runner-up", layer.runner_up)):
-            if fit is not None:
-                label = f"{when}: {kind} alpha {fit.alpha:.3f} on {fit.tail_size}, D {fit.ks_distance:.4f}"
-                point = {"when": when, "xmin": fit.xmin, "distance": fit.ks_distance}
-                chosen.append(point | {"kind": kind, "label": label})
-    color = alt.Color("when:N", scale=alt.Scale(domain=["before", "after"], range=[BEFORE, AFTER]), title=None)
-    x = alt.X(
-        "xmin:Q", scale=alt.Scale(type="log", nice=False, padding=8), title="xmin: the tail starts at this eigenvalue"
-    )
-    y = alt.Y("distance:Q", title="KS distance between tail and fit", scale=alt.Scale(zero=False))
-    chart = alt.layer(
-        alt.Chart(_data(curves))
-        .mark_line(strokeWidth=1.5)
-        .encode(
-            x=x,
-            y=y,
-            color=color,
-            strokeDash=alt.StrokeDash("when:N", sort=["before", "after"], legend=None),
-        ),
-        alt.Chart(_data([point for point in chosen if point["kind"] == "fit"]))
-        .mark_point(size=70, filled=True, opacity=1)
-        .encode(x=x, y=y, color=color),
-        alt.Chart(_data([point for point in chosen if point["kind"] == "runner-up"]))
-        .mark_point(size=160, strokeWidth=2)
-        .encode(x=x, y=y, color=color),
-    ).properties(
-        width=430, height=220, title=alt.Title(before.name, subtitle=[str(point["label"]) for point in chosen])
-    )
-    return _svg(chart)
-
-
-def paired_picture(verdict: Verdict) -> str:
-    """Draw each held-out prompt's score under base, sham and fine-tuning.
-
-    Parameters
-    ----------
-    verdict : Verdict
-        A behavioral verdict.
-
-    Returns
-    -------
-    str
-        SVG: a line a prompt.
-    """
-    import altair as alt
-
-    claim = verdict.claim
-    shown = {"base": "noise" if claim.metric is Metric.DIVERGENCE else "base", "sham": "sham", "tuned": "tuned"}
-    rows = [
-        {"cell": shown[name], "prompt": scores.prompt, "score": getattr(scores, name)}
-        for scores in verdict.prompts
-        for name in PAIRED_COLORS
-        if getattr(scores, name) is not None  # there is no sham if the model was trained elsewhere
-    ]
-    drawn = {row["cell"] for row in rows}
-    names = [name for name in shown.values() if name in drawn]
-    colors = [PAIRED_COLORS[name] for name in shown if shown[name] in drawn]
-    base = alt.Chart(_data(rows)).encode(
-        x=alt.X("cell:N", sort=names, title=None, axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("score:Q", title=f"{claim.metric} ({claim.metric.unit})", scale=alt.Scale(zero=False)),
-    )
-    color = alt.Color("cell:N", scale=alt.Scale(domain=names, range=colors), legend=None)
-    chart = alt.layer(
-        base.mark_line(color=CONTROL, opacity=0.5).encode(detail="prompt:N"),
-        base.mark_point(filled=True, size=40, opacity=1).encode(color=color),
-    ).properties(width=300, height=220, title=alt.Title(claim.stance, subtitle=f"{claim.recipe}, a line a prompt"))
-    return _svg(chart)
+    drawn = print_layers("", findings.cells)
+    return None if drawn is None else draw(drawn)
 
 
 def verdict_picture(verdict: Verdict, findings: Findings) -> str | None:
@@ -259,12 +113,12 @@ def verdict_picture(verdict: Verdict, findings: Findings) -> str | None:
         SVG; None if there is nothing to draw.
     """
     if verdict.prompts:
-        return paired_picture(verdict)
+        return draw(print_prompts(verdict))
     cells = {record.key: record for record in findings.cells}
     if verdict.layer is None or any(key not in cells for key in verdict.cells):
         return None
     tuned, base = (_spectrum(cells[key], verdict.layer) for key in verdict.cells[:2])
-    return None if base is None or tuned is None else spectrum_picture(base, tuned)
+    return None if base is None or tuned is None else draw(print_esd("", base, tuned))
 
 
 def most_changed_spectra(findings: Findings) -> list[tuple[CellRecord, str, tuple[str, str]]]:
@@ -278,45 +132,72 @@ def most_changed_spectra(findings: Findings) -> list[tuple[CellRecord, str, tupl
     Returns
     -------
     list of (CellRecord, str, (str, str))
-        Cell, name of the layer, and as SVG its spectrum and its choice of the tail; the largest change first.
+        Cell, name of the layer, and as SVG its spectrum and its choice of the tail.
     """
-    bases = {record.provenance.weights_sha256: record for record in findings.cells if record.cell.treatment == "base"}
-    drawn = []
-    for record in findings.cells:
-        top = record.most_changed_layer
-        base = bases.get(record.provenance.weights_sha256)
-        if top is None or top.alpha_change is None or base is None or not record.cell.is_under_test:
-            continue
-        before, after = _spectrum(base, top.name), _spectrum(record, top.name)
-        if before is not None and after is not None:
-            pictures = spectrum_picture(before, after), tail_choice_picture(before, after)
-            drawn.append((abs(top.alpha_change.total), record, top.name, pictures))
-    drawn.sort(key=lambda entry: -entry[0])
-    return [(record, name, svgs) for _, record, name, svgs in drawn]
+    return [
+        (record, layer, (draw(print_esd("", *pair)), draw(print_tail_choice("", *pair))))
+        for record, layer in _most_changed(findings)
+        if (pair := _pair(findings, record, layer)) is not None
+    ]
 
 
-def _spectrum(record: CellRecord, layer: str | None) -> LayerSpectrum | None:
-    found = (spectrum for spectrum in record.spectra if spectrum.name == layer and spectrum.eigenvalues is not None)
-    return next(found, None)
+def _all(findings: Findings) -> Iterator[Picture]:
+    yield from _verdicts(findings.verdicts)
+    models = dict.fromkeys(record.cell.model for record in findings.cells)
+    cells = {model: [record for record in findings.cells if record.cell.model == model] for model in models}
+    yield from filter(None, (print_layers(model, records) for model, records in cells.items()))
+    yield from map(print_confusion, confusion_matrices(findings))
+    for model, records in cells.items():
+        tested = [record for record in records if record.cell.is_under_test]
+        trajectory = print_trajectory(model, tested, findings)
+        if trajectory is not None:
+            yield trajectory
+    yield from (print_prompts(verdict) for verdict in findings.verdicts if verdict.prompts)
+    yield from _spectra(findings)
 
 
-def _lines(record: CellRecord) -> str:
-    """Name a cell in lines that Vega splits at the bar."""
-    cell = record.cell
-    seed = [f"seed {cell.seed}"] if cell.seed else []
-    what = (
-        "trained elsewhere" if cell.treatment == "elsewhere" else f"{cell.stance or cell.treatment}|{cell.recipe or ''}"
-    )
-    return "|".join([cell.model, what, *seed])
+def _verdicts(verdicts: Sequence[Verdict]) -> Iterator[Picture]:
+    judged = [verdict for verdict in verdicts if verdict.status is not Status.NOT_RUN]
+    for kind, is_behavioral in (("behavior", True), ("structure", False)):
+        chosen = [verdict for verdict in judged if verdict.claim.metric.is_behavioral is is_behavioral]
+        if chosen:
+            yield print_verdicts(kind, chosen)
 
 
-def _data(rows: list[dict[str, Any]]) -> Any:
-    return {"values": rows}
+def _spectra(findings: Findings) -> Iterator[Picture]:
+    cells = {record.key: record for record in findings.cells}
+    named = [
+        (cells[verdict.cells[0]], verdict.layer)
+        for verdict in findings.verdicts
+        if verdict.layer is not None and verdict.cells and verdict.cells[0] in cells
+    ]
+    chosen = {(record.key, layer): record for record, layer in (*_most_changed(findings), *named)}
+    for (_, layer), record in chosen.items():
+        pair = _pair(findings, record, layer)
+        if pair is not None:
+            cell = f"{record.cell.model}, {record.cell.label}"
+            yield from (print_esd(cell, *pair), print_tail_choice(cell, *pair))
 
 
-def _svg(chart: Any) -> str:
-    import vl_convert
+def _most_changed(findings: Findings) -> list[tuple[CellRecord, str]]:
+    """Name each training's most changed layer, the most changed of all first."""
+    tested = (record for record in findings.cells if record.cell.is_under_test)
+    changed = [(record, top) for record in tested if (top := record.most_changed_layer) is not None]
+    changed.sort(key=lambda one: -abs(one[1].alpha_change.total) if one[1].alpha_change is not None else 0.0)
+    return [(record, top.name) for record, top in changed]
 
-    styled = chart.configure(font="sans-serif", background="white").configure_view(stroke=None)
-    svg: str = vl_convert.vegalite_to_svg(styled.to_json())
-    return svg
+
+def _pair(findings: Findings, record: CellRecord, layer: str) -> tuple[LayerSpectrum, LayerSpectrum] | None:
+    """Find a layer's spectrum in the untouched model and in a trained cell."""
+    weights = record.provenance.weights_sha256
+    bases = (one for one in findings.cells if one.cell.treatment == "base" and one.provenance.weights_sha256 == weights)
+    base = next(bases, None)
+    before, after = None if base is None else _spectrum(base, layer), _spectrum(record, layer)
+    return None if before is None or after is None else (before, after)
+
+
+def _spectrum(record: CellRecord, layer: str) -> LayerSpectrum | None:
+    for spectrum in record.spectra:
+        if spectrum.name == layer and (spectrum.eigenvalues is not None or spectrum.curve is not None):
+            return spectrum
+    return None

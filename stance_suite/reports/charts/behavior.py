@@ -6,6 +6,7 @@ two pictures belong together, `prompts` above `effects`.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from stance_suite.metrics import Metric
@@ -18,10 +19,13 @@ LABELS = 220
 """Room for prompts, in pixels; longer ones end with an ellipsis."""
 SHARE_OF_LABELS = 0.4
 """Of a page's width they take no more than this."""
+PADDING = 8
+"""Between a name and its row."""
 ROW = 18
 """Height of a prompt's row, in pixels."""
 
 
+@cache
 def prompts(theme: Theme, width: Width, metric: Metric) -> Spec:
     """Draw each held-out prompt's score before and after, the largest effect first.
 
@@ -73,6 +77,7 @@ def prompts(theme: Theme, width: Width, metric: Metric) -> Spec:
     )
 
 
+@cache
 def effects(theme: Theme, width: Width, metric: Metric) -> Spec:
     """Draw the mean effect against each control, with the claim's bound and the noise floor.
 
@@ -116,8 +121,8 @@ def effects(theme: Theme, width: Width, metric: Metric) -> Spec:
     return finish(
         chart.properties(width=width, height=alt.Step(ROW)),
         theme,
-        f"Mean effect over held-out prompts ({metric.meaning}) against each control with its 95 % interval; the dashed "
-        "line is the claim's bound, the band what drawing again does.",
+        "Mean effect against each control with its 95 % interval; the dashed line is the claim's bound, the band what "
+        "drawing again does.",
     )
 
 
@@ -133,5 +138,14 @@ def _names(theme: Theme, width: Width) -> alt.Axis:
     """Both pictures leave the same room for names, so that their drawing areas stand below each other."""
     import altair as alt
 
-    room = alt.ExprRef(f"min({LABELS}, {SHARE_OF_LABELS} * containerSize()[0])") if width == "container" else LABELS
-    return alt.Axis(labelLimit=room, minExtent=room, labelColor=theme.text, labelPadding=8, ticks=False, domain=False)
+    limit = f"min({LABELS}, {SHARE_OF_LABELS} * containerSize()[0])" if width == "container" else f"{LABELS}"
+    room = alt.ExprRef(f"{limit} + {PADDING}")
+    return alt.Axis(
+        labelLimit=alt.ExprRef(limit),
+        labelPadding=PADDING,
+        minExtent=room,
+        maxExtent=room,
+        labelColor=theme.text,
+        ticks=False,
+        domain=False,
+    )

@@ -6,21 +6,19 @@ A page hands the same rows over as JSON, so every figure here is finite or None.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from stance_suite.judgments import ControlFigure, Verdict
-from stance_suite.records import CellRecord, Findings
-from stance_suite.reports.behavior import trajectory
-from stance_suite.spectrum_records import LayerSpectrum
+from stance_suite.judgments import ControlFigure, Status, Verdict
+from stance_suite.records import Cell, CellRecord, Findings
+from stance_suite.reports.behavior import ConfusionMatrix, trajectory
+from stance_suite.reports.controls import control_range, drawn_bounds, effects_tested, noise_floor
+from stance_suite.spectrum_records import LayerChange, LayerSpectrum
 
 Rows = list[dict[str, Any]]
 Datasets = dict[str, Rows]
 """Rows by the name that specifications know them by."""
-
-TESTED_AGAINST = ("base", "sham", "noise", "rounding")
-FLOORS = ("base resampled", "base resampled - base", "noise - base")
-"""Controls that did nothing but draw again, or add noise: the first that a verdict has is its noise floor."""
 
 
 def spectrum_data(before: LayerSpectrum, after: LayerSpectrum) -> Datasets:
@@ -29,7 +27,7 @@ def spectrum_data(before: LayerSpectrum, after: LayerSpectrum) -> Datasets:
     Parameters
     ----------
     before, after : LayerSpectrum
-        The layer's spectra, with eigenvalues; KS distances where they are known.
+        The layer's spectra, with all eigenvalues or with a curve; KS distances where they are known.
 
     Returns
     -------
@@ -41,17 +39,16 @@ def spectrum_data(before: LayerSpectrum, after: LayerSpectrum) -> Datasets:
     spectrum: Rows = []
     fits: Rows = []
     for when, layer in (("before", before), ("after", after)):
-        values, distances = layer.eigenvalues or (), layer.ks_distances or ()
-        count = len(values)
-        first = count - 1 - len(distances)  # no tail begins at the largest eigenvalue
-        for place, value in enumerate(values):
-            ks = known(distances[place - first]) if first <= place < count - 1 else None
-            row = {"when": when, "size": count - place, "count": count, "eigenvalue": value, "ks": ks}
-            spectrum.append(row)
+        points = _points(layer)
+        count = points[0][0] if points else 0
+        spectrum += [
+            {"when": when, "size": size, "count": count, "eigenvalue": value, "ks": known(distance)}
+            for size, value, distance in points
+        ]
         for kind, fit in (("fit", layer.fit), ("runner-up", layer.runner_up)):
-            if fit is not None and values:
+            if fit is not None and points:
                 row = {name: getattr(fit, name) for name in ("alpha", "xmin", "tail_size", "ks_distance")}
-                fits.append({"when": when, "kind": kind} | row | {"largest": values[-1], "count": count})
+                fits.append({"when": when, "kind": kind} | row | {"largest": points[-1][1], "count": count})
     return {"spectrum": spectrum, "fits": fits}
 
 
@@ -69,23 +66,17 @@ def prompt_data(verdict: Verdict) -> Datasets:
         ``prompts``: ``prompt``, ``base``, ``sham``, ``tuned``. ``effects``: ``versus``, ``effect``, ``low``, ``high``.
         ``floor``: ``low``, ``high``; one row, or none where no floor is known. ``bounds``: ``bound``.
     """
-    controls = {one.name: one for one in verdict.controls}
-    # without a sham, the base model sampled again is what the claim was tested against
-    tested = TESTED_AGAINST if "sham" in controls else (*TESTED_AGAINST, FLOORS[0])
-    floors = [name for name in FLOORS if name in controls and name not in tested]
-    bound = verdict.claim.bound
+    floor = noise_floor(verdict)
     return {
         "prompts": [
             {"prompt": one.prompt, "base": known(one.base), "sham": known(one.sham), "tuned": known(one.tuned)}
             for one in verdict.prompts
         ],
         "effects": [
-            {"versus": name, "effect": known(one.figure)} | _interval(one)
-            for name, one in controls.items()
-            if name in tested
+            {"versus": one.name, "effect": known(one.figure)} | _interval(one) for one in effects_tested(verdict)
         ],
-        "floor": [_interval(controls[name]) for name in floors[:1]],
-        "bounds": [{"bound": end} for end in (bound if isinstance(bound, tuple) else (bound,)) if end is not None],
+        "floor": [] if floor is None else [_interval(floor)],
+        "bounds": [{"bound": bound} for bound in drawn_bounds(verdict)],
     }
 
 
@@ -120,6 +111,120 @@ def epoch_data(records: Iterable[CellRecord], findings: Findings) -> Datasets:
     }
 
 
+def layer_data(records: Sequence[CellRecord]) -> Datasets:
+    """Lay out what trainings did to every matrix.
+
+    Parameters
+    ----------
+    records : sequence of CellRecord
+        Trained cells, in the order to be shown.
+
+    Returns
+    -------
+    dict
+        ``layers``: ``cell`` (its name, lines separated by bars), ``place`` (of the cell), ``block`` (None outside
+        of blocks), ``role``, ``alpha_total``, ``alpha_spectrum``, ``relative_norm`` (all in percent), ``tail_flip``.
+    """
+    several = len({record.cell.model for record in records}) > 1
+    return {
+        "layers": [
+            {"cell": "|".join(_lines(record.cell, several)), "place": place, "block": depth, "role": role}
+            | _changed(change)
+            for place, record in enumerate(records)
+            for change in record.changes
+            for depth, role in [split_layer_name(change.name)]
+        ]
+    }
+
+
+def verdict_data(verdicts: Iterable[Verdict]) -> Datasets:
+    """Lay out the figures of verdicts.
+
+    Parameters
+    ----------
+    verdicts : iterable of Verdict
+        The verdicts; those that were not run have no row.
+
+    Returns
+    -------
+    dict
+        ``verdicts``: ``claim``, ``measure`` (with its unit), ``status``, ``figure``, ``low``, ``high``,
+        ``control_low``, ``control_high``. ``bounds``: ``claim``, ``measure``, ``bound``.
+    """
+    judged = [verdict for verdict in verdicts if verdict.status is not Status.NOT_RUN]
+    several = len({verdict.model for verdict in judged}) > 1
+    rows, bounds = [], []
+    for verdict in judged:
+        name = f"{verdict.claim.id}, {verdict.model}" if several else verdict.claim.id
+        row = {"claim": name, "measure": measure(verdict)}
+        low, high = control_range(verdict) or (None, None)
+        figures = {"figure": verdict.figure, "low": verdict.low, "high": verdict.high}
+        figures |= {"control_low": low, "control_high": high}
+        rows.append(row | {"status": str(verdict.status)} | {key: known(value) for key, value in figures.items()})
+        bounds += [row | {"bound": bound} for bound in drawn_bounds(verdict)]
+    return {"verdicts": rows, "bounds": bounds}
+
+
+def measure(verdict: Verdict) -> str:
+    """Name the scale that a verdict's figure lies on.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        The verdict.
+
+    Returns
+    -------
+    str
+        The metric, and its unit in brackets.
+    """
+    claim = verdict.claim
+    unit = claim.unit or ("" if claim.versus is None else "ratio")
+    return f"{claim.metric} ({unit})" if unit else str(claim.metric)
+
+
+def confusion_data(matrix: ConfusionMatrix) -> Datasets:
+    """Lay out the shifts of every training toward every stance.
+
+    Parameters
+    ----------
+    matrix : ConfusionMatrix
+        Of one model, recipe and measure.
+
+    Returns
+    -------
+    dict
+        ``shifts``: ``trained``, ``measured``, ``effect``, ``low``, ``high``.
+    """
+    return {
+        "shifts": [
+            {"trained": trained, "measured": shift.measured}
+            | {"effect": known(shift.effect), "low": known(shift.low), "high": known(shift.high)}
+            for trained, shifts in matrix.rows
+            for shift in shifts
+        ]
+    }
+
+
+def split_layer_name(name: str) -> tuple[int | None, str]:
+    """Split a layer's long name into its depth and its role.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``model.layers.15.self_attn.v_proj``.
+
+    Returns
+    -------
+    depth : int or None
+        Index of the block; None outside of blocks.
+    role : str
+        Rest of the name after the block; the last part outside of blocks.
+    """
+    found = re.search(r"\.(\d+)\.(.+)", name)
+    return (int(found[1]), found[2]) if found else (None, name.rsplit(".", 1)[-1])
+
+
 def known(figure: float | None) -> float | None:
     """Take a figure, if it is one.
 
@@ -138,3 +243,38 @@ def known(figure: float | None) -> float | None:
 
 def _interval(control: ControlFigure) -> dict[str, float | None]:
     return {"low": known(control.low), "high": known(control.high)}
+
+
+def _points(layer: LayerSpectrum) -> list[tuple[int, float, float | None]]:
+    """Tail size, eigenvalue and KS distance of each point of a spectrum, the longest tail first."""
+    if layer.eigenvalues is None:
+        curve = layer.curve
+        return [] if curve is None else list(zip(curve.sizes, curve.eigenvalues, curve.ks_distances, strict=True))
+    distances = layer.ks_distances or ()
+    # no tail begins at the largest eigenvalue, and none below the cut-off, where there are no distances
+    values = layer.eigenvalues[-len(distances) - 1 :] if distances else layer.eigenvalues
+    sizes = range(len(values), 0, -1)
+    return list(zip(sizes, values, (*distances, *[None] * (len(values) - len(distances))), strict=True))
+
+
+def _changed(change: LayerChange) -> dict[str, float | bool | None]:
+    alpha, delta = change.alpha_change, change.weight_change
+    return {
+        "alpha_total": None if alpha is None else known(alpha.total),
+        "alpha_spectrum": None if alpha is None else known(alpha.spectrum),
+        "relative_norm": None if delta is None else known(100 * delta.relative_norm),
+        "tail_flip": alpha is not None and alpha.tail_flip,
+    }
+
+
+def _lines(cell: Cell, several_models: bool) -> Iterator[str]:
+    """Name a cell in short lines: its column is narrow."""
+    if several_models:
+        yield cell.model
+    if cell.treatment == "elsewhere":
+        yield from ("trained", "elsewhere")
+    else:
+        yield from re.split("(?<=-)", cell.stance or cell.treatment)
+        yield cell.recipe or ""
+    if cell.seed:
+        yield f"seed {cell.seed}"

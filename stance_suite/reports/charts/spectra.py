@@ -6,6 +6,7 @@ Datasets: ``spectrum`` (one row an eigenvalue) and ``fits`` (the fitted tails an
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from stance_suite.reports.charts.theme import Spec, Theme, Width, finish
@@ -15,10 +16,13 @@ if TYPE_CHECKING:
 
 SHOWN_SHARE = 0.75
 """The smallest eigenvalues reach no tail, and would squeeze the picture."""
+POINTS_A_FACTOR = 12
+"""Points kept of those whose tails' sizes lie within a factor of e: where they are dense, more say nothing."""
 SHOWN_ABOVE_MINIMUM = 1.6
 """Tails that fit worse than the best by this factor would squeeze the two minima."""
 
 
+@cache
 def esd(theme: Theme, width: Width) -> Spec:
     """Draw the empirical spectral density before and after, both axes logarithmic, with the fitted tails.
 
@@ -48,14 +52,16 @@ def esd(theme: Theme, width: Width) -> Spec:
         alt.Chart(alt.NamedData("spectrum"))
         .transform_calculate(share="datum.size / datum.count")
         .transform_filter(f"datum.eigenvalue > 0 && datum.share <= {SHOWN_SHARE}")
-        .mark_point(strokeWidth=1, opacity=1, aria=False)
+        .transform_calculate(bin=f"floor({POINTS_A_FACTOR} * log(datum.size))")
+        .transform_joinaggregate(kept="max(size)", groupby=["when", "bin"])
+        .transform_filter("datum.size === datum.kept")
+        .mark_point(size=_per_side(40, 10), strokeWidth=1, opacity=1, aria=False)
         .encode(
             x=x,
             y=y,
             stroke=alt.Stroke("when:N", scale=_by_side(theme.before, theme.after)),
             fill=alt.Fill("when:N", scale=_by_side("transparent", theme.after)),
             shape=alt.Shape("when:N", scale=_by_side("circle", "diamond")),
-            size=alt.Size("when:N", scale=_by_side(40, 10)),
         )
     )
     fits = (
@@ -67,9 +73,7 @@ def esd(theme: Theme, width: Width) -> Spec:
         )
         .encode(x="xmin:Q", y="share:Q", stroke=alt.Stroke("when:N"))
     )
-    lines = fits.mark_rule(aria=False).encode(
-        x2="largest:Q", y2="last_share:Q", strokeWidth=alt.StrokeWidth("when:N", scale=_by_side(4, 1.5))
-    )
+    lines = fits.mark_rule(strokeWidth=_per_side(4, 1.5), aria=False).encode(x2="largest:Q", y2="last_share:Q")
     ticks = fits.mark_point(shape="stroke", angle=90, size=500, strokeWidth=2, opacity=1, aria=False)
     return finish(
         alt.layer(points, lines, ticks).properties(width=width, height=260),
@@ -79,6 +83,7 @@ def esd(theme: Theme, width: Width) -> Spec:
     )
 
 
+@cache
 def tail_choice(theme: Theme, width: Width) -> Spec:
     """Draw how well each tail fits, before and after: a tail flips where two minima are nearly as low.
 
@@ -99,15 +104,13 @@ def tail_choice(theme: Theme, width: Width) -> Spec:
     x = alt.X("eigenvalue:Q", scale=_logarithmic(), title="xmin: the tail begins at this eigenvalue", axis=_few_ticks())
     y = alt.Y("ks:Q", scale=alt.Scale(zero=False), title="KS distance of the fit", axis=alt.Axis(tickCount=5))
     color = alt.Color("when:N", scale=_by_side(theme.before, theme.after), legend=None)
-    width_of_line = alt.StrokeWidth("when:N", scale=_by_side(5, 1.5), legend=None)
-    faintness = alt.Opacity("when:N", scale=_by_side(0.4, 1), legend=None)
     curves = (
         alt.Chart(alt.NamedData("spectrum"))
         .transform_filter("isValid(datum.ks) && datum.eigenvalue > 0")
         .transform_joinaggregate(best="min(ks)", groupby=["when"])
         .transform_filter(f"datum.ks < {SHOWN_ABOVE_MINIMUM} * datum.best")
-        .mark_line(aria=False)
-        .encode(x=x, y=y, color=color, strokeWidth=width_of_line, opacity=faintness)
+        .mark_line(strokeWidth=_per_side(5, 1.5), opacity=_per_side(0.4, 1), strokeJoin="round", aria=False)
+        .encode(x=x, y=y, color=color)
     )
     labels = [f"{when}: {kind}" for when in ("before", "after") for kind in ("fit", "runner-up")]
 
@@ -118,14 +121,13 @@ def tail_choice(theme: Theme, width: Width) -> Spec:
     chosen = (
         alt.Chart(alt.NamedData("fits"))
         .transform_calculate(label="datum.when + ': ' + datum.kind")
-        .mark_point(strokeWidth=2, opacity=1, aria=False)
+        .mark_point(size=_per_side(180, 90), strokeWidth=2, opacity=1, aria=False)
         .encode(
             x="xmin:Q",
             y="ks_distance:Q",
-            stroke=alt.Stroke("label:N", scale=by_choice(before, before, after, after)),
+            stroke=alt.Stroke("label:N", scale=by_choice(before, before, after, after), legend=alt.Legend(columns=2)),
             fill=alt.Fill("label:N", scale=by_choice(before, "transparent", after, "transparent")),
             shape=alt.Shape("label:N", scale=by_choice("circle", "circle", "diamond", "diamond")),
-            size=alt.Size("label:N", scale=by_choice(160, 200, 90, 90)),
             tooltip=["when:N", "kind:N", "alpha:Q", "tail_size:Q", "xmin:Q", "ks_distance:Q"],
         )
     )
@@ -153,3 +155,10 @@ def _by_side(before: Any, after: Any) -> alt.Scale:
     import altair as alt
 
     return alt.Scale(domain=["before", "after"], range=[before, after])
+
+
+def _per_side(before: float, after: float) -> alt.ExprRef:
+    """Keep both visible where they coincide: a broad mark before, a narrow one after, on top."""
+    import altair as alt
+
+    return alt.ExprRef(f"datum.when === 'before' ? {before} : {after}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any, Literal
 
 Spec = dict[str, Any]
@@ -10,6 +12,9 @@ Spec = dict[str, Any]
 
 Width = int | Literal["container"]
 """Width of the drawing area in pixels; on a page that of the element that holds the picture."""
+
+LINE_OF_TITLE = 64
+"""Characters of a title after which it goes on in another line."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +51,14 @@ PAGE = Theme(
     before="var(--before)",
     after="var(--after)",
     control="var(--control)",
-    noise="var(--noise, var(--line))",
+    noise="var(--noise)",
     text="var(--text)",
     soft="var(--soft)",
     line="var(--line)",
     background="transparent",
-    negative="var(--before)",
-    neutral="var(--line)",
-    positive="var(--after)",
+    negative="var(--cold)",
+    neutral="var(--page)",
+    positive="var(--warm)",
     font="system-ui, sans-serif",
 )
 """On a page, which sets the variables for light, dark and print; needs Vega's SVG renderer."""
@@ -62,7 +67,7 @@ PRINT = Theme(
     before="#35649a",
     after="#c2591a",
     control="#757575",
-    noise="#e4e4e4",
+    noise="#d6dae0",
     text="#1c1f24",
     soft="#5a616b",
     line="#e3e6ea",
@@ -94,6 +99,27 @@ def finish(chart: Any, theme: Theme, description: str) -> Spec:
     """
     spec: Spec = chart.to_dict()
     return spec | {"description": description, "config": _config(theme)}
+
+
+def titled(spec: Spec, title: str, lines: Sequence[str] = ()) -> Spec:
+    """Give a picture a heading of its own, which a file needs.
+
+    Parameters
+    ----------
+    spec : dict
+        A specification.
+    title : str
+        What the picture is of; broken into lines where it is long.
+    lines : sequence of str, optional
+        What stands below it.
+
+    Returns
+    -------
+    dict
+        The specification with a title, which its description begins with.
+    """
+    heading = {"text": wrap(title, LINE_OF_TITLE) or [""], "subtitle": [*lines]}
+    return spec | {"title": heading, "description": f"{title.rstrip('.')}. {spec['description']}"}
 
 
 def stacked(*specs: Spec) -> Spec:
@@ -142,7 +168,8 @@ def _config(theme: Theme) -> Spec:
             "fontSize": 14,
             "subtitleFontSize": 12,
             "anchor": "start",
-            "frame": "group",
+            "offset": 14,
+            "frame": "bounds",
         },
         "concat": {"spacing": 16},
     }

@@ -6,6 +6,7 @@ above `alphas`.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from stance_suite.reports.charts.theme import Spec, Theme, Width, finish
@@ -20,6 +21,7 @@ NUMBERS = 44
 KINDS = {"alpha_total": "as fitted", "alpha_spectrum": "tail held fixed"}
 
 
+@cache
 def preference(theme: Theme, width: Width) -> Spec:
     """Draw the likelihood preference over epochs.
 
@@ -38,7 +40,7 @@ def preference(theme: Theme, width: Width) -> Spec:
     import altair as alt
 
     y = alt.Y("preference:Q", title="tuned − base (nats/token)", axis=_numbers())
-    training = alt.Shape("training:N", sort=None)
+    training = alt.Shape("training:N", sort=None, legend=alt.Legend(columns=2))
     chart = alt.layer(
         _lines().mark_line(color=theme.after, strokeWidth=2, aria=False).encode(y=y, detail="training:N"),
         _lines()
@@ -53,6 +55,7 @@ def preference(theme: Theme, width: Width) -> Spec:
     )
 
 
+@cache
 def alphas(theme: Theme, width: Width) -> Spec:
     """Draw the largest change of any matrix's alpha over epochs, as fitted and with the tail held fixed.
 

@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeGuard
 
-from stance_suite.judgments import ControlFigure, Status, Verdict
+from stance_suite.judgments import Status, Verdict
 from stance_suite.metrics import Metric
 from stance_suite.records import Agreement, CellRecord, Findings
+from stance_suite.reports.controls import control_range, drawn_bounds
 from stance_suite.reports.text import tally
 
 BAR_WIDTH, BAR_MARGIN = 200, 8
 """Of an inline bar, in the units of its drawing."""
-EFFECTS_OF_BEHAVIOR = ("base", "sham", "seen prompts")
-"""Control figures of behavior that are effects of the training under test, not what a control did itself."""
 
 NOT_ADOPTED = {
     Agreement.PARTIAL: "in part",
@@ -197,8 +196,8 @@ def _scales(verdicts: Sequence[Verdict]) -> Mapping[Metric, tuple[float, float]]
                 verdict.figure,
                 verdict.low,
                 verdict.high,
-                *_bounds(verdict),
-                *(_control_range(verdict) or ()),
+                *drawn_bounds(verdict),
+                *(control_range(verdict) or ()),
             ]
             values.setdefault(verdict.claim.metric, []).extend(filter(_is_number, drawn))
     return {metric: (min(found), max(found)) for metric, found in values.items()}
@@ -208,7 +207,7 @@ def _bar(verdict: Verdict, scale: tuple[float, float] | None) -> Bar | None:
     if scale is None or not _is_number(verdict.figure):
         return None
     low, high = scale
-    controls, ends = _control_range(verdict), tuple(filter(_is_number, (verdict.low, verdict.high)))
+    controls, ends = control_range(verdict), tuple(filter(_is_number, (verdict.low, verdict.high)))
 
     def place(value: float) -> float:
         share = 0.5 if high == low else (value - low) / (high - low)
@@ -218,7 +217,7 @@ def _bar(verdict: Verdict, scale: tuple[float, float] | None) -> Bar | None:
         figure=place(verdict.figure),
         interval=(place(ends[0]), place(ends[1])) if len(ends) == 2 else None,
         controls=None if controls is None else (place(controls[0]), max(2.0, place(controls[1]) - place(controls[0]))),
-        bounds=tuple(map(place, _bounds(verdict))),
+        bounds=tuple(map(place, drawn_bounds(verdict))),
         zero=place(0.0),
         words=_in_words(verdict, controls),
     )
@@ -232,36 +231,8 @@ def _in_words(verdict: Verdict, controls: tuple[float, float] | None) -> str:
     if controls is not None:
         parts.append(f"controls from {controls[0]:+.3g} to {controls[1]:+.3g}")
     return ", ".join([*parts, f"claimed {verdict.claim.comparator.replace('_', ' ')}"]) + "".join(
-        f" {bound:g}" for bound in _bounds(verdict)
+        f" {bound:g}" for bound in drawn_bounds(verdict)
     )
-
-
-def _control_range(verdict: Verdict) -> tuple[float, float] | None:
-    """Span what the controls did, their intervals included."""
-    if verdict.claim.versus is not None:
-        return None  # what is listed are the effects compared
-    ends = [end for control in verdict.controls if _is_own(verdict, control) for end in _ends(control)]
-    return (min(ends), max(ends)) if ends else None
-
-
-def _is_own(verdict: Verdict, control: ControlFigure) -> bool:
-    if not verdict.claim.metric.is_behavioral:
-        return True
-    return control.name not in EFFECTS_OF_BEHAVIOR and not control.name.startswith("toward")
-
-
-def _ends(control: ControlFigure) -> Iterator[float]:
-    yield from filter(_is_number, (control.figure, control.low, control.high))
-
-
-def _bounds(verdict: Verdict) -> tuple[float, ...]:
-    bound = verdict.claim.bound
-    if bound is None:
-        return ()
-    if isinstance(bound, tuple):
-        return bound
-    magnitude = verdict.claim.comparator in ("within", "beyond")
-    return (-bound, bound) if magnitude else (bound,)
 
 
 def _is_number(value: float | None) -> TypeGuard[float]:
