@@ -43,7 +43,7 @@ def publish(findings: Findings, folder: Path, pictures: Path | None = None) -> P
     path = folder / "findings.json"
     shown_by_github = os.environ.get("GITHUB_STEP_SUMMARY")
     with _writing(folder):
-        write_atomically(path, findings.model_dump_json(indent=1).encode())
+        write_atomically(path, findings.model_dump_json().encode())
         if findings.gate is not None and shown_by_github:
             with Path(shown_by_github).open("a", encoding="utf-8") as summary:
                 summary.write(render_summary(findings))
