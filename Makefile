@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: findings test test-slow test-exhaustive benchmark check setup pictures wheel lock clean
+.PHONY: findings test test-browser test-slow test-exhaustive benchmark check setup pictures wheel lock clean
 
 findings: setup  ## fine-tune, measure and judge: the main job; ends with the report's path
 	$(BIN)/pytest stance_tests $(ARGS)
 
 test: setup  ## the project's own tests; one thread a worker, or the workers' threads would wait for each other
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests -n 2 --dist loadfile $(ARGS)
+
+test-browser: setup  ## the report in Chromium; on real weights, quick after `make findings`
+	$(BIN)/pytest tests/browser -m browser $(ARGS)
 
 test-slow: setup  ## the tests that fine-tune SmolLM2; quick after `make findings`, which measures most of their cells
 	$(BIN)/pytest tests -m slow $(ARGS)

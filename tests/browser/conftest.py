@@ -1,0 +1,92 @@
+"""The report in Chromium: opened, watched, and held against the findings that it was made of."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stance_suite.findings_files import read_findings
+from stance_suite.publish import rebuild
+from stance_suite.records import Findings
+from tests.chromium import find_chromium, start_chromium
+from tests.conftest import REPOSITORY
+
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 360, "height": 740}
+NO_CHROMIUM = "there is no Chromium on the path; `.ci/install-chromium` installs Debian's"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    program = find_chromium()
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail(NO_CHROMIUM)
+        pytest.skip(NO_CHROMIUM)
+    with start_chromium(program) as browser:
+        yield browser
+
+
+@pytest.fixture
+def open_report(browser):
+    """Open a report; when the test ends, nothing may have gone wrong in it, nor been asked for but the file itself."""
+    from tests.browser.watching import Watch
+
+    opened = []
+
+    def open_(report: Path, *, viewport=DESKTOP, color_scheme="light"):
+        context = browser.new_context(
+            viewport=viewport,
+            color_scheme=color_scheme,
+            offline=True,
+            permissions=["clipboard-read", "clipboard-write"],
+        )
+        page, watch = context.new_page(), Watch(report.as_uri())
+        watch.attach(page)
+        opened.append((context, watch))
+        page.goto(watch.address)
+        return page
+
+    yield open_
+    for context, _ in opened:
+        context.close()
+    incidents = [incident for _, watch in opened for incident in watch.incidents]
+    assert not incidents, "\n".join(incidents)
+
+
+@pytest.fixture(scope="session")
+def findings_file(tmp_path_factory) -> Path:
+    """A copy of what `make findings` wrote; measured now, or taken from the user's cache, if it has not run."""
+    written = REPOSITORY / "reports" / "findings.json"
+    folder = tmp_path_factory.mktemp("real")
+    if written.is_file():
+        shutil.copy(written, folder)
+    else:
+        measure = [sys.executable, "-m", "pytest", "stance_tests", "--stance-reports", str(folder)]
+        done = subprocess.run(measure, cwd=REPOSITORY, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "findings.json"
+
+
+@pytest.fixture(scope="session")
+def findings(findings_file) -> Findings:
+    """The findings from real weights."""
+    return read_findings(findings_file)
+
+
+@pytest.fixture(scope="session")
+def report(findings_file) -> Path:
+    """The report on them, as `stance-suite report` rebuilds it."""
+    return rebuild(findings_file)
+
+
+@pytest.fixture
+def page(open_report, report) -> Iterator:
+    """That report on a desktop, light."""
+    return open_report(report)

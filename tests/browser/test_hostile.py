@@ -1,0 +1,40 @@
+"""What models, prompts and claims say is shown as it is, whatever it says; it never becomes a part of the page."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page
+
+from stance_suite.reports.page import render_html
+from tests.browser.acting import is_shown, open_everything, overflow
+from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.hostile import ATTEMPTS, MARKED, PLACES, hostile_findings, written
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module", params=ATTEMPTS.values(), ids=ATTEMPTS)
+def attempt(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def hostile_report(whole_run, attempt, tmp_path_factory):
+    path = tmp_path_factory.mktemp("hostile") / "findings.html"
+    path.write_text(render_html(hostile_findings(whole_run, attempt)), "utf-8")
+    return path
+
+
+@pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
+def page(open_report, hostile_report, request) -> Page:
+    page = open_report(hostile_report, viewport=request.param)
+    open_everything(page)
+    return page
+
+
+def test_it_is_shown_as_text_everywhere_and_does_nothing(page, attempt):
+    assert [place for place in PLACES if not is_shown(page, written(place, attempt))] == []
+    assert written("response", attempt)[MARKED] in page.locator("mark").all_text_contents()
+    assert page.title() == f"2 FAILS, 7 HOLDS: {written('model', attempt)}"
+    assert page.locator("img").count() == 0
+    assert overflow(page) == []

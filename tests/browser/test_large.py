@@ -1,0 +1,44 @@
+"""A run of six models, three stances each, three hundred layers: the report stays a page that can be sent and read."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from stance_suite.reports.page import render_html
+from tests.browser.acting import visible_places
+from tests.large_run import MODELS, large_run
+
+pytestmark = pytest.mark.browser
+
+LARGEST = 25_000_000
+"""Bytes."""
+ELEMENTS = 30_000
+"""What a browser lays out within a second or so; how long it takes is measured by `benchmarks/report.py`."""
+
+
+@pytest.fixture(scope="module")
+def large_findings(library):
+    return large_run(library)
+
+
+@pytest.fixture(scope="module")
+def large_report(large_findings, tmp_path_factory):
+    path = tmp_path_factory.mktemp("large") / "findings.html"
+    path.write_text(render_html(large_findings), "utf-8")
+    return path
+
+
+def test_it_stays_small_enough(open_report, large_report):
+    assert large_report.stat().st_size < LARGEST
+    page = open_report(large_report)
+    assert page.evaluate("document.querySelectorAll('*').length") < ELEMENTS
+
+
+def test_verdicts_are_filtered_by_model(open_report, large_report, large_findings):
+    page = open_report(large_report)
+    page.get_by_role("form", name="Filter the verdicts").get_by_label("Model").select_option(MODELS[2])
+    rows = page.locator("#verdict-table > tbody > tr")
+    wanted = [place for place, verdict in enumerate(large_findings.verdicts) if verdict.model == MODELS[2]]
+    assert visible_places(rows) == wanted
+    expect(page.locator("#verdict-count")).to_have_text(f"{len(wanted)} of {len(large_findings.verdicts)} claims")

@@ -1,0 +1,77 @@
+"""The report as it looks: on a desktop, on a phone, in the dark, on paper; pictures of all are left for a person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageStat
+from playwright.sync_api import expect
+
+from tests.browser.acting import grave_violations, open_everything, overflow
+from tests.browser.conftest import DESKTOP, PHONE
+from tests.conftest import REPOSITORY
+
+pytestmark = pytest.mark.browser
+
+VIEWS = {
+    "light": {"viewport": DESKTOP, "color_scheme": "light"},
+    "dark": {"viewport": DESKTOP, "color_scheme": "dark"},
+    "phone": {"viewport": PHONE, "color_scheme": "light"},
+    "phone-dark": {"viewport": PHONE, "color_scheme": "dark"},
+}
+
+
+@pytest.fixture(params=VIEWS)
+def view(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def viewed(open_report, report, view):
+    return open_report(report, **VIEWS[view])
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    """Where pictures are left; git ignores it."""
+    folder = REPOSITORY / "reports" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def test_axe_core_finds_nothing_grave(viewed):
+    open_everything(viewed)
+    assert grave_violations(viewed) == []
+
+
+def test_nothing_reaches_beyond_the_window(viewed):
+    assert overflow(viewed) == []
+    open_everything(viewed)
+    assert overflow(viewed) == []
+
+
+def test_it_is_dark_where_the_reader_asks_for_it(viewed, view, screenshots):
+    path = screenshots / f"{view}.png"
+    viewed.screenshot(path=path, full_page=True)
+    brightness = ImageStat.Stat(Image.open(path).convert("L")).mean[0] / 255
+    assert brightness < 0.35 if view.endswith("dark") else brightness > 0.65
+
+
+def test_a_layers_spectra_are_drawn(viewed, view, screenshots):
+    open_everything(viewed)
+    for chart in ("#chart-esd", "#chart-tail-choice"):
+        expect(viewed.locator(chart).locator("svg")).to_be_visible()
+    viewed.locator("#spectrum").screenshot(path=screenshots / f"spectrum-{view}.png")
+
+
+def test_on_paper_it_is_light_and_has_nothing_to_click(open_report, report, screenshots):
+    page = open_report(report, color_scheme="dark")
+    page.emulate_media(media="print")
+    path = screenshots / "print.png"
+    page.screenshot(path=path, full_page=True)
+    assert ImageStat.Stat(Image.open(path).convert("L")).mean[0] / 255 > 0.65
+    for control in page.locator("button, select, input").all():
+        assert not control.is_visible()
+    (screenshots / "print.pdf").write_bytes(printed := page.pdf(format="A4"))
+    assert printed.startswith(b"%PDF")

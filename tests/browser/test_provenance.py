@@ -1,0 +1,55 @@
+"""Where the figures come from, and the commands that make them again."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.acting import is_shown, open_everything, tab_to
+
+pytestmark = pytest.mark.browser
+
+WITHOUT_CLIPBOARD = "Object.defineProperty(navigator, 'clipboard', { value: undefined })"
+
+
+@pytest.fixture
+def section(page):
+    return page.get_by_role("region", name="Provenance")
+
+
+def test_hashes_versions_and_seeds_are_shown(section, findings):
+    for record in findings.cells:
+        expect(section).to_contain_text(record.provenance.weights_sha256)
+        expect(section).to_contain_text(record.cell.label)
+        for library, number in record.provenance.versions.items():
+            expect(section).to_contain_text(f"{library} {number}")
+
+
+def test_prompts_are_shown_as_they_were_fed(page, findings):
+    open_everything(page)
+    for text in findings.cells[0].behavior.prompt_texts.values():
+        assert is_shown(page, text)
+
+
+def test_the_button_copies_the_commands(page: Page, section, findings):
+    button = section.get_by_role("button", name="Copy")
+    tab_to(page, button)
+    page.keyboard.press("Enter")
+    expect(section.get_by_role("status")).to_have_text("Copied.")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    install, run, verify = copied.splitlines()
+    assert f"stance-suite=={findings.suite_version}" in install
+    for model in findings.settings.models:
+        assert model in run
+    for seed in findings.settings.seeds:
+        assert f"seed {seed}" in run
+    assert verify.startswith("stance-suite verify")
+
+
+def test_without_a_clipboard_the_commands_are_selected(page: Page, section):
+    page.add_init_script(WITHOUT_CLIPBOARD)
+    page.reload()
+    section.get_by_role("button", name="Copy").click()
+    expect(section.get_by_role("status")).to_contain_text("Selected")
+    selected = page.evaluate("getSelection().toString()").strip()
+    assert selected == page.locator("#reproduce-commands").inner_text().strip()

@@ -1,0 +1,195 @@
+"""Structure: heat maps of all layers, and the spectra of the one that a reader chooses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from stance_suite.records import CellRecord, Findings
+from stance_suite.spectrum_records import LayerChange, LayerSpectrum
+from tests.browser.acting import choose, number, tab_to
+
+pytestmark = pytest.mark.browser
+
+SHOWN = 0.006
+"""Three digits are shown: figures differ by less than this share."""
+NUMBER = re.compile(r"[+\N{MINUS SIGN}]?\d[\d.]*(?:e[+\N{MINUS SIGN}]\d+)?")
+FIGURES: dict[str, Callable[[LayerChange], float]] = {
+    "alpha, as fitted": lambda change: change.alpha_change.total,
+    "alpha, tail held fixed": lambda change: change.alpha_change.spectrum,
+    "norm of dW": lambda change: 100 * change.weight_change.relative_norm,
+    "stable rank of dW": lambda change: change.weight_change.stable_rank,
+    "p against noise": lambda change: change.noise.smallest_p_value,
+}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A training, its sham and the untouched model."""
+
+    tuned: CellRecord
+    sham: CellRecord
+    base: CellRecord
+
+    @property
+    def most_changed(self) -> int:
+        """The place of the layer whose alpha changed most."""
+        return self.tuned.changes.index(self.tuned.most_changed_layer)
+
+
+@pytest.fixture(scope="module")
+def compared(findings: Findings) -> Compared:
+    def find(treatment: str, recipe: str | None) -> CellRecord:
+        return next(
+            record
+            for record in findings.cells
+            if record.cell.treatment == treatment
+            and record.cell.recipe == recipe
+            and (record.family, record.cell.seed) == (tuned.family, tuned.cell.seed)
+        )
+
+    tuned = max(
+        (record for record in findings.cells if record.cell.treatment == "stance"),
+        key=lambda record: abs(record.most_changed_layer.alpha_change.total),
+    )
+    return Compared(tuned=tuned, sham=find("sham", tuned.cell.recipe), base=find("base", None))
+
+
+@pytest.fixture
+def section(page: Page, compared) -> Locator:
+    section = page.get_by_role("region", name="Structure").first
+    cell = compared.tuned.cell
+    choose(controls(section), Model=cell.model, Recipe=cell.recipe, Seed=str(cell.seed))
+    return section
+
+
+def controls(section: Locator) -> Locator:
+    return section.get_by_role("form", name="What the heat maps show")
+
+
+def grid_of(section: Locator, record: CellRecord) -> Locator:
+    return section.get_by_role("grid", name=record.cell.stance or record.cell.treatment)
+
+
+def cell_of(section: Locator, record: CellRecord, place: int) -> Locator:
+    return grid_of(section, record).locator(f"[data-layer='{place}']")
+
+
+def in_words(grid: Locator) -> dict[int, str]:
+    """What each cell says to a screen reader, by the place of its layer."""
+    cells = grid.locator("[data-layer]")
+    said = cells.evaluate_all("cells => cells.map(one => [Number(one.dataset.layer), one.ariaLabel])")
+    return {place: words.rsplit(": ", 1)[1] for place, words in said}
+
+
+def classes(grid: Locator) -> list[str]:
+    return grid.locator("[data-layer]").evaluate_all("cells => cells.map(one => one.className)")
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_every_cell_says_its_figure_for_the_training_and_its_sham(section, compared, figure):
+    controls(section).get_by_role("radio", name=figure).check()
+    for record in (compared.tuned, compared.sham):
+        said = in_words(grid_of(section, record))
+        assert sorted(said) == list(range(len(record.changes)))
+        for place, change in enumerate(record.changes):
+            (first, *_) = NUMBER.findall(said[place])
+            assert number(first) == pytest.approx(
+                FIGURES[figure](change), rel=0.06 if "p " in figure else SHOWN, abs=1e-4
+            )
+
+
+def test_a_tail_flip_is_said(section, compared):
+    said = in_words(grid_of(section, compared.tuned))
+    flipped = {place for place, change in enumerate(compared.tuned.changes) if change.alpha_change.tail_flip}
+    assert {place for place, words in said.items() if "tail flip" in words} == flipped
+
+
+def test_colors_follow_the_figure_that_is_chosen(section, compared):
+    seen = set()
+    for figure in FIGURES:
+        controls(section).get_by_role("radio", name=figure).check()
+        seen.add(tuple(classes(grid_of(section, compared.tuned))))
+    assert len(seen) == len(FIGURES)
+    controls(section).get_by_role("radio", name="alpha, as fitted").check()
+    for place, change in enumerate(compared.tuned.changes):
+        if abs(change.alpha_change.total) > 1:
+            hue = "warm" if change.alpha_change.total > 0 else "cold"
+            assert hue in cell_of(section, compared.tuned, place).get_attribute("class")
+
+
+def assert_open(page: Page, compared: Compared, place: int) -> None:
+    """Hold the panel's figures against the findings, and its pictures against what they must hold."""
+    before, after = compared.base.spectra[place], compared.tuned.spectra[place]
+    panel = page.locator("#spectrum")
+    expect(panel).to_be_visible()
+    expect(panel.get_by_role("heading")).to_contain_text(after.name)
+    expect(panel.get_by_role("heading")).to_contain_text(compared.tuned.cell.stance)
+    tables = panel.get_by_role("table")
+    fits, changes = read(tables.nth(0)), read(tables.nth(1))
+    for column, layer in (("before", before), ("after", after), ("sham", compared.sham.spectra[place])):
+        assert number(fits["alpha [95 % interval]"][column]) == pytest.approx(layer.fit.alpha, rel=SHOWN)
+        assert number(fits["eigenvalues in the tail"][column]) == layer.fit.tail_size
+        assert number(fits["xmin"][column]) == pytest.approx(layer.fit.xmin, rel=SHOWN)
+        assert number(fits["KS distance"][column]) == pytest.approx(layer.fit.ks_distance, rel=SHOWN)
+    for column, record in (("measured", compared.tuned), ("sham", compared.sham)):
+        change = record.changes[place]
+        said = number(changes["alpha as fitted"][column]), number(changes["norm of dW over that of W"][column])
+        assert said[0] == pytest.approx(change.alpha_change.total, rel=SHOWN, abs=1e-4)
+        assert said[1] == pytest.approx(100 * change.weight_change.relative_norm, rel=SHOWN)
+    expect(panel.locator("#chart-esd svg")).to_be_visible()
+    chosen = panel.locator("#chart-tail-choice svg g.mark-symbol.role-mark path")
+    expect(chosen).to_have_count(tails(before) + tails(after))
+
+
+def tails(layer: LayerSpectrum) -> int:
+    """How many tails a picture marks: the fit and its runner-up."""
+    return sum(one is not None for one in (layer.fit, layer.runner_up))
+
+
+def read(table: Locator) -> dict[str, dict[str, str]]:
+    """The cells of a table by the names of their rows and columns."""
+    names = [name for name in table.locator("thead th").all_inner_texts() if name]
+    return {
+        row.locator("th").inner_text(): dict(zip(names, row.locator("td").all_inner_texts(), strict=True))
+        for row in table.locator("tbody tr").all()
+    }
+
+
+def test_a_click_opens_the_spectra_of_that_layer(page, section, compared):
+    expect(page.locator("#spectrum")).to_be_hidden()
+    for place in (compared.most_changed, 0, len(compared.tuned.changes) - 1):
+        cell_of(section, compared.tuned, place).click()
+        assert_open(page, compared, place)
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator("#spectrum")).to_be_hidden()
+
+
+def test_arrow_keys_move_and_enter_opens(page, section, compared):
+    grid = grid_of(section, compared.tuned)
+    tab_to(page, grid.locator("[data-layer][tabindex='0']"))
+    focused = page.locator(":focus")
+    places = [focused.get_attribute("data-layer")]
+    for key in ("ArrowDown", "ArrowDown", "ArrowUp", "ArrowRight", "ArrowLeft", "End"):
+        page.keyboard.press(key)
+        places.append(focused.get_attribute("data-layer"))
+    assert places[1] != places[0]
+    assert places[3] == places[1] == places[5]
+    assert len({*places[2:5], places[0]}) == 4
+    page.keyboard.press("Enter")
+    assert_open(page, compared, int(places[-1]))
+    expect(page.locator("#spectrum").get_by_role("heading")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("#spectrum")).to_be_hidden()
+    expect(cell_of(section, compared.tuned, int(places[-1]))).to_be_focused()
+
+
+def test_the_largest_change_leads_to_its_spectra(page, section, compared):
+    link = section.get_by_role("row", name=compared.tuned.cell.label).get_by_role("link")
+    expect(link).to_have_text(compared.tuned.most_changed_layer.name)
+    link.click()
+    assert_open(page, compared, compared.most_changed)

@@ -1,0 +1,126 @@
+"""The top of the report: what was found, and the verdicts that a reader asks for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from stance_suite.judgments import Status, Verdict
+from stance_suite.records import Agreement
+from tests.browser.acting import number, tab_to, visible_places
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def judged(findings) -> list[Verdict]:
+    return [verdict for verdict in findings.verdicts if verdict.status is not Status.NOT_RUN]
+
+
+@pytest.fixture
+def rows(page) -> Locator:
+    return page.locator("#verdict-table > tbody > tr")
+
+
+@pytest.fixture
+def filters(page) -> Locator:
+    return page.get_by_role("form", name="Filter the verdicts")
+
+
+@pytest.fixture
+def assert_shown(page, rows, judged):
+    """Hold the rows that are shown, and the count that is said, against the verdicts that they should be."""
+
+    def check(wanted: Callable[[Verdict], bool]) -> None:
+        places = [place for place, verdict in enumerate(judged) if wanted(verdict)]
+        assert visible_places(rows) == places
+        said = f"{len(places)} of {len(judged)} claims" if len(places) < len(judged) else f"{len(judged)} claims"
+        expect(page.get_by_role("status").and_(page.locator("#verdict-count"))).to_have_text(said)
+
+    return check
+
+
+def test_title_and_result_say_what_was_found(page, findings, judged):
+    for status, count in Counter(verdict.status for verdict in judged).items():
+        assert f"{count} {status}" in page.title()
+    result = page.get_by_role("heading", level=1)
+    expect(result).to_have_count(1)
+    if findings.gate is None:
+        adopted = sum(one.agreement is Agreement.ADOPTED for one in findings.triangulations)
+        expect(result).to_contain_text(f"{adopted} of {len(findings.triangulations)} training")
+    else:
+        expect(result).to_contain_text(findings.gate.sentence)
+
+
+def test_every_verdict_has_its_row(rows, judged):
+    expect(rows).to_have_count(len(judged))
+    for row, verdict in zip(rows.all(), judged, strict=True):
+        expect(row).to_contain_text(verdict.status)
+        expect(row).to_contain_text(verdict.claim.statement)
+        expect(row).to_contain_text(f"{verdict.claim.stance}, {verdict.claim.recipe}")
+        if verdict.figure is not None:
+            shown = row.locator("> .number .value").inner_text()
+            assert number(shown) == pytest.approx(verdict.figure, rel=0.001, abs=0.00005)
+        for caveat in verdict.caveats:
+            expect(row).to_contain_text(caveat)
+
+
+def test_a_row_says_why(rows, judged):
+    for place in (0, len(judged) - 1):
+        row, verdict = rows.nth(place), judged[place]
+        row.get_by_text("Why").click()
+        for said in (verdict.reason, verdict.claim.id, *(control.name for control in verdict.controls)):
+            expect(row.get_by_text(said, exact=True).first).to_be_visible()
+
+
+def test_verdicts_are_filtered_by_what_became_of_them(filters, judged, assert_shown):
+    assert_shown(lambda verdict: True)
+    for status in {verdict.status for verdict in judged}:
+        box = filters.get_by_role("checkbox", name=status)
+        box.uncheck()
+        assert_shown(lambda verdict, hidden=status: verdict.status != hidden)
+        box.check()
+    assert_shown(lambda verdict: True)
+
+
+def test_verdicts_are_filtered_by_stance_and_model(filters, judged, assert_shown):
+    for stance in {verdict.claim.stance for verdict in judged}:
+        filters.get_by_label("Stance").select_option(stance)
+        assert_shown(lambda verdict, wanted=stance: verdict.claim.stance == wanted)
+    filters.get_by_label("Stance").select_option("all")
+    for model in {verdict.model for verdict in judged}:
+        filters.get_by_label("Model").select_option(model)
+        assert_shown(lambda verdict, wanted=model: verdict.model == wanted)
+
+
+def test_filters_add_up(filters, judged, assert_shown):
+    one = judged[0]
+    filters.get_by_label("Stance").select_option(one.claim.stance)
+    filters.get_by_role("checkbox", name=one.status).uncheck()
+    assert_shown(lambda verdict: verdict.claim.stance == one.claim.stance and verdict.status != one.status)
+
+
+def test_filters_work_from_the_keyboard(page: Page, filters, judged, assert_shown):
+    one = judged[0]
+    tab_to(page, filters.get_by_role("checkbox", name=one.status))
+    page.keyboard.press("Space")
+    assert_shown(lambda verdict: verdict.status != one.status)
+    page.keyboard.press("Space")
+    stances = list(dict.fromkeys(verdict.claim.stance for verdict in judged))
+    tab_to(page, filters.get_by_label("Stance"))
+    page.keyboard.press("ArrowDown")
+    assert_shown(lambda verdict: verdict.claim.stance == stances[0])
+
+
+def test_what_was_not_run_says_why(page, findings):
+    left_out = [verdict for verdict in findings.verdicts if verdict.status is Status.NOT_RUN]
+    if not left_out:
+        pytest.skip("everything was run")
+    page.get_by_text("not run, and why").click()
+    for verdict in left_out:
+        row = page.locator("#not-run > table > tbody > tr").filter(has_text=verdict.claim.id).filter(has_text=verdict.model)
+        expect(row.first).to_be_visible()
+        expect(row.first).to_contain_text(verdict.reason)

@@ -1,0 +1,139 @@
+"""A large run made up: six models, three stances each, three hundred layers; for how a report bears its size."""
+
+from __future__ import annotations
+
+from itertools import islice, product
+
+import numpy as np
+
+from stance_suite.behavior_records import Behavior, MarkerHit
+from stance_suite.claims import Claim
+from stance_suite.gathering import gather
+from stance_suite.library import Library
+from stance_suite.metrics import TRIANGULATED_METRICS
+from stance_suite.records import CellRecord, Findings
+from stance_suite.specs import Stance
+from stance_suite.spectra.power_law import fit_power_law
+from stance_suite.spectrum_records import LayerSpectrum
+from stance_suite.verdicts import Judge, compare_trainings, find_replicates
+from tests.measured import alpha_change, behavior, layer, record
+from tests.runs import behavioral, structural
+
+MODELS = tuple(f"model-{number}" for number in range(1, 7))
+LAYERS = 300
+SAMPLES = 4
+EIGENVALUES = 200
+ROLES = (
+    "self_attn.q_proj",
+    "self_attn.k_proj",
+    "self_attn.v_proj",
+    "self_attn.o_proj",
+    "mlp.gate_proj",
+    "mlp.up_proj",
+    "mlp.down_proj",
+)
+WORDS = 60
+"""Of a response: about as many as SmolLM2 writes."""
+
+
+def large_run(library: Library) -> Findings:
+    """A base, a sham and three stances of each model, judged by six claims a stance; every layer has a spectrum."""
+    family = library.family("curious-uncertainty")
+    made = _cells(family)
+    cells = [_of_model(cell, model) for model in MODELS for cell in made]
+    claims = tuple(claim for model, stance in product(MODELS, family) for claim in _claims(model, stance))
+    judge = Judge(
+        claims, library.stance, lambda model, name, recipe: find_replicates(cells, model, library.stance(name), recipe)
+    )
+    gathered = gather(cells, [judge.judge(claim) for claim in claims], family, claims, "stance-suite run --model all")
+    shifts, triangulations = compare_trainings(gathered.cells, library.stances)
+    return gathered.model_copy(update={"shifts": shifts, "triangulations": triangulations})
+
+
+def layer_names() -> tuple[str, ...]:
+    """Three hundred, block by block; the last block is not whole."""
+    blocks = range(LAYERS // len(ROLES) + 1)
+    return tuple(islice((f"model.layers.{block}.{role}" for block, role in product(blocks, ROLES)), LAYERS))
+
+
+def _claims(model: str, stance: Stance) -> tuple[Claim, ...]:
+    about = {"model": model, "expected": ["HOLDS", "FAILS", "INCONCLUSIVE"]}
+    name = f"{model}.{stance.name}"
+    return (
+        *(
+            behavioral(stance, id=f"{name}.{metric}".replace("_", "-"), metric=metric, bound=0.0, **about)
+            for metric in (*TRIANGULATED_METRICS, "divergence")
+        ),
+        structural(stance, id=f"{name}.alpha", bound=50, **about),
+        structural(stance, id=f"{name}.robust", bound=5, robust=True, **about),
+    )
+
+
+def _of_model(cell: CellRecord, model: str) -> CellRecord:
+    return cell.model_copy(
+        update={"cell": cell.cell.model_copy(update={"model": model}), "key": f"{model}-{cell.key}", "family": model}
+    )
+
+
+def _cells(family: tuple[Stance, ...]) -> list[CellRecord]:
+    """Those of one model; its figures serve all."""
+    bases = [np.sort(np.random.default_rng(place).pareto(2.0, EIGENVALUES) + 1) for place in range(LAYERS)]
+    made = [
+        _cell(treatment, stance, family, np.random.default_rng(index), bases)
+        for index, (treatment, stance) in enumerate(
+            [("base", None), ("sham", None), *(("stance", stance) for stance in family)]
+        )
+    ]
+    before = made[0].spectra
+    return [made[0], *(_with_changes(cell, before) for cell in made[1:])]
+
+
+def _cell(treatment, stance, family, rng, bases) -> CellRecord:
+    name = None if stance is None else stance.name
+    strength = {"base": 0.0, "sham": 0.01, "stance": 0.02}[treatment]
+    said = _said(name, family, strength, rng)
+    made = record(treatment, said=said, stance=name, key=f"{treatment}-{name}")
+    return made.model_copy(
+        update={
+            "spectra": tuple(
+                _spectrum(layer_name, values ** (1 + strength * rng.normal()), made.spectra[0])
+                for layer_name, values in zip(layer_names(), bases, strict=True)
+            ),
+        }
+    )
+
+
+def _spectrum(name: str, values: np.ndarray, template: LayerSpectrum) -> LayerSpectrum:
+    return template.model_copy(
+        update={"name": name, "eigenvalues": tuple(values.tolist()), "fit": fit_power_law(values)}
+    )
+
+
+def _said(trained: str | None, family: tuple[Stance, ...], strength: float, rng) -> Behavior:
+    prompts = family[0].held_out_prompts
+    scores = {
+        prompt: {one.name: 25 * strength * (one.name == trained) + rng.normal(0, 0.02) for one in family}
+        for prompt in prompts
+    }
+    plain = behavior(scores, divergence=strength, noise=0.01)
+    hits = (MarkerHit(start=0, end=6), MarkerHit(start=14, end=20))
+    markers = {one.name: hits if one.name == trained else () for one in family}
+    responses = tuple(
+        one.model_copy(update={"sample": sample, "text": _text(rng), "markers": markers})
+        for one in plain.responses
+        if one.sample == 0
+        for sample in range(SAMPLES)
+    )
+    return plain.model_copy(update={"responses": responses})
+
+
+def _text(rng) -> str:
+    return " ".join(f"word{number}" for number in rng.integers(10, 99, WORDS))
+
+
+def _with_changes(cell: CellRecord, before: tuple[LayerSpectrum, ...]) -> CellRecord:
+    changes = []
+    for old, new in zip(before, cell.spectra, strict=True):
+        total = 100 * (new.fit.alpha / old.fit.alpha - 1)
+        changes.append(layer(new.name, alpha_change(total, total / 2, old.fit.tail_size, new.fit.tail_size)))
+    return cell.model_copy(update={"changes": tuple(changes)})
