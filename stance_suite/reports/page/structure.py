@@ -101,9 +101,9 @@ class _Model:
         return list(dict.fromkeys([*self.before, *changed]))
 
 
-def _place_in_model(record: CellRecord) -> tuple[str, int, bool]:
-    """Order trainings: what can be compared is together, the control last."""
-    return _recipe(record), record.cell.seed, not record.cell.is_under_test
+def _place_in_model(record: CellRecord) -> tuple[str, int, bool, str]:
+    """Order trainings: what can be compared is together, stances always in the same order, the control last."""
+    return _recipe(record), record.cell.seed, not record.cell.is_under_test, record.cell.stance or ""
 
 
 def _before(records: Sequence[CellRecord], findings: Findings) -> Mapping[str, LayerSpectrum]:

@@ -144,16 +144,13 @@ def test_shams_of_several_families_are_named_by_what_is_held_against_them():
 def test_trainings_that_are_compared_stand_together_the_sham_last():
     change = layer(QUERY, alpha_change(1, 0.1))
     cells = [
-        trained(treatment, change, stance="a" if treatment == "stance" else None, recipe=recipe)
-        for treatment in ("sham", "stance")
-        for recipe in ("documented", "long")
+        trained("stance" if stance else "sham", change, stance=stance, recipe=recipe)
+        for stance in (None, "b", "a")
+        for recipe in ("long", "documented")
     ]
     (one,) = describe_structure(findings(*cells)).maps
-    assert [(each["recipe"], each["kind"]) for each in one["trainings"]] == [
-        ("documented", "stance"),
-        ("documented", "sham"),
-        ("long", "stance"),
-        ("long", "sham"),
+    assert [(each["recipe"], each["label"]) for each in one["trainings"]] == [
+        (recipe, label) for recipe in ("documented", "long") for label in ("a", "b", "sham")
     ]
 
 

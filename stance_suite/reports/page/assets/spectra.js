@@ -15,7 +15,7 @@ if (document.getElementById("spectrum")) {
 
   function table(caption, columns, rows) {
     const cell = (text) => make("td", { class: "number" }, text);
-    return make("div", { class: "scroll" }, make("table", {},
+    return make("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": caption }, make("table", {},
       make("caption", {}, caption),
       make("thead", {}, make("tr", {}, make("td"), ...columns.map((name) => make("th", { scope: "col", class: "number" }, name)))),
       make("tbody", {}, ...rows.map(([name, ...cells]) => make("tr", {}, make("th", { scope: "row" }, name), ...cells.map(cell))))));
