@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
-from typing import TYPE_CHECKING
 
 from stance_suite.caveats import CAVEAT_MEANINGS
 from stance_suite.judgments import Status, Verdict
 from stance_suite.records import CellRecord, Findings
-from stance_suite.reports.behavior import compare_responses, confusion_matrices, mean_divergences, trajectory
+from stance_suite.reports.behavior import compare_responses, confusion_matrices, trajectory
 from stance_suite.reports.charts import PAGE, esd, tail_choice
 from stance_suite.reports.page.assets import content_security_policy, scripts, styles
+from stance_suite.reports.page.environment import template
 from stance_suite.reports.page.provenance import describe_provenance
 from stance_suite.reports.page.top import describe_top
 from stance_suite.reports.pictures import alpha_map, most_changed_spectra, verdict_picture
-from stance_suite.reports.text import figure_parts, show_signed
-
-if TYPE_CHECKING:
-    from jinja2 import Environment, Template
 
 
 def render_html(findings: Findings) -> str:
@@ -35,7 +30,7 @@ def render_html(findings: Findings) -> str:
         A whole HTML document.
     """
     judged = [verdict for verdict in findings.verdicts if verdict.status is not Status.NOT_RUN]
-    return _template("page.html").render(
+    return template("page.html").render(
         findings=findings,
         policy=content_security_policy(),
         styles=styles(),
@@ -53,41 +48,6 @@ def render_html(findings: Findings) -> str:
             (record, list(trajectory(record, findings))) for record in _on_stances(findings) if record.trajectory
         ],
     )
-
-
-def render_verdict(verdict: Verdict, findings: Findings) -> str:
-    """Render one verdict as a fragment, for the row of its test in another report.
-
-    Parameters
-    ----------
-    verdict : Verdict
-        The verdict.
-    findings : Findings
-        Findings that hold its cells.
-
-    Returns
-    -------
-    str
-        An HTML fragment.
-    """
-    return _template("verdict.html").render(verdict=verdict, picture=verdict_picture(verdict, findings))
-
-
-@cache
-def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader
-
-    environment = Environment(
-        loader=PackageLoader("stance_suite.reports.page"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["figure"] = figure_parts
-    environment.filters["number"] = show_signed
-    environment.filters["mean_divergences"] = mean_divergences
-    return environment
-
-
-def _template(name: str) -> Template:
-    return _environment().get_template(name)
 
 
 def _on_stances(findings: Findings) -> list[CellRecord]:
