@@ -22,6 +22,7 @@ from stance_suite.options import GATE, OPTIONS, Settings, resolve_settings
 if TYPE_CHECKING:
     from stance_suite.claims import Claim
     from stance_suite.judgments import Verdict
+    from stance_suite.metrics import Metric
     from stance_suite.pipeline import Session
     from stance_suite.progress import OnStep
     from stance_suite.records import CellRecord, Triangulation
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 USAGE_ERROR = 4
 VERDICT = pytest.StashKey["Verdict"]()
+JUDGED = pytest.StashKey["StatementVerdict | RecordedVerdict"]()
 
 
 class RunState:
@@ -164,6 +166,30 @@ class BehaviorShift:
     """Tuned minus what stands in for the sham, by its name; empty where there is a sham."""
 
 
+def shift_toward_stance(run: StanceRun, metric: Metric) -> BehaviorShift:
+    """Measure how far a training moved behavior toward its stance.
+
+    Parameters
+    ----------
+    run : StanceRun
+        The training beside its controls.
+    metric : Metric
+        A behavioral measure that knows stances.
+
+    Returns
+    -------
+    BehaviorShift
+        Against each control.
+    """
+    from stance_suite.statistics import paired_effect
+    from stance_suite.verdicts import Replicate, control_scores, tuned_scores
+
+    scored = metric, run.stance, [Replicate(run.tuned, run.base, run.sham)], run.stance.held_out_prompts
+    tuned = tuned_scores(*scored)
+    effects = {name: paired_effect(tuned - scores) for name, scores in control_scores(*scored).items()}
+    return BehaviorShift(versus_base=effects.pop("base"), versus_sham=effects.pop("sham", None), versus=effects)
+
+
 @pytest.fixture(scope="session")
 def stance_session(pytestconfig: pytest.Config) -> Session:
     """Give access to the pipeline: declarations, weights and measured cells."""
@@ -215,21 +241,15 @@ def behavior_shift(stance_run: StanceRun) -> Callable[[str], BehaviorShift]:
     """Give a function from a behavioral metric's name to the shift toward the stance, against base and sham."""
     from stance_suite.errors import UnknownNameError, nearest_names
     from stance_suite.metrics import BEHAVIORAL_METRICS, Metric
-    from stance_suite.statistics import paired_effect
-    from stance_suite.verdicts import Replicate, control_scores, tuned_scores
 
     toward_a_stance = [one for one in BEHAVIORAL_METRICS if one is not Metric.DIVERGENCE]
-    replicates = [Replicate(stance_run.tuned, stance_run.base, stance_run.sham)]
 
     def shift(metric: str) -> BehaviorShift:
         if metric not in toward_a_stance:
             raise UnknownNameError(
                 f"no metric of a shift toward a stance is called {metric!r}; {nearest_names(metric, toward_a_stance)}"
             )
-        scored = Metric(metric), stance_run.stance, replicates, stance_run.stance.held_out_prompts
-        tuned = tuned_scores(*scored)
-        effects = {name: paired_effect(tuned - scores) for name, scores in control_scores(*scored).items()}
-        return BehaviorShift(versus_base=effects.pop("base"), versus_sham=effects.pop("sham", None), versus=effects)
+        return shift_toward_stance(stance_run, Metric(metric))
 
     return shift
 
@@ -270,13 +290,16 @@ def stance_statement(request: pytest.FixtureRequest) -> Statement:
 
 
 @pytest.fixture
-def statement_verdict(stance_statement: Statement, stance_session: Session) -> StatementVerdict:
+def statement_verdict(
+    stance_statement: Statement, stance_session: Session, request: pytest.FixtureRequest
+) -> StatementVerdict:
     """Judge a statement by the claims that it rests on.
 
     Skips if one of them is not run; an expected failure if it is not HOLDS and that is on record.
     """
     with usage_errors_end_the_run():
         judged = stance_session.judge_statement(stance_statement)
+    request.node.stash[JUDGED] = judged
     if judged.status == "NOT_RUN":
         pytest.skip(judged.reason)
     if judged.as_expected and judged.status != "HOLDS":
@@ -285,12 +308,15 @@ def statement_verdict(stance_statement: Statement, stance_session: Session) -> S
 
 
 @pytest.fixture
-def recorded_verdict(stance_record: Claim | Statement, stance_session: Session) -> RecordedVerdict:
+def recorded_verdict(
+    stance_record: Claim | Statement, stance_session: Session, request: pytest.FixtureRequest
+) -> RecordedVerdict:
     """Judge whether a record agrees with itself, or bears out what was said of it; takes no weights.
 
     An expected failure if it does not and that is known.
     """
     judged = stance_session.judge_record(stance_record)
+    request.node.stash[JUDGED] = judged
     if judged.status == judged.expected and judged.status != "HOLDS":
         pytest.xfail(f"{judged.status}, as known: {judged.reason}")
     return judged

@@ -11,9 +11,11 @@ from stance_suite.errors import StanceSuiteError
 from stance_suite.pytest_fixtures import RunState
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stance_suite.gate_records import GateReport
     from stance_suite.judgments import Verdict
-    from stance_suite.records import Cell
+    from stance_suite.records import Cell, Findings
 
 USAGE_ERROR_OF_WORKER = "stance_usage_error"
 FINISHED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
@@ -32,10 +34,11 @@ class Gathering:
         self._state = state
         self._verdicts: dict[tuple[str, str], Verdict] = {}
         self._cells: dict[str, Cell] = {}
-        self._gate: GateReport | None = None
-        self._written = ""
         self._kept = ""
-        self._usage_error = ""
+        self.findings: Findings | None = None
+        self.report: Path | None = None
+        self.written = ""
+        self.error = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gather; under xdist this runs in the controller for all workers."""
@@ -52,11 +55,11 @@ class Gathering:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Hear what a worker of xdist has to say about bad input."""
-        self._usage_error = getattr(node, "workeroutput", {}).get(USAGE_ERROR_OF_WORKER, self._usage_error)
+        self.error = getattr(node, "workeroutput", {}).get(USAGE_ERROR_OF_WORKER, self.error)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the findings, if there are any."""
-        if self._usage_error:
+        if self.error:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
         finished = session.exitstatus in FINISHED and not session.config.option.collectonly
         is_gate = finished and self._state.is_gate
@@ -65,10 +68,10 @@ class Gathering:
         try:
             self._write(is_gate=is_gate)
         except StanceSuiteError as error:
-            self._usage_error = str(error)
+            self.error = str(error)
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
         except OSError as error:
-            self._written = f"could not be written: {error}"
+            self.written = f"could not be written: {error}"
         passed = self._gate is not None and self._gate.passed  # a gate that broke has not passed
         if is_gate and not passed and session.exitstatus != pytest.ExitCode.USAGE_ERROR:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -88,16 +91,20 @@ class Gathering:
             for claim in pipeline.agenda.claims
             if (claim.id, claim.model) in self._verdicts
         ]
-        findings = pipeline.findings(ordered, self._cells, " ".join(["pytest", *sys.argv[1:]]))
-        self._gate = findings.gate
+        self.findings = pipeline.findings(ordered, self._cells, " ".join(["pytest", *sys.argv[1:]]))
         settings = self._state.settings
-        self._written = str(publish(findings, settings.reports, settings.pictures))
-        self._kept = pipeline.keep_as_baseline(findings)
+        self.report = publish(self.findings, settings.reports, settings.pictures)
+        self.written = str(self.report)
+        self._kept = pipeline.keep_as_baseline(self.findings)
+
+    @property
+    def _gate(self) -> GateReport | None:
+        return None if self.findings is None else self.findings.gate
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print one line a claim, and where the report is."""
-        if self._usage_error:
-            terminalreporter.line(f"ERROR: stance-suite: {self._usage_error}", red=True)
+        if self.error:
+            terminalreporter.line(f"ERROR: stance-suite: {self.error}", red=True)
         if not self._verdicts and not self._cells:
             return
         from stance_suite.reports.text import gate_lines, tally, verdict_line
@@ -111,6 +118,6 @@ class Gathering:
             for line in demands:
                 terminalreporter.line(line)
             terminalreporter.line(sentence, green=self._gate.passed, red=not self._gate.passed)
-        terminalreporter.line(f"{tally(self._verdicts.values())}; report: {self._written}")
+        terminalreporter.line(f"{tally(self._verdicts.values())}; report: {self.written}")
         if self._kept:
             terminalreporter.line(self._kept)

@@ -15,6 +15,7 @@ from stance_suite.errors import StanceSuiteError
 from stance_suite.options import OPTIONS
 from stance_suite.pytest_fixtures import STATE, VERDICT, RunState
 from stance_suite.pytest_gathering import USAGE_ERROR_OF_WORKER, Gathering
+from stance_suite.pytest_html_report import HtmlReport, fill_row
 
 if TYPE_CHECKING:
     from stance_suite.judgments import Verdict
@@ -55,7 +56,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[STATE] = RunState(config)
     config.pluginmanager.register(pytest_fixtures, "stance-suite-fixtures")
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Gathering(config.stash[STATE]), "stance-suite-gathering")
+        gathering = Gathering(config.stash[STATE])
+        config.pluginmanager.register(gathering, "stance-suite-gathering")
+        page = config.getoption("htmlpath", None)
+        if page:
+            config.pluginmanager.register(HtmlReport(gathering, page), "stance-suite-html")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -122,8 +127,8 @@ def pytest_runtest_makereport(
     if verdict is not None and (report.when == "call" or report.skipped):
         vars(report)["stance_verdict"] = verdict.model_dump(mode="json")
         report.user_properties += _junit_properties(verdict)
-        if item.config.getoption("htmlpath", None):
-            vars(report)["extras"] = [*getattr(report, "extras", []), *_html_extras(item.config.stash[STATE], verdict)]
+    if item.config.getoption("htmlpath", None) and (report.when == "call" or report.skipped):
+        fill_row(item, report)
     cells = item.config.stash[STATE].cells_in_use if report.when == "teardown" else {}
     if cells:
         vars(report)["stance_cells"] = cells
@@ -141,12 +146,3 @@ def _junit_properties(verdict: Verdict) -> list[tuple[str, object]]:
     from stance_suite.reports.junit import verdict_properties
 
     return [(f"stance.{name}", value) for name, value in verdict_properties(verdict)]
-
-
-def _html_extras(state: RunState, verdict: Verdict) -> list[Any]:
-    from pytest_html import extras
-
-    from stance_suite.reports.page import render_verdict
-
-    cells = {key: cell for key, cell in state.session.workbench.cells.items() if key in verdict.cells}
-    return [extras.html(render_verdict(verdict, state.session.gather([verdict], cells, "")))]

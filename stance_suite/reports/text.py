@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from stance_suite.gate_records import GateReport
 from stance_suite.judgments import Verdict
 
+SMALLEST_P_VALUE = 0.0001
+"""Smaller ones are not told apart."""
+
 
 def figure_parts(verdict: Verdict) -> list[str]:
     """Write a verdict's figure with its unit, its interval and its p-values.
@@ -46,10 +49,30 @@ def show_signed(figure: float) -> str:
     Returns
     -------
     str
-        With four significant digits, of which at most four decimals, and a true minus.
+        With four significant digits, of which at most four decimals, and a true minus; a dash where it is not finite.
     """
-    magnitude = math.floor(math.log10(abs(figure))) if figure and math.isfinite(figure) else 0
+    if not math.isfinite(figure):
+        return "–"
+    magnitude = math.floor(math.log10(abs(figure))) if figure else 0
     return f"{figure:+.{min(4, max(0, 3 - magnitude))}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def show_p_value(p_value: float | None) -> str:
+    """Write a p-value.
+
+    Parameters
+    ----------
+    p_value : float or None
+        The p-value, where there is one.
+
+    Returns
+    -------
+    str
+        A dash where there is none; below 0.0001 it matters no more how small it is.
+    """
+    if p_value is None:
+        return "–"
+    return "< 0.0001" if p_value < SMALLEST_P_VALUE else f"{p_value:.2g}"
 
 
 def verdict_line(verdict: Verdict) -> str:

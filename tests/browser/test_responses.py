@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser.acting import overflow
-from tests.browser.conftest import DESKTOP, PHONE
 
 from stance_suite.behavior_records import MarkerHit, Response
 from stance_suite.records import Findings
 from stance_suite.reports.page import render_html
+from tests.browser.acting import overflow
+from tests.browser.conftest import DESKTOP, PHONE
 
 pytestmark = pytest.mark.browser
 

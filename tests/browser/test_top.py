@@ -121,6 +121,10 @@ def test_what_was_not_run_says_why(page, findings):
         pytest.skip("everything was run")
     page.get_by_text("not run, and why").click()
     for verdict in left_out:
-        row = page.locator("#not-run > table > tbody > tr").filter(has_text=verdict.claim.id).filter(has_text=verdict.model)
+        row = (
+            page.locator("#not-run > table > tbody > tr")
+            .filter(has_text=verdict.claim.id)
+            .filter(has_text=verdict.model)
+        )
         expect(row.first).to_be_visible()
         expect(row.first).to_contain_text(verdict.reason)

@@ -27,6 +27,23 @@ class Inlined:
 
 
 @cache
+def style(name: str) -> Inlined:
+    """Read a style.
+
+    Parameters
+    ----------
+    name : str
+        Name of its file.
+
+    Returns
+    -------
+    Inlined
+        Its content.
+    """
+    return _asset(name)
+
+
+@cache
 def styles() -> tuple[Inlined, ...]:
     """Read the page's styles.
 

@@ -101,22 +101,6 @@ def describe_behavior(findings: Findings, rows: Sequence[Row]) -> BehaviorSectio
     )
 
 
-def signed(figure: float) -> str:
-    """Write a figure with its sign.
-
-    Parameters
-    ----------
-    figure : float
-        The figure.
-
-    Returns
-    -------
-    str
-        With three decimals and a true minus; a dash where there is none.
-    """
-    return f"{figure:+.3f}".replace("-", "\N{MINUS SIGN}") if isfinite(figure) else "–"
-
-
 def _specifications(metrics: Sequence[Metric], watched: Sequence[CellRecord]) -> dict[str, Spec]:
     found = {}
     for metric in metrics:

@@ -18,8 +18,6 @@ from stance_suite.spectrum_records import (
 
 DIGITS = 4
 """Significant digits of the page's figures."""
-SMALLEST_P_VALUE = 0.0001
-"""Smaller ones are not told apart."""
 ALMOST_EQUAL = 0.05
 """Two tails fit almost equally well if their KS distances differ by no more than this share of the smaller one."""
 SAME_TAIL = 0.1
@@ -40,24 +38,6 @@ def shorten(figure: float | None) -> float | None:
         None where there is none, or none that JSON knows.
     """
     return float(f"{figure:.{DIGITS}g}") if figure is not None and math.isfinite(figure) else None
-
-
-def show_p_value(p_value: float | None) -> str:
-    """Write a p-value.
-
-    Parameters
-    ----------
-    p_value : float or None
-        The p-value, where there is one.
-
-    Returns
-    -------
-    str
-        A dash where there is none; below 0.0001 it matters no more how small it is.
-    """
-    if p_value is None:
-        return "–"
-    return "< 0.0001" if p_value < SMALLEST_P_VALUE else f"{p_value:.2g}"
 
 
 def layer_spectrum(layer: LayerSpectrum | None) -> dict[str, Any] | None:

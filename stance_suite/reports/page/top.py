@@ -148,8 +148,8 @@ def _behavior_found(findings: Findings) -> Iterator[str]:
 
 
 def _structure_found(findings: Findings) -> Iterator[str]:
-    tested = _largest_changes(record for record in findings.cells if record.cell.is_under_test)
-    sham = _largest_changes(record for record in findings.cells if record.cell.treatment == "sham")
+    tested = largest_changes(record for record in findings.cells if record.cell.is_under_test)
+    sham = largest_changes(record for record in findings.cells if record.cell.treatment == "sham")
     if tested is None:
         return
     total, spectrum = map(_percent, tested)
@@ -157,8 +157,19 @@ def _structure_found(findings: Findings) -> Iterator[str]:
     yield f"alpha moved by up to {total} as fitted, {spectrum} with the tail held fixed{beside}"
 
 
-def _largest_changes(records: Iterable[CellRecord]) -> tuple[float, float] | None:
-    """Find the largest change of alpha as fitted, and with the tail held fixed."""
+def largest_changes(records: Iterable[CellRecord]) -> tuple[float, float] | None:
+    """Find the largest change of alpha.
+
+    Parameters
+    ----------
+    records : iterable of CellRecord
+        Trained cells.
+
+    Returns
+    -------
+    (float, float) or None
+        Of any matrix, in percent without its sign: as fitted, and with the tail held fixed; None without a change.
+    """
     changes = [
         change.alpha_change for record in records for change in record.changes if change.alpha_change is not None
     ]

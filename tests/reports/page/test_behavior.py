@@ -10,9 +10,10 @@ from stance_suite.metrics import Metric
 from stance_suite.records import EpochSnapshot, Training
 from stance_suite.reports.behavior import ConfusionMatrix
 from stance_suite.reports.page import render_html
-from stance_suite.reports.page.behavior import TONES, HeatMap, describe_behavior, signed
+from stance_suite.reports.page.behavior import TONES, HeatMap, describe_behavior
 from stance_suite.reports.page.responses import response_data
 from stance_suite.reports.page.top import describe_top
+from stance_suite.reports.text import show_signed
 from tests.measured import alpha_change
 from tests.reports.page.test_page import parsed
 
@@ -156,11 +157,11 @@ def test_the_confusion_matrix_outlines_the_trained_stance_and_sets_the_sham_apar
     assert "sham" in control
     assert " own" not in control
     own = next(one for one in whole_run.shifts if one.trained == one.measured)
-    assert f"{signed(own.effect)} [{signed(own.low)}, {signed(own.high)}]" in words(page)
+    assert f"{show_signed(own.effect)} [{show_signed(own.low)}, {show_signed(own.high)}]" in words(page)
 
 
 def test_figures_have_their_sign_or_are_a_dash():
-    assert [signed(figure) for figure in (0.25, -1.0, nan)] == ["+0.250", "−1.000", "–"]
+    assert [show_signed(figure) for figure in (0.25, -1.0, nan)] == ["+0.2500", "−1.000", "–"]
 
 
 def test_agreement_and_guards_are_shown(whole_run, page):

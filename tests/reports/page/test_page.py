@@ -12,7 +12,7 @@ from stance_suite.errors import StanceSuiteError
 from stance_suite.judgments import Verdict
 from stance_suite.publish import publish, rebuild
 from stance_suite.records import Findings
-from stance_suite.reports.page import render_html, render_verdict
+from stance_suite.reports.page import render_html
 from stance_suite.verdicts import Replicate, compare_trainings, judge_behavior, judge_structure, weigh_behavior
 from tests.measured import alpha_change, behavior, layer, record
 
@@ -140,13 +140,6 @@ def test_findings_without_anything_trained_still_render(findings):
         findings.model_copy(update={"cells": (), "shifts": (), "triangulations": (), "verdicts": findings.verdicts[2:]})
     )
     assert "Nothing was trained" in page
-
-
-def test_a_verdicts_fragment_carries_figure_and_picture(findings):
-    fragments = [render_verdict(verdict, findings) for verdict in findings.verdicts[:2]]
-    assert all("<svg" in fragment for fragment in fragments)
-    assert "nats/token" in fragments[0]
-    assert "tail_flip" in fragments[1]
 
 
 def test_the_report_is_rebuilt_from_the_file_alone(findings, tmp_path):

@@ -1,0 +1,181 @@
+"""What pytest-html's report shows of a run: the findings in short on top, and in each test's row what it found.
+
+Hooks: https://pytest-html.readthedocs.io/en/latest/api_reference.html
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stance_suite.pytest_fixtures import JUDGED, STATE, VERDICT, StanceRun, shift_toward_stance
+from stance_suite.pytest_gathering import Gathering
+
+if TYPE_CHECKING:
+    from stance_suite.judgments import ControlFigure, Verdict
+    from stance_suite.metrics import Metric
+    from stance_suite.pipeline import Session
+    from stance_suite.records import Triangulation
+    from stance_suite.reports.page.fragments import ReportPlace
+    from stance_suite.statements import RecordedVerdict, StatementVerdict
+
+# hidden, until the styles of the summary show it: when pytest-html asks, nobody knows what will run
+HEADER = '<th class="sortable" data-column-type="verdict" hidden>Verdict</th>'
+CELL = '<td class="col-verdict" hidden>{}</td>'
+NOTHING_MEASURED = "No claim was judged and nothing was measured; what was found of the published record stands below."
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one test found."""
+
+    column: str
+    """In a word or two, for the column of verdicts."""
+    fragment: str
+    """In full, as HTML."""
+
+
+class HtmlReport:
+    """Adds the findings of a run to pytest-html's report.
+
+    Parameters
+    ----------
+    gathering : Gathering
+        What gathers them.
+    page : str
+        Path of pytest-html's report, as given on the command line.
+    """
+
+    def __init__(self, gathering: Gathering, page: str) -> None:
+        self._gathering = gathering
+        self._folder = Path(os.path.expandvars(page)).expanduser().parent
+        self._found = False
+
+    @pytest.hookimpl(optionalhook=True, trylast=True)
+    def pytest_html_results_table_header(self, cells: list[str]) -> None:
+        """Add a column for verdicts."""
+        cells.insert(1, HEADER)
+
+    @pytest.hookimpl(optionalhook=True, trylast=True)
+    def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
+        """Fill it; a row without cells is one that somebody else's hook leaves out."""
+        column = getattr(report, "stance_column", "")
+        self._found = self._found or bool(column)
+        if cells:
+            cells.insert(1, CELL.format(escape(column)))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_summary(self, prefix: list[str]) -> None:
+        """Sum up the findings: pytest-html asks last of all when the session finishes, so they are complete."""
+        from stance_suite.reports.page.fragments import render_note, render_summary
+
+        gathering = self._gathering
+        if gathering.findings is not None:
+            prefix.insert(0, render_summary(gathering.findings, self._place()))
+        elif self._found:
+            prefix.insert(0, render_note(NOTHING_MEASURED))
+        if gathering.error:
+            prefix.insert(0, render_note(f"ERROR: {gathering.error}"))
+
+    def _place(self) -> ReportPlace:
+        from stance_suite.reports.page.fragments import ReportPlace
+
+        report = self._gathering.report
+        relative = None if report is None else Path(os.path.relpath(report, self._folder)).as_posix()
+        return ReportPlace(self._gathering.written, relative)
+
+
+def fill_row(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Attach what a test found to its report, as plain data, so that it travels from xdist's workers too.
+
+    Parameters
+    ----------
+    item : pytest.Item
+        The test.
+    report : pytest.TestReport
+        Its report.
+    """
+    found = list(_found(item))
+    if not found:
+        return
+    from pytest_html import extras
+
+    vars(report)["stance_column"] = "; ".join(one.column for one in found if one.column)
+    vars(report)["extras"] = [*getattr(report, "extras", []), *(extras.html(one.fragment) for one in found)]
+
+
+def _found(item: pytest.Item) -> Iterator[Found]:
+    verdict, judged = item.stash.get(VERDICT, None), item.stash.get(JUDGED, None)
+    if verdict is not None:
+        yield _verdict(verdict, item.config.stash[STATE].session)
+    if judged is not None:
+        yield _statement(judged, item.config.stash[STATE].session)
+    values: dict[str, Any] = getattr(item, "funcargs", {})
+    run = values.get("stance_run")
+    if isinstance(run, StanceRun):  # and not a fixture of the test suite's own
+        from stance_suite.records import Triangulation
+
+        agreed = values.get("triangulation")
+        if isinstance(agreed, Triangulation):
+            yield _triangulation(agreed, run)
+        yield _trainings(run)
+
+
+def _verdict(verdict: Verdict, session: Session) -> Found:
+    from stance_suite.reports.page.fragments import render_verdict
+    from stance_suite.reports.text import show_signed
+
+    cells = {key: cell for key, cell in session.workbench.cells.items() if key in verdict.cells}
+    fragment = render_verdict(verdict, session.gather([verdict], cells, ""))
+    figure = "" if verdict.figure is None else f"{show_signed(verdict.figure)} {verdict.claim.unit}"
+    return Found(f"{verdict.status} {figure}".strip(), fragment)
+
+
+def _statement(judged: StatementVerdict | RecordedVerdict, session: Session) -> Found:
+    from stance_suite.reports.page.fragments import render_record, render_statement
+    from stance_suite.statements import RecordedVerdict
+
+    if isinstance(judged, RecordedVerdict):
+        return Found(judged.status, render_record(judged))
+    (statement,) = (one for one in session.library.statements if one.id == judged.id)
+    verdicts = [session.judge(claim) for claim in session.agenda.claims if claim.id in statement.measured]
+    return Found(judged.status, render_statement(judged, verdicts))
+
+
+def _triangulation(agreed: Triangulation, run: StanceRun) -> Found:
+    from stance_suite.metrics import TRIANGULATED_METRICS
+    from stance_suite.reports.page.fragments import render_triangulation
+
+    effects = {metric: _effects(run, metric) for metric in TRIANGULATED_METRICS}
+    return Found(agreed.agreement, render_triangulation(agreed, effects))
+
+
+def _effects(run: StanceRun, metric: Metric) -> list[ControlFigure]:
+    from stance_suite.judgments import ControlFigure
+
+    shift = shift_toward_stance(run, metric)
+    effects = {"base": shift.versus_base, "sham": shift.versus_sham, **shift.versus}
+    return [
+        ControlFigure(
+            name=name,
+            figure=effect.effect,
+            low=effect.low,
+            high=effect.high,
+            p_value=None if math.isnan(effect.p_value) else effect.p_value,
+        )
+        for name, effect in effects.items()
+        if effect is not None
+    ]
+
+
+def _trainings(run: StanceRun) -> Found:
+    from stance_suite.reports.page.fragments import render_trainings
+
+    return Found("", render_trainings([record for record in (run.tuned, run.sham) if record is not None]))
