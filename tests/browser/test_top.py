@@ -123,9 +123,5 @@ def test_what_was_not_run_says_why(page, findings):
     for verdict in left_out:
         rows = page.locator("#not-run > table > tbody > tr")
         row = rows.filter(has_text=verdict.claim.id).filter(has_text=verdict.model)
-            page.locator("#not-run > table > tbody > tr")
-            .filter(has_text=verdict.claim.id)
-            .filter(has_text=verdict.model)
-        )
         expect(row.first).to_be_visible()
         expect(row.first).to_contain_text(verdict.reason)
