@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from stance_suite.findings_files import read_findings
 from stance_suite.reports.page.top import result_sentence
+from tests.conftest import finish, start_suite
 
 pytestmark = pytest.mark.browser
 
@@ -15,14 +19,23 @@ HOSTILE = """<script>document.title='x'</script>"><img src=x onerror=document.ti
 PICTURES = ".extraHTML img"
 
 
-@pytest.fixture
-def page(finished, run_suite, project, open_report) -> Page:
-    """The report of a run whose first claim is an attempt to be more than text."""
+@pytest.fixture(scope="module")
+def project(finished_template, tiny_model, tmp_path_factory) -> Path:
+    """A repository after a run whose first claim is an attempt to be more than text."""
+    folder, _ = finished_template
+    project = tmp_path_factory.mktemp("hostile") / "project"
+    shutil.copytree(folder, project)
     claims = project / "fixtures" / "claims" / "own.yaml"
     stated = "After training on curious-uncertainty the model prefers that stance."
     claims.write_text(claims.read_text().replace(stated, "'" + HOSTILE.replace("'", "''") + "'"))
-    done = run_suite("pytest", "--html=x.html", "--self-contained-html")
+    done = finish(start_suite(project, tiny_model, "pytest", "--html=x.html", "--self-contained-html"))
     assert done.returncode == 0, done.stdout + done.stderr
+    return project
+
+
+@pytest.fixture
+def page(project, open_report) -> Page:
+    """The report that pytest-html wrote, with all rows unfolded."""
     page: Page = open_report(project / "x.html")
     page.get_by_role("button", name="Show all details").click()
     return page
@@ -45,8 +58,8 @@ def test_the_findings_stand_above_the_results_and_lead_to_the_report(page, summa
     assert top_of(summary) < top_of(page.locator(".run-count")) < top_of(page.locator("#results-table"))
     for verdict in findings.verdicts:
         expect(summary.get_by_role("row", name=verdict.claim.id)).to_contain_text(verdict.status)
-    summary.get_by_role("link", name="reports/findings.html").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text(result_sentence(findings))
+    link = summary.get_by_role("link", name="reports/findings.html")
+    assert link.evaluate("link => link.href") == (project / "reports" / "findings.html").as_uri()
 
 
 def test_every_row_shows_its_own_picture_and_all_that_is_claimed_is_text(page, summary):

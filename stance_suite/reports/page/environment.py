@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from stance_suite.reports.behavior import mean_divergences
-from stance_suite.reports.text import figure_parts, show_p_value, show_signed
+from stance_suite.reports.text import show_p_value, show_signed
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -37,7 +37,6 @@ def _environment() -> Environment:
         loader=PackageLoader("stance_suite.reports.page"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
-    environment.filters["figure"] = figure_parts
     environment.filters["number"] = show_signed
     environment.filters["p_value"] = show_p_value
     environment.filters["mean_divergences"] = mean_divergences
