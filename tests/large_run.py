@@ -14,6 +14,7 @@ from stance_suite.metrics import TRIANGULATED_METRICS
 from stance_suite.records import CellRecord, Findings
 from stance_suite.specs import Stance
 from stance_suite.spectra.power_law import fit_power_law
+from stance_suite.spectra.thinning import thin_spectra
 from stance_suite.spectrum_records import LayerSpectrum
 from stance_suite.verdicts import Judge, compare_trainings, find_replicates
 from tests.measured import alpha_change, behavior, layer, record
@@ -95,9 +96,11 @@ def _cell(treatment, stance, family, rng, bases) -> CellRecord:
     made = record(treatment, said=said, stance=name, key=f"{treatment}-{name}")
     return made.model_copy(
         update={
-            "spectra": tuple(
-                _spectrum(layer_name, values ** (1 + strength * rng.normal()), made.spectra[0])
-                for layer_name, values in zip(layer_names(), bases, strict=True)
+            "spectra": thin_spectra(
+                [
+                    _spectrum(layer_name, values ** (1 + strength * rng.normal()), made.spectra[0])
+                    for layer_name, values in zip(layer_names(), bases, strict=True)
+                ]
             ),
         }
     )

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from stance_suite.reports.page import render_html
 from tests.browser.acting import visible_places
-from tests.large_run import MODELS, large_run
+from tests.large_run import LAYERS, MODELS, large_run
 
 pytestmark = pytest.mark.browser
 
@@ -29,7 +29,10 @@ def large_report(large_findings, tmp_path_factory):
     return path
 
 
-def test_it_stays_small_enough(open_report, large_report):
+def test_it_stays_small_enough(open_report, large_report, large_findings):
+    spectra = [spectrum for cell in large_findings.cells for spectrum in cell.spectra]
+    assert len(spectra) == len(MODELS) * 5 * LAYERS
+    assert all(len(spectrum.curve.sizes) > 30 for spectrum in spectra)
     assert large_report.stat().st_size < LARGEST
     page = open_report(large_report)
     assert page.evaluate("document.querySelectorAll('*').length") < ELEMENTS
