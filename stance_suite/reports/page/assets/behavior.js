@@ -18,7 +18,7 @@
     for (const name of names) {
       const select = form.elements[name];
       const choices = distinct(left.map((entry) => String(entry[name]))).map((value) => [value, value]);
-      if (select.dataset.all && choices.length > 1) choices.unshift(["", select.dataset.all]);
+      if (name === "stance" && choices.length > 1) choices.unshift(["", "all stances"]);
       offer(select, choices, preferred[name]);
       if (select.value) left = left.filter((entry) => String(entry[name]) === select.value);
     }
