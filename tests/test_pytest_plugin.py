@@ -55,6 +55,17 @@ def test_a_run_trains_judges_reports_and_a_second_run_only_reads(finished, run_s
     assert findings_of(project).verdicts == first.verdicts
 
 
+def test_pictures_are_drawn_into_the_folder_that_is_named(finished, run_suite, project):
+    done = run_suite("pytest", "--stance-pictures=drawn")
+    assert done.returncode == 0
+    drawn = {path.name for path in (project / "drawn").iterdir()}
+    assert {"verdicts-behavior.svg", "verdicts-behavior.png", "verdicts-structure.svg"} <= drawn
+    assert any(name.startswith("layers-") for name in drawn)
+    blocked = run_suite("pytest", "--stance-pictures=own.html")
+    assert blocked.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "own.html cannot be written: File exists" in blocked.stdout
+
+
 def test_changing_a_claim_never_retrains(finished, run_suite, project):
     claims = project / "fixtures" / "claims" / "own.yaml"
     claims.write_text(claims.read_text().replace("bound: 0\n", "bound: 99\n"))

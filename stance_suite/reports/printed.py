@@ -179,8 +179,7 @@ def print_prompts(verdict: Verdict) -> Picture:
     claim, datasets = verdict.claim, charts.prompt_data(verdict)
     spec = stacked(charts.prompts(PRINT, WIDTH, claim.metric), charts.effects(PRINT, WIDTH, claim.metric))
     lines = [f"{verdict.status}: {claim.id}, {verdict.model}", f"{claim.stance} ({claim.recipe}), {claim.metric}"]
-    if datasets["floor"]:
-        lines.append("Band: noise floor")
+    lines.append(f"Below: mean effect and 95 % interval{'; band: noise floor' if datasets['floor'] else ''}")
     return Picture(_name("prompts", claim.id, verdict.model), titled(spec, claim.statement, lines), datasets)
 
 
