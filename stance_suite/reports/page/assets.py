@@ -10,6 +10,7 @@ from hashlib import sha256
 from importlib.resources import files
 
 STYLES = ("page.css", "top.css", "structure.css", "behavior.css", "provenance.css")
+FRAGMENT_STYLE = "fragments.css"
 SCRIPTS = ("page.js", "top.js", "structure.js", "spectra.js", "behavior.js", "provenance.js")
 
 
@@ -27,20 +28,15 @@ class Inlined:
 
 
 @cache
-def style(name: str) -> Inlined:
-    """Read a style.
-
-    Parameters
-    ----------
-    name : str
-        Name of its file.
+def fragment_style() -> Inlined:
+    """Read the style of fragments on another tool's page.
 
     Returns
     -------
     Inlined
-        Its content.
+        Its rules are for the fragments, and for the column of verdicts of pytest-html's table.
     """
-    return _asset(name)
+    return _asset(FRAGMENT_STYLE)
 
 
 @cache

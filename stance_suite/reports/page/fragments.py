@@ -11,7 +11,7 @@ from stance_suite.gate_records import Outcome
 from stance_suite.judgments import ControlFigure, Status, Verdict
 from stance_suite.metrics import Metric
 from stance_suite.records import CellRecord, Findings, Triangulation
-from stance_suite.reports.page.assets import style
+from stance_suite.reports.page.assets import fragment_style
 from stance_suite.reports.page.environment import template
 from stance_suite.reports.page.top import describe_top, largest_changes
 from stance_suite.reports.pictures import verdict_picture
@@ -56,7 +56,7 @@ def render_summary(findings: Findings, report: ReportPlace) -> str:
     demands = () if findings.gate is None else findings.gate.demands
     verdicts = [row.verdict for row in top.rows]
     return template("summary.html").render(
-        style=style("fragments.css"),
+        style=fragment_style(),
         top=top,
         gate=findings.gate,
         unmet=[demand for demand in demands if demand.outcome is not Outcome.PASSED],
@@ -80,7 +80,7 @@ def render_note(sentence: str) -> str:
     str
         An HTML fragment.
     """
-    return template("note.html").render(style=style("fragments.css"), sentence=sentence)
+    return template("note.html").render(style=fragment_style(), sentence=sentence)
 
 
 def render_verdict(verdict: Verdict, findings: Findings) -> str:

@@ -4,7 +4,7 @@ from importlib.resources import files
 
 import pytest
 
-from stance_suite.reports.page.assets import SCRIPTS, STYLES
+from stance_suite.reports.page.assets import FRAGMENT_STYLE, SCRIPTS, STYLES
 
 ASSETS = files("stance_suite.reports.page") / "assets"
 
@@ -16,6 +16,6 @@ def test_every_script_parses(name):
     assert done.returncode == 0, done.stderr
 
 
-def test_every_asset_is_part_of_the_page():
+def test_every_asset_is_part_of_the_page_or_of_fragments():
     there = {entry.name for entry in ASSETS.iterdir()}
-    assert there == {*SCRIPTS, *STYLES}
+    assert there == {*SCRIPTS, *STYLES, FRAGMENT_STYLE}
