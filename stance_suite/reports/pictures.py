@@ -121,26 +121,6 @@ def verdict_picture(verdict: Verdict, findings: Findings) -> str | None:
     return None if base is None or tuned is None else draw(print_esd("", base, tuned))
 
 
-def most_changed_spectra(findings: Findings) -> list[tuple[CellRecord, str, tuple[str, str]]]:
-    """Draw the layer whose alpha changed most, for every cell under test.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-
-    Returns
-    -------
-    list of (CellRecord, str, (str, str))
-        Cell, name of the layer, and as SVG its spectrum and its choice of the tail.
-    """
-    return [
-        (record, layer, (draw(print_esd("", *pair)), draw(print_tail_choice("", *pair))))
-        for record, layer in _most_changed(findings)
-        if (pair := _pair(findings, record, layer)) is not None
-    ]
-
-
 def _all(findings: Findings) -> Iterator[Picture]:
     yield from _verdicts(findings.verdicts)
     models = dict.fromkeys(record.cell.model for record in findings.cells)

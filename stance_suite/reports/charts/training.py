@@ -98,7 +98,6 @@ def alphas(theme: Theme, width: Width) -> Spec:
     return finish(
         chart.transform_fold(list(KINDS), as_=["folded", "change"])
         .transform_calculate(kind=kind)
-        .transform_filter("isValid(datum.change)")
         .properties(width=width, height=HEIGHT),
         theme,
         "Largest change of any matrix's alpha after each epoch, as fitted and with the tail held fixed.",
