@@ -1,6 +1,8 @@
+from math import nan
+
 from stance_suite.claims import Claim
 from stance_suite.judgments import Status, Verdict
-from stance_suite.reports.text import tally, verdict_line
+from stance_suite.reports.text import show_p_value, show_signed, tally, verdict_line
 
 CLAIM = Claim(
     id="c",
@@ -44,3 +46,17 @@ def test_the_tally():
     verdicts = [Verdict(claim=CLAIM, model="m", status=status, reason="r") for status in ("HOLDS", "FAILS", "HOLDS")]
     assert tally(verdicts) == "1 FAILS, 2 HOLDS"
     assert tally([]) == "no claim judged"
+
+
+def test_the_smallest_p_values_are_not_told_apart():
+    assert [show_p_value(one) for one in (None, 2e-12, 0.0423)] == ["–", "< 0.0001", "0.042"]
+
+
+def test_figures_have_their_sign_or_are_a_dash():
+    assert [show_signed(figure) for figure in (0.25, -1.0, 1.14e-5, 15.049, nan)] == [
+        "+0.2500",
+        "−1.000",
+        "+0.0000",
+        "+15.05",
+        "–",
+    ]
