@@ -193,7 +193,7 @@ def test_a_trajectory_is_told_epoch_by_epoch(whole_run, stance):
     )
     cells = tuple(watched if one is tuned else one for one in whole_run.cells)
     findings = whole_run.model_copy(update={"cells": cells})
-    assert "With the tail held fixed (%) 2 1.00 +0.250 7.00 0.50" in words(render_html(findings))
+    assert "With the tail held fixed (%) 2 1.00 +0.2500 7.00 0.50" in words(render_html(findings))
     told = section(findings)
     ((model, row),) = [(one["model"], row) for one in told.data["epochs"] for row in one["rows"]]
     assert (model, row["training"], row["epoch"]) == ("m", tuned.cell.label, 2)
