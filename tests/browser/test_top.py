@@ -125,3 +125,21 @@ def test_what_was_not_run_says_why(page, findings):
         row = rows.filter(has_text=verdict.claim.id).filter(has_text=verdict.model)
         expect(row.first).to_be_visible()
         expect(row.first).to_contain_text(verdict.reason)
+
+
+def test_a_link_to_a_claim_shows_it_whatever_is_filtered(page):
+    rows = page.locator("#verdict-table > tbody > tr")
+    anchor = rows.first.get_attribute("id")
+    page.locator(f"input[name=status][value={rows.first.get_attribute('data-status')}]").uncheck()
+    expect(rows.first).to_be_hidden()
+    page.evaluate("anchor => { location.hash = anchor; }", anchor)
+    expect(rows.first).to_be_in_viewport()
+
+
+def test_the_layer_that_decided_leads_to_its_spectra(page, findings):
+    link = page.locator("#verdict-table .layer a").first
+    layer = link.inner_text()
+    link.click()
+    panel = page.locator("#spectrum")
+    expect(panel).to_contain_text(layer)
+    expect(panel.locator(".chart svg")).to_have_count(2)

@@ -26,6 +26,7 @@ def render_html(findings: Findings) -> str:
     str
         A whole HTML document.
     """
+    structure = describe_structure(findings)
     top = describe_top(findings)
     behavior = describe_behavior(findings, top.rows)
     return template("page.html").render(
@@ -37,6 +38,6 @@ def render_html(findings: Findings) -> str:
         caveats=CAVEAT_MEANINGS,
         top=top,
         sources=describe_provenance(findings),
-        structure=describe_structure(findings),
+        structure=structure,
         behavior=behavior,
     )

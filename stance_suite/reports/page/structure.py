@@ -47,6 +47,8 @@ class Structure:
     """One entry a model, aligned with `maps`: what is shown of one layer at a time."""
     largest: tuple[LargestChange, ...]
     """One entry a training."""
+    anchors: Mapping[tuple[str, str], str]
+    """Where the page shows a matrix's spectra, by the trained cell's key and the matrix's long name."""
 
     @property
     def reason(self) -> str | None:
@@ -80,6 +82,12 @@ def describe_structure(findings: Findings) -> Structure:
         maps=[_map(model) for model in models],
         spectra=[_spectra(model) for model in models],
         largest=tuple(one for place, model in enumerate(models) for one in _largest_changes(place, model)),
+        anchors={
+            (record.key, layer): _anchor(place, number, index)
+            for place, model in enumerate(models)
+            for number, record in enumerate(model.trained)
+            for index, layer in enumerate(model.layers)
+        },
     )
 
 
@@ -259,5 +267,9 @@ def _largest_changes(place: int, model: _Model) -> Iterator[LargestChange]:
             change=most.alpha_change,
             p_value=None if most.noise is None else most.noise.smallest_p_value,
             reason=explain_tail(most.alpha_change, before, after),
-            anchor=f"spectrum-{place}-{number}-{layers.index(most.name)}",
+            anchor=_anchor(place, number, layers.index(most.name)),
         )
+
+
+def _anchor(model: int, training: int, layer: int) -> str:
+    return f"spectrum-{model}-{training}-{layer}"

@@ -269,3 +269,17 @@ def test_changes_without_any_alpha_have_maps_and_no_table():
     page = render_html(findings(record("base"), trained("sham", layer(QUERY, None))))
     assert 'id="layer-maps"' in page
     assert 'id="largest-changes"' not in page
+
+
+def test_the_layer_that_decided_a_verdict_leads_to_its_spectra(whole_run):
+    structure = describe_structure(whole_run)
+    page = render_html(whole_run)
+    decided = [one for one in whole_run.verdicts if one.layer is not None and one.cells]
+    assert decided
+    for verdict in decided:
+        anchor = structure.anchors[verdict.cells[0], verdict.layer]
+        _, model, _, layer = anchor.split("-")
+        shown = structure.maps[int(model)]
+        assert shown["layers"][int(layer)] == verdict.layer
+        assert f'<a href="#{anchor}">{verdict.layer}</a>' in page
+    assert len(set(structure.anchors.values())) == len(structure.anchors)

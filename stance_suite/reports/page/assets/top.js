@@ -15,7 +15,18 @@
     }
     count.textContent = shown === rows.length ? `${shown} claims` : `${shown} of ${rows.length} claims`;
   };
+  /** A link to a claim shows it, whatever is filtered. */
+  const follow = () => {
+    const row = document.getElementById(location.hash.slice(1));
+    if (!rows.includes(row) || !row.hidden) return;
+    form.reset();
+    show();
+    row.scrollIntoView();
+  };
+
   form.addEventListener("change", show);
+  window.addEventListener("hashchange", follow);
   form.addEventListener("submit", (event) => event.preventDefault());
   show(); // a browser that goes back restores the boxes, not the rows
+  follow();
 }
