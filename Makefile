@@ -19,8 +19,9 @@ test-slow: setup  ## the tests that fine-tune SmolLM2; quick after `make finding
 test-exhaustive: setup  ## parity with WeightWatcher's slow paths on every matrix; ten trainings without a stance
 	$(BIN)/pytest tests -m exhaustive $(ARGS)
 
-benchmark: setup  ## speed against WeightWatcher and the bare eigensolver, as ratios within one run
+benchmark: setup  ## speed against WeightWatcher and the bare eigensolver, as ratios within one run; the report's size and opening
 	$(BIN)/python benchmarks/spectra.py
+	$(BIN)/python -m benchmarks.report
 
 check: setup  ## lint, types, layers, docstrings
 	$(BIN)/ruff check .

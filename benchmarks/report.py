@@ -4,7 +4,7 @@ Usage: ``python -m benchmarks.report [FINDINGS] [--repeats 5]`` from the reposit
 by default the one that ``make findings`` wrote, and without it the large run alone: six models, three stances each,
 three hundred layers, made up. Opening is from the request for the file to the second frame after the window's load
 event: then everything that is drawn at once has been drawn. Of the repeats the median counts, and the largest is told.
-An empty page tells how busy the machine is.
+An empty page tells how busy the machine is. Exits with 1 if a limit is not kept.
 """
 
 import argparse
@@ -40,8 +40,8 @@ def seconds_to_open(browser: Browser, path: Path) -> float:
     return seconds
 
 
-def measure(name: str, findings: Findings, browser: Browser, repeats: int) -> None:
-    """Print the figures of one report."""
+def measure(name: str, findings: Findings, browser: Browser, repeats: int) -> bool:
+    """Print the figures of one report, and tell whether it stays below its limits."""
     largest, longest = LIMITS[name]
     start = time.perf_counter()
     page = render_html(findings).encode()
@@ -59,6 +59,7 @@ def measure(name: str, findings: Findings, browser: Browser, repeats: int) -> No
     print(
         f"  opening {median:.2f} s, {median / longest:.2f} of {longest:g} s; largest of {repeats}: {max(opening):.2f} s"
     )
+    return size < largest and median < longest
 
 
 def measure_nothing(browser: Browser, repeats: int) -> None:
@@ -81,9 +82,12 @@ def main() -> None:
         parser.error("there is no Chromium on the path; `.ci/install-chromium` installs Debian's")
     with start_chromium(program) as browser:
         measure_nothing(browser, given.repeats)
+        runs = {"large": large_run(load_library(bundled_fixtures()))}
         if given.findings.is_file():
-            measure("the run of make findings", read_findings(given.findings), browser, given.repeats)
-        measure("large", large_run(load_library(bundled_fixtures())), browser, given.repeats)
+            runs = {"the run of make findings": read_findings(given.findings)} | runs
+        kept = [measure(name, findings, browser, given.repeats) for name, findings in runs.items()]
+    if not all(kept):
+        parser.exit(1, "a report is larger or slower than its limits\n")
 
 
 if __name__ == "__main__":

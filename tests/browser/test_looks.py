@@ -40,6 +40,10 @@ def screenshots() -> Path:
     return folder
 
 
+def test_it_is_small_enough_to_send(report):
+    assert report.stat().st_size < 6_000_000
+
+
 def test_axe_core_finds_nothing_grave(viewed):
     open_everything(viewed)
     assert grave_violations(viewed) == []
