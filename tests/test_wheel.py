@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import REPOSITORY
+
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory, wheel) -> Path:
@@ -24,4 +26,8 @@ def test_the_command_line_works_from_the_wheel_alone(installed, tmp_path):
     where, said = done.stdout.splitlines()
     assert Path(where).is_relative_to(installed)
     assert "3 stances, 4 models" in said
-    assert (installed / "stance_suite" / "reports" / "templates" / "findings.html").is_file()
+    page = Path("stance_suite") / "reports" / "page"
+    folders = [REPOSITORY / page / kind for kind in ("templates", "assets")]
+    files = [one.relative_to(REPOSITORY) for folder in folders for one in folder.iterdir()]
+    assert page / "templates" / "page.html" in files
+    assert [one for one in files if not (installed / one).is_file()] == []
