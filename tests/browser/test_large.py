@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from stance_suite.reports.page import render_html
-from tests.browser.acting import visible_places
-from tests.large_run import LAYERS, MODELS, large_run
+from tests.browser.acting import choose, visible_places
+from tests.large_run import LAYERS, MODELS, large_run, layer_names
 
 pytestmark = pytest.mark.browser
 
@@ -45,3 +45,13 @@ def test_verdicts_are_filtered_by_model(open_report, large_report, large_finding
     wanted = [place for place, verdict in enumerate(large_findings.verdicts) if verdict.model == MODELS[2]]
     assert visible_places(rows) == wanted
     expect(page.locator("#verdict-count")).to_have_text(f"{len(wanted)} of {len(large_findings.verdicts)} claims")
+
+
+def test_the_last_layer_of_the_last_model_opens(open_report, large_report, large_findings):
+    page = open_report(large_report)
+    choose(page.get_by_role("form", name="What the heat maps show"), Model=MODELS[-1])
+    page.get_by_role("grid").first.locator("[data-layer]").last.click()
+    panel = page.locator("#spectrum")
+    expect(panel.get_by_role("heading")).to_contain_text(layer_names()[-1])
+    expect(panel.get_by_role("heading")).to_contain_text(MODELS[-1])
+    expect(panel.locator("#chart-tail-choice svg")).to_be_visible()
