@@ -59,9 +59,13 @@ def test_what_differs_from_the_record_is_counted(whole_run):
     one = a_verdict(whole_run)
     surprise = a_verdict(whole_run, status=Status.FAILS)
     missing = a_verdict(whole_run, status=Status.NOT_RUN)
-    assert describe_top(verdicts(whole_run, one)).record == "1 HOLDS: all 1 verdicts are the ones on record."
+    assert describe_top(verdicts(whole_run, one)).record == "1 HOLDS: the verdict is the one on record."
     told = describe_top(verdicts(whole_run, one, surprise, missing))
-    assert told.record == "1 FAILS, 1 HOLDS: 1 of 2 verdicts differ from those on record. 1 claims were not run."
+    assert told.record == "1 FAILS, 1 HOLDS: 1 of 2 verdicts differs from the record. 1 claim was not run."
+    assert describe_top(verdicts(whole_run, surprise, surprise, missing, missing)).record == (
+        "2 FAILS: 2 of 2 verdicts differ from the record. 2 claims were not run."
+    )
+    assert describe_top(verdicts(whole_run, one, one)).record == "2 HOLDS: all 2 verdicts are the ones on record."
     assert told.statuses == ((Status.HOLDS, 1), (Status.FAILS, 1))
     assert [row.verdict.status for row in told.rows] == [Status.HOLDS, Status.FAILS]
     assert told.not_run == (missing,)
@@ -89,7 +93,9 @@ def test_a_bar_places_figure_interval_bound_and_controls_in_proportion(whole_run
     start, width = bar.controls
     assert start == at(0)
     assert start + width == at(0.5)
-    assert bar.words == ("figure +1 nats/token, 95 % interval +0.75 to +2, controls from +0 to +0.5, claimed above 0.5")
+    assert bar.words == (
+        "figure +1.000 nats/token, 95 % interval +0.7500 to +2.000, controls from +0.000 to +0.5000, claimed above 0.5"
+    )
 
 
 def test_bars_of_one_measure_share_a_scale(whole_run):
@@ -99,6 +105,16 @@ def test_bars_of_one_measure_share_a_scale(whole_run):
     first, second, third = bars(whole_run, small, large, other)
     assert second.figure - first.figure == pytest.approx(0.9 * (BAR_WIDTH - 2 * BAR_MARGIN), abs=0.2)
     assert third.figure == BAR_WIDTH - BAR_MARGIN
+
+
+def test_a_ratio_has_a_scale_of_its_own(whole_run):
+    plain = a_verdict(whole_run, "own.alpha", figure=0.1, low=None, high=None, controls=())
+    ratio = {"versus": Counterpart(recipe="long", by="ratio"), "bound": 0.0}
+    compared = a_verdict(whole_run, "own.alpha", claim=ratio, figure=2.0, low=None, high=None, controls=())
+    alone, beside = bars(whole_run, plain), bars(whole_run, plain, compared)
+    assert beside[0] == alone[0]
+    assert beside[1].figure == BAR_WIDTH - BAR_MARGIN
+    assert beside[1].words.startswith("figure 2.000 ratio, ")
 
 
 def test_a_claim_about_magnitude_has_a_bound_on_either_side(whole_run):
