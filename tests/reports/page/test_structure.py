@@ -65,6 +65,11 @@ def test_rows_are_blocks_and_columns_are_roles_by_their_order_in_a_block():
     ]
 
 
+def test_a_head_inside_a_block_has_one_place():
+    one = a_map("model.layers.0.lm_head", "lm_head")
+    assert one["rows"] == [{"block": 0, "layers": [0]}, {"title": "lm_head", "layers": [1]}]
+
+
 @pytest.mark.parametrize(
     ("names", "columns"),
     [
