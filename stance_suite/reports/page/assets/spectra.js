@@ -29,10 +29,10 @@ if (document.getElementById("spectrum")) {
       row("alpha [95 % interval]", alpha),
       row("eigenvalues in the tail", ({ fit }) => plain(fit?.tail_size)),
       row("xmin", ({ fit }) => plain(fit?.xmin)),
-      row("KS distance", ({ fit }) => plain(fit?.ks_distance)),
+      row("KS distance", ({ fit }) => plain(fit?.ks_distance, 6)),
       row("runner-up: alpha", ({ runner_up }) => plain(runner_up?.alpha)),
       row("runner-up: eigenvalues", ({ runner_up }) => plain(runner_up?.tail_size)),
-      row("runner-up: KS distance", ({ runner_up }) => plain(runner_up?.ks_distance)),
+      row("runner-up: KS distance", ({ runner_up }) => plain(runner_up?.ks_distance, 6)),
     ]);
   }
 
