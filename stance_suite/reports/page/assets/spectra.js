@@ -39,7 +39,7 @@ if (document.getElementById("spectrum")) {
   function figuresOf(training, change, layer) {
     const [total, spectrum] = [training.total[layer], training.spectrum[layer]];
     return {
-      total, spectrum, choice: total == null ? null : total - spectrum,
+      total, spectrum, choice: total == null || spectrum == null ? null : total - spectrum,
       norm: training.norm[layer], stable_rank: training.stable_rank[layer], energy: change?.energy,
     };
   }
