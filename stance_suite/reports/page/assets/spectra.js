@@ -122,7 +122,8 @@ if (document.getElementById("spectrum")) {
   function close() {
     section.hidden = true;
     history.replaceState(null, "", "#structure");
-    opener?.focus();
+    // other maps may be shown by now
+    (opener?.isConnected ? opener : document.querySelector("#maps [tabindex='0']"))?.focus();
   }
 
   document.addEventListener("layer", open);
