@@ -256,6 +256,31 @@ def test_arrow_keys_move_and_enter_opens(page, section, compared):
     expect(cell_of(section, compared.tuned, int(places[-1]))).to_be_focused()
 
 
+def test_closed_after_other_maps_are_shown_the_keyboard_goes_on_in_those(page, section, compared):
+    cell_of(section, compared.tuned, compared.most_changed).press("Enter")
+    recipe = controls(section).get_by_role("combobox", name="Recipe")
+    recipe.select_option(index=recipe.evaluate("list => (list.selectedIndex + 1) % list.length"))
+    page.get_by_role("button", name="Close").press("Enter")
+    expect(section.locator("#maps [tabindex='0']").first).to_be_focused()
+
+
+def shades(cells: Locator) -> int:
+    """How many backgrounds a reader can tell apart."""
+    return cells.evaluate_all("cells => new Set(cells.map(one => getComputedStyle(one).backgroundColor)).size")
+
+
+def test_forced_colors_leave_shades_and_what_is_chosen(open_report, report):
+    page = open_report(report, forced_colors="active")
+    assert shades(page.locator("#map-legend .bins .swatch")) == 9
+    assert shades(page.get_by_role("grid").first.locator("[data-layer]")) > 1
+    flip = page.locator("#map-legend .swatch.flip")
+    assert "gradient" in flip.evaluate("swatch => getComputedStyle(swatch).backgroundImage")
+    assert shades(page.locator(".scale").first.locator("i")) == 7
+    assert shades(page.locator(".matrix:visible td")) > 2
+    assert shades(page.locator("#map-controls .choices span")) == 2
+    assert page.locator("svg.bar").first.evaluate("bar => getComputedStyle(bar).forcedColorAdjust") == "none"
+
+
 def test_the_largest_change_leads_to_its_spectra(page, section, compared):
     link = section.get_by_role("row", name=compared.tuned.cell.label).get_by_role("link")
     expect(link).to_have_text(compared.tuned.most_changed_layer.name)
