@@ -15,6 +15,9 @@ UNDER_TRAINED_ABOVE = 6.0
 SIGNIFICANCE_OF_LAYERS = 0.05
 """Level at which a layer is called changed, after adjustment."""
 
+CURVE_DIGITS = 6
+"""Significant digits of a curve's figures."""
+
 
 class PowerLaw(Record):
     """A power-law fit to the tail of an empirical spectral density (ESD)."""

@@ -9,14 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from stance_suite.spectra.power_law import SMALLEST_EIGENVALUE, Array, alpha_of_every_tail, last_start
-from stance_suite.spectrum_records import LayerSpectrum, SpectrumCurve
+from stance_suite.spectrum_records import CURVE_DIGITS, LayerSpectrum, SpectrumCurve
 
 POINTS = 52
 """Tail sizes asked for, evenly spaced in the logarithm; the smallest of them coincide."""
 NEIGHBORS = 2
 """Points kept on either side of the fit and of its runner-up: they show that each is a minimum."""
-CURVE_DIGITS = 6
-"""Significant digits of a curve's figures."""
 
 Indices = npt.NDArray[np.intp]
 

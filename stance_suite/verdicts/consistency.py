@@ -13,8 +13,8 @@ from stance_suite.behavior.markers import count_words
 from stance_suite.behavior_records import Behavior
 from stance_suite.records import CellRecord, StanceSummary
 from stance_suite.spectra.power_law import alpha_change, fit_power_law, is_tail_flip
-from stance_suite.spectra.thinning import CURVE_DIGITS, curve_at
-from stance_suite.spectrum_records import AlphaChange, LayerSpectrum
+from stance_suite.spectra.thinning import curve_at
+from stance_suite.spectrum_records import CURVE_DIGITS, AlphaChange, LayerSpectrum
 from stance_suite.verdicts.discrepancies import Discrepancy, differences, show
 from stance_suite.verdicts.trainings import by_training, control_of
 

@@ -40,10 +40,11 @@ def open_report(browser):
 
     opened = []
 
-    def open_(report: Path, *, viewport=DESKTOP, color_scheme="light"):
+    def open_(report: Path, *, viewport=DESKTOP, color_scheme="light", forced_colors="none"):
         context = browser.new_context(
             viewport=viewport,
             color_scheme=color_scheme,
+            forced_colors=forced_colors,
             offline=True,
             permissions=["clipboard-read", "clipboard-write"],
         )

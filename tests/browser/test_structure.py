@@ -10,8 +10,10 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from stance_suite.records import CellRecord, Findings
+from stance_suite.reports.page import render_html
 from stance_suite.spectrum_records import LayerChange, LayerSpectrum
 from tests.browser.acting import choose, number, tab_to
+from tests.measured import alpha_change, layer, record
 
 pytestmark = pytest.mark.browser
 
@@ -122,6 +124,72 @@ def test_colors_follow_the_figure_that_is_chosen(section, compared):
             assert hue in cell_of(section, compared.tuned, place).get_attribute("class")
 
 
+def test_the_first_words_name_what_the_maps_show(section, compared):
+    cell = compared.tuned.cell
+    summary = section.locator("#map-summary")
+    expect(summary).to_have_text(re.compile(rf"^{re.escape(cell.model)}, {re.escape(cell.recipe)}(, seed \d+)?: "))
+
+
+@pytest.fixture
+def with_missing_figures(open_report, tmp_path) -> Page:
+    """Four matrices, of which half a training's failed, one of its sham's, and all of other trainings'."""
+    names = [f"model.layers.{block}.mlp.up_proj" for block in range(4)]
+    known = [layer(name, alpha_change(total, total), stable_rank=4) for name, total in zip(names, (0, 2, 3, 4), strict=True)]
+    failed = [
+        one.model_copy(update={"alpha_change": None, "weight_change": None, "noise": None, "failure": "not finite"})
+        for one in known
+    ]
+    cells = [
+        record("base", *known),
+        record("stance", *known[:2], *failed[2:], stance="a"),
+        record("stance", *failed, stance="b"),
+        record("sham", *known[:3], *failed[3:]),
+    ]
+    cells += [record("stance", *failed, seed=1), record("sham", *known[:3], *failed[3:], seed=1)]
+    cells += [record("sham", *failed, seed=2)]
+    findings = Findings(
+        suite_version="0",
+        created="2026-01-01T00:00:00+00:00",
+        command="c",
+        stances=(),
+        claims=(),
+        verdicts=(),
+        cells=cells,
+    )
+    report = tmp_path / "findings.html"
+    report.write_text(render_html(findings), "utf-8")
+    return open_report(report)
+
+
+@pytest.mark.parametrize(
+    ("figure", "seed", "said", "captions"),
+    [
+        (
+            "alpha, as fitted",
+            "0",
+            "1 of 2 matrices with a figure changed by more than 1 % as fitted; 0 of 1 changes are tail flips; "
+            "the sham: 2 of 3 with a figure.",
+            {"a": "1 of 2 with a figure beyond 1 %", "b": "no figure", "sham": "2 of 3 with a figure beyond 1 %"},
+        ),
+        (
+            "stable rank of dW",
+            "0",
+            "Stable rank of dW: median 4 among 2 with a figure; the sham: 4 among 3 with a figure.",
+            {"a": "median 4 among 2 with a figure", "b": "no figure"},
+        ),
+        ("p against noise", "1", "Smallest adjusted p-value against noise: no figure; the sham: 3 of 3 with a figure.", {}),
+        ("stable rank of dW", "2", "the sham: no figure.", {"sham": "no figure"}),
+    ],
+)
+def test_matrices_without_a_figure_are_not_counted(with_missing_figures, figure, seed, said, captions):
+    section = with_missing_figures.get_by_role("region", name="Structure").first
+    choose(controls(section), Seed=seed)
+    controls(section).get_by_role("radio", name=figure).check()
+    expect(section.locator("#map-summary")).to_have_text(f"m, documented, seed {seed}: {said}")
+    for label, caption in captions.items():
+        expect(section.get_by_role("grid", name=re.compile(rf"^{label}\b")).locator("caption .soft")).to_have_text(caption)
+
+
 def assert_open(page: Page, compared: Compared, place: int) -> None:
     """Hold the panel's figures against the findings, and its pictures against what they must hold."""
     before, after = compared.base.spectra[place], compared.tuned.spectra[place]
@@ -186,6 +254,31 @@ def test_arrow_keys_move_and_enter_opens(page, section, compared):
     page.keyboard.press("Escape")
     expect(page.locator("#spectrum")).to_be_hidden()
     expect(cell_of(section, compared.tuned, int(places[-1]))).to_be_focused()
+
+
+def test_closed_after_other_maps_are_shown_the_keyboard_goes_on_in_those(page, section, compared):
+    cell_of(section, compared.tuned, compared.most_changed).press("Enter")
+    recipe = controls(section).get_by_role("combobox", name="Recipe")
+    recipe.select_option(index=recipe.evaluate("list => (list.selectedIndex + 1) % list.length"))
+    page.get_by_role("button", name="Close").press("Enter")
+    expect(section.locator("#maps [tabindex='0']").first).to_be_focused()
+
+
+def shades(cells: Locator) -> int:
+    """How many backgrounds a reader can tell apart."""
+    return cells.evaluate_all("cells => new Set(cells.map(one => getComputedStyle(one).backgroundColor)).size")
+
+
+def test_forced_colors_leave_shades_and_what_is_chosen(open_report, report):
+    page = open_report(report, forced_colors="active")
+    assert shades(page.locator("#map-legend .bins .swatch")) == 9
+    assert shades(page.get_by_role("grid").first.locator("[data-layer]")) > 1
+    flip = page.locator("#map-legend .swatch.flip")
+    assert "gradient" in flip.evaluate("swatch => getComputedStyle(swatch).backgroundImage")
+    assert shades(page.locator(".scale").first.locator("i")) == 7
+    assert shades(page.locator(".matrix:visible td")) > 2
+    assert shades(page.locator("#map-controls .choices span")) == 2
+    assert page.locator("svg.bar").first.evaluate("bar => getComputedStyle(bar).forcedColorAdjust") == "none"
 
 
 def test_the_largest_change_leads_to_its_spectra(page, section, compared):

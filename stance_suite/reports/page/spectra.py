@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from typing import Any
 
 from stance_suite.reports.text import show_signed
 from stance_suite.spectrum_records import (
+    CURVE_DIGITS,
     AlphaChange,
     LayerChange,
     LayerSpectrum,
@@ -17,7 +19,7 @@ from stance_suite.spectrum_records import (
 )
 
 DIGITS = 4
-"""Significant digits of the page's figures."""
+"""Significant digits of the page's figures, KS distances aside."""
 ALMOST_EQUAL = 0.05
 """Two tails fit almost equally well if their KS distances differ by no more than this share of the smaller one."""
 SAME_TAIL = 0.1
@@ -37,7 +39,16 @@ def shorten(figure: float | None) -> float | None:
     float or None
         None where there is none, or none that JSON knows.
     """
-    return float(f"{figure:.{DIGITS}g}") if figure is not None and math.isfinite(figure) else None
+    return _round(figure, DIGITS)
+
+
+def _shorten_distance(distance: float | None) -> float | None:
+    """Keep as many digits of a KS distance as a curve has: those that decide between two tails are among the last."""
+    return _round(distance, CURVE_DIGITS)
+
+
+def _round(figure: float | None, digits: int) -> float | None:
+    return float(f"{figure:.{digits}g}") if figure is not None and math.isfinite(figure) else None
 
 
 def layer_spectrum(layer: LayerSpectrum | None) -> dict[str, Any] | None:
@@ -129,23 +140,29 @@ def explain_tail(change: AlphaChange | None, before: LayerSpectrum | None, after
         return f"The fitted tail went from {sizes[0]} to {sizes[1]} eigenvalues. {moved}"
     nearness = " almost equally well" if second - first <= ALMOST_EQUAL * first else ""
     return (
-        f"Before training two tails fit{nearness}: KS distance {first:.4g} on {sizes[0]} eigenvalues, {second:.4g} on "
-        f"{sizes[1]}. After training the second fits better by {old - new:.2g}. {moved}"
+        f"Before training two tails fit{nearness}: KS distance {first:g} on {sizes[0]} eigenvalues, "
+        f"{_in_full(second - first)} more on {sizes[1]}. After training it is {_in_full(old - new)} less on "
+        f"{sizes[1]} than on {sizes[0]}. {moved}"
     )
 
 
+def _in_full(difference: float) -> str:
+    """Write a difference of KS distances without an exponent, however small: it is held against a distance beside it."""
+    return format(Decimal(f"{difference:.2g}"), "f")
+
+
 def _distance(layer: LayerSpectrum | None, size: int, tolerance: float) -> float | None:
-    """KS distance of a tail: as fitted, or at the curve's nearest point."""
+    """KS distance of a tail, to the digits that are shown: as fitted, or at the curve's nearest point."""
     if layer is None:
         return None
     for fit in (layer.fit, layer.runner_up):
         if fit is not None and fit.tail_size == size:
-            return fit.ks_distance
+            return _shorten_distance(fit.ks_distance)
     curve = layer.curve or _whole_curve(layer)
     points = () if curve is None else zip(curve.sizes, curve.ks_distances, strict=True)
     near = [(abs(at - size), distance) for at, distance in points if distance is not None]
     gap, distance = min(near, default=(math.inf, math.nan))
-    return distance if gap <= tolerance else None
+    return _shorten_distance(distance) if gap <= tolerance else None
 
 
 def _fit(fit: PowerLaw | None) -> dict[str, Any] | None:
@@ -154,7 +171,7 @@ def _fit(fit: PowerLaw | None) -> dict[str, Any] | None:
     return {
         "alpha": shorten(fit.alpha),
         "xmin": shorten(fit.xmin),
-        "ks_distance": shorten(fit.ks_distance),
+        "ks_distance": _shorten_distance(fit.ks_distance),
         "tail_size": fit.tail_size,
     }
 
@@ -163,7 +180,7 @@ def _curve(curve: SpectrumCurve) -> dict[str, Any]:
     return {
         "sizes": curve.sizes,
         "eigenvalues": list(map(shorten, curve.eigenvalues)),
-        "ks_distances": list(map(shorten, curve.ks_distances)),
+        "ks_distances": list(map(_shorten_distance, curve.ks_distances)),
     }
 
 

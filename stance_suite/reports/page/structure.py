@@ -221,8 +221,9 @@ def _grid(layers: Sequence[str]) -> dict[str, Any]:
         {"block": index, "layers": [places.get((index, kind)) for kind in kinds]}
         for index in sorted(set(inside.values()))
     ]
-    heads = [name for name in layers if role(name) is Role.HEAD]
-    others = [name for name in layers if name not in inside and name not in heads]
+    outside = [name for name in layers if name not in inside]
+    heads = [name for name in outside if role(name) is Role.HEAD]
+    others = [name for name in outside if name not in heads]
     above, below = ([_row_outside(name, layers) for name in names] for names in (others, heads))
     return {"columns": _titles(kinds), "rows": [*above, *blocks, *below]}
 

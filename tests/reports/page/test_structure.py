@@ -65,6 +65,11 @@ def test_rows_are_blocks_and_columns_are_roles_by_their_order_in_a_block():
     ]
 
 
+def test_a_head_inside_a_block_has_one_place():
+    one = a_map("model.layers.0.lm_head", "lm_head")
+    assert one["rows"] == [{"block": 0, "layers": [0]}, {"title": "lm_head", "layers": [1]}]
+
+
 @pytest.mark.parametrize(
     ("names", "columns"),
     [
@@ -166,12 +171,12 @@ def test_spectra_are_those_before_and_after_of_the_same_layer():
 
 
 def test_a_spectrum_is_its_curve_its_fits_and_their_interval():
-    curve = SpectrumCurve(sizes=(3, 1), eigenvalues=(0.123456, 2.0), ks_distances=(0.098765, None))
+    curve = SpectrumCurve(sizes=(3, 1), eigenvalues=(0.123456, 2.0), ks_distances=(0.0987654, None))
     interval = AlphaInterval(low=2.34567, high=4.0, without_top=None)
-    assert layer_spectrum(spectrum(curve=curve, interval=interval)) == {
-        "fit": {"alpha": 3.0, "xmin": 1.0, "ks_distance": 0.05, "tail_size": 60},
+    assert layer_spectrum(spectrum(60, 0.10752449, curve=curve, interval=interval)) == {
+        "fit": {"alpha": 3.0, "xmin": 1.0, "ks_distance": 0.107524, "tail_size": 60},
         "interval": [2.346, 4.0],
-        "curve": {"sizes": (3, 1), "eigenvalues": [0.1235, 2.0], "ks_distances": [0.09877, None]},
+        "curve": {"sizes": (3, 1), "eigenvalues": [0.1235, 2.0], "ks_distances": [0.0987654, None]},
     }
     assert layer_spectrum(None) is None
 
@@ -201,10 +206,20 @@ def test_a_flip_is_explained_by_both_tails_before_and_after():
     curve = SpectrumCurve(sizes=(26, 13, 1), eigenvalues=(1.0, 2.0, 3.0), ks_distances=(0.118, 0.1199, None))
     after = spectrum(26, 0.118, curve=curve)
     assert explain_tail(alpha_change(-78.0, -0.02, 12, 26), before, after) == (
-        "Before training two tails fit almost equally well: KS distance 0.1204 on 12 eigenvalues, 0.121 on 26. After "
-        "training the second fits better by 0.0019. The spectrum itself moved alpha by −0.0200 %, the choice of the "
+        "Before training two tails fit almost equally well: KS distance 0.1204 on 12 eigenvalues, 0.0006 more on 26. "
+        "After training it is 0.0019 less on 26 than on 12. The spectrum itself moved alpha by −0.0200 %, the choice of the "
         "tail by −77.98 %."
     )
+
+
+def test_distances_that_decide_by_their_last_digits_are_told_apart():
+    before, after = (
+        spectrum(size, 0.10751234, runner_up=PowerLaw(alpha=2.0, xmin=2.0, ks_distance=other, sigma=0.1, tail_size=rest))
+        for size, other, rest in [(33, 0.10752434, 32), (32, 0.1075197, 33)]
+    )
+    said = explain_tail(alpha_change(-7.0, -0.02, 33, 32), before, after)
+    assert "KS distance 0.107512 on 33 eigenvalues, 0.000012 more on 32." in said
+    assert "After training it is 0.000008 less on 32 than on 33." in said
 
 
 def test_tails_that_do_not_fit_alike_are_not_said_to():
@@ -212,7 +227,7 @@ def test_tails_that_do_not_fit_alike_are_not_said_to():
     before = spectrum(12, 0.1, runner_up=runner_up.model_copy(update={"tail_size": 26}))
     after = spectrum(26, 0.05, runner_up=runner_up)
     said = explain_tail(alpha_change(-78.0, -0.02, 12, 26), before, after)
-    assert said.startswith("Before training two tails fit: KS distance 0.1 on 12 eigenvalues, 0.12 on 26.")
+    assert said.startswith("Before training two tails fit: KS distance 0.1 on 12 eigenvalues, 0.02 more on 26.")
 
 
 @pytest.mark.parametrize(("tails", "known"), [((12, 16), 20), ((40, 42), 41)], ids=["too far", "near to both"])

@@ -29,17 +29,17 @@ if (document.getElementById("spectrum")) {
       row("alpha [95 % interval]", alpha),
       row("eigenvalues in the tail", ({ fit }) => plain(fit?.tail_size)),
       row("xmin", ({ fit }) => plain(fit?.xmin)),
-      row("KS distance", ({ fit }) => plain(fit?.ks_distance)),
+      row("KS distance", ({ fit }) => plain(fit?.ks_distance, 6)),
       row("runner-up: alpha", ({ runner_up }) => plain(runner_up?.alpha)),
       row("runner-up: eigenvalues", ({ runner_up }) => plain(runner_up?.tail_size)),
-      row("runner-up: KS distance", ({ runner_up }) => plain(runner_up?.ks_distance)),
+      row("runner-up: KS distance", ({ runner_up }) => plain(runner_up?.ks_distance, 6)),
     ]);
   }
 
   function figuresOf(training, change, layer) {
     const [total, spectrum] = [training.total[layer], training.spectrum[layer]];
     return {
-      total, spectrum, choice: total == null ? null : total - spectrum,
+      total, spectrum, choice: total == null || spectrum == null ? null : total - spectrum,
       norm: training.norm[layer], stable_rank: training.stable_rank[layer], energy: change?.energy,
     };
   }
@@ -122,7 +122,8 @@ if (document.getElementById("spectrum")) {
   function close() {
     section.hidden = true;
     history.replaceState(null, "", "#structure");
-    opener?.focus();
+    // other maps may be shown by now
+    (opener?.isConnected ? opener : document.querySelector("#maps [tabindex='0']"))?.focus();
   }
 
   document.addEventListener("layer", open);

@@ -40,7 +40,7 @@ if (document.getElementById("layer-maps")) {
     },
   };
 
-  let shown = { model: null, trainings: [], cells: [] };
+  let shown = { model: null, about: "", trainings: [], cells: [] };
 
   // Scales: bins between edges, each with a class of structure.css.
 
@@ -102,27 +102,44 @@ if (document.getElementById("layer-maps")) {
     return low === high ? low : `${low} to ${high}`;
   };
 
-  function median(values) {
-    const known = values.filter((value) => value != null).sort((one, other) => one - other);
-    return known.length ? (known[(known.length - 1) >> 1] + known[known.length >> 1]) / 2 : null;
+  /** One number for a whole map, over the matrices that have a figure; null where none has one. */
+  function gist(name, training) {
+    const known = training[name].filter((value) => value != null).sort((one, other) => one - other);
+    if (!known.length) return null;
+    const { counts } = FIGURES[name];
+    const median = (known[(known.length - 1) >> 1] + known[known.length >> 1]) / 2;
+    return { value: counts ? known.filter(counts).length : median, known: known.length };
   }
 
-  /** One number for a whole map. */
-  function gist(name, training) {
-    const { counts } = FIGURES[name];
-    return counts ? training[name].filter((value) => value != null && counts(value)).length : median(training[name]);
+  /** The numbers of some maps in words, and of how many matrices they are; null where no map has one. */
+  function gather(name, trainings) {
+    const { counts, write } = FIGURES[name];
+    const all = shown.model.layers.length;
+    const gists = trainings.map((training) => gist(name, training)).filter(Boolean);
+    if (!gists.length) return null;
+    const known = span(gists.map((one) => one.known), String);
+    const which = gists.some((one) => one.known < all) ? " with a figure" : "";
+    return {
+      found: span(gists.map((one) => one.value), counts ? String : write),
+      known, which, among: which && ` ${counts ? "of" : "among"} ${known}${which}`,
+    };
   }
 
   function summarize(name) {
-    const figure = FIGURES[name];
-    const write = figure.counts ? String : figure.write;
+    const { title, counts, counted } = FIGURES[name];
     const [shams, tested] = [true, false].map((isSham) => shown.trainings.filter((one) => (one.kind === "sham") === isSham));
-    const [beside, found] = [shams, tested].map((some) => span(some.map((one) => gist(name, one)), write));
-    const sentence = !tested.length ? [] : figure.counts
-      ? [`${found} of ${shown.model.layers.length} matrices ${figure.counted}`, ...flipsAmong(name, tested)]
-      : [`${figure.title}: median ${found}`];
-    if (shams.length) sentence.push(`the sham: ${beside}`);
-    return `${sentence.join("; ")}.`;
+    const sentence = [];
+    if (tested.length) {
+      const all = gather(name, tested);
+      if (!all) sentence.push(`${title}: no figure`);
+      else if (counts) sentence.push(`${all.found} of ${all.known} matrices${all.which} ${counted}`, ...flipsAmong(name, tested));
+      else sentence.push(`${title}: median ${all.found}${all.among}`);
+    }
+    if (shams.length) {
+      const beside = gather(name, shams);
+      sentence.push(`the sham: ${beside ? `${beside.found}${beside.among}` : "no figure"}`);
+    }
+    return `${shown.about}: ${sentence.join("; ")}.`;
   }
 
   function flipsAmong(name, trainings) {
@@ -159,9 +176,9 @@ if (document.getElementById("layer-maps")) {
     const figure = FIGURES[name];
     shown.trainings.forEach((training, number) => {
       const { table, cells } = shown.cells[number];
-      const whole = gist(name, training);
-      const note = figure.counts ? `${whole} ${figure.short}` : `median ${figure.write(whole)}`;
-      table.caption.replaceChildren(make("strong", {}, training.label), make("span", { class: "soft" }, note));
+      const whole = gather(name, [training]);
+      const note = whole && (figure.counts ? `${whole.found}${whole.among} ${figure.short}` : `median ${whole.found}${whole.among}`);
+      table.caption.replaceChildren(make("strong", {}, training.label), make("span", { class: "soft" }, note ?? "no figure"));
       cells.forEach((cell, layer) => {
         const flips = name === "total" && training.flips.includes(layer);
         cell.className = binOf(figure.scale, training[name][layer]) + (flips ? " flip" : "");
@@ -264,7 +281,8 @@ if (document.getElementById("layer-maps")) {
     offer("recipe", unique(model.trainings.map((one) => one.recipe)), recipe);
     offer("seed", seeds, chosenSeed);
     const trainings = ofRecipe.filter((one) => one.seed === chosenSeed);
-    shown = { model, trainings, cells: trainings.map((training, number) => buildMap(model, training, number)) };
+    const about = [model.name, recipe, ...(seeds.length > 1 || chosenSeed ? [`seed ${chosenSeed}`] : [])].join(", ");
+    shown = { model, about, trainings, cells: trainings.map((training, number) => buildMap(model, training, number)) };
     maps.replaceChildren(...shown.cells.map(({ table }) => make("div", { class: "scroll" }, table)));
     paint();
   }
