@@ -12,8 +12,8 @@ from playwright.sync_api import Locator, Page, expect
 from stance_suite.records import CellRecord, Findings
 from stance_suite.reports.page import render_html
 from stance_suite.spectrum_records import LayerChange, LayerSpectrum
+from tests import measured
 from tests.browser.acting import choose, number, tab_to
-from tests.measured import alpha_change, layer, record
 
 pytestmark = pytest.mark.browser
 
@@ -134,19 +134,22 @@ def test_the_first_words_name_what_the_maps_show(section, compared):
 def with_missing_figures(open_report, tmp_path) -> Page:
     """Four matrices, of which half a training's failed, one of its sham's, and all of other trainings'."""
     names = [f"model.layers.{block}.mlp.up_proj" for block in range(4)]
-    known = [layer(name, alpha_change(total, total), stable_rank=4) for name, total in zip(names, (0, 2, 3, 4), strict=True)]
+    known = [
+        measured.layer(name, measured.alpha_change(total, total), stable_rank=4)
+        for name, total in zip(names, (0, 2, 3, 4), strict=True)
+    ]
     failed = [
         one.model_copy(update={"alpha_change": None, "weight_change": None, "noise": None, "failure": "not finite"})
         for one in known
     ]
     cells = [
-        record("base", *known),
-        record("stance", *known[:2], *failed[2:], stance="a"),
-        record("stance", *failed, stance="b"),
-        record("sham", *known[:3], *failed[3:]),
+        measured.record("base", *known),
+        measured.record("stance", *known[:2], *failed[2:], stance="a"),
+        measured.record("stance", *failed, stance="b"),
+        measured.record("sham", *known[:3], *failed[3:]),
     ]
-    cells += [record("stance", *failed, seed=1), record("sham", *known[:3], *failed[3:], seed=1)]
-    cells += [record("sham", *failed, seed=2)]
+    cells += [measured.record("stance", *failed, seed=1), measured.record("sham", *known[:3], *failed[3:], seed=1)]
+    cells += [measured.record("sham", *failed, seed=2)]
     findings = Findings(
         suite_version="0",
         created="2026-01-01T00:00:00+00:00",
@@ -177,7 +180,12 @@ def with_missing_figures(open_report, tmp_path) -> Page:
             "Stable rank of dW: median 4 among 2 with a figure; the sham: 4 among 3 with a figure.",
             {"a": "median 4 among 2 with a figure", "b": "no figure"},
         ),
-        ("p against noise", "1", "Smallest adjusted p-value against noise: no figure; the sham: 3 of 3 with a figure.", {}),
+        (
+            "p against noise",
+            "1",
+            "Smallest adjusted p-value against noise: no figure; the sham: 3 of 3 with a figure.",
+            {},
+        ),
         ("stable rank of dW", "2", "the sham: no figure.", {"sham": "no figure"}),
     ],
 )
@@ -187,7 +195,8 @@ def test_matrices_without_a_figure_are_not_counted(with_missing_figures, figure,
     controls(section).get_by_role("radio", name=figure).check()
     expect(section.locator("#map-summary")).to_have_text(f"m, documented, seed {seed}: {said}")
     for label, caption in captions.items():
-        expect(section.get_by_role("grid", name=re.compile(rf"^{label}\b")).locator("caption .soft")).to_have_text(caption)
+        grid = section.get_by_role("grid", name=re.compile(rf"^{label}\b"))
+        expect(grid.locator("caption .soft")).to_have_text(caption)
 
 
 def assert_open(page: Page, compared: Compared, place: int) -> None:

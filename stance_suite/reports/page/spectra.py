@@ -147,7 +147,7 @@ def explain_tail(change: AlphaChange | None, before: LayerSpectrum | None, after
 
 
 def _in_full(difference: float) -> str:
-    """Write a difference of KS distances without an exponent, however small: it is held against a distance beside it."""
+    """Write a difference of KS distances without an exponent, however small: a distance stands beside it."""
     return format(Decimal(f"{difference:.2g}"), "f")
 
 

@@ -2,16 +2,6 @@
 {
   const data = readData("behavior");
 
-  const distinct = (values) => [...new Set(values)];
-
-  /** Offer choices, [value, label] each; what was chosen stays if it can, then comes what is preferred, then the first. */
-  function offer(select, choices, preferred) {
-    const chosen = [select.value, preferred].find((value) => value && choices.some(([known]) => known === value));
-    select.replaceChildren(...choices.map(([value, label]) => make("option", { value }, label)));
-    select.value = chosen ?? choices[0]?.[0] ?? "";
-    select.closest(".field").hidden = choices.length < 2;
-  }
-
   /** Offer in each named select of a form only what goes with those before it; returns the entries that are left. */
   function narrow(form, names, entries, preferred = {}) {
     let left = entries;
@@ -19,7 +9,7 @@
       const select = form.elements[name];
       const choices = distinct(left.map((entry) => String(entry[name]))).map((value) => [value, value]);
       if (name === "stance" && choices.length > 1) choices.unshift(["", "all stances"]);
-      offer(select, choices, preferred[name]);
+      offer(select, choices, select.value, preferred[name]);
       if (select.value) left = left.filter((entry) => String(entry[name]) === select.value);
     }
     return left;
@@ -40,35 +30,6 @@
     const { unit, meaning } = data.measures[name];
     return `${name}: ${meaning}, ${unit}`;
   };
-
-  /** A table that scrolls within itself; cells are texts, figures stand on the right. */
-  function table(caption, head, rows) {
-    const cell = (tag, value, attributes) =>
-      typeof value === "number" || value === null
-        ? make(tag, { class: "number", ...attributes }, showNumber(value))
-        : make(tag, attributes, value);
-    return make(
-      "div",
-      { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
-      make(
-        "table",
-        {},
-        make("caption", {}, caption),
-        make(
-          "thead",
-          {},
-          make("tr", {}, ...head.map((name, place) => make("th", { scope: "col", class: place ? "number" : null }, name))),
-        ),
-        make(
-          "tbody",
-          {},
-          ...rows.map(([first, ...rest]) =>
-            make("tr", {}, cell("th", first, { scope: "row" }), ...rest.map((value) => cell("td", value))),
-          ),
-        ),
-      ),
-    );
-  }
 
   // Prompt by prompt
 
@@ -255,7 +216,7 @@
       });
       const numbers = samplesOf(cell).map((number) => [String(number), String(number + 1)]);
       if (numbers.length > 1) numbers.push(["all", "all samples"]);
-      offer(sample, numbers);
+      offer(sample, numbers, sample.value);
       sham.closest("label").hidden = cell.sham === null || cell.treatment === "sham";
       shown = cell;
     }

@@ -15,6 +15,26 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+const distinct = (values) => [...new Set(values)];
+
+/** Offer choices, [value, label] each; the first of those wanted that is among them is chosen, else the first of all. */
+function offer(select, choices, ...wanted) {
+  const chosen = wanted.find((value) => value && choices.some(([known]) => known === value));
+  select.replaceChildren(...choices.map(([value, label]) => make("option", { value }, label)));
+  select.value = chosen ?? choices[0]?.[0] ?? "";
+  select.closest(".field").hidden = choices.length < 2;
+}
+
+/** A table that scrolls within itself; each row is its name and then figures, numbers or what is written of them. */
+function table(caption, head, rows) {
+  const write = (figure) => (typeof figure === "string" ? figure : showNumber(figure));
+  const title = (name, place) => (name ? make("th", { scope: "col", class: place ? "number" : null }, name) : make("td"));
+  const row = ([name, ...figures]) =>
+    make("tr", {}, make("th", { scope: "row" }, name), ...figures.map((figure) => make("td", { class: "number" }, write(figure))));
+  return make("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": caption }, make("table", {},
+    make("caption", {}, caption), make("thead", {}, make("tr", {}, ...head.map(title))), make("tbody", {}, ...rows.map(row))));
+}
+
 /** Write a number with its sign, a true minus and as many digits as matter; a dash where there is none. */
 function showNumber(value, { digits = 3, sign = true } = {}) {
   if (value == null || !Number.isFinite(value)) return "–";

@@ -13,19 +13,11 @@ if (document.getElementById("spectrum")) {
   const percent = (value) => (value == null ? "–" : `${showNumber(value)} %`);
   const range = (low, high) => `${showNumber(low, { sign: false })} to ${showNumber(high, { sign: false })}`;
 
-  function table(caption, columns, rows) {
-    const cell = (text) => make("td", { class: "number" }, text);
-    return make("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": caption }, make("table", {},
-      make("caption", {}, caption),
-      make("thead", {}, make("tr", {}, make("td"), ...columns.map((name) => make("th", { scope: "col", class: "number" }, name)))),
-      make("tbody", {}, ...rows.map(([name, ...cells]) => make("tr", {}, make("th", { scope: "row" }, name), ...cells.map(cell))))));
-  }
-
   function fitsTable(columns) {
     const layers = Object.values(columns);
     const alpha = ({ fit, interval }) => `${plain(fit?.alpha)}${interval ? ` [${interval.map((end) => plain(end, 3)).join(", ")}]` : ""}`;
     const row = (name, write) => [name, ...layers.map((layer) => (layer ? write(layer) : "–"))];
-    return table("The fitted tail, and the next best that is not nearly the same", Object.keys(columns), [
+    return table("The fitted tail, and the next best that is not nearly the same", ["", ...Object.keys(columns)], [
       row("alpha [95 % interval]", alpha),
       row("eigenvalues in the tail", ({ fit }) => plain(fit?.tail_size)),
       row("xmin", ({ fit }) => plain(fit?.xmin)),
@@ -52,7 +44,7 @@ if (document.getElementById("spectrum")) {
     ];
     const share = (value) => (value == null ? "–" : `${plain(value, 3)} %`);
     const caption = noise ? `What changed, beside ${noise.draws} draws of Gaussian noise of the same norm` : "What changed";
-    return table(caption, ["measured", ...(sham ? ["sham"] : []), "noise (95 %)", "adjusted p"], [
+    return table(caption, ["", "measured", ...(sham ? ["sham"] : []), "noise (95 %)", "adjusted p"], [
       row("alpha as fitted", "total", percent),
       row("= spectrum, tail held fixed", "spectrum", percent),
       row("+ choice of the tail", "choice", percent),

@@ -265,21 +265,16 @@ if (document.getElementById("layer-maps")) {
 
   // What is shown
 
-  const unique = (values) => [...new Set(values)];
-
-  function offer(name, values, chosen) {
-    const select = form.elements[name];
-    select.replaceChildren(...values.map((value) => make("option", { value, selected: String(value) === String(chosen) }, String(value))));
-    select.closest(".field").hidden = values.length < 2;
-  }
+  const offerAll = (name, values, chosen) =>
+    offer(form.elements[name], distinct(values).map((value) => [String(value), String(value)]), String(chosen));
 
   function show(model, { recipe, seed }) {
     const ofRecipe = model.trainings.filter((one) => one.recipe === recipe);
-    const seeds = unique(ofRecipe.map((one) => one.seed));
+    const seeds = distinct(ofRecipe.map((one) => one.seed));
     const chosenSeed = seeds.find((one) => String(one) === String(seed)) ?? seeds[0];
-    offer("model", MODELS.map((one) => one.name), model.name);
-    offer("recipe", unique(model.trainings.map((one) => one.recipe)), recipe);
-    offer("seed", seeds, chosenSeed);
+    offerAll("model", MODELS.map((one) => one.name), model.name);
+    offerAll("recipe", model.trainings.map((one) => one.recipe), recipe);
+    offerAll("seed", seeds, chosenSeed);
     const trainings = ofRecipe.filter((one) => one.seed === chosenSeed);
     const about = [model.name, recipe, ...(seeds.length > 1 || chosenSeed ? [`seed ${chosenSeed}`] : [])].join(", ");
     shown = { model, about, trainings, cells: trainings.map((training, number) => buildMap(model, training, number)) };
