@@ -18,6 +18,8 @@ class Origin:
     """The model."""
     provenance: Provenance
     """Of its first cell."""
+    derivative_sha256: str | None
+    """Hash of the weights after a training that was done elsewhere, where there was one."""
     prompts: tuple[tuple[str, str], ...]
     """Each prompt as declared, and the exact text fed to the model."""
 
@@ -52,11 +54,17 @@ def describe_provenance(findings: Findings) -> Sources:
     # of each model the first untouched cell, else the first
     ordered = sorted(findings.cells, key=lambda record: record.cell.treatment != "base")
     shown = {record.cell.model: record for record in reversed(ordered)}
+    # an untouched cell knows nothing of what was made of its model elsewhere
+    derivatives = {
+        record.cell.model: record.provenance.derivative_sha256
+        for record in findings.cells
+        if record.provenance.derivative_sha256 is not None
+    }
     return Sources(
         commands="\n".join(_commands(findings)),
         settings=() if findings.settings is None else tuple(_settings(findings.settings)),
         origins=tuple(
-            Origin(model, record.provenance, tuple(record.behavior.prompt_texts.items()))
+            Origin(model, record.provenance, derivatives.get(model), tuple(record.behavior.prompt_texts.items()))
             for model, record in sorted(shown.items())
         ),
         trained=tuple(record for record in findings.cells if record.training is not None),

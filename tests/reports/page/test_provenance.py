@@ -2,6 +2,7 @@ import shlex
 
 import pytest
 
+from stance_suite.reports.page import render_html
 from stance_suite.reports.page.provenance import describe_provenance
 from stance_suite.run_records import RunSettings
 from tests.edits import edited
@@ -75,3 +76,19 @@ def test_each_model_is_told_once_by_its_untouched_cells(whole_run):
     assert origin.model == "m"
     assert origin.provenance.weights_sha256 == "f" * 64
     assert dict(origin.prompts) == base.behavior.prompt_texts
+
+
+def test_a_model_trained_elsewhere_is_told_by_both_hashes(whole_run):
+    pair = edited(whole_run, (("cells", "base--0", "provenance", "weights_sha256"), "b" * 64))
+    base = next(record for record in pair.cells if record.cell.treatment == "base")
+    after = base.model_copy(
+        update={
+            "key": "after",
+            "cell": base.cell.model_copy(update={"treatment": "elsewhere", "recipe": "elsewhere"}),
+            "provenance": base.provenance.model_copy(update={"derivative_sha256": "d" * 64}),
+        }
+    )
+    pair = pair.model_copy(update={"cells": (base, after)})
+    (origin,) = describe_provenance(pair).origins
+    assert (origin.provenance.weights_sha256, origin.derivative_sha256) == ("b" * 64, "d" * 64)
+    assert f"<code>{'d' * 64}</code>" in render_html(pair)
