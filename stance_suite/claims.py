@@ -110,10 +110,29 @@ class Claim(Record):
         return show_bound(self.comparator, self.bound)
 
     @property
+    def is_ratio(self) -> bool:
+        """Whether its figure is one cell's divided by another's."""
+        return self.versus is not None and self.versus.by == "ratio" and not self.comparator.compares_layers
+
+    @property
+    def is_difference(self) -> bool:
+        """Whether its figure is one cell's minus another's."""
+        return self.versus is not None and self.versus.by == "difference" and not self.comparator.compares_layers
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether its figure goes up or down, and is not a size, a count or a ratio."""
+        return self.is_difference or (self.metric.is_signed and not self.is_ratio)
+
+    @property
+    def is_count(self) -> bool:
+        """Whether its figure is a whole number, of one training."""
+        return self.metric.is_count and not self.is_ratio
+
+    @property
     def unit(self) -> str:
         """The unit of its figure; a ratio has none."""
-        is_ratio = self.versus is not None and self.versus.by == "ratio" and not self.comparator.compares_layers
-        return "" if is_ratio else self.metric.unit
+        return "" if self.is_ratio else self.metric.unit
 
     @property
     def claims_change(self) -> bool:

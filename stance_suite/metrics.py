@@ -58,6 +58,16 @@ class Metric(StrEnum):
         )
 
     @property
+    def is_signed(self) -> bool:
+        """Whether figures are effects or changes, which go up or down, and not sizes or counts."""
+        return self.is_behavioral or self is Metric.ALPHA_CHANGE_PERCENT
+
+    @property
+    def is_count(self) -> bool:
+        """Whether figures are whole numbers, of one training."""
+        return self is Metric.CHANGED_LAYERS
+
+    @property
     def unit(self) -> str:
         """The unit that figures of this metric are printed with."""
         return _UNITS.get(self, "%")

@@ -130,11 +130,13 @@ def _found(item: pytest.Item) -> Iterator[Found]:
 
 def _verdict(verdict: Verdict, session: Session) -> Found:
     from stance_suite.reports.page.fragments import render_verdict
-    from stance_suite.reports.text import show_signed
+    from stance_suite.reports.text import show_figure, show_unit
 
     cells = {key: cell for key, cell in session.workbench.cells.items() if key in verdict.cells}
     fragment = render_verdict(verdict, session.gather([verdict], cells, ""))
-    figure = "" if verdict.figure is None else f"{show_signed(verdict.figure)} {verdict.claim.unit}"
+    figure = (
+        "" if verdict.figure is None else f"{show_figure(verdict.figure, verdict.claim)} {show_unit(verdict.claim)}"
+    )
     return Found(f"{verdict.status} {figure}".strip(), fragment)
 
 

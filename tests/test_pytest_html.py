@@ -10,7 +10,7 @@ import pytest
 from stance_suite.findings_files import read_findings
 from stance_suite.pytest_html_report import HtmlReport
 from stance_suite.reports.page.top import result_sentence
-from stance_suite.reports.text import show_signed
+from stance_suite.reports.text import show_figure
 from tests.html_pages import PytestHtml, parse, read_pytest_html, squeeze
 
 HOSTILE = """<script>document.title='x'</script>"><img src=x onerror=alert(1)>{{7*7}}"""
@@ -76,7 +76,9 @@ def assert_sums_up(page: PytestHtml, findings) -> None:
 
 
 def figure(verdict) -> str:
-    return "" if verdict.figure is None else f"{show_signed(verdict.figure)} {verdict.claim.unit}".strip()
+    return (
+        "" if verdict.figure is None else f"{show_figure(verdict.figure, verdict.claim)} {verdict.claim.unit}".strip()
+    )
 
 
 def link_in(page: PytestHtml) -> str:

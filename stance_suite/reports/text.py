@@ -6,8 +6,10 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 
+from stance_suite.claims import Claim
 from stance_suite.gate_records import GateReport
-from stance_suite.judgments import Verdict
+from stance_suite.judgments import ControlFigure, Verdict
+from stance_suite.metrics import Metric
 
 SMALLEST_P_VALUE = 0.0001
 """Smaller ones are not told apart."""
@@ -55,6 +57,84 @@ def show_signed(figure: float) -> str:
         return "–"
     magnitude = math.floor(math.log10(abs(figure))) if figure else 0
     return f"{figure:+.{min(4, max(0, 3 - magnitude))}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def show_figure(figure: float, about: Claim | Metric) -> str:
+    """Write a figure, for people.
+
+    Parameters
+    ----------
+    figure : float
+        The figure, or an end of its interval.
+    about : Claim or Metric
+        What it is a figure of.
+
+    Returns
+    -------
+    str
+        As `show_signed` does; sizes, counts and ratios without a plus, whole numbers of something without decimals.
+    """
+    shown = show_signed(figure)
+    if about.is_count and figure.is_integer():
+        shown = shown.partition(".")[0]
+    return shown if about.is_signed else shown.removeprefix("+")
+
+
+def show_interval(estimate: Verdict | ControlFigure, about: Claim | Metric) -> str:
+    """Write the interval of a figure, for people.
+
+    Parameters
+    ----------
+    estimate : Verdict or ControlFigure
+        Which has the interval.
+    about : Claim or Metric
+        What it is a figure of.
+
+    Returns
+    -------
+    str
+        From where to where; empty where there is no interval.
+    """
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f"{show_figure(estimate.low, about)} to {show_figure(estimate.high, about)}"
+
+
+def show_unit(claim: Claim) -> str:
+    """Name the unit of a claim's figure, for people.
+
+    Parameters
+    ----------
+    claim : Claim
+        The claim.
+
+    Returns
+    -------
+    str
+        Also said of a ratio that it is one; empty for other figures without a unit.
+    """
+    return "ratio" if claim.is_ratio else claim.unit
+
+
+def show_p_values(verdict: Verdict) -> str:
+    """Write the p-values of a verdict, for people.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        The verdict.
+
+    Returns
+    -------
+    str
+        Such as ``p = 0.012, 0.037 after Holm’s correction``; empty where there is none.
+    """
+    if verdict.p_value is None:
+        return ""
+    shown = show_p_value(verdict.p_value)
+    said = f"p {shown}" if shown.startswith("<") else f"p = {shown}"
+    adjusted = verdict.adjusted_p_value
+    return said if adjusted is None else f"{said}, {show_p_value(adjusted)} after Holm’s correction"
 
 
 def show_p_value(p_value: float | None) -> str:

@@ -1,8 +1,20 @@
 from math import nan
 
-from stance_suite.claims import Claim
+import pytest
+
+from stance_suite.claims import Claim, Counterpart
 from stance_suite.judgments import Status, Verdict
-from stance_suite.reports.text import show_p_value, show_signed, tally, verdict_line
+from stance_suite.metrics import Metric
+from stance_suite.reports.text import (
+    show_figure,
+    show_interval,
+    show_p_value,
+    show_p_values,
+    show_signed,
+    show_unit,
+    tally,
+    verdict_line,
+)
 
 CLAIM = Claim(
     id="c",
@@ -60,3 +72,50 @@ def test_figures_have_their_sign_or_are_a_dash():
         "+15.05",
         "–",
     ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "figure", "shown"),
+    [
+        ("likelihood_preference", 0.25, "+0.2500"),
+        ("divergence", -0.25, "−0.2500"),
+        ("alpha_change_percent", 1.5, "+1.500"),
+        ("alpha", 3.9, "3.900"),
+        ("relative_change_percent", 3.9, "3.900"),
+        ("changed_layers", 17.0, "17"),
+        ("changed_layers", 17.5, "17.50"),
+        ("changed_layers", nan, "–"),
+        ("participation_ratio", 17.0, "17.00"),
+    ],
+)
+def test_only_effects_and_changes_have_a_plus_and_counts_no_decimals(metric, figure, shown):
+    assert show_figure(figure, CLAIM.model_copy(update={"metric": Metric(metric)})) == shown
+    assert show_figure(figure, Metric(metric)) == shown
+
+
+@pytest.mark.parametrize(
+    ("metric", "by", "shown", "unit"),
+    [
+        ("alpha_change_percent", "ratio", "2.000", "ratio"),
+        ("changed_layers", "ratio", "2.000", "ratio"),
+        ("changed_layers", "difference", "+2", "layers"),
+        ("alpha", "difference", "+2.000", ""),
+    ],
+)
+def test_a_difference_goes_up_or_down_and_a_ratio_is_said_to_be_one(metric, by, shown, unit):
+    compared = CLAIM.model_copy(update={"metric": Metric(metric), "versus": Counterpart(recipe="long", by=by)})
+    assert (show_figure(2.0, compared), show_unit(compared)) == (shown, unit)
+
+
+def test_an_interval_has_both_ends_or_is_not_there():
+    verdict = Verdict(claim=CLAIM, model="m", status=Status.FAILS, reason="r", figure=0.2, low=-0.1, high=0.3)
+    assert show_interval(verdict, CLAIM) == "−0.1000 to +0.3000"
+    assert show_interval(verdict, Metric.ALPHA) == "−0.1000 to 0.3000"
+    assert show_interval(verdict.model_copy(update={"high": None}), CLAIM) == ""
+
+
+def test_p_values_are_told_with_what_the_correction_makes_of_them():
+    verdict = Verdict(claim=CLAIM, model="m", status=Status.FAILS, reason="r", p_value=0.0123, adjusted_p_value=0.0369)
+    assert show_p_values(verdict) == "p = 0.012, 0.037 after Holm’s correction"
+    assert show_p_values(verdict.model_copy(update={"p_value": 1e-9, "adjusted_p_value": None})) == "p < 0.0001"
+    assert show_p_values(verdict.model_copy(update={"p_value": None})) == ""

@@ -14,6 +14,7 @@ from stance_suite.judgments import ControlFigure, Status, Verdict
 from stance_suite.records import Cell, CellRecord, Findings
 from stance_suite.reports.behavior import ConfusionMatrix, trajectory
 from stance_suite.reports.controls import control_range, drawn_bounds, effects_tested, noise_floor
+from stance_suite.reports.text import show_unit
 from stance_suite.spectrum_records import LayerChange, LayerSpectrum
 
 Rows = list[dict[str, Any]]
@@ -179,7 +180,7 @@ def measure(verdict: Verdict) -> str:
         The metric, and its unit in brackets.
     """
     claim = verdict.claim
-    unit = claim.unit or ("" if claim.versus is None else "ratio")
+    unit = show_unit(claim)
     return f"{claim.metric} ({unit})" if unit else str(claim.metric)
 
 

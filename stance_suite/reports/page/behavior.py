@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from stance_suite.judgments import PromptScores
+from stance_suite.judgments import PromptScores, Verdict
 from stance_suite.metrics import BEHAVIORAL_METRICS, Metric
 from stance_suite.records import CellRecord, Findings, StanceShift
 from stance_suite.reports.behavior import ConfusionMatrix, Epoch, confusion_matrices, trajectory
 from stance_suite.reports.charts import PAGE, Spec, alphas, effects, epoch_data, preference, prompt_data, prompts
 from stance_suite.reports.page.responses import Places, response_data
 from stance_suite.reports.page.top import Row
-from stance_suite.reports.text import figure_parts
+from stance_suite.reports.text import show_figure, show_interval, show_p_values, show_unit
 
 TONES = 3
 """Shades of color on each side of zero."""
@@ -122,13 +122,21 @@ def _claim(row: Row, places: Places) -> dict[str, Any]:
         "stance": claim.stance,
         "measure": claim.metric,
         "status": verdict.status,
-        "figures": figure_parts(verdict),
+        "figures": [part for part in _figures(verdict) if part],
         "caveats": verdict.caveats,
         "reason": verdict.reason,
         "compared": claim.versus is not None,
         "baseline": "noise of the same norm" if claim.metric is Metric.DIVERGENCE else "base",
         "prompts": [_scores(scores, places) for scores in verdict.prompts],
     }
+
+
+def _figures(verdict: Verdict) -> Iterator[str]:
+    claim = verdict.claim
+    if verdict.figure is not None:
+        yield f"{show_figure(verdict.figure, claim)} {show_unit(claim)}".rstrip()
+    yield show_interval(verdict, claim)
+    yield show_p_values(verdict)
 
 
 def _scores(scores: PromptScores, places: Places) -> list[float | None]:

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from stance_suite.reports.behavior import mean_divergences
-from stance_suite.reports.text import show_p_value, show_signed
+from stance_suite.reports.text import show_figure, show_interval, show_p_value, show_p_values, show_signed, show_unit
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -38,7 +38,11 @@ def _environment() -> Environment:
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     environment.filters["number"] = show_signed
+    environment.filters["figure"] = show_figure
+    environment.filters["interval"] = show_interval
+    environment.filters["unit"] = show_unit
     environment.filters["p_value"] = show_p_value
+    environment.filters["p_values"] = show_p_values
     environment.filters["mean_divergences"] = mean_divergences
     environment.filters["svg_address"] = _svg_address
     return environment

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import TypeGuard
 
 from stance_suite.judgments import Status, Verdict
-from stance_suite.metrics import Metric
 from stance_suite.records import Agreement, CellRecord, Findings
+from stance_suite.reports.charts import measure
 from stance_suite.reports.controls import control_range, drawn_bounds
-from stance_suite.reports.text import tally
+from stance_suite.reports.text import show_figure, show_interval, show_unit, tally
 
 BAR_WIDTH, BAR_MARGIN = 200, 8
 """Of an inline bar, in the units of its drawing."""
@@ -103,7 +103,7 @@ def describe_top(findings: Findings) -> Top:
         record=_record_sentence(judged, not_run),
         created=f"{datetime.fromisoformat(findings.created):%Y-%m-%d %H:%M} UTC",
         rows=tuple(
-            Row(verdict, f"claim-{place}-{verdict.claim.id}", _bar(verdict, scales.get(verdict.claim.metric)))
+            Row(verdict, f"claim-{place}-{verdict.claim.id}", _bar(verdict, scales.get(measure(verdict))))
             for place, verdict in enumerate(judged, 1)
         ),
         not_run=not_run,
@@ -197,9 +197,9 @@ def _models(findings: Findings) -> list[str]:
     return list(dict.fromkeys(record.cell.model for record in findings.cells))
 
 
-def _scales(verdicts: Sequence[Verdict]) -> Mapping[Metric, tuple[float, float]]:
+def _scales(verdicts: Sequence[Verdict]) -> Mapping[str, tuple[float, float]]:
     """Find for each measure the range that holds all that is drawn of it."""
-    values: dict[Metric, list[float]] = {}
+    values: dict[str, list[float]] = {}
     for verdict in verdicts:
         if _is_number(verdict.figure):
             drawn = [
@@ -210,8 +210,8 @@ def _scales(verdicts: Sequence[Verdict]) -> Mapping[Metric, tuple[float, float]]
                 *drawn_bounds(verdict),
                 *(control_range(verdict) or ()),
             ]
-            values.setdefault(verdict.claim.metric, []).extend(filter(_is_number, drawn))
-    return {metric: (min(found), max(found)) for metric, found in values.items()}
+            values.setdefault(measure(verdict), []).extend(filter(_is_number, drawn))
+    return {name: (min(found), max(found)) for name, found in values.items()}
 
 
 def _bar(verdict: Verdict, scale: tuple[float, float] | None) -> Bar | None:
@@ -230,20 +230,18 @@ def _bar(verdict: Verdict, scale: tuple[float, float] | None) -> Bar | None:
         controls=None if controls is None else (place(controls[0]), max(2.0, place(controls[1]) - place(controls[0]))),
         bounds=tuple(map(place, drawn_bounds(verdict))),
         zero=place(0.0),
-        words=_in_words(verdict, controls),
+        words=_in_words(verdict, verdict.figure, controls),
     )
 
 
-def _in_words(verdict: Verdict, controls: tuple[float, float] | None) -> str:
-    unit = f" {verdict.claim.unit}".rstrip()
-    parts = [f"figure {verdict.figure:+.4g}{unit}"]
-    if verdict.low is not None and verdict.high is not None:
-        parts.append(f"95 % interval {verdict.low:+.3g} to {verdict.high:+.3g}")
+def _in_words(verdict: Verdict, figure: float, controls: tuple[float, float] | None) -> str:
+    claim = verdict.claim
+    parts = [f"figure {show_figure(figure, claim)} {show_unit(claim)}".rstrip()]
+    if interval := show_interval(verdict, claim):
+        parts.append(f"95 % interval {interval}")
     if controls is not None:
-        parts.append(f"controls from {controls[0]:+.3g} to {controls[1]:+.3g}")
-    return ", ".join([*parts, f"claimed {verdict.claim.comparator.replace('_', ' ')}"]) + "".join(
-        f" {bound:g}" for bound in drawn_bounds(verdict)
-    )
+        parts.append(f"controls from {show_figure(controls[0], claim)} to {show_figure(controls[1], claim)}")
+    return ", ".join([*parts, f"claimed {claim.asked}"])
 
 
 def _is_number(value: float | None) -> TypeGuard[float]:

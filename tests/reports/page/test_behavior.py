@@ -61,6 +61,22 @@ def test_every_judged_claim_about_behavior_is_told_with_its_scores(whole_run, ju
     assert len(set(data["prompts"])) == len(data["prompts"])
 
 
+def test_panels_and_table_write_figures_in_one_style(whole_run, verdict):
+    shown = verdict.model_copy(
+        update={"figure": 1.18, "low": -0.5, "high": 2.0, "p_value": 1e-9, "adjusted_p_value": 0.0123, "controls": ()}
+    )
+    found = with_verdict(whole_run, shown)
+    (claim,) = section(found).data["claims"]
+    assert claim["figures"] == [
+        "+1.180 nats/token",
+        "−0.5000 to +2.000",
+        "p < 0.0001, 0.012 after Holm’s correction",
+    ]
+    text = words(render_html(found))
+    for part in claim["figures"]:
+        assert part in text
+
+
 def test_effects_are_told_against_each_control_beside_the_noise_floor(whole_run, judged):
     claims = {claim["id"]: claim for claim in section(whole_run).data["claims"]}
     for verdict in judged:

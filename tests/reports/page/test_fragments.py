@@ -18,20 +18,17 @@ from stance_suite.reports.page.fragments import (
     render_verdict,
 )
 from stance_suite.reports.page.top import result_sentence
-from stance_suite.reports.text import show_signed
+from stance_suite.reports.text import show_figure, show_interval
 from tests.html_pages import parse, squeeze
 
 HOSTILE = """<script>document.title='x'</script>"><img src=x onerror=alert(1)>{{7*7}}"""
 REPORT = ReportPlace("out/findings.html", "out/findings.html")
 
 
-def interval(one) -> str:
-    return "" if one.low is None else f"{show_signed(one.low)} to {show_signed(one.high)}"
-
-
 def figures(verdict) -> str:
-    shown = "" if verdict.figure is None else f"{show_signed(verdict.figure)} {verdict.claim.unit}".strip()
-    return f"{shown} {interval(verdict)}".strip()
+    claim = verdict.claim
+    shown = "" if verdict.figure is None else f"{show_figure(verdict.figure, claim)} {claim.unit}".strip()
+    return f"{shown} {show_interval(verdict, claim)}".strip()
 
 
 def verdict_of(findings, name):
@@ -91,9 +88,11 @@ def test_a_verdicts_fragment_carries_its_figures_its_controls_and_a_picture(whol
         verdict = verdict_of(whole_run, name)
         parsed = parse(render_verdict(verdict, whole_run))
         assert verdict.controls
+        claim = verdict.claim
         for control in verdict.controls:
-            assert f"{control.name} {show_signed(control.figure)} {interval(control)}".strip() in parsed.text
-        assert f"{show_signed(verdict.figure)} {verdict.claim.unit}" in parsed.text
+            told = f"{control.name} {show_figure(control.figure, claim)} {show_interval(control, claim)}"
+            assert told.strip() in parsed.text
+        assert f"{show_figure(verdict.figure, claim)} {claim.unit}" in parsed.text
         assert verdict.reason in parsed.text
         (image,) = parsed.all("img")
         kind, picture = image["src"].split(",")
@@ -134,7 +133,7 @@ def test_a_triangulation_carries_every_effect(whole_run):
     control = ControlFigure(name="sham", figure=0.5, low=0.25, high=0.75, p_value=0.0123)
     text = parse(render_triangulation(agreed, {Metric.MARKER_RATE: [control]})).text
     assert agreed.agreement in text
-    assert "marker_rate per 100 words sham +0.5000 +0.2500 to +0.7500 0.0123" in text
+    assert "marker_rate per 100 words sham +0.5000 +0.2500 to +0.7500 0.012" in text
 
 
 def test_trainings_carry_losses_and_the_largest_change_of_alpha(whole_run):

@@ -89,7 +89,9 @@ def test_a_bar_places_figure_interval_bound_and_controls_in_proportion(whole_run
     start, width = bar.controls
     assert start == at(0)
     assert start + width == at(0.5)
-    assert bar.words == ("figure +1 nats/token, 95 % interval +0.75 to +2, controls from +0 to +0.5, claimed above 0.5")
+    assert bar.words == (
+        "figure +1.000 nats/token, 95 % interval +0.7500 to +2.000, controls from +0.000 to +0.5000, claimed above 0.5"
+    )
 
 
 def test_bars_of_one_measure_share_a_scale(whole_run):
@@ -99,6 +101,16 @@ def test_bars_of_one_measure_share_a_scale(whole_run):
     first, second, third = bars(whole_run, small, large, other)
     assert second.figure - first.figure == pytest.approx(0.9 * (BAR_WIDTH - 2 * BAR_MARGIN), abs=0.2)
     assert third.figure == BAR_WIDTH - BAR_MARGIN
+
+
+def test_a_ratio_has_a_scale_of_its_own(whole_run):
+    plain = a_verdict(whole_run, "own.alpha", figure=0.1, low=None, high=None, controls=())
+    ratio = {"versus": Counterpart(recipe="long", by="ratio"), "bound": 0.0}
+    compared = a_verdict(whole_run, "own.alpha", claim=ratio, figure=2.0, low=None, high=None, controls=())
+    alone, beside = bars(whole_run, plain), bars(whole_run, plain, compared)
+    assert beside[0] == alone[0]
+    assert beside[1].figure == BAR_WIDTH - BAR_MARGIN
+    assert beside[1].words.startswith("figure 2.000 ratio, ")
 
 
 def test_a_claim_about_magnitude_has_a_bound_on_either_side(whole_run):
