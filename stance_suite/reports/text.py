@@ -155,6 +155,24 @@ def show_p_value(p_value: float | None) -> str:
     return "< 0.0001" if p_value < SMALLEST_P_VALUE else f"{p_value:.2g}"
 
 
+def show_count(count: int, one: str) -> str:
+    """Write how many there are of something.
+
+    Parameters
+    ----------
+    count : int
+        How many.
+    one : str
+        What one of them is called; more of them end in an s.
+
+    Returns
+    -------
+    str
+        Such as ``1 claim`` or ``2 claims``.
+    """
+    return f"{count} {one}" if count == 1 else f"{count} {one}s"
+
+
 def verdict_line(verdict: Verdict) -> str:
     """Write a verdict as one line.
 

@@ -6,6 +6,7 @@ from stance_suite.claims import Claim, Counterpart
 from stance_suite.judgments import Status, Verdict
 from stance_suite.metrics import Metric
 from stance_suite.reports.text import (
+    show_count,
     show_figure,
     show_interval,
     show_p_value,
@@ -119,3 +120,7 @@ def test_p_values_are_told_with_what_the_correction_makes_of_them():
     assert show_p_values(verdict) == "p = 0.012, 0.037 after Holm’s correction"
     assert show_p_values(verdict.model_copy(update={"p_value": 1e-9, "adjusted_p_value": None})) == "p < 0.0001"
     assert show_p_values(verdict.model_copy(update={"p_value": None})) == ""
+
+
+def test_one_is_no_plural():
+    assert [show_count(number, "claim") for number in (0, 1, 2)] == ["0 claims", "1 claim", "2 claims"]

@@ -7,7 +7,15 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from stance_suite.reports.behavior import mean_divergences
-from stance_suite.reports.text import show_figure, show_interval, show_p_value, show_p_values, show_signed, show_unit
+from stance_suite.reports.text import (
+    show_count,
+    show_figure,
+    show_interval,
+    show_p_value,
+    show_p_values,
+    show_signed,
+    show_unit,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -38,6 +46,7 @@ def _environment() -> Environment:
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     environment.filters["number"] = show_signed
+    environment.filters["counted"] = show_count
     environment.filters["figure"] = show_figure
     environment.filters["interval"] = show_interval
     environment.filters["unit"] = show_unit

@@ -13,7 +13,7 @@ from stance_suite.judgments import Status, Verdict
 from stance_suite.records import Agreement, CellRecord, Findings
 from stance_suite.reports.charts import measure
 from stance_suite.reports.controls import control_range, drawn_bounds
-from stance_suite.reports.text import show_figure, show_interval, show_unit, tally
+from stance_suite.reports.text import show_count, show_figure, show_interval, show_unit, tally
 
 BAR_WIDTH, BAR_MARGIN = 200, 8
 """Of an inline bar, in the units of its drawing."""
@@ -143,8 +143,7 @@ def _behavior_found(findings: Findings) -> Iterator[str]:
         counts = Counter(one.agreement for one in findings.triangulations)
         count = len(findings.triangulations)
         others = [f", {counts[one]} {said}" for one, said in NOT_ADOPTED.items() if counts[one]]
-        trainings = "training" if count == 1 else "trainings"
-        yield f"{counts[Agreement.ADOPTED]} of {count} {trainings} adopted the stance" + "".join(others)
+        yield f"{counts[Agreement.ADOPTED]} of {show_count(count, 'training')} adopted the stance" + "".join(others)
 
 
 def _structure_found(findings: Findings) -> Iterator[str]:
@@ -187,10 +186,14 @@ def _record_sentence(judged: Sequence[Verdict], not_run: Sequence[Verdict]) -> s
     if not judged:
         said = "No claim was judged."
     elif surprises:
-        said = f"{tally(judged)}: {surprises} of {len(judged)} verdicts differ from those on record."
+        differ = "differs" if surprises == 1 else "differ"
+        said = f"{tally(judged)}: {surprises} of {show_count(len(judged), 'verdict')} {differ} from the record."
+    elif len(judged) == 1:
+        said = f"{tally(judged)}: the verdict is the one on record."
     else:
         said = f"{tally(judged)}: all {len(judged)} verdicts are the ones on record."
-    return said + (f" {len(not_run)} claims were not run." if not_run else "")
+    were = "was" if len(not_run) == 1 else "were"
+    return said + (f" {show_count(len(not_run), 'claim')} {were} not run." if not_run else "")
 
 
 def _models(findings: Findings) -> list[str]:

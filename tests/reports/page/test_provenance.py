@@ -92,3 +92,14 @@ def test_a_model_trained_elsewhere_is_told_by_both_hashes(whole_run):
     (origin,) = describe_provenance(pair).origins
     assert (origin.provenance.weights_sha256, origin.derivative_sha256) == ("b" * 64, "d" * 64)
     assert f"<code>{'d' * 64}</code>" in render_html(pair)
+
+
+def test_what_a_gate_was_held_against_is_named_beside_the_commands(whole_run):
+    def told(**changes):
+        gate = whole_run.gate.model_copy(update=changes)
+        page = render_html(whole_run.model_copy(update={"settings": SETTINGS, "gate": gate}))
+        return " ".join(page.partition("Run it where the same stances and claims are declared")[2][:120].split())
+
+    assert told(policy="strict.yaml").startswith(", with the same policy (strict.yaml). Another")
+    against = told(policy="strict.yaml", baseline="base.json")
+    assert against.startswith(", with the same policy (strict.yaml) and baseline (base.json). Another")

@@ -59,9 +59,13 @@ def test_what_differs_from_the_record_is_counted(whole_run):
     one = a_verdict(whole_run)
     surprise = a_verdict(whole_run, status=Status.FAILS)
     missing = a_verdict(whole_run, status=Status.NOT_RUN)
-    assert describe_top(verdicts(whole_run, one)).record == "1 HOLDS: all 1 verdicts are the ones on record."
+    assert describe_top(verdicts(whole_run, one)).record == "1 HOLDS: the verdict is the one on record."
     told = describe_top(verdicts(whole_run, one, surprise, missing))
-    assert told.record == "1 FAILS, 1 HOLDS: 1 of 2 verdicts differ from those on record. 1 claims were not run."
+    assert told.record == "1 FAILS, 1 HOLDS: 1 of 2 verdicts differs from the record. 1 claim was not run."
+    assert describe_top(verdicts(whole_run, surprise, surprise, missing, missing)).record == (
+        "2 FAILS: 2 of 2 verdicts differ from the record. 2 claims were not run."
+    )
+    assert describe_top(verdicts(whole_run, one, one)).record == "2 HOLDS: all 2 verdicts are the ones on record."
     assert told.statuses == ((Status.HOLDS, 1), (Status.FAILS, 1))
     assert [row.verdict.status for row in told.rows] == [Status.HOLDS, Status.FAILS]
     assert told.not_run == (missing,)

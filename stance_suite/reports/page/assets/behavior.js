@@ -36,7 +36,6 @@
   const say = (id, text) => {
     document.getElementById(id).textContent = text;
   };
-  const plural = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;
   const measured = (name) => {
     const { unit, meaning } = data.measures[name];
     return `${name}: ${meaning}, ${unit}`;

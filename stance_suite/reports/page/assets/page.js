@@ -25,6 +25,8 @@ function showNumber(value, { digits = 3, sign = true } = {}) {
 /** Write a p-value; below 0.0001 it matters no more how small it is. */
 const showPValue = (value) => (value < 0.0001 && value != null ? "< 0.0001" : showNumber(value, { digits: 2, sign: false }));
 
+const plural = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;
+
 const CHARTS = readData("charts");
 
 /** Draw a picture that Python declared, with data of its own. The interpreter needs no eval, which the page forbids. */

@@ -13,7 +13,7 @@
       row.hidden = !(statuses.includes(row.dataset.status) && matches(row, "model") && matches(row, "stance"));
       shown += !row.hidden;
     }
-    count.textContent = shown === rows.length ? `${shown} claims` : `${shown} of ${rows.length} claims`;
+    count.textContent = shown === rows.length ? plural(shown, "claim") : `${shown} of ${plural(rows.length, "claim")}`;
   };
   /** A link to a claim shows it, whatever is filtered. */
   const follow = () => {
