@@ -79,3 +79,35 @@ def test_on_paper_it_is_light_and_has_nothing_to_click(open_report, report, scre
         assert not control.is_visible()
     (screenshots / "print.pdf").write_bytes(printed := page.pdf(format="A4"))
     assert printed.startswith(b"%PDF")
+
+
+@pytest.fixture
+def on_paper(open_report, report):
+    """The page as wide as what margins leave of A4, before the browser prints it; one reason was unfolded before."""
+    page = open_report(report, viewport={"width": 718, "height": 1000})
+    page.get_by_text("Why").first.click()
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    return page
+
+
+def test_on_paper_nothing_is_cut(on_paper):
+    assert overflow(on_paper) == []
+    open_everything(on_paper)
+    assert overflow(on_paper) == []
+
+
+def test_what_paper_cannot_unfold_is_unfolded_and_afterwards_as_it_was(on_paper):
+    def unfolded(kind):
+        found = on_paper.locator(kind).all()
+        assert found
+        return [one.evaluate("details => details.open") for one in found]
+
+    assert all(unfolded("#verdicts ~ details"))
+    assert all(unfolded(".why"))
+    assert not any(unfolded("#provenance ~ details"))
+    on_paper.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert not any(unfolded("#verdicts ~ details"))
+    first, *others = unfolded(".why")
+    assert first
+    assert not any(others)

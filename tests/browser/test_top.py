@@ -22,7 +22,12 @@ def judged(findings) -> list[Verdict]:
 
 @pytest.fixture
 def rows(page) -> Locator:
-    return page.locator("#verdict-table > tbody > tr")
+    return page.locator("#verdict-table > tbody > tr[data-status]")
+
+
+@pytest.fixture
+def reasons(page) -> Locator:
+    return page.locator("#verdict-table > tbody > tr.reason")
 
 
 @pytest.fixture
@@ -31,12 +36,13 @@ def filters(page) -> Locator:
 
 
 @pytest.fixture
-def assert_shown(page, rows, judged):
+def assert_shown(page, rows, reasons, judged):
     """Hold the rows that are shown, and the count that is said, against the verdicts that they should be."""
 
     def check(wanted: Callable[[Verdict], bool]) -> None:
         places = [place for place, verdict in enumerate(judged) if wanted(verdict)]
         assert visible_places(rows) == places
+        assert visible_places(reasons) == places
         said = f"{len(places)} of {len(judged)} claims" if len(places) < len(judged) else f"{len(judged)} claims"
         expect(page.get_by_role("status").and_(page.locator("#verdict-count"))).to_have_text(said)
 
@@ -68,9 +74,16 @@ def test_every_verdict_has_its_row(rows, judged):
             expect(row).to_contain_text(caveat)
 
 
-def test_a_row_says_why(rows, judged):
+def test_a_row_is_named_by_its_claim_alone(rows, judged):
+    expect(rows.get_by_role("rowheader")).to_have_count(len(judged))
+    for row, verdict in zip(rows.all(), judged, strict=True):
+        expect(row.get_by_role("rowheader")).not_to_contain_text(verdict.claim.id)
+
+
+def test_a_row_says_why(reasons, judged):
+    expect(reasons).to_have_count(len(judged))
     for place in (0, len(judged) - 1):
-        row, verdict = rows.nth(place), judged[place]
+        row, verdict = reasons.nth(place), judged[place]
         row.get_by_text("Why").click()
         for said in (verdict.reason, verdict.claim.id, *(control.name for control in verdict.controls)):
             expect(row.get_by_text(said, exact=True).first).to_be_visible()
@@ -128,7 +141,7 @@ def test_what_was_not_run_says_why(page, findings):
 
 
 def test_a_link_to_a_claim_shows_it_whatever_is_filtered(page):
-    rows = page.locator("#verdict-table > tbody > tr")
+    rows = page.locator("#verdict-table > tbody > tr[data-status]")
     anchor = rows.first.get_attribute("id")
     page.locator(f"input[name=status][value={rows.first.get_attribute('data-status')}]").uncheck()
     expect(rows.first).to_be_hidden()
@@ -143,3 +156,10 @@ def test_the_layer_that_decided_leads_to_its_spectra(page, findings):
     panel = page.locator("#spectrum")
     expect(panel).to_contain_text(layer)
     expect(panel.locator(".chart svg")).to_have_count(2)
+
+
+def test_the_skip_link_leads_past_the_navigation(page: Page):
+    tab_to(page, page.get_by_role("link", name="Skip the navigation"))
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('main') !== null")

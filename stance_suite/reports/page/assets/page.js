@@ -44,6 +44,11 @@ async function drawChart(holder, name, datasets, size = {}) {
 }
 
 // paper cannot be clicked
-const reasons = document.querySelectorAll("details.why");
-addEventListener("beforeprint", () => reasons.forEach((one) => (one.open = true)));
-addEventListener("afterprint", () => reasons.forEach((one) => (one.open = false)));
+const unfolded = [];
+addEventListener("beforeprint", () => {
+  unfolded.push(...document.querySelectorAll("details.on-paper:not([open])"));
+  for (const one of unfolded) one.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const one of unfolded.splice(0)) one.open = false;
+});

@@ -10,7 +10,7 @@
     const matches = (row, name) => !wanted.get(name) || row.dataset[name] === wanted.get(name);
     let shown = 0;
     for (const row of rows) {
-      row.hidden = !(statuses.includes(row.dataset.status) && matches(row, "model") && matches(row, "stance"));
+      row.hidden = row.nextElementSibling.hidden = !(statuses.includes(row.dataset.status) && matches(row, "model") && matches(row, "stance"));
       shown += !row.hidden;
     }
     count.textContent = shown === rows.length ? plural(shown, "claim") : `${shown} of ${plural(rows.length, "claim")}`;
