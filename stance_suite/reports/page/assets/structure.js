@@ -128,17 +128,10 @@ if (document.getElementById("layer-maps")) {
   function summarize(name) {
     const { title, counts, counted } = FIGURES[name];
     const [shams, tested] = [true, false].map((isSham) => shown.trainings.filter((one) => (one.kind === "sham") === isSham));
-    const sentence = [];
-    if (tested.length) {
-      const all = gather(name, tested);
-      if (!all) sentence.push(`${title}: no figure`);
-      else if (counts) sentence.push(`${all.found} of ${all.known} matrices${all.which} ${counted}`, ...flipsAmong(name, tested));
-      else sentence.push(`${title}: median ${all.found}${all.among}`);
-    }
-    if (shams.length) {
-      const beside = gather(name, shams);
-      sentence.push(`the sham: ${beside ? `${beside.found}${beside.among}` : "no figure"}`);
-    }
+    const [beside, all] = [shams, tested].map((some) => gather(name, some));
+    const whole = all && (counts ? `${all.found} of ${all.known} matrices${all.which} ${counted}` : `${title}: median ${all.found}${all.among}`);
+    const sentence = tested.length ? [whole ?? `${title}: no figure`, ...flipsAmong(name, tested)] : [];
+    if (shams.length) sentence.push(`the sham: ${beside ? `${beside.found}${beside.among}` : "no figure"}`);
     return `${shown.about}: ${sentence.join("; ")}.`;
   }
 
