@@ -63,7 +63,9 @@ def test_pictures_are_drawn_into_the_folder_that_is_named(finished, run_suite, p
     assert any(name.startswith("layers-") for name in drawn)
     blocked = run_suite("pytest", "--stance-pictures=own.html")
     assert blocked.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "own.html cannot be written: File exists" in blocked.stdout
+    assert blocked.stdout.count("own.html cannot be written: File exists") == 1
+    assert "INTERNALERROR" not in blocked.stdout + blocked.stderr
+    assert f"report: {project / 'reports' / 'findings.html'}" in blocked.stdout, "the report was written, and is named"
 
 
 def test_changing_a_claim_never_retrains(finished, run_suite, project):
