@@ -71,10 +71,14 @@ def power(
 @app.command()
 def report(findings: Annotated[Path, typer.Argument(help="A findings.json.")], pictures: Pictures = None) -> None:
     """Render findings.html beside a findings.json, from that file alone; with --pictures, every picture of it."""
-    from stance_suite.publish import rebuild
+    from stance_suite.findings_files import read_findings
+    from stance_suite.publish import draw_pictures, rebuild
 
     with _usage_errors():
-        print(rebuild(findings, settings_of(pictures=pictures).pictures))
+        folder = settings_of(pictures=pictures).pictures
+        print(rebuild(findings), flush=True)
+        if folder is not None:
+            draw_pictures(read_findings(findings), folder)
 
 
 @app.command(name="list")

@@ -106,7 +106,10 @@ REPORTS = Option(
     default="reports",
 )
 PICTURES = Option(
-    "pictures", "Folder that every picture of the findings is written to, as SVG and PNG. Default: none is.", default=""
+    "pictures",
+    "Folder that every picture of the findings is written to, as SVG and PNG: about a minute and 20 MB for the default "
+    "run. Default: none is.",
+    default="",
 )
 
 BEFORE = Option(

@@ -18,7 +18,7 @@ from stance_suite.reports.pictures import alpha_map, write_pictures
 from stance_suite.reports.summary import render_summary
 
 
-def publish(findings: Findings, folder: Path, pictures: Path | None = None) -> Path:
+def publish(findings: Findings, folder: Path) -> Path:
     """Write findings.json, and the reports rebuilt from it; a gate's summary also goes where GitHub shows it.
 
     Parameters
@@ -27,8 +27,6 @@ def publish(findings: Findings, folder: Path, pictures: Path | None = None) -> P
         What was found.
     folder : Path
         Where to; made if it is missing.
-    pictures : Path, optional
-        Folder for every picture; none is drawn if omitted.
 
     Returns
     -------
@@ -47,18 +45,16 @@ def publish(findings: Findings, folder: Path, pictures: Path | None = None) -> P
         if findings.gate is not None and shown_by_github:
             with Path(shown_by_github).open("a", encoding="utf-8") as summary:
                 summary.write(render_summary(findings))
-    return rebuild(path, pictures)
+    return rebuild(path)
 
 
-def rebuild(path: Path, pictures: Path | None = None) -> Path:
+def rebuild(path: Path) -> Path:
     """Render the HTML report of a findings file beside it, its map of layers, a Markdown summary and JUnit XML.
 
     Parameters
     ----------
     path : Path
         A findings file.
-    pictures : Path, optional
-        Folder for every picture; none is drawn if omitted.
 
     Returns
     -------
@@ -79,10 +75,26 @@ def rebuild(path: Path, pictures: Path | None = None) -> Path:
         write_atomically(path.with_name("summary.md"), render_summary(findings).encode())
         write_atomically(path.with_name("junit.xml"), render_junit(findings).encode())
         write_atomically(report, render_html(findings).encode())
-    if pictures is not None:
-        with _writing(pictures), choose_progress().stage(f"drawing into {pictures}") as on_step:
-            write_pictures(findings, pictures, on_step)
     return report
+
+
+def draw_pictures(findings: Findings, folder: Path) -> None:
+    """Draw every picture of findings into a folder, and tell how far it is: there may be hundreds.
+
+    Parameters
+    ----------
+    findings : Findings
+        What was found.
+    folder : Path
+        Where to; made if it is missing.
+
+    Raises
+    ------
+    StanceSuiteError
+        If a file cannot be written.
+    """
+    with _writing(folder), choose_progress().stage(f"drawing into {folder}") as on_step:
+        write_pictures(findings, folder, on_step)
 
 
 @contextmanager

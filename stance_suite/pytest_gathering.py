@@ -77,7 +77,7 @@ class Gathering:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _write(self, *, is_gate: bool) -> None:
-        from stance_suite.publish import publish
+        from stance_suite.publish import draw_pictures, publish
 
         pipeline = self._state.session
         if is_gate:
@@ -93,9 +93,11 @@ class Gathering:
         ]
         self.findings = pipeline.findings(ordered, self._cells, " ".join(["pytest", *sys.argv[1:]]))
         settings = self._state.settings
-        self.report = publish(self.findings, settings.reports, settings.pictures)
+        self.report = publish(self.findings, settings.reports)
         self.written = str(self.report)
         self._kept = pipeline.keep_as_baseline(self.findings)
+        if settings.pictures is not None:  # last: they take long, and nothing else depends on them
+            draw_pictures(self.findings, settings.pictures)
 
     @property
     def _gate(self) -> GateReport | None:

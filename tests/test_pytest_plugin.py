@@ -61,9 +61,13 @@ def test_pictures_are_drawn_into_the_folder_that_is_named(finished, run_suite, p
     drawn = {path.name for path in (project / "drawn").iterdir()}
     assert {"verdicts-behavior.svg", "verdicts-behavior.png", "verdicts-structure.svg"} <= drawn
     assert any(name.startswith("layers-") for name in drawn)
-    blocked = run_suite("pytest", "--stance-pictures=own.html")
+    keep = ("--stance-update-baseline", "--stance-baseline=kept.json")
+    blocked = run_suite("pytest", "--stance-pictures=own.html", *keep)
     assert blocked.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "own.html cannot be written: File exists" in blocked.stdout
+    assert blocked.stdout.count("own.html cannot be written: File exists") == 1
+    assert "INTERNALERROR" not in blocked.stdout + blocked.stderr
+    assert f"report: {project / 'reports' / 'findings.html'}" in blocked.stdout, "the report was written, and is named"
+    assert (project / "kept.json").is_file()
 
 
 def test_changing_a_claim_never_retrains(finished, run_suite, project):

@@ -128,7 +128,7 @@ def gate(
 def _measure(settings: Settings) -> tuple[Session, Findings]:
     from stance_suite.pipeline import Session
     from stance_suite.progress import choose_progress
-    from stance_suite.publish import publish
+    from stance_suite.publish import draw_pictures, publish
     from stance_suite.reports.text import gate_lines, tally, verdict_line
 
     session = Session(settings, choose_progress())
@@ -140,7 +140,7 @@ def _measure(settings: Settings) -> tuple[Session, Findings]:
             print(verdict_line(verdicts[-1]), flush=True)
     command = " ".join(["stance-suite", *sys.argv[1:]])
     findings = session.findings(verdicts, session.workbench.cells, command)
-    report = publish(findings, settings.reports, settings.pictures)
+    report = publish(findings, settings.reports)
     kept = session.keep_as_baseline(findings)
     if kept:
         print(kept)
@@ -148,6 +148,8 @@ def _measure(settings: Settings) -> tuple[Session, Findings]:
     if findings.gate is not None:
         for line in gate_lines(findings.gate):
             print(line)
+    if settings.pictures is not None:
+        draw_pictures(findings, settings.pictures)
     return session, findings
 
 

@@ -23,8 +23,8 @@ class ConfusionMatrix:
     """The measure."""
     measured: tuple[str, ...]
     """The columns: stances measured."""
-    rows: tuple[tuple[str, tuple[StanceShift, ...]], ...]
-    """What was trained, and its shift toward each stance."""
+    rows: tuple[tuple[str, tuple[StanceShift | None, ...]], ...]
+    """What was trained, and its shift toward each stance; None where it was not measured."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def confusion_matrices(findings: Findings) -> list[ConfusionMatrix]:
         measured = tuple(dict.fromkeys(shift.measured for shift in shifts))
         trained = sorted({shift.trained for shift in shifts}, key=lambda name: (name not in measured, name))
         entries = {(shift.trained, shift.measured): shift for shift in shifts}
-        rows = tuple((name, tuple(entries[name, column] for column in measured)) for name in trained)
+        rows = tuple((name, tuple(entries.get((name, column)) for column in measured)) for name in trained)
         matrices.append(ConfusionMatrix(model, recipe, metric, measured, rows))
     return matrices
 

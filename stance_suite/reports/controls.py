@@ -11,6 +11,8 @@ RESAMPLED = "base resampled"
 TESTED_AGAINST = ("base", "sham", "noise", "rounding")
 OVER_BASE = " - base"
 """How the name of a control's own effect on behavior ends."""
+MOST_CHANGED_UNDER = ("sham: ", "noise: ", "rounding: ")
+"""How the name of the layer that changed most under a control begins, where layers are compared."""
 
 
 def effects_tested(verdict: Verdict) -> tuple[ControlFigure, ...]:
@@ -60,12 +62,16 @@ def own_effects(verdict: Verdict) -> tuple[ControlFigure, ...]:
     Returns
     -------
     tuple of ControlFigure
-        Empty of a comparison: what it lists are the effects compared.
+        Of structure the claim's own figure under each control, of a comparison the same comparison. Empty of a
+        comparison of behavior: what it lists are the effects compared.
     """
-    if verdict.claim.versus is not None:
-        return ()
-    if not verdict.claim.metric.is_behavioral:
+    claim = verdict.claim
+    if claim.comparator.compares_layers:
+        return tuple(control for control in verdict.controls if control.name.startswith(MOST_CHANGED_UNDER))
+    if not claim.metric.is_behavioral:
         return verdict.controls
+    if claim.versus is not None:
+        return ()
     tested = _tested_names(verdict)
     return tuple(
         control

@@ -1,4 +1,4 @@
-"""Findings whose every free text is the same attempt to be more than text."""
+"""Findings in which a text of every kind that a page shows at length is the same attempt to be more than text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def written(place: str, attempt: str) -> str:
 
 
 def hostile_findings(plain: Findings, attempt: str) -> Findings:
-    """Write an attempt wherever a file can hold free text: what its first model said to its first prompt, and so on."""
+    """Write an attempt at each of `PLACES`: into all that is said about the first claim, stance and layer."""
     verdict, stance = plain.verdicts[0], plain.stances[0]
     layer = next(one.layer for one in plain.verdicts if one.layer is not None)
     texts = {

@@ -55,6 +55,25 @@ def test_of_structure_every_control_is_its_own(stance):
     assert control_range(verdict(structural(stance))) is None
 
 
+def test_a_comparison_of_structure_is_made_of_every_control(stance):
+    judged = verdict(
+        structural(stance, over="mean", versus={"recipe": "long", "by": "ratio"}), "sham", "noise", "rounding"
+    )
+    assert names(own_effects(judged)) == ["sham", "noise", "rounding"]
+    assert control_range(judged) == (-0.1, 2.1)
+    assert noise_floor(judged) is None
+
+
+def test_where_layers_are_compared_the_other_training_is_no_control(stance):
+    same = structural(stance, comparator="same_layer", bound=None, versus={"recipe": "long"})
+    judged = verdict(
+        same, "layers.1.up, m, a (long)", "sham: layers.2.up", "noise: layers.1.up", "rounding: layers.0.q"
+    )
+    assert names(own_effects(judged)) == ["sham: layers.2.up", "noise: layers.1.up", "rounding: layers.0.q"]
+    assert control_range(judged) == (0.9, 3.1)
+    assert control_range(verdict(same, "layers.1.up, m, a (long)")) is None
+
+
 def test_bounds_of_a_magnitude_a_range_and_none(stance):
     assert drawn_bounds(verdict(structural(stance))) == (-1, 1)
     assert drawn_bounds(verdict(behavioral(stance))) == (0.05,)

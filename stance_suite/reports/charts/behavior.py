@@ -47,11 +47,13 @@ def prompts(theme: Theme, width: Width, metric: Metric) -> Spec:
     import altair as alt
 
     names = ("base", "sham", "tuned")
+    has_sham = "isValid(extent(pluck(data('prompts'), 'sham'))[0])"  # a model trained elsewhere has none
+    shown = alt.ExprRef(f"{has_sham} ? ['base', 'sham', 'tuned'] : ['base', 'tuned']")
 
     def scale(*values: str) -> alt.Scale:
         return alt.Scale(domain=list(names), range=list(values))
 
-    legend = alt.Legend(labelExpr=f"datum.label === 'base' ? '{_baseline(metric)}' : datum.label")
+    legend = alt.Legend(labelExpr=f"datum.label === 'base' ? '{_baseline(metric)}' : datum.label", values=shown)
     score = alt.X("score:Q", title=_titled("score", metric), scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6))
     effect = alt.EncodingSortField(field="effect", op="max", order="descending")
     rows = alt.Chart().encode(y=alt.Y("prompt:N", sort=effect, title=None, axis=_names(theme, width)))
@@ -100,7 +102,7 @@ def effects(theme: Theme, width: Width, metric: Metric) -> Spec:
     versus = alt.Y("contrast:N", sort=None, title=None, axis=_names(theme, width))
     measured = (
         alt.Chart(alt.NamedData("effects"))
-        .transform_calculate(contrast="'tuned − ' + datum.versus")
+        .transform_calculate(contrast="'against ' + datum.versus")
         .encode(y=versus, tooltip=["contrast:N", "effect:Q", "low:Q", "high:Q"])
     )
     bound, floor = alt.Chart(alt.NamedData("bounds")), alt.Chart(alt.NamedData("floor"))

@@ -203,6 +203,7 @@ def confusion_data(matrix: ConfusionMatrix) -> Datasets:
             | {"effect": known(shift.effect), "low": known(shift.low), "high": known(shift.high)}
             for trained, shifts in matrix.rows
             for shift in shifts
+            if shift is not None
         ]
     }
 

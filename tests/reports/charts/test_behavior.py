@@ -48,6 +48,12 @@ def test_a_long_prompt_ends_with_an_ellipsis():
     assert max(map(len, re.findall(">([^<]*)</text>", svg))) < 60
 
 
+def test_the_legend_names_the_sham_only_where_there_is_one():
+    spec = prompts(PRINT, 400, PREFERENCE)
+    assert {"base", "sham", "tuned"} <= set(texts(spec, {"prompts": ROWS}))
+    assert "sham" not in texts(spec, {"prompts": [row | {"sham": None} for row in ROWS]})
+
+
 def test_a_divergence_is_held_against_noise():
     assert "noise of the same norm" in texts(prompts(PRINT, 400, Metric.DIVERGENCE), {"prompts": ROWS})
     assert "base" in texts(prompts(PRINT, 400, PREFERENCE), {"prompts": ROWS})
@@ -67,7 +73,7 @@ def test_an_effect_has_its_interval_beside_floor_and_bound():
     (bound,) = [rule for rule in rules if rule.get("strokeDash")]
     assert place(bound)[0] == pytest.approx(zero + 0.1 * unit)
     said = texts(spec, EFFECTS)
-    assert {"tuned − base", "tuned − sham", "bound 0.1"} <= set(said)
+    assert {"against base", "against sham", "bound 0.1"} <= set(said)
 
 
 def test_without_a_floor_there_is_no_band():

@@ -176,6 +176,16 @@ def test_the_confusion_matrix_outlines_the_trained_stance_and_sets_the_sham_apar
     assert f"{show_signed(own.effect)} [{show_signed(own.low)}, {show_signed(own.high)}]" in words(page)
 
 
+def test_a_shift_that_was_not_measured_is_a_dash(whole_run):
+    left_out = next(one for one in whole_run.shifts if one.trained != one.measured)
+    shifts = tuple(one for one in whole_run.shifts if one is not left_out)
+    page = render_html(whole_run.model_copy(update={"shifts": shifts}))
+    (matrix,) = re.findall(rf'<div class="matrix[^>]*data-measure="{left_out.metric}">.*?</div>', page, re.DOTALL)
+    (row,) = re.findall(rf'<tr><th scope="row">{left_out.trained}</th>(.*?)</tr>', matrix, re.DOTALL)
+    assert row.count("<td") == 3
+    assert row.count('<td class="number">–</td>') == 1
+
+
 def test_agreement_and_guards_are_shown(whole_run, page):
     said = words(page)
     for one in whole_run.triangulations:

@@ -133,15 +133,16 @@ def test_what_has_no_figure_has_no_bar_and_spoils_no_scale(whole_run, figure):
     assert second.figure == BAR_WIDTH - BAR_MARGIN
 
 
-def test_of_a_comparison_the_effects_compared_are_no_controls(whole_run):
-    compared = a_verdict(
-        whole_run,
-        "own.alpha",
-        claim={"versus": Counterpart(recipe="long", by="ratio")},
-        controls=(ControlFigure(name="a", figure=5.0),),
+def test_of_a_comparison_of_behavior_the_effects_compared_are_no_controls(whole_run):
+    versus = {"versus": Counterpart(recipe="long", by="ratio")}
+    controls = (ControlFigure(name="sham", figure=2.0),)
+    behavior, structure = (
+        a_verdict(whole_run, name, claim=versus, figure=1.0, controls=controls)
+        for name in ("own.likelihood", "own.alpha")
     )
-    (bar,) = bars(whole_run, compared)
-    assert bar.controls is None
+    first, second = bars(whole_run, behavior, structure)
+    assert first.controls is None
+    assert second.controls is not None
 
 
 def test_rows_can_be_linked_to_whatever_model_they_are_about(whole_run):

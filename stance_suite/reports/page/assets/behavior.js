@@ -86,7 +86,8 @@
       tuned,
     }));
     const datasets = { prompts, effects: claim.effects, floor: claim.floor, bounds: claim.bounds };
-    const pictures = ["prompts", "effects"].map((kind) => [kind, make("div", { class: "chart" })]);
+    const drawn = ["prompts", "effects"].filter((kind) => datasets[kind].length);
+    const pictures = drawn.map((kind) => [kind, make("div", { class: "chart" })]);
     holder.append(
       make(
         "article",
@@ -200,6 +201,10 @@
     const { asked: whose, marked: markers, sample, sham } = form.elements;
     const first = { ...data.first, trained: data.first.stance };
     const trainings = cells.filter(({ treatment }) => treatment !== "base");
+    if (!trainings.length) {
+      say("response-count", "Nothing was trained, so there is nothing to set side by side.");
+      return;
+    }
     let shown = null;
 
     const samplesOf = (cell) => distinct(Object.values(cell.responses).flatMap(Object.keys)).map(Number).sort((a, b) => a - b);
