@@ -47,7 +47,7 @@ def test_verdicts_are_filtered_by_model(open_report, large_report, large_finding
     expect(page.locator("#verdict-count")).to_have_text(f"{len(wanted)} of {len(large_findings.verdicts)} claims")
 
 
-def test_the_last_layer_of_the_last_model_opens(open_report, large_report, large_findings):
+def test_the_last_layer_of_the_last_model_opens(open_report, large_report):
     page = open_report(large_report)
     choose(page.get_by_role("form", name="What the heat maps show"), Model=MODELS[-1])
     page.get_by_role("grid").first.locator("[data-layer]").last.click()
