@@ -259,3 +259,20 @@ class Findings(Record):
     """One entry a model, recipe and stance."""
     cells: tuple[CellRecord, ...]
     """The cells that the verdicts rest on, all eigenvalues kept for featured layers only."""
+
+    def untouched(self, record: CellRecord) -> CellRecord | None:
+        """Find a cell of the weights that a training began with.
+
+        Parameters
+        ----------
+        record : CellRecord
+            A cell of these findings.
+
+        Returns
+        -------
+        CellRecord or None
+            The first, whatever it was asked: spectra do not depend on that. None if there is none.
+        """
+        weights = record.provenance.weights_sha256
+        bases = (one for one in self.cells if one.cell.treatment == "base")
+        return next((one for one in bases if one.provenance.weights_sha256 == weights), None)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from stance_suite.judgments import ControlFigure, Status, Verdict
+from stance_suite.layer_names import block
 from stance_suite.records import Cell, CellRecord, Findings
 from stance_suite.reports.behavior import ConfusionMatrix, trajectory
 from stance_suite.reports.controls import control_range, drawn_bounds, effects_tested, noise_floor
@@ -223,8 +224,8 @@ def split_layer_name(name: str) -> tuple[int | None, str]:
     role : str
         Rest of the name after the block; the last part outside of blocks.
     """
-    found = re.search(r"\.(\d+)\.(.+)", name)
-    return (int(found[1]), found[2]) if found else (None, name.rsplit(".", 1)[-1])
+    index = block(name)
+    return (None, name.rsplit(".", 1)[-1]) if index is None else (index, name.partition(f".{index}.")[2])
 
 
 def known(figure: float | None) -> float | None:
@@ -241,6 +242,24 @@ def known(figure: float | None) -> float | None:
         None where it is not finite: JSON knows no such number.
     """
     return figure if figure is not None and math.isfinite(figure) else None
+
+
+def rounded(figure: float | None, digits: int) -> float | None:
+    """Round a figure to the digits that are shown, so that a page stays small.
+
+    Parameters
+    ----------
+    figure : float or None
+        Any figure.
+    digits : int
+        Significant digits.
+
+    Returns
+    -------
+    float or None
+        None where it is not finite.
+    """
+    return None if (finite := known(figure)) is None else float(f"{finite:.{digits}g}")
 
 
 def _interval(control: ControlFigure) -> dict[str, float | None]:

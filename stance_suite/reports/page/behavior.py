@@ -12,6 +12,7 @@ from stance_suite.metrics import BEHAVIORAL_METRICS, Metric
 from stance_suite.records import CellRecord, Findings, StanceShift
 from stance_suite.reports.behavior import ConfusionMatrix, Epoch, confusion_matrices, trajectory
 from stance_suite.reports.charts import PAGE, Spec, alphas, effects, epoch_data, preference, prompt_data, prompts
+from stance_suite.reports.charts.data import rounded
 from stance_suite.reports.page.responses import Places, response_data
 from stance_suite.reports.page.top import Row
 from stance_suite.reports.text import show_figure, show_interval, show_p_values, show_unit
@@ -140,11 +141,7 @@ def _figures(verdict: Verdict) -> Iterator[str]:
 
 
 def _scores(scores: PromptScores, places: Places) -> list[float | None]:
-    return [places[scores.prompt], *map(_shortened, (scores.base, scores.sham, scores.tuned))]
-
-
-def _shortened(figure: float | None) -> float | None:
-    return float(f"{figure:.{DIGITS}g}") if figure is not None and isfinite(figure) else None
+    return [places[scores.prompt], *(rounded(one, DIGITS) for one in (scores.base, scores.sham, scores.tuned))]
 
 
 def _models(records: Sequence[CellRecord]) -> list[str]:

@@ -6,6 +6,7 @@ import math
 from decimal import Decimal
 from typing import Any
 
+from stance_suite.reports.charts.data import rounded
 from stance_suite.reports.text import show_signed
 from stance_suite.spectrum_records import (
     CURVE_DIGITS,
@@ -39,16 +40,12 @@ def shorten(figure: float | None) -> float | None:
     float or None
         None where there is none, or none that JSON knows.
     """
-    return _round(figure, DIGITS)
+    return rounded(figure, DIGITS)
 
 
 def _shorten_distance(distance: float | None) -> float | None:
     """Keep as many digits of a KS distance as a curve has: those that decide between two tails are among the last."""
-    return _round(distance, CURVE_DIGITS)
-
-
-def _round(figure: float | None, digits: int) -> float | None:
-    return float(f"{figure:.{digits}g}") if figure is not None and math.isfinite(figure) else None
+    return rounded(distance, CURVE_DIGITS)
 
 
 def layer_spectrum(layer: LayerSpectrum | None) -> dict[str, Any] | None:

@@ -75,7 +75,7 @@ def describe_structure(findings: Findings) -> Structure:
         if record.changes:
             trained.setdefault(record.cell.model, []).append(record)
     models = [
-        _Model(name, _before(records, findings), sorted(records, key=_place_in_model))
+        _Model(name, _by_name(_spectra_before(records[0], findings)), sorted(records, key=_place_in_model))
         for name, records in trained.items()
     ]
     return Structure(
@@ -114,11 +114,9 @@ def _place_in_model(record: CellRecord) -> tuple[str, int, bool, str]:
     return _recipe(record), record.cell.seed, not record.cell.is_under_test, record.cell.stance or ""
 
 
-def _before(records: Sequence[CellRecord], findings: Findings) -> Mapping[str, LayerSpectrum]:
-    weights = records[0].provenance.weights_sha256
-    bases = (base for base in findings.cells if base.cell.treatment == "base")
-    base = next((base for base in bases if base.provenance.weights_sha256 == weights), None)
-    return {} if base is None else _by_name(base.spectra)
+def _spectra_before(record: CellRecord, findings: Findings) -> Sequence[LayerSpectrum]:
+    base = findings.untouched(record)
+    return () if base is None else base.spectra
 
 
 def _by_name(spectra: Iterable[LayerSpectrum]) -> dict[str, LayerSpectrum]:
