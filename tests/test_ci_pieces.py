@@ -11,6 +11,7 @@ import pytest
 import typer
 import yaml
 
+from stance_suite import options
 from stance_suite.cli import app
 from tests.ci_runner import ACTION, HOSTILE, OPTIONS, Machine, options_of
 
@@ -18,10 +19,10 @@ REPOSITORY = Path(__file__).parent.parent
 COMPONENT_TEXT = (REPOSITORY / "templates" / "gate.yml").read_text("utf-8")
 SPECIFICATION = next(yaml.safe_load_all(COMPONENT_TEXT))["spec"]["inputs"]
 HOOKS = yaml.safe_load((REPOSITORY / ".pre-commit-hooks.yaml").read_text("utf-8"))
-EXAMPLES = [
+WORKFLOW, ENVIRONMENT, COMPONENT, HOOK = (
     yaml.safe_load(block)
     for block in re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "docs" / "ci.md").read_text("utf-8"), flags=re.DOTALL)
-]
+)
 
 
 @pytest.fixture
@@ -166,7 +167,7 @@ class TestHook:
 
 class TestDocumentation:
     def test_the_workflow_uses_inputs_and_outputs_that_exist(self):
-        workflow, _, _ = EXAMPLES
+        workflow = WORKFLOW
         (gate,) = (step for step in workflow["jobs"]["gate"]["steps"] if "stance-suite@" in step.get("uses", ""))
         assert set(gate["with"]) <= set(ACTION["inputs"])
         assert "model" in gate["with"]
@@ -178,19 +179,22 @@ class TestDocumentation:
     def test_the_workflow_follows_the_published_schema(self, tmp_path):
         pytest.importorskip("check_jsonschema")
         # YAML 1.1 reads the key `on` as true
-        workflow = {"on" if key is True else key: value for key, value in EXAMPLES[0].items()}
+        workflow = {"on" if key is True else key: value for key, value in WORKFLOW.items()}
         (tmp_path / "workflow.yml").write_text(yaml.safe_dump(workflow))
         check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
         subprocess.run([*check, str(tmp_path / "workflow.yml")], check=True)
 
     def test_the_component_is_given_inputs_that_exist(self):
-        (include,) = EXAMPLES[1]["include"]
+        (include,) = COMPONENT["include"]
         assert "/gate@" in include["component"]
         assert "model" in include["inputs"]
         assert set(include["inputs"]) <= set(SPECIFICATION)
 
+    def test_the_environment_sets_options_that_exist(self):
+        assert set(ENVIRONMENT["env"]) <= {option.environment_variable for option in options.OPTIONS}
+
     def test_the_hook_exists(self):
-        (repository,) = EXAMPLES[2]["repos"]
+        (repository,) = HOOK["repos"]
         assert [hook["id"] for hook in repository["hooks"]] == [hook["id"] for hook in HOOKS]
 
     def test_every_input_is_told(self):
