@@ -62,7 +62,8 @@ def test_a_claim_leads_to_its_verdict(made_up):
     link.click()
     target = made_up.locator("tr:target")
     expect(target).to_be_in_viewport()
-    expect(target).to_contain_text(link.inner_text())
+    # the id stands among the reasons, in the row below
+    expect(target.locator("+ tr")).to_contain_text(link.inner_text())
 
 
 def test_all_samples_and_the_sham_stand_beside_each_other(made_up, choice):
