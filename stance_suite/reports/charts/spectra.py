@@ -69,11 +69,13 @@ def esd(theme: Theme, width: Width) -> Spec:
         .transform_filter("datum.kind === 'fit'")
         .transform_calculate(
             share="datum.tail_size / datum.count",
-            last_share="datum.share * pow(datum.largest / datum.xmin, 1 - datum.alpha)",
+            # where the law expects half an eigenvalue; beyond, an outlier would squeeze all other points
+            last="min(datum.largest, datum.xmin * pow(2 * datum.tail_size, 1 / (datum.alpha - 1)))",
+            last_share="datum.share * pow(datum.last / datum.xmin, 1 - datum.alpha)",
         )
         .encode(x="xmin:Q", y="share:Q", stroke=alt.Stroke("when:N"))
     )
-    lines = fits.mark_rule(strokeWidth=_per_side(4, 1.5), aria=False).encode(x2="largest:Q", y2="last_share:Q")
+    lines = fits.mark_rule(strokeWidth=_per_side(4, 1.5), aria=False).encode(x2="last:Q", y2="last_share:Q")
     ticks = fits.mark_point(shape="stroke", angle=90, size=500, strokeWidth=2, opacity=1, aria=False)
     return finish(
         alt.layer(points, lines, ticks).properties(width=width, height=260),

@@ -32,6 +32,17 @@ def test_a_fitted_tail_lies_on_the_points_that_it_describes():
         assert min(abs(at[0] - line["x"]) + abs(at[1] - line["y"]) for at in own) < 5
 
 
+def test_an_outlier_does_not_draw_a_fitted_tail_far_below_the_points():
+    plain = spectrum(3.0)
+    outlier = plain.model_copy(update={"eigenvalues": (*plain.eigenvalues[:-1], 1000 * plain.eigenvalues[-1])})
+    datasets = spectrum_data(plain, outlier)
+    points, lines = marks(esd(PRINT, 400), datasets, "symbol"), marks(esd(PRINT, 400), datasets, "rule")
+    rows = sorted({place(point)[1] for point in points if point["shape"] != "stroke"}, reverse=True)
+    halving = rows[0] - rows[1]  # from one eigenvalue to two, on a logarithmic axis
+    assert end(lines[1], "y") == pytest.approx(rows[0] + halving, abs=0.5)
+    assert end(lines[1], "x") < max(place(point)[0] for point in points)
+
+
 def test_where_each_tail_begins_is_marked():
     drawn = marks(esd(PRINT, 400), spectrum_data(spectrum(3.0), spectrum(2.5)), "symbol")
     lines = marks(esd(PRINT, 400), spectrum_data(spectrum(3.0), spectrum(2.5)), "rule")
