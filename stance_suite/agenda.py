@@ -73,7 +73,9 @@ class Agenda:
 def _no_such_recipe(recipe: str) -> str:
     if recipe == ELSEWHERE:
         return "it is about a model trained elsewhere; use --stance-before and --stance-after"
-    profile = next((name for name, recipes in PROFILES.items() if recipe in recipes), "complete")
+    profile = next((name for name, recipes in PROFILES.items() if recipe in recipes), None)
+    if profile is None:
+        return f"no profile runs recipe '{recipe}'; name it in a sweep, or in the policy of a gate"
     return f"this run leaves out recipe '{recipe}'; use --stance-profile {profile}"
 
 

@@ -88,13 +88,12 @@ def list_everything(fixtures: Fixtures = None) -> None:
     from rich.table import Table
 
     from stance_suite.library import load_library
-    from stance_suite.specs import RECIPES
 
     with _usage_errors():
         library = load_library(settings_of(fixtures=fixtures).fixtures)
     rows = [("stance", stance.name, stance.description) for stance in library.stances.values()]
     rows += [("model", model.name, model.description) for model in library.models.values()]
-    rows += [("recipe", recipe.name, f"{recipe.epochs} epochs") for recipe in RECIPES.values()]
+    rows += [("recipe", recipe.name, f"{recipe.epochs} epochs") for recipe in library.recipes.values()]
     rows += [("claim", declared.claim.id, declared.claim.statement) for declared in library.claims]
     table = Table("kind", "name", "description")
     for row in rows:

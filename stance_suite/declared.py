@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from stance_suite.claims import Claim
 from stance_suite.documents import Document
 from stance_suite.errors import SpecProblem, nearest_names
+from stance_suite.run_records import Recipe
 from stance_suite.specs import ELSEWHERE, RECIPES, ModelSpec, Stance, normalize_sentence
 from stance_suite.statements import Statement
 
@@ -79,8 +80,43 @@ def contrast_problem(stance: Stance, contrast: str, stances: Mapping[str, Stance
     return None
 
 
+def check_recipes(recipes: Iterable[tuple[Recipe, Document, int]]) -> list[SpecProblem]:
+    """Find names of recipes that are taken: by another one, or by a bundled one that trains differently.
+
+    Parameters
+    ----------
+    recipes : iterable of (Recipe, Document, int)
+        The user's own, each with its file and its index there.
+
+    Returns
+    -------
+    list of SpecProblem
+        With file and line.
+    """
+    problems = []
+    seen: dict[str, tuple[Document, int]] = {}
+    for recipe, document, index in recipes:
+        where = ("recipes", index, "name")
+        if recipe.name in seen:
+            other, place = seen[recipe.name]
+            line = other.line(("recipes", place, "name"))
+            problems.append(document.problem(where, f"is taken by {other.path}:{line}; choose another"))
+        elif recipe.name == ELSEWHERE:
+            message = f"'{ELSEWHERE}' stands for models that were trained elsewhere; choose another"
+            problems.append(document.problem(where, message))
+        elif RECIPES.get(recipe.name, recipe) != recipe:
+            # else one name would mean two trainings, here and in everybody else's findings
+            message = f"'{recipe.name}' is a bundled recipe that trains differently; choose another"
+            problems.append(document.problem(where, message))
+        seen.setdefault(recipe.name, (document, index))
+    return problems
+
+
 def check_claims(
-    claims: Iterable[DeclaredClaim], stances: Mapping[str, Stance], models: Mapping[str, ModelSpec]
+    claims: Iterable[DeclaredClaim],
+    stances: Mapping[str, Stance],
+    models: Mapping[str, ModelSpec],
+    recipes: Mapping[str, Recipe],
 ) -> list[SpecProblem]:
     """Find names in claims that nothing bears, ids given twice, and trainings that cannot be compared.
 
@@ -92,6 +128,8 @@ def check_claims(
         All that are declared.
     models : mapping of str to ModelSpec
         All that are declared.
+    recipes : mapping of str to Recipe
+        All that are declared.
 
     Returns
     -------
@@ -100,7 +138,7 @@ def check_claims(
     """
     problems = []
     seen: dict[str, DeclaredClaim] = {}
-    known = {"stance": stances, "model": {**models, "any": None}, "recipe": {**RECIPES, ELSEWHERE: None}}
+    known = {"stance": stances, "model": {**models, "any": None}, "recipe": {**recipes, ELSEWHERE: None}}
     for declared in claims:
         claim = declared.claim
         for key, names in known.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from stance_suite import __version__
@@ -11,8 +11,8 @@ from stance_suite.finetune import summarize_recipe
 from stance_suite.judgments import Verdict
 from stance_suite.options import Settings
 from stance_suite.records import CellRecord, Findings, StanceSummary
-from stance_suite.run_records import RunSettings
-from stance_suite.specs import RECIPES, Stance
+from stance_suite.run_records import Recipe, RunSettings
+from stance_suite.specs import Stance
 from stance_suite.spectra.layers import with_ks_distances
 
 
@@ -20,6 +20,7 @@ def gather(
     records: Sequence[CellRecord],
     verdicts: Sequence[Verdict],
     stances: Sequence[Stance],
+    recipes: Iterable[Recipe],
     claims: Sequence[Claim],
     command: str,
     settings: RunSettings | None = None,
@@ -34,6 +35,8 @@ def gather(
         The judgments of the run.
     stances : sequence of Stance
         The stances that were measured.
+    recipes : iterable of Recipe
+        All that are declared.
     claims : sequence of Claim
         All claims of the run.
     command : str
@@ -55,7 +58,7 @@ def gather(
         settings=settings,
         recipes=tuple(
             summarize_recipe(recipe)
-            for recipe in RECIPES.values()
+            for recipe in recipes
             if any(record.cell.recipe == recipe.name for record in ordered)
         ),
         stances=tuple(summarize(stance) for stance in stances),

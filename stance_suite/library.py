@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from stance_suite.claims import Claim
-from stance_suite.declared import DeclaredClaim, check_claims, check_statements, contrast_problem
+from stance_suite.declared import DeclaredClaim, check_claims, check_recipes, check_statements, contrast_problem
 from stance_suite.documents import Document
 from stance_suite.errors import SpecError, SpecProblem, UnknownNameError, nearest_names
 from stance_suite.policy import load_policy
-from stance_suite.specs import ModelSpec, NeutralTexts, Stance
+from stance_suite.run_records import Recipe
+from stance_suite.specs import RECIPES, ModelSpec, NeutralTexts, Stance
 from stance_suite.statements import Statement
 
 Entry = TypeVar("Entry", Stance, ModelSpec)
-Listed = TypeVar("Listed", Claim, Statement)
+Listed = TypeVar("Listed", Claim, Statement, Recipe)
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Library:
     stances: Mapping[str, Stance]
     """By name."""
     models: Mapping[str, ModelSpec]
+    """By name."""
+    recipes: Mapping[str, Recipe]
     """By name."""
     claims: tuple[DeclaredClaim, ...]
     """In the order of files and of their entries."""
@@ -108,7 +111,7 @@ def load_library(fixtures: Path) -> Library:
     Parameters
     ----------
     fixtures : Path
-        The user's folder with ``stances``, ``models`` and ``claims``; each may be absent.
+        The user's folder with ``stances``, ``models``, ``recipes`` and ``claims``; each may be absent.
 
     Returns
     -------
@@ -129,14 +132,17 @@ def load_library(fixtures: Path) -> Library:
     own_stances: dict[str, Stance] = {}
     claims: list[DeclaredClaim] = []
     statements: list[tuple[Statement, Document, int]] = []
+    own_recipes: list[tuple[Recipe, Document, int]] = []
     if own_folder:
         own_stances, own_stance_documents = _read_folder(fixtures / "stances", Stance, problems)
         own_models, own_model_documents = _read_folder(fixtures / "models", ModelSpec, problems)
         stances, models = {**stances, **own_stances}, {**models, **own_models}
         stance_documents = {**stance_documents, **own_stance_documents}
         model_documents = {**model_documents, **own_model_documents}
+        own_recipes = _read_listed(fixtures / "recipes", "recipes", Recipe, problems)
         claims = [DeclaredClaim(*entry) for entry in _read_listed(fixtures / "claims", "claims", Claim, problems)]
         statements = _read_listed(fixtures / "statements", "statements", Statement, problems)
+    recipes = {**RECIPES, **{recipe.name: recipe for recipe, _, _ in own_recipes}}
     declares_own = bool(own_stances or claims or statements)
     if not declares_own and not problems:
         claims = [DeclaredClaim(*entry) for entry in _read_listed(bundled / "claims", "claims", Claim, problems)]
@@ -146,21 +152,24 @@ def load_library(fixtures: Path) -> Library:
     neutral_texts = _read_neutral_texts(neutral_file, problems)
     own_policy = fixtures / "policy.yaml"
     policy_file = own_policy if own_folder and own_policy.is_file() else bundled / "policy.yaml"
-    problems += _check_policy(policy_file, stances)
+    problems += check_recipes(own_recipes)
+    problems += _check_policy(policy_file, stances, recipes)
     for name, stance in stances.items():
         for index, contrast in enumerate(stance.contrasts):
             message = contrast_problem(stance, contrast, stances)
             if message is not None:
                 problems.append(stance_documents[name].problem(("contrasts", index), message))
-    problems += check_claims(claims, stances, models)
+    problems += check_claims(claims, stances, models, recipes)
     problems += check_statements(statements, stances, models, [declared.claim.id for declared in claims])
     if problems:
         raise SpecError(problems)
-    listing = {declared.document.path for declared in claims} | {document.path for _, document, _ in statements}
+    listing = {declared.document.path for declared in claims}
+    listing |= {document.path for _, document, _ in (*statements, *own_recipes)}
     read = {document.path for document in (*stance_documents.values(), *model_documents.values())} | listing
     return Library(
         stances=stances,
         models=models,
+        recipes=recipes,
         claims=tuple(claims),
         statements=tuple(statement for statement, _, _ in statements),
         neutral_texts=neutral_texts,
@@ -223,9 +232,9 @@ def _read_listed(
     return entries
 
 
-def _check_policy(path: Path, stances: Mapping[str, Stance]) -> list[SpecProblem]:
+def _check_policy(path: Path, stances: Mapping[str, Stance], recipes: Mapping[str, Recipe]) -> list[SpecProblem]:
     try:
-        load_policy(path, stances)
+        load_policy(path, stances, recipes)
     except SpecError as error:
         return list(error.problems)
     return []

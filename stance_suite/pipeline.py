@@ -70,7 +70,8 @@ class Session:
         wanted = self.settings.gate or self.settings.pair is not None
         if not wanted:
             return None
-        return load_policy(self.settings.policy or self.library.policy_file, self.library.stances)
+        library = self.library
+        return load_policy(self.settings.policy or library.policy_file, library.stances, library.recipes)
 
     @cached_property
     def agenda(self) -> Agenda:
@@ -312,7 +313,8 @@ class Session:
         names = {name for record in records for name in record.behavior.likelihoods[0].log_probability}
         stances = [self.library.stance(name) for name in sorted({*self.library.suite, *names})]
         settings = summarize_run(self.settings, self.agenda.recipes)
-        return gather(records, verdicts, stances, self.agenda.claims, command, settings)
+        recipes = self.library.recipes.values()
+        return gather(records, verdicts, stances, recipes, self.agenda.claims, command, settings)
 
     def _with_curves(self, record: CellRecord) -> CellRecord:
         """Thin a cell's spectra, once: a report of a single verdict gathers, too."""

@@ -14,7 +14,7 @@ from stance_suite.claims import Claim, Expected, Record
 from stance_suite.documents import Document
 from stance_suite.errors import SpecError, nearest_names
 from stance_suite.metrics import Comparator, Metric
-from stance_suite.specs import RECIPES, Stance
+from stance_suite.specs import Stance
 
 STANDARD = "standard"
 """What ids of standard claims begin with."""
@@ -89,7 +89,7 @@ class DeclaredPolicy:
     """The file."""
 
 
-def load_policy(path: Path, stances: Iterable[str]) -> DeclaredPolicy:
+def load_policy(path: Path, stances: Iterable[str], recipes: Iterable[str]) -> DeclaredPolicy:
     """Read a policy.
 
     Parameters
@@ -98,6 +98,8 @@ def load_policy(path: Path, stances: Iterable[str]) -> DeclaredPolicy:
         A YAML file; every key may be left out.
     stances : iterable of str
         Names of the declared stances.
+    recipes : iterable of str
+        Names of the declared recipes.
 
     Returns
     -------
@@ -111,14 +113,14 @@ def load_policy(path: Path, stances: Iterable[str]) -> DeclaredPolicy:
     """
     document = Document(path)
     policy = document.parse(Policy)
-    known = set(stances)
+    known, trainings = set(stances), set(recipes)
     problems = [
         document.problem(("stances", place), f"no stance is called {name!r}; {nearest_names(name, known)}")
         for place, name in enumerate(policy.stances)
         if name not in known
     ]
-    if policy.recipe not in RECIPES:
-        message = f"no recipe is called {policy.recipe!r}; {nearest_names(policy.recipe, RECIPES)}"
+    if policy.recipe not in trainings:
+        message = f"no recipe is called {policy.recipe!r}; {nearest_names(policy.recipe, trainings)}"
         problems.append(document.problem(("recipe",), message))
     if problems:
         raise SpecError(problems)

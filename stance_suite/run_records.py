@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from stance_suite.claims import Record
 
 
 class Adapter(Record):
     """A LoRA adapter on every linear layer, merged into the weights before anything is measured."""
 
-    rank: int = 8
+    rank: int = Field(default=8, ge=1)
     """Rank of every update."""
-    alpha: int = 16
+    alpha: int = Field(default=16, ge=1)
     """The update is scaled by alpha over rank."""
 
 
 class Recipe(Record):
     """How to fine-tune: in float32, with AdamW and a linear schedule."""
 
-    name: str
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     """Name of the recipe."""
-    epochs: int
+    epochs: int = Field(ge=1)
     """Passes over the examples."""
-    batch_size: int = 2
+    batch_size: int = Field(default=2, ge=1)
     """Examples a step."""
-    learning_rate: float = 5e-5
+    learning_rate: float = Field(default=5e-5, gt=0, allow_inf_nan=False)
     """Peak learning rate."""
-    warmup_steps: int = 2
+    warmup_steps: int = Field(default=2, ge=0)
     """Steps of linear warm-up."""
-    max_length: int = 256
+    max_length: int = Field(default=256, ge=2)
     """Tokens after which a text is cut."""
     adapter: Adapter | None = None
     """What is trained; all weights if None."""

@@ -19,7 +19,7 @@ from stance_suite.models import Weights, find_spec, locate
 from stance_suite.options import Pair, Settings
 from stance_suite.progress import Progress
 from stance_suite.records import MEASUREMENT_VERSION, Cell, CellRecord
-from stance_suite.specs import ELSEWHERE, RECIPES, Example, Stance
+from stance_suite.specs import ELSEWHERE, Example, Stance
 from stance_suite.store import Store, content_key
 
 
@@ -222,7 +222,7 @@ class Workbench:
             weights=weights,
             derivative=derivative,
             rotations=_rotations(cell, family),
-            recipe=RECIPES.get(cell.recipe) if cell.recipe else None,
+            recipe=self._library.recipes.get(cell.recipe) if cell.recipe else None,
             prompt_format=family[0].prompt_format or weights.prompt_format,
             probe=probe,
             trajectory=self._settings.trajectory and cell.treatment in ("stance", "sham"),

@@ -46,7 +46,8 @@ def large_run(library: Library) -> Findings:
     judge = Judge(
         claims, library.stance, lambda model, name, recipe: find_replicates(cells, model, library.stance(name), recipe)
     )
-    gathered = gather(cells, [judge.judge(claim) for claim in claims], family, claims, "stance-suite run --model all")
+    verdicts = [judge.judge(claim) for claim in claims]
+    gathered = gather(cells, verdicts, family, library.recipes.values(), claims, "stance-suite run --model all")
     shifts, triangulations = compare_trainings(gathered.cells, library.stances)
     return gathered.model_copy(update={"shifts": shifts, "triangulations": triangulations})
 

@@ -52,7 +52,9 @@ def whole_run(library: Library) -> Findings:
     )
     # the last of the family was not asked for, and shares the level nevertheless
     verdicts = [judge.judge(claim) if claim in run else not_run(claim) for claim in claims if claim.id != "own.unasked"]
-    gathered = gather(cells, verdicts, library.family(stance.name), claims, "stance-suite run")
+    gathered = gather(
+        cells, verdicts, library.family(stance.name), library.recipes.values(), claims, "stance-suite run"
+    )
     shifts, triangulations = compare_trainings(gathered.cells, library.stances)
     whole = gathered.model_copy(
         update={

@@ -27,7 +27,8 @@ def agenda_of(folder, policy=False, text=CLAIMS, **options):
     (folder / "fixtures" / "claims" / "own.yaml").write_text(textwrap.dedent(text))
     library = load_library(folder / "fixtures")
     settings = resolve_settings(options, folder)
-    return set_agenda(settings, library, load_policy(library.policy_file, library.stances) if policy else None)
+    demanded = load_policy(library.policy_file, library.stances, library.recipes) if policy else None
+    return set_agenda(settings, library, demanded)
 
 
 def left_out(agenda):
@@ -61,6 +62,22 @@ def test_a_comparison_is_not_run_if_only_its_counterpart_is(tmp_path):
     assert all("does not ask for smollm2-135m" in reason for reason in reasons.values())
 
 
+def test_a_declared_recipe_is_run_by_a_gate_that_names_it_and_by_no_profile(tmp_path):
+    fixtures = tmp_path / "fixtures"
+    (fixtures / "recipes").mkdir(parents=True)
+    (fixtures / "recipes" / "own.yaml").write_text("recipes: [{name: gentle, epochs: 3}]")
+    (fixtures / "policy.yaml").write_text("recipe: gentle")
+    text = CLAIMS.replace("recipe: documented", "recipe: gentle")
+    agenda = agenda_of(tmp_path, text=text, model=["smollm2-135m"], profile="complete")
+    assert left_out(agenda)["rival.recipe smollm2-135m"] == (
+        "no profile runs recipe 'gentle'; name it in a sweep, or in the policy of a gate"
+    )
+    library = load_library(fixtures)
+    demanded = load_policy(library.policy_file, library.stances, library.recipes)
+    gate = set_agenda(resolve_settings({"model": ["smollm2-135m"]}, tmp_path), library, demanded)
+    assert gate.recipes == ("gentle",)
+
+
 def test_standard_claims_stand_beside_the_declared_ones_and_keep_their_names(tmp_path):
     agenda = agenda_of(tmp_path, policy=True, model=["smollm2-135m"])
     names = [claim.id for claim in agenda.claims]
@@ -78,4 +95,4 @@ def test_a_pattern_of_a_policy_that_matches_no_claim_is_refused(library, tmp_pat
     path.write_text('claims: ["smollm2.*", "smolm2.*"]\n')
     settings = resolve_settings({"gate": True}, tmp_path, {})
     with pytest.raises(StanceSuiteError, match=r"policy\.yaml:1: claims\.1: no declared claim matches 'smolm2\.\*'"):
-        set_agenda(settings, library, load_policy(path, library.stances))
+        set_agenda(settings, library, load_policy(path, library.stances, library.recipes))

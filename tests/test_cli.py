@@ -43,6 +43,14 @@ def test_list_shows_what_is_declared(monkeypatch):
         assert name in done.output
 
 
+def test_list_shows_a_recipe_of_ones_own(tmp_path):
+    (tmp_path / "fixtures" / "recipes").mkdir(parents=True)
+    (tmp_path / "fixtures" / "recipes" / "own.yaml").write_text("recipes: [{name: gentle, epochs: 3}]")
+    listed = runner.invoke(app, ["list"]).output
+    assert "gentle" in listed
+    assert "3 epochs" in listed
+
+
 def test_report_on_a_missing_file_is_one_sentence():
     done = runner.invoke(app, ["report", "nowhere.json"])
     assert done.exit_code == 2

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from stance_suite import workbench
+from stance_suite import library
 from stance_suite.cli import app
 from stance_suite.gate_records import GateReport, Outcome
 from stance_suite.library import bundled_fixtures
@@ -134,7 +134,7 @@ def test_ten_seeds_agree_and_a_training_that_learns_less_is_caught(gate, monkeyp
     assert [run.exit_code for run in runs] == [0] * len(SEEDS)
 
     slow = RECIPES["documented"].model_copy(update={"learning_rate": RECIPES["documented"].learning_rate / 10})
-    monkeypatch.setattr(workbench, "RECIPES", {**RECIPES, "documented": slow})
+    monkeypatch.setattr(library, "RECIPES", {**RECIPES, "documented": slow})
     lost = gate(MODEL, *baseline)
     print(f"a tenth of the learning rate: preference {lost.preference:+.3f}: {lost.gate.sentence} {lost.failed}")
     assert lost.exit_code == 1

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from stance_suite.claims import Claim
 from stance_suite.errors import SpecError, UnknownNameError
 from stance_suite.library import bundled_fixtures, load_library
-from stance_suite.specs import Stance
+from stance_suite.run_records import Adapter, Recipe
+from stance_suite.specs import RECIPES, Stance
 
 
 def write_stance(folder, **changes):
@@ -258,6 +259,85 @@ def test_a_bad_claim_is_refused(tmp_path, old, new, message):
     (tmp_path / "claims").mkdir()
     (tmp_path / "claims" / "c.yaml").write_text(CLAIM.replace(old, new))
     assert message in problem_of(tmp_path)
+
+
+RECIPE = """\
+recipes:
+  - name: gentle
+    epochs: 3
+    learning_rate: 2e-5
+    batch_size: 5
+  - name: rank-32
+    epochs: 10
+    adapter: {rank: 32, alpha: 64}
+"""
+
+
+def write_recipes(folder, text):
+    (folder / "recipes").mkdir(parents=True, exist_ok=True)
+    (folder / "recipes" / "own.yaml").write_text(text)
+
+
+def test_a_users_recipes_stand_beside_the_bundled_ones(tmp_path):
+    write_recipes(tmp_path, RECIPE)
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / "c.yaml").write_text(CLAIM.replace("metric:", "recipe: gentle\n    metric:"))
+    library = load_library(tmp_path)
+    assert library.recipes == {
+        **RECIPES,
+        "gentle": Recipe(name="gentle", epochs=3, learning_rate=2e-5, batch_size=5),
+        "rank-32": Recipe(name="rank-32", epochs=10, adapter=Adapter(rank=32, alpha=64)),
+    }
+    assert tmp_path / "recipes" / "own.yaml" in library.files
+    assert library.claims[0].claim.recipe == "gentle"
+
+
+def test_recipes_of_ones_own_leave_the_bundled_claims_in_place(tmp_path, library):
+    write_recipes(tmp_path, RECIPE)
+    declared = load_library(tmp_path)
+    assert declared.suite == library.suite
+    assert len(declared.claims) == len(library.claims)
+
+
+def test_a_bundled_recipe_may_be_declared_again_as_it_is(tmp_path):
+    write_recipes(tmp_path, "recipes: [{name: documented, epochs: 2}]\n")
+    assert load_library(tmp_path).recipes == RECIPES
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("epochs: 3", "epochs: 0", ":3: recipes.0.epochs: Input should be greater than or equal to 1"),
+        ("learning_rate: 2e-5", "learning_rate: 0", ":4: recipes.0.learning_rate: Input should be greater than 0"),
+        ("learning_rate: 2e-5", "learning_rate: .inf", ":4: recipes.0.learning_rate: Input should be a finite number"),
+        ("batch_size: 5", "batch_size: 0", ":5: recipes.0.batch_size"),
+        ("batch_size: 5", "batchsize: 5", ":5: recipes.0.batchsize: unknown key; did you mean 'batch_size'"),
+        ("rank: 32", "rank: 0", ":8: recipes.1.adapter.rank"),
+        ("rank: 32", "ranks: 32", ":8: recipes.1.adapter.ranks: unknown key; did you mean 'rank'"),
+        ("name: gentle", "name: Gentle!", ":2: recipes.0.name"),
+        ("name: rank-32", "name: gentle", ":6: recipes.1.name: is taken by"),
+        (
+            "name: gentle",
+            "name: long",
+            ":2: recipes.0.name: 'long' is a bundled recipe that trains differently; choose",
+        ),
+        ("name: gentle", "name: elsewhere", ":2: recipes.0.name: 'elsewhere' stands for models that were trained"),
+        ("recipes:", "recipe:", ":1: recipes: a recipes file has one key, 'recipes', with a list of recipes"),
+    ],
+)
+def test_a_bad_recipe_is_refused(tmp_path, old, new, message):
+    write_recipes(tmp_path, RECIPE.replace(old, new))
+    assert f"own.yaml{message}" in problem_of(tmp_path)
+
+
+def test_a_recipe_that_nobody_declared_is_refused_with_the_nearest(tmp_path):
+    write_recipes(tmp_path, RECIPE)
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / "c.yaml").write_text(CLAIM.replace("metric:", "recipe: gentl\n    metric:"))
+    (tmp_path / "policy.yaml").write_text("recipe: rank-3\n")
+    message = problem_of(tmp_path)
+    assert "claims.0.recipe: no recipe is called 'gentl'; did you mean 'gentle'" in message
+    assert "policy.yaml:1: recipe: no recipe is called 'rank-3'; did you mean 'rank-32'" in message
 
 
 def test_a_claim_id_is_unique(tmp_path):

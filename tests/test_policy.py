@@ -13,6 +13,7 @@ from stance_suite.options import resolve_settings
 from stance_suite.pipeline import Session
 from stance_suite.policy import SIGNS_OF_DEGENERATION, Adoption, Policy, Structure, load_policy, standard_claims
 from stance_suite.progress import PlainProgress
+from stance_suite.specs import RECIPES
 
 STANCES = ("curious-uncertainty", "confident-expertise")
 POLICY = """\
@@ -37,7 +38,7 @@ def write(folder, text):
 
 
 def test_every_key_is_read(tmp_path):
-    declared = load_policy(write(tmp_path, POLICY), STANCES)
+    declared = load_policy(write(tmp_path, POLICY), STANCES, RECIPES)
     assert declared.policy == Policy(
         stances=("curious-uncertainty",),
         recipe="long",
@@ -52,13 +53,13 @@ def test_every_key_is_read(tmp_path):
 
 
 def test_the_bundled_policy_says_what_holds_without_one():
-    declared = load_policy(bundled_fixtures() / "policy.yaml", STANCES)
+    declared = load_policy(bundled_fixtures() / "policy.yaml", STANCES, RECIPES)
     assert declared.policy == Policy()
     assert set(declared.document.data) == set(Policy.model_fields), "every key is shown"
 
 
 def test_every_key_may_be_left_out(tmp_path):
-    assert load_policy(write(tmp_path, "{}"), STANCES).policy == Policy()
+    assert load_policy(write(tmp_path, "{}"), STANCES, RECIPES).policy == Policy()
 
 
 @pytest.mark.parametrize(
@@ -117,13 +118,13 @@ def test_every_key_may_be_left_out(tmp_path):
 def test_what_is_wrong_is_told_with_line_and_key(tmp_path, old, new, line, message):
     path = write(tmp_path, POLICY.replace(old, new, 1))
     with pytest.raises(SpecError) as raised:
-        load_policy(path, STANCES)
+        load_policy(path, STANCES, RECIPES)
     assert f"{path}:{line}: {message}" in str(raised.value)
 
 
 def test_a_list_is_no_policy(tmp_path):
     with pytest.raises(SpecError, match=r"policy\.yaml:1: must be a mapping with the keys stances, recipe"):
-        load_policy(write(tmp_path, "- a"), STANCES)
+        load_policy(write(tmp_path, "- a"), STANCES, RECIPES)
 
 
 @pytest.fixture
@@ -224,7 +225,7 @@ def test_a_policy_is_checked_without_torch(tmp_path):
     write(tmp_path, POLICY)
     code = (
         "import sys; from pathlib import Path; from stance_suite.policy import load_policy\n"
-        "load_policy(Path('policy.yaml'), ['curious-uncertainty'])\n"
+        "load_policy(Path('policy.yaml'), ['curious-uncertainty'], ['documented', 'long'])\n"
         "print({'torch', 'transformers', 'pandas'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)

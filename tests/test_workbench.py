@@ -7,6 +7,7 @@ from stance_suite.behavior.generation import Sampling
 from stance_suite.library import load_library
 from stance_suite.options import resolve_settings
 from stance_suite.progress import PlainProgress
+from stance_suite.run_records import Recipe
 from stance_suite.workbench import Workbench
 
 
@@ -53,6 +54,17 @@ def test_the_key_covers_the_machinery(bench, plan, monkeypatch, name):
     before = bench._key(plan)
     monkeypatch.setattr(workbench, name, 99 if name.isupper() else lambda: {"other": "version"})
     assert bench._key(plan) != before
+
+
+def test_a_recipe_of_ones_own_is_what_the_cell_is_trained_with(project, tiny_model):
+    from stance_suite.records import Cell
+
+    (project / "fixtures" / "recipes").mkdir()
+    (project / "fixtures" / "recipes" / "own.yaml").write_text("recipes: [{name: gentle, epochs: 3}]")
+    settings = resolve_settings({"model": (str(tiny_model),), "cache": "cache"}, project, {})
+    own = Workbench(settings, load_library(settings.fixtures), PlainProgress(), None)
+    cell = Cell(model=str(tiny_model), treatment="stance", stance="curious-uncertainty", recipe="gentle", seed=0)
+    assert own._plan(cell, "curious-uncertainty").recipe == Recipe(name="gentle", epochs=3)
 
 
 def test_the_key_does_not_depend_on_names(bench, plan):

@@ -128,6 +128,6 @@ def _compare_declarations(found: Findings, fixtures: Path, policy: Path | None) 
     from stance_suite.verdicts.declarations import Declarations, check_declarations
 
     library = load_library(fixtures)
-    demanded = load_policy(policy or library.policy_file, library.stances).policy
+    demanded = load_policy(policy or library.policy_file, library.stances, library.recipes).policy
     claims = tuple(entry.claim for entry in library.claims)
     return check_declarations(found, Declarations(library.stances, claims, library.statements, demanded))

@@ -153,6 +153,10 @@ def _facts(findings: Findings) -> Iterator[tuple[str, str]]:
     for name, sha256 in _stances(findings).items():
         yield f"stance {name}", sha256
     yield "recipes", _listed({record.cell.recipe for record in cells if record.cell.recipe})
+    for recipe in findings.recipes:
+        # a declared recipe may keep its name and train otherwise
+        content = recipe.model_dump(exclude={"name"}, exclude_defaults=True)
+        yield f"recipe {recipe.name}", ", ".join(f"{key} {value}" for key, value in content.items())
     yield "seeds", _listed({record.cell.seed for record in cells})
     yield "samples a prompt", _listed({_samples(record) for record in cells})
     yield "embedder", _listed({record.provenance.embedder for record in cells})

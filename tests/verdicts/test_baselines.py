@@ -65,6 +65,15 @@ def test_versions_weights_machines_bounds_and_new_claims_do_not(stance):
     assert incomparable(run, one_run(stance, 0.5, model="large")) == ()
 
 
+def test_a_recipe_that_trains_differently_under_its_name_is_named(whole_run):
+    (recipe,) = whole_run.recipes
+    other = whole_run.model_copy(update={"recipes": (recipe.model_copy(update={"learning_rate": 1e-4}),)})
+    (found,) = differences_between(whole_run, other)
+    assert found.what == "recipe documented"
+    assert "learning_rate" not in found.before
+    assert "learning_rate 0.0001" in found.after
+
+
 def test_everything_that_differs_is_named(stance):
     run = one_run(stance, 0.5)
     moved = provenance(
