@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from itertools import product
 
 from stance_suite.claims import Claim
 from stance_suite.declared import DeclaredClaim
@@ -13,6 +14,8 @@ from stance_suite.library import Library
 from stance_suite.options import PROFILES, Pair, Settings
 from stance_suite.policy import ANY_VERDICT, DeclaredPolicy, Policy, standard_claims
 from stance_suite.power import Design
+from stance_suite.run_records import CONTROLS, Sweep
+from stance_suite.records import Cell
 from stance_suite.specs import ELSEWHERE
 from stance_suite.statistics import smallest_p_value
 from stance_suite.verdicts import counterpart_of
@@ -34,6 +37,8 @@ class Agenda:
     """Responses sampled for each prompt."""
     declared: tuple[DeclaredClaim, ...]
     """All claims in declared order, each about a model by name, and where each is declared."""
+    sweep: Sweep | None = None
+    """The sweep that it is, if it is one."""
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -53,11 +58,9 @@ class Agenda:
         str or None
             None if it is judged.
         """
-        needed = [(claim.model, claim.recipe)]
-        if claim.versus is not None:
-            model, _, recipe = counterpart_of(claim)
-            needed.append((model, recipe))
-        for model, recipe in needed:
+        if self.sweep is not None:
+            return self._reason_not_swept(claim, self.sweep)
+        for model, _, recipe in trainings_of(claim):
             if self.recipes == (ELSEWHERE,):
                 if recipe != ELSEWHERE:
                     return f"the model was trained elsewhere, not with the recipe '{recipe}'"
@@ -68,6 +71,37 @@ class Agenda:
             elif recipe not in self.recipes:
                 return _no_such_recipe(recipe)
         return None
+
+    def _reason_not_swept(self, claim: Claim, sweep: Sweep) -> str | None:
+        for control in CONTROLS:
+            if control not in sweep.controls:
+                return f"this sweep leaves out the control '{control}', which claims are judged against"
+        for model, stance, recipe in trainings_of(claim):
+            for what, name, swept in (
+                ("model", model, self.models),
+                ("stance", stance, self.stances),
+                ("recipe", recipe, self.recipes),
+            ):
+                if name not in swept:
+                    return f"this sweep leaves out the {what} {name}; add it to the sweep's {what}s"
+        return None
+
+
+def trainings_of(claim: Claim) -> tuple[tuple[str, str, str], ...]:
+    """List the trainings that a claim is about.
+
+    Parameters
+    ----------
+    claim : Claim
+        About a model by name.
+
+    Returns
+    -------
+    tuple of (str, str, str)
+        Model, stance and recipe of the claim's own, and of the one that it is compared with, if there is one.
+    """
+    own = (claim.model, claim.stance, claim.recipe)
+    return (own,) if claim.versus is None else (own, counterpart_of(claim))
 
 
 def _no_such_recipe(recipe: str) -> str:
@@ -104,6 +138,8 @@ def set_agenda(settings: Settings, library: Library, policy: DeclaredPolicy | No
         stances = library.suite if pair.stance is None else (pair.stance,)
     else:
         models, stances = settings.model, library.suite
+        if settings.sweep is not None:
+            stances = settings.sweep.stances or stances
         recipes = settings.recipes
         if policy is not None:
             further = settings.recipes if settings.profile else ()
@@ -124,7 +160,7 @@ def set_agenda(settings: Settings, library: Library, policy: DeclaredPolicy | No
     taken = {(entry.claim.id, entry.claim.model) for entry in declared}
     if len(taken) != len(declared):
         raise StanceSuiteError("a declared claim has the id of a standard claim ('standard.…'); choose another")
-    return Agenda(models, recipes, stances, settings.seed, settings.samples, tuple(declared))
+    return Agenda(models, recipes, stances, settings.seed, settings.samples, tuple(declared), settings.sweep)
 
 
 def _check_patterns(policy: DeclaredPolicy, declared: Sequence[str]) -> None:
@@ -142,6 +178,32 @@ def _of_a_pair(pair: Pair, library: Library, policy: Policy, demanded: list[Clai
     rivals = [stance for stance in library.family(pair.stance) if stance.name != pair.stance]
     others = [standard_claims(policy, stance, pair.label, ELSEWHERE)[0] for stance in rivals]
     return [*demanded, *(claim.model_copy(update={"expected": ("FAILS", "INCONCLUSIVE")}) for claim in others)]
+
+
+def cells_of_sweep(agenda: Agenda, sweep: Sweep) -> Iterator[tuple[Cell, str]]:
+    """List the cells of a sweep.
+
+    Parameters
+    ----------
+    agenda : Agenda
+        The run.
+    sweep : Sweep
+        The sweep that it is.
+
+    Yields
+    ------
+    cell : Cell
+        What is done to which model; controls once for every stance, though stances of a family share them.
+    stance : str
+        Name of a stance of the family that it is measured with.
+    """
+    for model, seed, stance in product(agenda.models, agenda.seeds, agenda.stances):
+        if "base" in sweep.controls:
+            yield Cell(model=model, treatment="base", stance=None, recipe=None, seed=seed), stance
+        for recipe in agenda.recipes:
+            if "sham" in sweep.controls:
+                yield Cell(model=model, treatment="sham", stance=None, recipe=recipe, seed=seed), stance
+            yield Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=seed), stance
 
 
 def _bind(entry: DeclaredClaim, models: Sequence[str]) -> list[DeclaredClaim]:

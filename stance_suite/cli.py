@@ -17,6 +17,7 @@ from stance_suite.commands.power import FindingsFile, show_power
 from stance_suite.commands.record import show_fingerprint, verify_findings
 from stance_suite.commands.run import gate, run
 from stance_suite.commands.spectra import audit_pair, show_spectra
+from stance_suite.commands.sweep import sweep
 from stance_suite.commands.tensor import export_tensor
 from stance_suite.errors import StanceSuiteError
 
@@ -104,6 +105,7 @@ def list_everything(fixtures: Fixtures = None) -> None:
 app.command(name="run")(_usage_errors()(run))
 app.command(name="gate")(_usage_errors()(gate))
 app.command(name="compare")(_usage_errors()(compare_findings))
+app.command(name="sweep")(_usage_errors()(sweep))
 app.command(name="tensor")(_usage_errors()(export_tensor))
 app.command(name="explain")(_usage_errors()(explain_claim))
 app.command(name="fingerprint")(_usage_errors()(show_fingerprint))

@@ -56,6 +56,10 @@ class DesignError(StanceSuiteError):
     """A design that cannot reach its significance level, refused before anything is trained."""
 
 
+class CellFailedError(Exception):
+    """A cell that could not be measured, though nothing is wrong that the user can mend: its claims become ERROR."""
+
+
 def nearest_names(name: str, known: Iterable[str], count: int = 3) -> str:
     """Say which known names are nearest to an unknown one.
 

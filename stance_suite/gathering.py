@@ -134,4 +134,5 @@ def summarize_run(settings: Settings, recipes: Sequence[str]) -> RunSettings:
         trajectory=settings.trajectory,
         gate=settings.gate,
         device=settings.device,
+        sweep=settings.sweep,
     )

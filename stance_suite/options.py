@@ -11,9 +11,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stance_suite.errors import StanceSuiteError
+
+if TYPE_CHECKING:
+    from stance_suite.run_records import Sweep
 
 
 @dataclass(frozen=True)
@@ -204,11 +207,13 @@ class Settings:
     """Folder for the findings."""
     pictures: Path | None
     """Folder for every picture; None to draw none."""
+    sweep: Sweep | None = None
+    """What a sweep measures, which then says more than the options do."""
 
     @property
     def recipes(self) -> tuple[str, ...]:
-        """Names of the recipes that the profile runs."""
-        return PROFILES[self.profile or "full"]
+        """Names of the recipes that the sweep or the profile runs."""
+        return PROFILES[self.profile or "full"] if self.sweep is None else self.sweep.recipes
 
 
 def resolve_settings(given: Mapping[str, Any], root: Path, environ: Mapping[str, str] | None = None) -> Settings:

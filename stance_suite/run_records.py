@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
 
 from stance_suite.claims import Record
 
@@ -48,6 +50,39 @@ class RecipeSummary(Recipe):
     """How the learning rate falls after the warm-up, as transformers' Trainer calls it."""
 
 
+Control = Literal["base", "sham"]
+CONTROLS: tuple[Control, ...] = ("base", "sham")
+
+
+class Sweep(Record):
+    """What a sweep measures: every model with every stance and control, every recipe and every seed."""
+
+    models: tuple[str, ...] = Field(min_length=1)
+    """Registry names, Hub ids or folders."""
+    stances: tuple[str, ...] = ()
+    """Names of the stances to train on; all under test if none is named."""
+    controls: tuple[Control, ...] = CONTROLS
+    """``base`` (untouched) and ``sham``; claims are judged only where both are measured."""
+    recipes: tuple[str, ...] = Field(("documented",), min_length=1)
+    """Names of recipes."""
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
+    """Seeds of training order, sampling and noise draws."""
+    samples: int = Field(4, ge=1)
+    """Responses sampled for each prompt."""
+    trajectory: bool = False
+    """Whether to measure after every epoch, too."""
+    threads: int = Field(1, ge=1)
+    """Threads that measure one cell, whatever the engine; several cells at once make better use of cores."""
+
+    @field_validator("models", "stances", "controls", "recipes", "seeds")
+    @classmethod
+    def _once(cls, values: tuple[object, ...]) -> tuple[object, ...]:
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice!r} is given twice; leave one out")
+        return values
+
+
 class RunSettings(Record):
     """What a run was asked for: enough to ask for it again. Folders of this machine are left out."""
 
@@ -73,3 +108,5 @@ class RunSettings(Record):
     """Whether models were held against a policy."""
     device: str
     """``auto``, ``cpu`` or ``cuda``, as asked; cells tell where they were computed."""
+    sweep: Sweep | None = None
+    """The sweep that it was, if it was one."""

@@ -1,26 +1,20 @@
-"""Which cells a run needs: declarations in, records out, each cell measured at most once per cache.
-
-A cell's key covers all that its figures depend on, and none of the claims: another claim about it costs nothing.
-"""
+"""Cells of a run: declarations in, records out, each cell measured at most once per store."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 
-from stance_suite.behavior import Probe
-from stance_suite.behavior.embedding import embedder_sha256
-from stance_suite.behavior.generation import Sampling
 from stance_suite.derivatives import locate_derivative
-from stance_suite.finetune import sham_rotations
+from stance_suite.errors import CellFailedError
 from stance_suite.library import Library
-from stance_suite.measurement import Bench, Plan, choose_device, library_versions
+from stance_suite.measurement import Bench, Plan, choose_device
 from stance_suite.models import Weights, find_spec, locate
 from stance_suite.options import Pair, Settings
+from stance_suite.planning import cell_key, plan_cell
 from stance_suite.progress import Progress
-from stance_suite.records import MEASUREMENT_VERSION, Cell, CellRecord
-from stance_suite.specs import ELSEWHERE, Example, Stance
-from stance_suite.store import Store, content_key
+from stance_suite.records import Cell, CellRecord
+from stance_suite.specs import ELSEWHERE
+from stance_suite.store import Store
 
 
 class Workbench:
@@ -46,6 +40,8 @@ class Workbench:
         self._threads = threads
         self._weights: dict[str, Weights] = {}
         self._records: dict[str, CellRecord] = {}
+        self.failures: dict[str, str] = {}
+        """What went wrong with cells that an engine could not measure, by key: they are not tried again."""
 
     @cached_property
     def _bench(self) -> Bench:
@@ -111,7 +107,7 @@ class Workbench:
             The measured cell.
         """
         cell = Cell(model=model, treatment="base", stance=None, recipe=None, seed=seed)
-        return self._record(self._plan(cell, stance))
+        return self.record(cell, stance)
 
     def tuned(self, model: str, stance: str, recipe: str, seed: int) -> CellRecord:
         """Fine-tune a model on a stance and measure it.
@@ -133,7 +129,7 @@ class Workbench:
             The measured cell.
         """
         cell = Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=seed)
-        return self._record(self._plan(cell, stance))
+        return self.record(cell, stance)
 
     def sham(self, model: str, stance: str, recipe: str, seed: int) -> CellRecord:
         """Fine-tune a model on the answers of a stance's family in rotation and measure it.
@@ -155,7 +151,7 @@ class Workbench:
             The measured cell; stances that contrast each other share it.
         """
         cell = Cell(model=model, treatment="sham", stance=None, recipe=recipe, seed=seed)
-        return self._record(self._plan(cell, stance))
+        return self.record(cell, stance)
 
     def elsewhere(self, pair: Pair, stance: str, seed: int) -> tuple[CellRecord, CellRecord]:
         """Measure a model before and after a training that was done elsewhere.
@@ -179,8 +175,8 @@ class Workbench:
         weights = self.weights(pair.before)
         derivative = self.derivative(pair)
         return (
-            self._record(self._plan(after, stance, weights, derivative)),
-            self._record(self._plan(before, stance, weights)),
+            self.record(after, stance, weights, derivative),
+            self.record(before, stance, weights),
         )
 
     def derivative(self, pair: Pair) -> Weights:
@@ -202,63 +198,58 @@ class Workbench:
             self._weights[pair.label] = locate_derivative(pair.after, registry, cache, base)
         return self._weights[pair.label]
 
-    def _plan(self, cell: Cell, stance: str, weights: Weights | None = None, derivative: Weights | None = None) -> Plan:
-        family = self._library.family(stance)
+    def plan(self, cell: Cell, stance: str) -> tuple[str, Plan]:
+        """Lay out how a cell is trained and measured.
+
+        Parameters
+        ----------
+        cell : Cell
+            A base, a stance or a sham.
+        stance : str
+            Name of a stance of the family that it is measured with.
+
+        Returns
+        -------
+        key : str
+            The cell's content address.
+        plan : Plan
+            All that its figures depend on, besides the machine.
+        """
+        plan = plan_cell(cell, stance, self._library, self._settings, self.weights(cell.model))
+        return cell_key(plan, self._bench.device), plan
+
+    def record(
+        self, cell: Cell, stance: str, weights: Weights | None = None, derivative: Weights | None = None
+    ) -> CellRecord:
+        """Measure a cell, or find it.
+
+        Parameters
+        ----------
+        cell : Cell
+            The cell.
+        stance : str
+            Name of a stance of the family that it is measured with.
+        weights : Weights, optional
+            The base model's weights; by default those of the cell's model.
+        derivative : Weights, optional
+            The weights after a training that was done elsewhere.
+
+        Returns
+        -------
+        CellRecord
+            The measured cell.
+
+        Raises
+        ------
+        CellFailedError
+            If an engine could not measure it.
+        """
         weights = weights or self.weights(cell.model)
-        # what a model trained elsewhere has seen is not known
-        trained = family if self._settings.pair is None else ()
-        seen = dict.fromkeys(example.prompt for member in trained for example in member.examples)
-        probe = Probe(
-            prompts=tuple(dict.fromkeys(prompt for member in family for prompt in member.held_out_prompts)),
-            seen_prompts=tuple(seen),
-            references={member.name: member.references for member in family},
-            markers={member.name: member.markers for member in family},
-            training_responses=tuple(example.response for member in family for example in member.examples),
-            neutral_texts=self._library.neutral_texts,
-            sampling=Sampling(samples=self._settings.samples),
-        )
-        return Plan(
-            cell=cell,
-            weights=weights,
-            derivative=derivative,
-            rotations=_rotations(cell, family),
-            recipe=self._library.recipes.get(cell.recipe) if cell.recipe else None,
-            prompt_format=family[0].prompt_format or weights.prompt_format,
-            probe=probe,
-            trajectory=self._settings.trajectory and cell.treatment in ("stance", "sham"),
-        )
-
-    def _key(self, plan: Plan) -> str:
-        return content_key(
-            {
-                "measurement": MEASUREMENT_VERSION,
-                "weights": plan.weights.sha256,
-                "prompt_format": plan.prompt_format,
-                "rotations": [[example.model_dump() for example in examples] for examples in plan.rotations],
-                "recipe": plan.recipe.model_dump() if plan.recipe else None,
-                "seed": plan.cell.seed,
-                "probe": plan.probe.model_dump(),
-                "trajectory": plan.trajectory,
-                "embedder": embedder_sha256(),
-                "device": self._bench.device,
-                "versions": library_versions(),
-            }
-            | ({} if plan.derivative is None else {"derivative": plan.derivative.sha256})
-        )
-
-    def _record(self, plan: Plan) -> CellRecord:
-        key = self._key(plan)
+        plan = plan_cell(cell, stance, self._library, self._settings, weights, derivative)
+        key = cell_key(plan, self._bench.device)
+        if key in self.failures:
+            raise CellFailedError(f"{cell.model}, {cell.label}, seed {cell.seed}: {self.failures[key]}")
         if key not in self._records:
             record = self.store.get_or_make(key, lambda: self._bench.measure(key, plan))
-            self._records[key] = record.model_copy(update={"cell": plan.cell})
-        return self._records[key].model_copy(update={"cell": plan.cell})
-
-
-def _rotations(cell: Cell, family: Sequence[Stance]) -> tuple[tuple[Example, ...], ...]:
-    match cell.treatment:
-        case "base" | "elsewhere":
-            return ()
-        case "sham":
-            return sham_rotations(family, first=cell.seed)
-        case "stance":
-            return (next(stance for stance in family if stance.name == cell.stance).examples,)
+            self._records[key] = record.model_copy(update={"cell": cell})
+        return self._records[key].model_copy(update={"cell": cell})

@@ -2,12 +2,13 @@ from dataclasses import replace
 
 import pytest
 
-from stance_suite import workbench
+from stance_suite import planning
 from stance_suite.behavior.generation import Sampling
 from stance_suite.library import load_library
 from stance_suite.options import resolve_settings
 from stance_suite.progress import PlainProgress
 from stance_suite.run_records import Recipe
+from stance_suite.planning import cell_key
 from stance_suite.workbench import Workbench
 
 
@@ -22,7 +23,11 @@ def plan(bench, tiny_model):
     from stance_suite.records import Cell
 
     cell = Cell(model=str(tiny_model), treatment="stance", stance="curious-uncertainty", recipe="documented", seed=0)
-    return bench._plan(cell, "curious-uncertainty")
+    return bench.plan(cell, "curious-uncertainty")[1]
+
+
+def key_of(plan):
+    return cell_key(plan, "cpu")
 
 
 CHANGES = {
@@ -46,14 +51,14 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_key_covers(bench, plan, change):
-    assert bench._key(CHANGES[change](plan)) != bench._key(plan)
+    assert key_of(CHANGES[change](plan)) != key_of(plan)
 
 
 @pytest.mark.parametrize("name", ["library_versions", "embedder_sha256", "MEASUREMENT_VERSION"])
 def test_the_key_covers_the_machinery(bench, plan, monkeypatch, name):
-    before = bench._key(plan)
-    monkeypatch.setattr(workbench, name, 99 if name.isupper() else lambda: {"other": "version"})
-    assert bench._key(plan) != before
+    before = key_of(plan)
+    monkeypatch.setattr(planning, name, 99 if name.isupper() else lambda: {"other": "version"})
+    assert key_of(plan) != before
 
 
 def test_a_recipe_of_ones_own_is_what_the_cell_is_trained_with(project, tiny_model):
@@ -64,12 +69,12 @@ def test_a_recipe_of_ones_own_is_what_the_cell_is_trained_with(project, tiny_mod
     settings = resolve_settings({"model": (str(tiny_model),), "cache": "cache"}, project, {})
     own = Workbench(settings, load_library(settings.fixtures), PlainProgress(), None)
     cell = Cell(model=str(tiny_model), treatment="stance", stance="curious-uncertainty", recipe="gentle", seed=0)
-    assert own._plan(cell, "curious-uncertainty").recipe == Recipe(name="gentle", epochs=3)
+    assert own.plan(cell, "curious-uncertainty")[1].recipe == Recipe(name="gentle", epochs=3)
 
 
 def test_the_key_does_not_depend_on_names(bench, plan):
     renamed = plan.cell.model_copy(update={"model": "another name for the same weights"})
-    assert bench._key(replace(plan, cell=renamed)) == bench._key(plan)
+    assert key_of(replace(plan, cell=renamed)) == key_of(plan)
 
 
 def test_a_record_made_under_another_name_bears_the_name_of_this_run(bench, tiny_model):
@@ -84,4 +89,4 @@ def test_a_record_made_under_another_name_bears_the_name_of_this_run(bench, tiny
 
 def test_the_key_covers_which_derivative_it_is(bench, plan):
     one, other = (replace(plan, derivative=replace(plan.weights, sha256=letter * 64)) for letter in "ef")
-    assert bench._key(one) != bench._key(other)
+    assert key_of(one) != key_of(other)

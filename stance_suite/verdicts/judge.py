@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from stance_suite.claims import Claim
-from stance_suite.errors import StanceSuiteError
+from stance_suite.errors import CellFailedError, StanceSuiteError
 from stance_suite.judgments import Status, Verdict
 from stance_suite.statistics import holm
 from stance_suite.verdicts.behavior import Evidence, judge_behavior, weigh_behavior
@@ -79,6 +79,8 @@ class Judge:
             return self._judge_behavior(claim) if claim.metric.is_behavioral else self._judge_structure(claim)
         except StanceSuiteError:
             raise
+        except CellFailedError as error:  # told when it failed
+            return Verdict(claim=claim, model=claim.model, status=Status.ERROR, reason=str(error))
         except Exception as error:
             # one broken claim must not lose the verdicts of the others
             traceback.print_exc()

@@ -1,0 +1,250 @@
+"""The command that measures many cells at once: models x stances x controls x recipes x seeds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stance_suite.commands.options import Cache, Device, Fixtures, Pictures, Reports, StoreLocation, settings_of
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from stance_suite.engines import Engine, Outcome
+    from stance_suite.pipeline import Session
+    from stance_suite.records import Findings
+    from stance_suite.sweeping import SweptCell
+
+NOT_AS_DEMANDED, INTERRUPTED = 1, 130
+
+
+class EngineName(StrEnum):
+    """Where cells are measured."""
+
+    SERIAL = "serial"
+    PROCESSES = "processes"
+    RAY = "ray"
+
+
+SweepFile = Annotated[
+    Path, typer.Argument(help="A YAML file with models, and if need be stances, controls, recipes, seeds, samples.")
+]
+Chosen = Annotated[
+    EngineName,
+    typer.Option(
+        "--engine",
+        help="'serial' measures one cell after another, 'processes' several at once on this machine, 'ray' on a Ray "
+        "cluster (pip install 'stance-suite[ray]').",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Cells at once on this machine. Default: as many as cores and memory allow.",
+        show_default=False,
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        envvar="RAY_ADDRESS",
+        help="Of a running Ray cluster: host:port, or 'auto' on one of its machines. Default: a local one is started, "
+        "which listens on 127.0.0.1 only.",
+        show_default=False,
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="List the cells and what they will take; weights are fetched for it.")
+]
+
+
+def sweep(
+    file: SweepFile,
+    engine: Chosen = EngineName.PROCESSES,
+    workers: Workers = None,
+    address: Address = None,
+    dry_run: DryRun = False,
+    device: Device = None,
+    fixtures: Fixtures = None,
+    cache: Cache = None,
+    store: StoreLocation = None,
+    reports: Reports = None,
+    pictures: Pictures = None,
+) -> None:
+    """Measure every model with every stance, control, recipe and seed of a file, and judge every claim on them.
+
+    Cells that are in the store are not measured again: interrupt it whenever you like, and the same command goes on.
+    Writes findings.json with its reports, and tensor.parquet. Exit 1 if a cell failed or a verdict differs from the
+    record; 130 if it was interrupted.
+    """
+    from stance_suite.library import load_library
+    from stance_suite.pipeline import Session
+    from stance_suite.progress import choose_progress
+    from stance_suite.sweeps import apply_sweep, load_sweep
+    from stance_suite.sweeping import lay_out
+
+    settings = settings_of(
+        device=device, fixtures=fixtures, cache=cache, store=store, reports=reports, pictures=pictures
+    )
+    declared = load_sweep(file, load_library(settings.fixtures))
+    session = Session(apply_sweep(declared, settings), choose_progress(), declared.threads)
+    session.preflight()
+    cells = lay_out(session)
+    chosen, count = _engine(engine, workers, address, cells, declared.threads)
+    if dry_run:
+        _print_cells(cells, engine, count)
+        return
+    _measure(session, cells, chosen, count)
+    findings = _conclude(session, cells)
+    surprises = any(verdict.status != "NOT_RUN" and not verdict.as_expected for verdict in findings.verdicts)
+    if surprises or session.workbench.failures:
+        raise typer.Exit(NOT_AS_DEMANDED)
+
+
+def _engine(
+    name: EngineName, workers: int | None, address: str | None, cells: Sequence[SweptCell], threads: int
+) -> tuple[Engine, int]:
+    """Choose the engine, and tell how many cells it measures at once."""
+    from stance_suite.engines import measure_in_processes, measure_serially
+
+    estimates = [one.order.estimate for one in cells if not one.is_stored]
+    match name:
+        case EngineName.SERIAL:
+            return measure_serially, 1
+        case EngineName.PROCESSES:
+            from stance_suite.estimates import available_memory
+
+            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            largest = max((one.memory_bytes for one in estimates), default=1)
+            count = workers or max(1, min(cores // threads, available_memory() // largest))
+            return partial(measure_in_processes, workers=count), count
+        case EngineName.RAY:
+            from stance_suite.engines.ray_cluster import connect
+
+            return connect(address, workers, threads)
+
+
+def _print_cells(cells: Sequence[SweptCell], engine: EngineName, count: int) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("model", "cell", "seed", "time", "memory"):
+        table.add_column(column, justify="left" if column in ("model", "cell") else "right", overflow="fold")
+    for one in cells:
+        cell, estimate = one.cell, one.order.estimate
+        name = f"{cell.stance or cell.treatment}{f' ({cell.recipe})' if cell.recipe else ''}"
+        taken = ("in the store", "") if one.is_stored else (_duration(estimate.seconds), _size(estimate.memory_bytes))
+        table.add_row(Text(cell.model), name, str(cell.seed), *taken)
+    console = Console(highlight=False)
+    console = console if console.is_terminal else Console(highlight=False, width=160)
+    console.print(table)
+    missing = [one.order.estimate for one in cells if not one.is_stored]
+    line = f"{len(cells)} cells, {len(cells) - len(missing)} of them in the store"
+    if missing:
+        seconds = sum(estimate.seconds for estimate in missing) / min(count, len(missing))
+        memory = max(estimate.memory_bytes for estimate in missing)
+        at_once = f", {count} at once" if count > 1 else ""
+        line += (
+            f"; the others take about {_duration(seconds)} with the engine '{engine.value}'{at_once}, and up to "
+            f"{_size(memory)} of memory each"
+        )
+    console.print(line, markup=False, soft_wrap=True)
+
+
+def _measure(session: Session, cells: Sequence[SweptCell], engine: Engine, count: int) -> None:
+    from stance_suite.sweeping import measure
+
+    names = {one.order.key: f"{one.cell.model}, {one.cell.label}" for one in cells}
+    estimates = {one.order.key: one.order.estimate.seconds for one in cells if not one.is_stored}
+    stored = len(names) - len(estimates)
+    if stored:
+        print(f"{stored} of {len(names)} cells are in the store", flush=True)
+    done, total = stored, len(names)
+    try:
+        with _ending_gracefully(), _bar(total, done) as bar:
+            for outcome in measure(session, cells, engine):
+                done += 1
+                del estimates[outcome.key]
+                left = sum(estimates.values()) / count
+                bar.console.print(
+                    f"{done} of {total}: {names[outcome.key]}: {_what_became_of(outcome)}", markup=False, highlight=False
+                )
+                bar.update(bar.task_ids[0], completed=done, left=f"about {_duration(left)} left" if estimates else "")
+    except KeyboardInterrupt:
+        print(f"interrupted: {done} of {total} cells are in the store; the same command goes on from there")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _what_became_of(outcome: Outcome) -> str:
+    return f"{outcome.seconds:.1f} s" if outcome.failure is None else f"failed: {outcome.failure}"
+
+
+def _conclude(session: Session, cells: Sequence[SweptCell]) -> Findings:
+    from stance_suite.publish import draw_pictures, publish
+    from stance_suite.reports.text import tally, verdict_line
+    from stance_suite.sweeping import conclude_sweep
+    from stance_suite.tensor import write_tensor
+
+    settings = session.settings
+    findings = conclude_sweep(session, cells, " ".join(["stance-suite", *sys.argv[1:]]))
+    for verdict in findings.verdicts:
+        if verdict.status != "NOT_RUN":  # the report lists these, with the reasons
+            print(verdict_line(verdict))
+    report = publish(findings, settings.reports)
+    table = settings.reports / "tensor.parquet"
+    write_tensor(findings, table)
+    print(f"{tally(findings.verdicts)}; report: {report}; every figure of every layer: {table}")
+    if settings.pictures is not None:
+        draw_pictures(findings, settings.pictures)
+    return findings
+
+
+@contextmanager
+def _ending_gracefully() -> Iterator[None]:
+    """Treat SIGTERM, by which schedulers announce that they take the machine away, as Ctrl-C."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _bar(total: int, done: int) -> Iterator[Bar]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
+    with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
+        bar.add_task("", total=total, completed=done, left="")
+        yield bar
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def _size(size: float) -> str:
+    return f"{size / 1e9:.1f} GB"

@@ -1,0 +1,90 @@
+"""Measuring one order in whatever process an engine provides. Base weights are loaded once a process and model."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+from stance_suite.engines.orders import Order, Outcome, Site
+from stance_suite.errors import StanceSuiteError
+from stance_suite.measurement import Bench
+from stance_suite.models import Weights, locate
+from stance_suite.progress import OnStep
+from stance_suite.specs import ModelSpec
+from stance_suite.store import open_store
+
+
+class _Silent:
+    """No progress: several workers would write over each other."""
+
+    @contextmanager
+    def stage(self, label: str) -> Iterator[OnStep]:
+        """Open a stage that nobody hears of.
+
+        Parameters
+        ----------
+        label : str
+            What is being done.
+
+        Yields
+        ------
+        callable
+            Does nothing.
+        """
+        yield lambda done, total: None
+
+
+def measure_order(order: Order, site: Site) -> Outcome:
+    """Measure a cell, or find it in the store.
+
+    Parameters
+    ----------
+    order : Order
+        The cell.
+    site : Site
+        What workers share.
+
+    Returns
+    -------
+    Outcome
+        Never raises: what goes wrong is told, and the traceback of a failure is on standard error.
+    """
+    started = time.perf_counter()
+    try:
+        plan = replace(order.plan, weights=_weights_here(order, site))
+        bench = _bench(site.device, site.threads, plan.weights.sha256)
+        open_store(site.store).get_or_make(order.key, lambda: bench.measure(order.key, plan))
+    except StanceSuiteError as error:
+        return Outcome(order.key, refusal=str(error))
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        return Outcome(order.key, failure=f"{type(error).__name__}: {error}")
+    return Outcome(order.key, time.perf_counter() - started)
+
+
+@lru_cache(maxsize=1)  # orders come model by model, and a bench holds its model's weights
+def _bench(device: str, threads: int, weights_sha256: str) -> Bench:
+    return Bench(device, _Silent(), threads)
+
+
+def _weights_here(order: Order, site: Site) -> Weights:
+    """Get the weights onto this machine, which need not be the one that ordered."""
+    asked = order.plan.weights
+    found = _locate(order.source, site.cache)
+    if found.sha256 != asked.sha256:
+        raise StanceSuiteError(
+            f"{asked.name}: {found.folder} on this machine has SHA-256 {found.sha256}, but the sweep was laid out for "
+            f"{asked.sha256}; give all machines the same weights"
+        )
+    return replace(found, name=asked.name)
+
+
+@lru_cache(maxsize=16)
+def _locate(source: ModelSpec, cache: Path) -> Weights:
+    return locate(source, cache)

@@ -1,0 +1,121 @@
+"""A sweep from its file to findings: cells are laid out, measured by an engine, and judged together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from stance_suite.agenda import cells_of_sweep
+from stance_suite.engines import Engine, Order, Outcome, Site
+from stance_suite.errors import CellFailedError, StanceSuiteError
+from stance_suite.estimates import estimate
+from stance_suite.measurement import choose_device
+from stance_suite.models import find_spec
+from stance_suite.pipeline import Session
+from stance_suite.records import Cell, Findings
+
+
+@dataclass(frozen=True)
+class SweptCell:
+    """A cell of a sweep."""
+
+    cell: Cell
+    """What is done to which model."""
+    stance: str
+    """Name of a stance of the family that it is measured with."""
+    order: Order
+    """How it is measured."""
+    is_stored: bool
+    """Whether its record is in the store already."""
+
+
+def lay_out(session: Session) -> tuple[SweptCell, ...]:
+    """Lay out the cells of a sweep; weights are fetched, and nothing is loaded.
+
+    Parameters
+    ----------
+    session : Session
+        Of a sweep.
+
+    Returns
+    -------
+    tuple of SweptCell
+        Each once, by whatever names its weights go, model by model, those that take longest first.
+
+    Raises
+    ------
+    StanceSuiteError
+        If weights are not to be had.
+    """
+    sweep = session.settings.sweep
+    assert sweep is not None
+    device = choose_device(session.settings.device)
+    found: dict[tuple[str, Cell], SweptCell] = {}
+    for cell, stance in cells_of_sweep(session.agenda, sweep):
+        key, plan = session.workbench.plan(cell, stance)
+        if (key, cell) not in found:
+            source = find_spec(cell.model, session.library.models)
+            order = Order(key, plan, source, estimate(plan, device, sweep.threads))
+            found[key, cell] = SweptCell(cell, stance, order, session.workbench.store.has(key))
+    models = {model: place for place, model in enumerate(sweep.models)}
+    return tuple(sorted(found.values(), key=lambda one: (models[one.cell.model], -one.order.estimate.seconds)))
+
+
+def measure(session: Session, cells: Sequence[SweptCell], engine: Engine) -> Iterator[Outcome]:
+    """Measure the cells that are not in the store.
+
+    Parameters
+    ----------
+    session : Session
+        Of the sweep; it hears which cells failed.
+    cells : sequence of SweptCell
+        From `lay_out`.
+    engine : callable
+        Where they are measured.
+
+    Yields
+    ------
+    Outcome
+        As they come; a failure concerns a cell, and the others go on.
+
+    Raises
+    ------
+    StanceSuiteError
+        If something is wrong that the user must mend; finished cells are in the store.
+    """
+    settings, sweep = session.settings, session.settings.sweep
+    assert sweep is not None
+    site = Site(settings.store, settings.cache, choose_device(settings.device), sweep.threads)
+    orders = {one.order.key: one.order for one in cells if not one.is_stored}
+    for outcome in engine(tuple(orders.values()), site):
+        if outcome.refusal is not None:
+            raise StanceSuiteError(outcome.refusal)
+        if outcome.failure is not None:
+            session.workbench.failures[outcome.key] = outcome.failure
+        yield outcome
+
+
+def conclude_sweep(session: Session, cells: Sequence[SweptCell], command: str) -> Findings:
+    """Judge every claim on the cells of a sweep, and gather the findings of all of them.
+
+    Parameters
+    ----------
+    session : Session
+        Of the sweep.
+    cells : sequence of SweptCell
+        From `lay_out`, measured.
+    command : str
+        The command that made them.
+
+    Returns
+    -------
+    Findings
+        Claims about a cell that failed are ERROR.
+    """
+    for one in cells:
+        try:
+            session.workbench.record(one.cell, one.stance)
+        except CellFailedError:
+            continue  # its claims tell
+    verdicts = [session.judge(claim) for claim in session.agenda.claims]
+    return session.findings(verdicts, session.workbench.cells, command)
