@@ -33,6 +33,7 @@ from stance_suite.run_records import Recipe
 from stance_suite.specs import Example
 from stance_suite.spectra.change import alpha_changes, compare_models
 from stance_suite.spectra.measured import MeasuredModel, measure_model
+from stance_suite.spectra.parallel import limited_cores
 from stance_suite.spectra.rounding import control_rounding
 from stance_suite.store import content_key
 
@@ -101,10 +102,14 @@ class Bench:
         """
         import torch
 
-        started = time.perf_counter()
         keep_freed_memory()
         if self._threads is not None:
             torch.set_num_threads(self._threads)
+        with limited_cores(self._threads):
+            return self._measure(key, plan)
+
+    def _measure(self, key: str, plan: Plan) -> CellRecord:
+        started = time.perf_counter()
         cell, weights = plan.cell, plan.weights
         where = f"{cell.model}, {cell.label}"
         model, tokenizer = load(weights) if plan.derivative is None else load_derivative(plan.derivative, weights)

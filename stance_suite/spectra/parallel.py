@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -12,11 +14,13 @@ from threadpoolctl import threadpool_limits
 Input = TypeVar("Input")
 Output = TypeVar("Output")
 
+_limit: ContextVar[int | None] = ContextVar("limit", default=None)
+
 
 def in_parallel(
     work: Callable[[Input], Output], items: Iterable[Input], cost: Callable[[Input], float] | None = None
 ) -> list[Output]:
-    """Apply a function to every item, one thread a core.
+    """Apply a function to every item, one thread a core, of all or of `limited_cores`.
 
     Matrices are independent: one BLAS thread each on every core beats many threads on one matrix.
 
@@ -45,7 +49,31 @@ def in_parallel(
             raise
 
 
+@contextmanager
+def limited_cores(count: int | None) -> Iterator[None]:
+    """Leave the other cores to others for a while.
+
+    Parameters
+    ----------
+    count : int or None
+        How many cores at most; None for all.
+
+    Yields
+    ------
+    None
+        The body runs here.
+    """
+    before = _limit.set(count)
+    try:
+        yield
+    finally:
+        _limit.reset(before)
+
+
 def _cores() -> int:
+    limit = _limit.get()
+    if limit is not None:
+        return limit
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
