@@ -117,21 +117,23 @@ def _engine(
     """Choose the engine, and tell how many cells it measures at once."""
     from stance_suite.engines import measure_in_processes, measure_serially
 
-    estimates = [one.order.estimate for one in cells if not one.is_stored]
-    match name:
-        case EngineName.SERIAL:
-            return measure_serially, 1
-        case EngineName.PROCESSES:
-            from stance_suite.estimates import available_memory
+    if name is EngineName.SERIAL:
+        return measure_serially, 1
+    count = workers or _fitting_workers(cells, threads)
+    if name is EngineName.PROCESSES:
+        return partial(measure_in_processes, workers=count), count
+    from stance_suite.engines.ray_cluster import cells_at_once, connect
 
-            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-            largest = max((one.memory_bytes for one in estimates), default=1)
-            count = workers or max(1, min(cores // threads, available_memory() // largest))
-            return partial(measure_in_processes, workers=count), count
-        case EngineName.RAY:
-            from stance_suite.engines.ray_cluster import connect
+    return connect(address, count, threads), cells_at_once(threads)
 
-            return connect(address, workers, threads)
+
+def _fitting_workers(cells: Sequence[SweptCell], threads: int) -> int:
+    """Tell how many cells cores and memory of this machine allow at once."""
+    from stance_suite.estimates import available_memory
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    largest = max((one.order.estimate.memory_bytes for one in cells if not one.is_stored), default=1)
+    return max(1, min(cores // threads, available_memory() // largest))
 
 
 def _print_cells(cells: Sequence[SweptCell], engine: EngineName, count: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 import time
 import traceback
@@ -13,8 +14,9 @@ from pathlib import Path
 
 from stance_suite.engines.orders import Order, Outcome, Site
 from stance_suite.errors import StanceSuiteError
-from stance_suite.measurement import Bench
+from stance_suite.measurement import Bench, Plan, library_versions
 from stance_suite.models import Weights, locate
+from stance_suite.planning import cell_key
 from stance_suite.progress import OnStep
 from stance_suite.specs import ModelSpec
 from stance_suite.store import open_store
@@ -58,6 +60,7 @@ def measure_order(order: Order, site: Site) -> Outcome:
     started = time.perf_counter()
     try:
         plan = replace(order.plan, weights=_weights_here(order, site))
+        _refuse_another_key(order, plan, site)
         bench = _bench(site.device, site.threads, plan.weights.sha256)
         open_store(site.store).get_or_make(order.key, lambda: bench.measure(order.key, plan))
     except StanceSuiteError as error:
@@ -75,14 +78,23 @@ def _bench(device: str, threads: int, weights_sha256: str) -> Bench:
 
 def _weights_here(order: Order, site: Site) -> Weights:
     """Get the weights onto this machine, which need not be the one that ordered."""
-    asked = order.plan.weights
-    found = _locate(order.source, site.cache)
-    if found.sha256 != asked.sha256:
-        raise StanceSuiteError(
-            f"{asked.name}: {found.folder} on this machine has SHA-256 {found.sha256}, but the sweep was laid out for "
-            f"{asked.sha256}; give all machines the same weights"
-        )
-    return replace(found, name=asked.name)
+    return replace(_locate(order.source, site.cache), name=order.plan.weights.name)
+
+
+def _refuse_another_key(order: Order, plan: Plan, site: Site) -> None:
+    """Refuse to keep under the key that was ordered what other weights or other libraries made."""
+    if cell_key(plan, site.device) == order.key:
+        return
+    here, ordered = plan.weights.sha256, order.plan.weights.sha256
+    what = f"weights with SHA-256 {here} instead of {ordered}" if here != ordered else "other versions of libraries"
+    raise StanceSuiteError(
+        f"{plan.cell.model}: the machine {platform.node()} has {what} ({_versions()}); install the same on all "
+        "machines as where the sweep is started"
+    )
+
+
+def _versions() -> str:
+    return ", ".join(f"{name} {number}" for name, number in library_versions().items())
 
 
 @lru_cache(maxsize=16)

@@ -1,0 +1,143 @@
+"""Many cells at once on the machines of a Ray cluster: a task a cell, with the resources that it is estimated to take.
+
+Ray places tasks, runs those of a lost machine again, and keeps processes between tasks, so that base weights are loaded
+once a process. Source: https://docs.ray.io/en/latest/ray-core/tasks.html
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from stance_suite.engines.orders import ATTEMPTS, Engine, Order, Outcome, Site, lost
+from stance_suite.engines.worker import measure_order
+from stance_suite.errors import StanceSuiteError
+
+LOOPBACK = "127.0.0.1"
+OBJECT_STORE_BYTES = 100_000_000
+"""Of a local cluster: records travel through the store of cells, so Ray's own can be small."""
+WAITING_PER_SLOT = 2
+"""Tasks handed to Ray for each cell that its machines can measure at once: enough that none idles."""
+
+
+def connect(address: str | None, workers: int, threads: int) -> Engine:
+    """Connect to a Ray cluster, or start a local one that listens on 127.0.0.1 only and ends with this process.
+
+    Parameters
+    ----------
+    address : str or None
+        Of a running cluster; None to start one.
+    workers : int
+        Cells at once on a local cluster.
+    threads : int
+        Threads that measure one cell.
+
+    Returns
+    -------
+    callable
+        The engine.
+
+    Raises
+    ------
+    StanceSuiteError
+        If Ray is not installed, or there is no cluster at the address.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
+    try:
+        import ray
+    except ImportError:
+        raise StanceSuiteError("the engine 'ray' needs Ray: pip install 'stance-suite[ray]'") from None
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None:
+        ray.init(
+            address="local",
+            num_cpus=workers * threads,
+            object_store_memory=OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            _node_ip_address=LOOPBACK,
+            **quiet,
+        )
+    else:
+        try:
+            ray.init(address=address, **quiet)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise StanceSuiteError(
+                f"no Ray cluster answers at {address!r} ({reason}); start one with `ray start --head`, or leave the "
+                "address out for a local one"
+            ) from None
+    return _measure
+
+
+def cells_at_once(threads: int) -> int:
+    """Tell how many cells the cluster measures at once, if memory allows.
+
+    Parameters
+    ----------
+    threads : int
+        Threads that measure one cell.
+
+    Returns
+    -------
+    int
+        At least 1; it changes as machines come and go.
+    """
+    import ray
+
+    return max(1, int(ray.cluster_resources().get("CPU", 0)) // threads)
+
+
+def _measure(orders: Sequence[Order], site: Site) -> Iterator[Outcome]:
+    import ray
+
+    _refuse_what_fits_nowhere(orders, ray.nodes())
+    task = ray.remote(measure_order)
+    shared = ray.put(site)
+    waiting = deque(orders)
+    under_way: dict[Any, Order] = {}
+    try:
+        while waiting or under_way:
+            # no more at a time: a queue of everything could neither follow machines that come nor be left quickly
+            while waiting and len(under_way) < WAITING_PER_SLOT * cells_at_once(site.threads):
+                order = waiting.popleft()
+                estimate = order.estimate
+                reference = task.options(
+                    name=f"{order.plan.cell.model}, {order.plan.cell.label}",
+                    num_cpus=estimate.threads,
+                    num_gpus=estimate.gpus,
+                    memory=estimate.memory_bytes,
+                    max_retries=ATTEMPTS - 1,
+                ).remote(order, shared)
+                under_way[reference] = order
+            finished, _ = ray.wait(list(under_way), num_returns=1)
+            for reference in finished:
+                order = under_way.pop(reference)
+                try:
+                    yield ray.get(reference)
+                except ray.exceptions.RayError:
+                    yield lost(order)
+    finally:
+        for reference in under_way:
+            ray.cancel(reference, force=True)
+
+
+def _refuse_what_fits_nowhere(orders: Sequence[Order], nodes: Sequence[dict[str, Any]]) -> None:
+    """Refuse what Ray would wait for without end."""
+    machines = [node["Resources"] for node in nodes if node["Alive"]]
+    for order in orders:
+        needed = {
+            "CPU": order.estimate.threads,
+            "GPU": order.estimate.gpus,
+            "memory": order.estimate.memory_bytes,
+        }
+        if not any(all(machine.get(name, 0) >= amount for name, amount in needed.items()) for machine in machines):
+            gpus = f", {needed['GPU']} GPUs" if needed["GPU"] else ""
+            largest = max((machine.get("memory", 0) for machine in machines), default=0)
+            raise StanceSuiteError(
+                f"{order.plan.cell.model}, {order.plan.cell.label}: no machine of the cluster has what it needs: "
+                f"{needed['CPU']} cores{gpus} and {needed['memory'] / 1e9:.1f} GB of memory; the largest offers "
+                f"{largest / 1e9:.1f} GB. Add such a machine, or choose the recipe lora"
+            )

@@ -1,0 +1,69 @@
+"""`stance-suite sweep` as a user runs it."""
+
+import pandas
+import pytest
+
+from tests.sweeping import findings_of, measured, run_sweep, stored, write_sweep
+
+
+@pytest.fixture
+def swept(project, tiny_model):
+    """A user's repository with a sweep of four cells: an untouched model under two seeds, and a stance and its sham."""
+    write_sweep(project, tiny_model)
+    return project
+
+
+def test_processes_find_what_one_after_another_finds_and_nothing_is_measured_twice(swept):
+    one_by_one = run_sweep(swept, "--engine", "serial", "--cache", "other", "--reports", "serial")
+    assert one_by_one.returncode == 0, one_by_one.stderr
+    together = run_sweep(swept, "--workers", "2")
+    assert together.returncode == 0, together.stderr
+    assert measured(together) == 3
+    assert findings_of(swept) == findings_of(swept, "serial")
+    records = stored(swept)
+    assert len(records) == len(findings_of(swept)["cells"]) == 3
+    again = run_sweep(swept)
+    assert measured(again) == 0
+    assert "3 of 3 cells are in the store" in again.stdout
+    assert stored(swept) == records
+    table = pandas.read_parquet(swept / "reports" / "tensor.parquet")
+    assert set(table["treatment"]) == {"stance", "sham"}
+
+
+def test_a_dry_run_lists_cells_and_what_they_take_and_measures_nothing(swept):
+    done = run_sweep(swept, "--dry-run", "--engine", "serial")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[1] for line in done.stdout.splitlines() if "GB" in line and "cells" not in line]
+    assert "3 cells, 0 of them in the store" in done.stdout
+    assert not stored(swept)
+    assert not (swept / "reports").exists()
+
+
+def test_claims_are_judged_only_where_their_controls_are_measured(project, tiny_model):
+    write_sweep(project, tiny_model, controls=["base"])
+    done = run_sweep(project, "--engine", "serial")
+    assert done.returncode == 0, done.stderr
+    found = findings_of(project)
+    assert {cell["cell"]["treatment"] for cell in found["cells"]} == {"base", "stance"}
+    assert {verdict["status"] for verdict in found["verdicts"]} == {"NOT_RUN"}
+    assert "leaves out the control 'sham'" in found["verdicts"][0]["reason"]
+
+
+def test_a_cell_that_fails_leaves_the_others_alone_and_its_claims_are_errors(project, tiny_model):
+    """A recipe whose first step is so long that nothing finite is left of the weights."""
+    (project / "fixtures" / "recipes").mkdir()
+    (project / "fixtures" / "recipes" / "own.yaml").write_text(
+        "recipes: [{name: exploding, epochs: 2, learning_rate: 1.0e+30}]"
+    )
+    write_sweep(project, tiny_model, recipes=["documented", "exploding"])
+    done = run_sweep(project, "--workers", "1")
+    print(done.stdout, done.stderr)
+    assert "5 of 5" in done.stderr
+
+
+def test_a_mistake_in_the_file_ends_with_one_sentence(swept):
+    (swept / "sweep.yaml").write_text("models: [nobody]\n")
+    done = run_sweep(swept)
+    assert done.returncode == 2
+    assert done.stderr.startswith("sweep.yaml:1: models.0: no model is called 'nobody'")
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,53 @@
+"""Sweeps of small models, started like a user does, and what is left of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PASSING = {"created", "seconds", "command"}
+"""What differs between runs that find the same: when, how long, and by which command."""
+COMMAND = [sys.executable, "-c", "from stance_suite.cli import main; main()", "sweep", "sweep.yaml"]
+
+
+def write_sweep(project: Path, model: Path, **asked: Any) -> None:
+    """Ask for one stance beside its controls, unless something else is asked for."""
+    sweep = {"models": [str(model)], "stances": ["curious-uncertainty"], "samples": 1} | asked
+    (project / "sweep.yaml").write_text(yaml.safe_dump(sweep))
+
+
+def start_sweep(project: Path, *arguments: str, **how: Any) -> subprocess.Popen:
+    command = [*COMMAND, "--cache", "cache", *arguments]
+    return subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how)
+
+
+def run_sweep(project: Path, *arguments: str, **how: Any) -> subprocess.CompletedProcess:
+    process = start_sweep(project, *arguments, **how)
+    output, errors = process.communicate(timeout=600)
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+
+def findings_of(project: Path, reports: str = "reports") -> Any:
+    """What a run found, without what passes."""
+    return _lasting(json.loads((project / reports / "findings.json").read_bytes()))
+
+
+def _lasting(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _lasting(inner) for key, inner in value.items() if key not in PASSING}
+    return [_lasting(inner) for inner in value] if isinstance(value, list) else value
+
+
+def stored(project: Path) -> dict[str, bytes]:
+    """The records in the store, by file name, to the byte: a cell that is measured again has another duration."""
+    return {path.name: path.read_bytes() for path in (project / "cache" / "cells").glob("*.json.gz")}
+
+
+def measured(done: subprocess.CompletedProcess) -> int:
+    """How many cells a run measured, by what it printed."""
+    return sum(" of " in line and line.endswith(" s") for line in done.stderr.splitlines())
