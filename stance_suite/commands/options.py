@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from stance_suite import options
-from stance_suite.options import Option, Settings, resolve_settings
+from stance_suite.option_values import Option
+from stance_suite.options import Settings, resolve_settings
 
 
 def _declare(option: Option) -> Any:
