@@ -134,5 +134,7 @@ def read_pyproject(path: Path, names: Collection[str]) -> Mapping[str, Any]:
         raise StanceSuiteError(f"{path}: {error}") from None
     unknown = set(table) - set(names)
     if unknown:
-        raise StanceSuiteError(f"{path}: tool.stance-suite.{sorted(unknown)[0]} is unknown; allowed: {', '.join(names)}")
+        raise StanceSuiteError(
+            f"{path}: tool.stance-suite.{sorted(unknown)[0]} is unknown; allowed: {', '.join(names)}"
+        )
     return table

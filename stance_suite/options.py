@@ -15,7 +15,6 @@ from typing import Any
 from stance_suite.errors import StanceSuiteError
 from stance_suite.option_values import Option, check_value, read_pyproject
 
-
 PROFILES: Mapping[str, tuple[str, ...]] = {
     "quick": ("documented",),
     "full": ("documented", "long"),
@@ -59,6 +58,12 @@ CACHE = Option(
     "cache",
     "Folder for weights and measured cells; shared by all runs, safe for concurrent ones. Default: the user's cache "
     "folder.",
+    default="",
+)
+STORE = Option(
+    "store",
+    "Where measured cells are kept: a folder, or a URL such as s3://bucket/prefix or gs://bucket/prefix, which "
+    "machines may share. Default: the folder cells in the cache.",
     default="",
 )
 REPORTS = Option(
@@ -109,6 +114,7 @@ OPTIONS = (
     DEVICE,
     FIXTURES,
     CACHE,
+    STORE,
     REPORTS,
     PICTURES,
 )
@@ -160,7 +166,9 @@ class Settings:
     fixtures: Path
     """Folder with the user's stances, models and claims; it need not exist."""
     cache: Path
-    """Folder for weights and measured cells."""
+    """Folder for weights."""
+    store: str
+    """Folder or URL for measured cells."""
     reports: Path
     """Folder for the findings."""
     pictures: Path | None
@@ -209,6 +217,7 @@ def resolve_settings(given: Mapping[str, Any], root: Path, environ: Mapping[str,
         else:
             value, origin = option.default, "default"
         values[option.field], origins[option.field] = check_value(option, value, origin), origin
+    cache = root / values["cache"] if values["cache"] else _user_cache()
     return Settings(
         model=values["model"],
         pair=_pair(values["before"], values["after"], values["stance"], origins),
@@ -222,7 +231,8 @@ def resolve_settings(given: Mapping[str, Any], root: Path, environ: Mapping[str,
         update_baseline=values["update_baseline"],
         device=values["device"],
         fixtures=_fixtures(root / values["fixtures"], origins["fixtures"]),
-        cache=root / values["cache"] if values["cache"] else _user_cache(),
+        cache=cache,
+        store=_store(values["store"], root, cache),
         reports=root / values["reports"],
         pictures=root / values["pictures"] if values["pictures"] else None,
     )
@@ -234,6 +244,12 @@ def _baseline(values: Mapping[str, Any], root: Path) -> Path | None:
     if values["baseline"] and not (values["gate"] or values["update_baseline"]):
         raise StanceSuiteError("option baseline is part of a gate: give option gate, or update-baseline to write it")
     return root / values["baseline"] if values["baseline"] else None
+
+
+def _store(value: str, root: Path, cache: Path) -> str:
+    if not value:
+        return str(cache / "cells")
+    return value if "://" in value else str(root / value)
 
 
 def _fixtures(path: Path, origin: str) -> Path:

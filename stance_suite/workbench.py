@@ -6,7 +6,7 @@ A cell's key covers all that its figures depend on, and none of the claims: anot
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 from stance_suite.behavior import Probe
 from stance_suite.behavior.embedding import embedder_sha256
@@ -20,7 +20,7 @@ from stance_suite.options import Pair, Settings
 from stance_suite.progress import Progress
 from stance_suite.records import MEASUREMENT_VERSION, Cell, CellRecord
 from stance_suite.specs import ELSEWHERE, RECIPES, Example, Stance
-from stance_suite.store import Store, content_key
+from stance_suite.store import content_key, open_store
 
 
 class Workbench:
@@ -39,7 +39,7 @@ class Workbench:
     """
 
     def __init__(self, settings: Settings, library: Library, progress: Progress, threads: int | None) -> None:
-        self.store = Store(settings.cache / "cells")
+        self.store = open_store(settings.store)
         self._settings = settings
         self._library = library
         self._progress = progress
@@ -93,6 +93,27 @@ class Workbench:
                 self._weights[model] = locate(spec, self._settings.cache)
         return self._weights[model]
 
+    def prepare(self, model: str, stance: str, recipe: str, seeds: Sequence[int]) -> None:
+        """Measure all cells of a training at once, so that concurrent runs divide them instead of waiting.
+
+        Parameters
+        ----------
+        model : str
+            Registry name, Hub id or folder.
+        stance : str
+            Name of the stance.
+        recipe : str
+            Name of the recipe.
+        seeds : sequence of int
+            Seeds of training order and of sampling.
+        """
+        cells = [
+            cell
+            for seed in seeds
+            for cell in (_base(model, seed), _tuned(model, stance, recipe, seed), _sham(model, recipe, seed))
+        ]
+        self._records_of([self._plan(cell, stance) for cell in cells])
+
     def base(self, model: str, stance: str, seed: int) -> CellRecord:
         """Measure the untouched model with the prompts of a stance's family.
 
@@ -110,8 +131,7 @@ class Workbench:
         CellRecord
             The measured cell.
         """
-        cell = Cell(model=model, treatment="base", stance=None, recipe=None, seed=seed)
-        return self._record(self._plan(cell, stance))
+        return self._record(self._plan(_base(model, seed), stance))
 
     def tuned(self, model: str, stance: str, recipe: str, seed: int) -> CellRecord:
         """Fine-tune a model on a stance and measure it.
@@ -132,8 +152,7 @@ class Workbench:
         CellRecord
             The measured cell.
         """
-        cell = Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=seed)
-        return self._record(self._plan(cell, stance))
+        return self._record(self._plan(_tuned(model, stance, recipe, seed), stance))
 
     def sham(self, model: str, stance: str, recipe: str, seed: int) -> CellRecord:
         """Fine-tune a model on the answers of a stance's family in rotation and measure it.
@@ -154,8 +173,7 @@ class Workbench:
         CellRecord
             The measured cell; stances that contrast each other share it.
         """
-        cell = Cell(model=model, treatment="sham", stance=None, recipe=recipe, seed=seed)
-        return self._record(self._plan(cell, stance))
+        return self._record(self._plan(_sham(model, recipe, seed), stance))
 
     def elsewhere(self, pair: Pair, stance: str, seed: int) -> tuple[CellRecord, CellRecord]:
         """Measure a model before and after a training that was done elsewhere.
@@ -174,14 +192,13 @@ class Workbench:
         after, before : CellRecord
             The measured cells, both under the pair's name.
         """
-        before = Cell(model=pair.label, treatment="base", stance=None, recipe=None, seed=seed)
+        before = _base(pair.label, seed)
         after = Cell(model=pair.label, treatment="elsewhere", stance=None, recipe=ELSEWHERE, seed=seed)
         weights = self.weights(pair.before)
         derivative = self.derivative(pair)
-        return (
-            self._record(self._plan(after, stance, weights, derivative)),
-            self._record(self._plan(before, stance, weights)),
-        )
+        plans = self._plan(after, stance, weights, derivative), self._plan(before, stance, weights)
+        measured, untouched = self._records_of(plans)
+        return measured, untouched
 
     def derivative(self, pair: Pair) -> Weights:
         """Get the weights of a model trained elsewhere onto this machine.
@@ -247,11 +264,28 @@ class Workbench:
         )
 
     def _record(self, plan: Plan) -> CellRecord:
-        key = self._key(plan)
-        if key not in self._records:
-            record = self.store.get_or_make(key, lambda: self._bench.measure(key, plan))
-            self._records[key] = record.model_copy(update={"cell": plan.cell})
-        return self._records[key].model_copy(update={"cell": plan.cell})
+        return self._records_of([plan])[0]
+
+    def _records_of(self, plans: Sequence[Plan]) -> list[CellRecord]:
+        keys = [self._key(plan) for plan in plans]
+        new = {key: plan for key, plan in zip(keys, plans, strict=True) if key not in self._records}
+        found = self.store.get_or_make_all({key: partial(self._bench.measure, key, plan) for key, plan in new.items()})
+        self._records |= {key: record.model_copy(update={"cell": new[key].cell}) for key, record in found.items()}
+        return [
+            self._records[key].model_copy(update={"cell": plan.cell}) for key, plan in zip(keys, plans, strict=True)
+        ]
+
+
+def _base(model: str, seed: int) -> Cell:
+    return Cell(model=model, treatment="base", stance=None, recipe=None, seed=seed)
+
+
+def _tuned(model: str, stance: str, recipe: str, seed: int) -> Cell:
+    return Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=seed)
+
+
+def _sham(model: str, recipe: str, seed: int) -> Cell:
+    return Cell(model=model, treatment="sham", stance=None, recipe=recipe, seed=seed)
 
 
 def _rotations(cell: Cell, family: Sequence[Stance]) -> tuple[tuple[Example, ...], ...]:
