@@ -7,56 +7,16 @@ default. Standard library only: this module is imported whenever pytest starts.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stance_suite.errors import StanceSuiteError
+from stance_suite.option_values import Option, check_value, read_pyproject
 
 if TYPE_CHECKING:
     from stance_suite.run_records import Sweep
-
-
-@dataclass(frozen=True)
-class Option:
-    """One option, wherever it is given."""
-
-    name: str
-    """Name without prefix; ``--stance-<name>`` in pytest, ``--<name>`` on the command line."""
-    help: str
-    """What it does, with the allowed values."""
-    default: Any
-    """Value when nobody says anything."""
-    choices: tuple[str, ...] = ()
-    """Allowed values, if they are few."""
-    repeatable: bool = False
-    """Whether it may be given several times."""
-    smallest: int = 0
-    """Smallest allowed value, of a number."""
-
-    @property
-    def is_switch(self) -> bool:
-        """Whether it is on or off, and takes no value on the command line."""
-        return isinstance(self.default, bool)
-
-    @property
-    def environment_variable(self) -> str:
-        """Name of the environment variable that sets it."""
-        return f"STANCE_SUITE_{self.name.upper().replace('-', '_')}"
-
-    @property
-    def help_with_default(self) -> str:
-        """The help text, ending with the default."""
-        default = ", ".join(map(str, self.default)) if self.repeatable else self.default
-        return self.help if default in ("", False) else f"{self.help} Default: {default}."
-
-    @property
-    def field(self) -> str:
-        """Name of the field in `Settings`."""
-        return self.name.replace("-", "_")
-
 
 PROFILES: Mapping[str, tuple[str, ...]] = {
     "quick": ("documented",),
@@ -101,6 +61,12 @@ CACHE = Option(
     "cache",
     "Folder for weights and measured cells; shared by all runs, safe for concurrent ones. Default: the user's cache "
     "folder.",
+    default="",
+)
+STORE = Option(
+    "store",
+    "Where measured cells are kept: a folder, or a URL such as s3://bucket/prefix or gs://bucket/prefix, which "
+    "machines may share. Default: the folder cells in the cache.",
     default="",
 )
 REPORTS = Option(
@@ -151,6 +117,7 @@ OPTIONS = (
     DEVICE,
     FIXTURES,
     CACHE,
+    STORE,
     REPORTS,
     PICTURES,
 )
@@ -202,7 +169,9 @@ class Settings:
     fixtures: Path
     """Folder with the user's stances, models and claims; it need not exist."""
     cache: Path
-    """Folder for weights and measured cells."""
+    """Folder for weights."""
+    store: str
+    """Folder or URL for measured cells."""
     reports: Path
     """Folder for the findings."""
     pictures: Path | None
@@ -239,7 +208,7 @@ def resolve_settings(given: Mapping[str, Any], root: Path, environ: Mapping[str,
         If a value is not allowed; the message names the place it came from.
     """
     environ = os.environ if environ is None else environ
-    configured = _read_pyproject(root / "pyproject.toml")
+    configured = read_pyproject(root / "pyproject.toml", [option.name for option in OPTIONS])
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for option in OPTIONS:
@@ -252,7 +221,8 @@ def resolve_settings(given: Mapping[str, Any], root: Path, environ: Mapping[str,
             value, origin = configured[option.name], f"{root / 'pyproject.toml'}: tool.stance-suite.{option.name}"
         else:
             value, origin = option.default, "default"
-        values[option.field], origins[option.field] = _check(option, value, origin), origin
+        values[option.field], origins[option.field] = check_value(option, value, origin), origin
+    cache = root / values["cache"] if values["cache"] else _user_cache()
     return Settings(
         model=values["model"],
         pair=_pair(values["before"], values["after"], values["stance"], origins),
@@ -266,7 +236,8 @@ def resolve_settings(given: Mapping[str, Any], root: Path, environ: Mapping[str,
         update_baseline=values["update_baseline"],
         device=values["device"],
         fixtures=_fixtures(root / values["fixtures"], origins["fixtures"]),
-        cache=root / values["cache"] if values["cache"] else _user_cache(),
+        cache=cache,
+        store=_store(values["store"], root, cache),
         reports=root / values["reports"],
         pictures=root / values["pictures"] if values["pictures"] else None,
     )
@@ -278,6 +249,12 @@ def _baseline(values: Mapping[str, Any], root: Path) -> Path | None:
     if values["baseline"] and not (values["gate"] or values["update_baseline"]):
         raise StanceSuiteError("option baseline is part of a gate: give option gate, or update-baseline to write it")
     return root / values["baseline"] if values["baseline"] else None
+
+
+def _store(value: str, root: Path, cache: Path) -> str:
+    if not value:
+        return str(cache / "cells")
+    return value if "://" in value else str(root / value)
 
 
 def _fixtures(path: Path, origin: str) -> Path:
@@ -298,52 +275,6 @@ def _pair(before: str, after: str, stance: str, origins: Mapping[str, str]) -> P
         if origins[field].startswith("option "):
             raise StanceSuiteError(f"option {field} says how to train, and a pair was trained elsewhere: leave it out")
     return Pair(before, after, stance or None)
-
-
-def _check(option: Option, value: Any, origin: str) -> Any:
-    if option.repeatable:
-        return _check_list(option, value, origin)
-    if option.is_switch:
-        known = {"true": True, "1": True, "false": False, "0": False}
-        if str(value).lower() not in known:
-            raise StanceSuiteError(f"{origin}: {value!r} is neither true nor false")
-        return known[str(value).lower()]
-    if isinstance(option.default, int):
-        return _check_number(option, value, origin)
-    if option.choices and value not in (*option.choices, option.default):
-        raise StanceSuiteError(f"{origin}: {value!r} is not one of {', '.join(option.choices)}")
-    return str(value)
-
-
-def _check_list(option: Option, value: Any, origin: str) -> tuple[Any, ...]:
-    listed = value if isinstance(value, list | tuple) else [value]
-    if not listed:
-        raise StanceSuiteError(f"{origin}: the list is empty; name at least one, or leave the option out")
-    if isinstance(option.default[0], int):
-        return tuple(dict.fromkeys(_check_number(option, entry, origin) for entry in listed))
-    if not all(isinstance(entry, str) for entry in listed):
-        raise StanceSuiteError(f"{origin}: {value!r} is neither a name nor a list of names")
-    return tuple(dict.fromkeys(listed))
-
-
-def _check_number(option: Option, value: Any, origin: str) -> int:
-    if not str(value).isdecimal() or int(value) < option.smallest:
-        raise StanceSuiteError(f"{origin}: {value!r} is no whole number from {option.smallest} up")
-    return int(value)
-
-
-def _read_pyproject(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        table: dict[str, Any] = tomllib.loads(path.read_text("utf-8")).get("tool", {}).get("stance-suite", {})
-    except tomllib.TOMLDecodeError as error:
-        raise StanceSuiteError(f"{path}: {error}") from None
-    unknown = set(table) - {option.name for option in OPTIONS}
-    if unknown:
-        allowed = ", ".join(option.name for option in OPTIONS)
-        raise StanceSuiteError(f"{path}: tool.stance-suite.{sorted(unknown)[0]} is unknown; allowed: {allowed}")
-    return table
 
 
 def _user_cache() -> Path:

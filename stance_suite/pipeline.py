@@ -204,6 +204,8 @@ class Session:
         tuple of Replicate
             Measured, or found in the cache.
         """
+        if self.settings.pair is None:
+            self.workbench.prepare(model, stance, recipe, self.settings.seed)
         return tuple(self.replicate(model, stance, recipe, seed) for seed in self.settings.seed)
 
     def replicate(self, model: str, stance: str, recipe: str, seed: int) -> Replicate:
@@ -229,6 +231,7 @@ class Session:
         if pair is not None:
             after, before = self.workbench.elsewhere(pair, stance, seed)
             return Replicate(tuned=after, base=before, sham=None)
+        self.workbench.prepare(model, stance, recipe, [seed])
         return Replicate(
             base=self.workbench.base(model, stance, seed),
             tuned=self.workbench.tuned(model, stance, recipe, seed),

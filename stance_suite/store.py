@@ -1,24 +1,24 @@
-"""A content-addressed store of cell records: atomic, safe for concurrent writers, resumable after a kill.
+"""A content-addressed store of cell records: atomic, safe for many writers, resumable after a kill.
 
-A record's key hashes everything its figures depend on, so a record is never stale: another input has another key.
-Records are gzipped JSON, whose CRC reveals damage.
+A record's key hashes everything its figures depend on, so a record is never stale: another input has another key. A
+damaged record is set aside (``*.damaged``) and counts as none; one that cannot be read now is not damaged.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
-import zlib
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from filelock import FileLock
-from pydantic import ValidationError
-
-from stance_suite.files import write_atomically
+from stance_suite.record_files import LABEL_BYTES, DamagedRecordError, Label, describe, pack, read_label, unpack
 from stance_suite.records import CellRecord
+from stance_suite.shelves import Shelf, open_shelf
+
+RECORD = ".json.gz"
+DAMAGED = ".damaged"
 
 
 def content_key(ingredients: Mapping[str, Any]) -> str:
@@ -38,20 +38,58 @@ def content_key(ingredients: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-class Store:
-    """Records on disk, by key.
+@dataclass(frozen=True)
+class KeptRecord:
+    """A record that is kept, as far as it can be told without reading it."""
+
+    key: str
+    """Its key."""
+    size: int
+    """Bytes that it takes."""
+    label: Label | None
+    """What it is; None if it is damaged."""
+
+
+def open_store(location: str) -> Store:
+    """Open a store; nothing is made before a record is written.
 
     Parameters
     ----------
-    root : Path
-        Folder of the store; made when the first record is written.
+    location : str
+        A folder, or a URL that fsspec knows, such as ``s3://bucket/prefix``.
+
+    Returns
+    -------
+    Store
+        The records that are kept there.
+
+    Raises
+    ------
+    StanceSuiteError
+        If there is no way to reach such a URL.
+    """
+    return Store(open_shelf(location))
+
+
+class Store:
+    """Records by key.
+
+    Parameters
+    ----------
+    shelf : Shelf
+        Where they are kept.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
 
-    def path(self, key: str) -> Path:
-        """Tell where a record is kept.
+    @property
+    def location(self) -> str:
+        """The folder or URL."""
+        return self.shelf.location
+
+    def has(self, key: str) -> bool:
+        """Tell whether a record is kept, without reading it.
 
         Parameters
         ----------
@@ -60,10 +98,10 @@ class Store:
 
         Returns
         -------
-        Path
-            Its file, whether or not it exists.
+        bool
+            Whether it is there; it may be damaged.
         """
-        return self.root / f"{key}.json.gz"
+        return self.shelf.exists(_name(key))
 
     def get(self, key: str) -> CellRecord | None:
         """Read a record.
@@ -76,17 +114,19 @@ class Store:
         Returns
         -------
         CellRecord or None
-            None if there is none; a damaged one is set aside (``*.damaged``) and counts as none.
+            None if there is none; a damaged one is set aside and counts as none.
+
+        Raises
+        ------
+        StanceSuiteError
+            If it cannot be read now.
         """
-        path = self.path(key)
         try:
-            record = CellRecord.model_validate_json(gzip.decompress(path.read_bytes()))
-        except FileNotFoundError:
-            return None
-        except (OSError, EOFError, zlib.error, ValidationError):
-            path.replace(path.with_suffix(".damaged"))
-            return None
-        return record
+            return self._read(key)
+        except DamagedRecordError:
+            with self.shelf.try_to_claim(_name(key)) as granted:
+                # else somebody sets it aside, or writes it anew
+                return self._read_or_set_aside(key) if granted else None
 
     def get_or_make(self, key: str, make: Callable[[], CellRecord]) -> CellRecord:
         """Read a record, or make and keep it; of concurrent callers one makes it and the others wait.
@@ -102,15 +142,97 @@ class Store:
         -------
         CellRecord
             The stored record.
+
+        Raises
+        ------
+        StanceSuiteError
+            If it cannot be read, or could not be written: then nothing is made.
         """
-        record = self.get(key)
-        if record is not None:
-            return record
-        self.root.mkdir(parents=True, exist_ok=True)
-        # the operating system frees the lock of a killed process
-        with FileLock(self.root / f"{key}.lock"):
-            record = self.get(key)
-            if record is None:
-                record = make()
-                write_atomically(self.path(key), gzip.compress(record.model_dump_json().encode(), compresslevel=4))
-            return record
+        return self.get_or_make_all({key: make})[key]
+
+    def get_or_make_all(self, makers: Mapping[str, Callable[[], CellRecord]]) -> dict[str, CellRecord]:
+        """Read records, or make and keep them; of concurrent callers each makes what no other is making.
+
+        Parameters
+        ----------
+        makers : mapping of str to callable
+            Measures each cell, by the record's key; each is called at most once.
+
+        Returns
+        -------
+        dict of str to CellRecord
+            The stored records, in the same order.
+
+        Raises
+        ------
+        StanceSuiteError
+            If one cannot be read, or could not be written: then it is not made.
+        """
+        found = {key: self.get(key) for key in makers}
+        for claim in (self.shelf.try_to_claim, self._wait_for):
+            for key in [key for key, record in found.items() if record is None]:
+                with claim(_name(key)) as granted:
+                    if granted:
+                        found[key] = self._read_or_set_aside(key) or self._make(key, makers[key])
+        return {key: record for key, record in found.items() if record is not None}
+
+    @contextmanager
+    def _wait_for(self, name: str) -> Iterator[bool]:
+        with self.shelf.claim(name):
+            yield True
+
+    def _make(self, key: str, make: Callable[[], CellRecord]) -> CellRecord:
+        self.shelf.rehearse(_name(key))
+        record = make()
+        content = pack(record)
+        while not self.shelf.create(_name(key), content):
+            first = self._read_or_set_aside(key)  # another machine's
+            if first is not None:
+                return first
+        return record
+
+    def _read(self, key: str) -> CellRecord | None:
+        try:
+            return unpack(self.shelf.read(_name(key)), key)
+        except FileNotFoundError:
+            return None
+
+    def _read_or_set_aside(self, key: str) -> CellRecord | None:
+        """Read a record whose claim is held, so that nobody has put a whole one in its place meanwhile."""
+        try:
+            return self._read(key)
+        except DamagedRecordError:
+            self.shelf.rename(_name(key), f"{key}{DAMAGED}")
+            return None
+
+    def records(self) -> list[KeptRecord]:
+        """List what is kept, reading labels only.
+
+        Returns
+        -------
+        list of KeptRecord
+            By key.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        kept = [one for one in self.shelf.contents() if one.name.endswith(RECORD)]
+        with ThreadPoolExecutor(16) as pool:  # a remote shelf answers each after some time
+            labels = pool.map(self._label, (one.name.removesuffix(RECORD) for one in kept))
+            return [
+                KeptRecord(one.name.removesuffix(RECORD), one.size, label)
+                for one, label in zip(kept, labels, strict=True)
+            ]
+
+    def _label(self, key: str) -> Label | None:
+        try:
+            label = read_label(self.shelf.read_start(_name(key), LABEL_BYTES))
+            if label is None:
+                content = self.shelf.read(_name(key))
+                label = describe(unpack(content, key), content)
+        except (DamagedRecordError, FileNotFoundError):
+            return None
+        return label if label.key == key else None
+
+
+def _name(key: str) -> str:
+    return f"{key}{RECORD}"

@@ -31,7 +31,8 @@ def load_sweep(path: Path, library: Library) -> Sweep:
     Raises
     ------
     SpecError
-        If the file is not a sweep, or names a model, stance or recipe that there is not; with line, key and the way out.
+        If the file is not a sweep, or names a model, stance or recipe that there is not; with line, key and the way
+        out.
     """
     document = Document(path)
     sweep = document.parse(Sweep)

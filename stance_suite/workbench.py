@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Sequence
+from functools import cached_property, partial
 
 from stance_suite.derivatives import locate_derivative
 from stance_suite.errors import CellFailedError
@@ -14,7 +15,7 @@ from stance_suite.planning import cell_key, plan_cell
 from stance_suite.progress import Progress
 from stance_suite.records import Cell, CellRecord
 from stance_suite.specs import ELSEWHERE
-from stance_suite.store import Store
+from stance_suite.store import open_store
 
 
 class Workbench:
@@ -33,7 +34,7 @@ class Workbench:
     """
 
     def __init__(self, settings: Settings, library: Library, progress: Progress, threads: int | None) -> None:
-        self.store = Store(settings.cache / "cells")
+        self.store = open_store(settings.store)
         self._settings = settings
         self._library = library
         self._progress = progress
@@ -89,6 +90,27 @@ class Workbench:
                 self._weights[model] = locate(spec, self._settings.cache)
         return self._weights[model]
 
+    def prepare(self, model: str, stance: str, recipe: str, seeds: Sequence[int]) -> None:
+        """Measure all cells of a training at once, so that concurrent runs divide them instead of waiting.
+
+        Parameters
+        ----------
+        model : str
+            Registry name, Hub id or folder.
+        stance : str
+            Name of the stance.
+        recipe : str
+            Name of the recipe.
+        seeds : sequence of int
+            Seeds of training order and of sampling.
+        """
+        cells = [
+            cell
+            for seed in seeds
+            for cell in (_base(model, seed), _tuned(model, stance, recipe, seed), _sham(model, recipe, seed))
+        ]
+        self._records_of([self.plan(cell, stance) for cell in cells])
+
     def base(self, model: str, stance: str, seed: int) -> CellRecord:
         """Measure the untouched model with the prompts of a stance's family.
 
@@ -106,8 +128,7 @@ class Workbench:
         CellRecord
             The measured cell.
         """
-        cell = Cell(model=model, treatment="base", stance=None, recipe=None, seed=seed)
-        return self.record(cell, stance)
+        return self.record(_base(model, seed), stance)
 
     def tuned(self, model: str, stance: str, recipe: str, seed: int) -> CellRecord:
         """Fine-tune a model on a stance and measure it.
@@ -128,8 +149,7 @@ class Workbench:
         CellRecord
             The measured cell.
         """
-        cell = Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=seed)
-        return self.record(cell, stance)
+        return self.record(_tuned(model, stance, recipe, seed), stance)
 
     def sham(self, model: str, stance: str, recipe: str, seed: int) -> CellRecord:
         """Fine-tune a model on the answers of a stance's family in rotation and measure it.
@@ -150,8 +170,7 @@ class Workbench:
         CellRecord
             The measured cell; stances that contrast each other share it.
         """
-        cell = Cell(model=model, treatment="sham", stance=None, recipe=recipe, seed=seed)
-        return self.record(cell, stance)
+        return self.record(_sham(model, recipe, seed), stance)
 
     def elsewhere(self, pair: Pair, stance: str, seed: int) -> tuple[CellRecord, CellRecord]:
         """Measure a model before and after a training that was done elsewhere.
@@ -170,14 +189,16 @@ class Workbench:
         after, before : CellRecord
             The measured cells, both under the pair's name.
         """
-        before = Cell(model=pair.label, treatment="base", stance=None, recipe=None, seed=seed)
+        before = _base(pair.label, seed)
         after = Cell(model=pair.label, treatment="elsewhere", stance=None, recipe=ELSEWHERE, seed=seed)
         weights = self.weights(pair.before)
         derivative = self.derivative(pair)
-        return (
-            self.record(after, stance, weights, derivative),
-            self.record(before, stance, weights),
-        )
+        plans = [
+            plan_cell(after, stance, self._library, self._settings, weights, derivative),
+            plan_cell(before, stance, self._library, self._settings, weights),
+        ]
+        measured, untouched = self._records_of([(cell_key(plan, self._bench.device), plan) for plan in plans])
+        return measured, untouched
 
     def derivative(self, pair: Pair) -> Weights:
         """Get the weights of a model trained elsewhere onto this machine.
@@ -218,21 +239,15 @@ class Workbench:
         plan = plan_cell(cell, stance, self._library, self._settings, self.weights(cell.model))
         return cell_key(plan, self._bench.device), plan
 
-    def record(
-        self, cell: Cell, stance: str, weights: Weights | None = None, derivative: Weights | None = None
-    ) -> CellRecord:
+    def record(self, cell: Cell, stance: str) -> CellRecord:
         """Measure a cell, or find it.
 
         Parameters
         ----------
         cell : Cell
-            The cell.
+            A base, a stance or a sham.
         stance : str
             Name of a stance of the family that it is measured with.
-        weights : Weights, optional
-            The base model's weights; by default those of the cell's model.
-        derivative : Weights, optional
-            The weights after a training that was done elsewhere.
 
         Returns
         -------
@@ -244,12 +259,25 @@ class Workbench:
         CellFailedError
             If an engine could not measure it.
         """
-        weights = weights or self.weights(cell.model)
-        plan = plan_cell(cell, stance, self._library, self._settings, weights, derivative)
-        key = cell_key(plan, self._bench.device)
-        if key in self.failures:
-            raise CellFailedError(f"{cell.model}, {cell.label}, seed {cell.seed}: {self.failures[key]}")
-        if key not in self._records:
-            record = self.store.get_or_make(key, lambda: self._bench.measure(key, plan))
-            self._records[key] = record.model_copy(update={"cell": cell})
-        return self._records[key].model_copy(update={"cell": cell})
+        return self._records_of([self.plan(cell, stance)])[0]
+
+    def _records_of(self, planned: Sequence[tuple[str, Plan]]) -> list[CellRecord]:
+        for key, plan in planned:
+            if key in self.failures:
+                raise CellFailedError(f"{plan.cell.model}, {plan.cell.label}: {self.failures[key]}")
+        new = {key: plan for key, plan in planned if key not in self._records}
+        found = self.store.get_or_make_all({key: partial(self._bench.measure, key, plan) for key, plan in new.items()})
+        self._records |= {key: record.model_copy(update={"cell": new[key].cell}) for key, record in found.items()}
+        return [self._records[key].model_copy(update={"cell": plan.cell}) for key, plan in planned]
+
+
+def _base(model: str, seed: int) -> Cell:
+    return Cell(model=model, treatment="base", stance=None, recipe=None, seed=seed)
+
+
+def _tuned(model: str, stance: str, recipe: str, seed: int) -> Cell:
+    return Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=seed)
+
+
+def _sham(model: str, recipe: str, seed: int) -> Cell:
+    return Cell(model=model, treatment="sham", stance=None, recipe=recipe, seed=seed)

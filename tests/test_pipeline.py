@@ -131,12 +131,12 @@ def without_times(findings):
 def test_the_same_seed_gives_the_same_findings_and_another_batch_size_the_same_verdicts(session, project, monkeypatch):
     from stance_suite.behavior import divergence, generation, likelihood
 
-    first, again = (findings_of(replace(session.settings, cache=project / name)) for name in ("one", "two"))
+    first, again = (findings_of(replace(session.settings, store=str(project / name))) for name in ("one", "two"))
     assert without_times(first) == without_times(again)
     monkeypatch.setattr(generation, "PROMPTS_PER_BATCH", 5)
     monkeypatch.setattr(divergence, "PASSAGES_PER_BATCH", 1)
     monkeypatch.setattr(likelihood, "RESPONSES_PER_BATCH", 4)
-    other = findings_of(replace(session.settings, cache=project / "three"))
+    other = findings_of(replace(session.settings, store=str(project / "three")))
     assert [verdict.status for verdict in other.verdicts] == [verdict.status for verdict in first.verdicts]
     for one, two in zip(first.verdicts, other.verdicts, strict=True):
         assert two.figure == pytest.approx(one.figure, abs=1e-4)

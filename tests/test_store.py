@@ -6,7 +6,7 @@ import pytest
 
 from stance_suite.files import write_atomically
 from stance_suite.records import Cell, CellRecord, Provenance
-from stance_suite.store import Store, content_key
+from stance_suite.store import content_key, open_store
 from tests.measured import behavior
 
 
@@ -39,10 +39,10 @@ def test_a_key_depends_on_every_value_and_not_on_order():
 
 
 def test_a_record_is_made_once_and_read_back(tmp_path):
-    store = Store(tmp_path / "cells")
+    store = open_store(str(tmp_path / "cells"))
     made = []
     first = store.get_or_make("k", lambda: made.append(1) or record())
-    again = Store(tmp_path / "cells").get_or_make("k", lambda: made.append(1) or record())
+    again = open_store(str(tmp_path / "cells")).get_or_make("k", lambda: made.append(1) or record())
     assert made == [1]
     assert again.cell == first.cell
     assert again.provenance.seconds != again.provenance.seconds, "NaN survives"
@@ -59,7 +59,7 @@ def test_concurrent_callers_make_a_record_once(tmp_path):
 
     def call():
         entered.wait()
-        Store(tmp_path).get_or_make("k", make)
+        open_store(str(tmp_path)).get_or_make("k", make)
 
     threads = [threading.Thread(target=call) for _ in range(4)]
     for thread in threads:
@@ -71,9 +71,9 @@ def test_concurrent_callers_make_a_record_once(tmp_path):
 
 @pytest.mark.parametrize("damage", [lambda raw: raw[: len(raw) // 2], lambda raw: b"", lambda raw: raw[:-9] + b"x" * 9])
 def test_a_damaged_record_is_set_aside_and_made_again(tmp_path, damage):
-    store = Store(tmp_path)
+    store = open_store(str(tmp_path))
     store.get_or_make("k", record)
-    store.path("k").write_bytes(damage(store.path("k").read_bytes()))
+    (tmp_path / "k.json.gz").write_bytes(damage((tmp_path / "k.json.gz").read_bytes()))
     assert store.get("k") is None
     assert list(tmp_path.glob("*.damaged"))
     assert store.get_or_make("k", record).key == "k"
@@ -81,8 +81,8 @@ def test_a_damaged_record_is_set_aside_and_made_again(tmp_path, damage):
 
 
 def test_a_record_of_another_shape_is_made_again(tmp_path):
-    store = Store(tmp_path)
-    write_atomically(store.path("k"), gzip.compress(b'{"key": "k"}'))
+    store = open_store(str(tmp_path))
+    write_atomically((tmp_path / "k.json.gz"), gzip.compress(b'{"key": "k"}'))
     assert store.get("k") is None
 
 

@@ -6,9 +6,9 @@ from stance_suite import planning
 from stance_suite.behavior.generation import Sampling
 from stance_suite.library import load_library
 from stance_suite.options import resolve_settings
+from stance_suite.planning import cell_key
 from stance_suite.progress import PlainProgress
 from stance_suite.run_records import Recipe
-from stance_suite.planning import cell_key
 from stance_suite.workbench import Workbench
 
 

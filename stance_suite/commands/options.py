@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from stance_suite import options
-from stance_suite.options import Option, Settings, resolve_settings
+from stance_suite.option_values import Option
+from stance_suite.options import Settings, resolve_settings
 
 
 def _declare(option: Option) -> Any:
@@ -23,6 +24,7 @@ Trajectory = Annotated[bool | None, _declare(options.TRAJECTORY)]
 Device = Annotated[str | None, _declare(options.DEVICE)]
 Fixtures = Annotated[str | None, _declare(options.FIXTURES)]
 Cache = Annotated[str | None, _declare(options.CACHE)]
+Store = Annotated[str | None, _declare(options.STORE)]
 Reports = Annotated[str | None, _declare(options.REPORTS)]
 Pictures = Annotated[str | None, _declare(options.PICTURES)]
 BeforeModel = Annotated[str | None, _declare(options.BEFORE)]

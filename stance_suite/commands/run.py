@@ -22,6 +22,7 @@ from stance_suite.commands.options import (
     Samples,
     Seed,
     StanceName,
+    Store,
     Trajectory,
     UpdateBaseline,
     settings_of,
@@ -53,6 +54,7 @@ def run(
     device: Device = None,
     fixtures: Fixtures = None,
     cache: Cache = None,
+    store: Store = None,
     reports: Reports = None,
     pictures: Pictures = None,
 ) -> None:
@@ -74,6 +76,7 @@ def run(
         device=device,
         fixtures=fixtures,
         cache=cache,
+        store=store,
         reports=reports,
         pictures=pictures,
     )
@@ -96,6 +99,7 @@ def gate(
     device: Device = None,
     fixtures: Fixtures = None,
     cache: Cache = None,
+    store: Store = None,
     reports: Reports = None,
     pictures: Pictures = None,
 ) -> None:
@@ -115,6 +119,7 @@ def gate(
         device=device,
         fixtures=fixtures,
         cache=cache,
+        store=store,
         reports=reports,
         pictures=pictures,
     )

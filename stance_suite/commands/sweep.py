@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stance_suite.commands.options import Cache, Device, Fixtures, Pictures, Reports, StoreLocation, settings_of
+from stance_suite.commands.options import Cache, Device, Fixtures, Pictures, Reports, Store, settings_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -77,7 +77,7 @@ def sweep(
     device: Device = None,
     fixtures: Fixtures = None,
     cache: Cache = None,
-    store: StoreLocation = None,
+    store: Store = None,
     reports: Reports = None,
     pictures: Pictures = None,
 ) -> None:
@@ -90,8 +90,8 @@ def sweep(
     from stance_suite.library import load_library
     from stance_suite.pipeline import Session
     from stance_suite.progress import choose_progress
-    from stance_suite.sweeps import apply_sweep, load_sweep
     from stance_suite.sweeping import lay_out
+    from stance_suite.sweeps import apply_sweep, load_sweep
 
     settings = settings_of(
         device=device, fixtures=fixtures, cache=cache, store=store, reports=reports, pictures=pictures
@@ -182,7 +182,9 @@ def _measure(session: Session, cells: Sequence[SweptCell], engine: Engine, count
                 del estimates[outcome.key]
                 left = sum(estimates.values()) / count
                 bar.console.print(
-                    f"{done} of {total}: {names[outcome.key]}: {_what_became_of(outcome)}", markup=False, highlight=False
+                    f"{done} of {total}: {names[outcome.key]}: {_what_became_of(outcome)}",
+                    markup=False,
+                    highlight=False,
                 )
                 bar.update(bar.task_ids[0], completed=done, left=f"about {_duration(left)} left" if estimates else "")
     except KeyboardInterrupt:
@@ -235,7 +237,13 @@ def _bar(total: int, done: int) -> Iterator[Bar]:
     from rich.progress import Progress as Bar
 
     console = Console(stderr=True)
-    columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
+    columns = (
+        SpinnerColumn(),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+    )
     with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
         bar.add_task("", total=total, completed=done, left="")
         yield bar

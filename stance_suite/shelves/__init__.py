@@ -1,0 +1,44 @@
+"""Where the bytes of records are kept: in a folder, or wherever fsspec reaches (``s3://``, ``gs://``).
+
+What is kept is written whole or not at all, and never written over. A claim keeps others from making what one process
+makes already: by a lock that the operating system frees when its process dies, and so on one machine only, or on those
+whose shared folder locks between them. Machines that share a remote shelf have none, because a lease would trust their
+clocks: two may make the same record, and the first one wins.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stance_suite.shelves.folder import FolderShelf
+from stance_suite.shelves.protocol import Kept, Shelf
+
+__all__ = ["Kept", "Shelf", "open_shelf"]
+
+
+def open_shelf(location: str) -> Shelf:
+    """Open a shelf; nothing is made before something is written.
+
+    Parameters
+    ----------
+    location : str
+        A folder, or a URL that fsspec knows.
+
+    Returns
+    -------
+    Shelf
+        What is kept there.
+
+    Raises
+    ------
+    StanceSuiteError
+        If there is no way to reach such a URL; with the package that is missing.
+    """
+    protocol, separator, rest = location.partition("://")
+    if not separator:
+        return FolderShelf(Path(location))
+    if protocol in ("file", "local"):
+        return FolderShelf(Path(rest))
+    from stance_suite.shelves.remote import RemoteShelf
+
+    return RemoteShelf(location)

@@ -1,0 +1,174 @@
+"""Records wherever fsspec reaches: S3, Google Cloud Storage, and what else there is a file system for."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
+from typing import Any, TypeVar
+
+from stance_suite.errors import StanceSuiteError
+from stance_suite.shelves.locks import Locks
+from stance_suite.shelves.protocol import Kept
+from stance_suite.shelves.troubles import cannot_read, cannot_write
+
+PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
+"""What has to be installed for a protocol."""
+TRIAL = ".writable"
+"""Name of an empty object that is written to find out whether anything can be."""
+CONFLICTS = 5
+"""How often a creation is tried again that met another of the same name under way."""
+
+Result = TypeVar("Result")
+
+
+class RemoteShelf:
+    """Objects whose names begin alike, which any number of machines may share.
+
+    Parameters
+    ----------
+    location : str
+        A URL that fsspec knows, such as ``s3://bucket/prefix``.
+    """
+
+    def __init__(self, location: str) -> None:
+        from fsspec.core import url_to_fs
+        from platformdirs import user_runtime_path
+
+        self.location = location.rstrip("/")
+        protocol = location.partition("://")[0]
+        try:
+            # what other machines write is not in a listing of a minute ago
+            self._files, path = url_to_fs(location, use_listings_cache=False)
+        except ImportError as error:
+            package = PACKAGES.get(protocol)
+            way_out = f"pip install {package}" if package else str(error)
+            raise StanceSuiteError(
+                f"the store {location} cannot be reached without another package: {way_out}"
+            ) from None
+        except Exception as error:
+            raise StanceSuiteError(f"the store {location} cannot be opened: {error}") from None
+        self._prefix = path.rstrip("/")
+        # between the processes of this machine
+        folder = hashlib.sha256(self.location.encode()).hexdigest()[:16]
+        self._locks = Locks(user_runtime_path("stance-suite", appauthor=False) / folder, self.exists)
+        self._creates = _creates_exclusively(self._files)
+
+    def _path(self, name: str) -> str:
+        return f"{self._prefix}/{name}"
+
+    def _url(self, name: str) -> str:
+        return f"{self.location}/{name}"
+
+    def read(self, name: str) -> bytes:
+        return bytes(self._reading(name, lambda: self._files.cat_file(self._path(name))))
+
+    def read_start(self, name: str, count: int) -> bytes:
+        return bytes(self._reading(name, lambda: self._files.cat_file(self._path(name), start=0, end=count)))
+
+    def exists(self, name: str) -> bool:
+        try:
+            self._reading(name, lambda: self._files.info(self._path(name)))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def rehearse(self, name: str) -> None:
+        self._writing(TRIAL, lambda: self._files.pipe_file(self._path(TRIAL), b""))
+
+    def create(self, name: str, content: bytes) -> bool:
+        create = self._create if self._creates else self._create_by_renaming
+        try:
+            self._writing(name, lambda: create(self._path(name), content))
+        except FileExistsError:
+            return False
+        return True
+
+    def _create(self, path: str, content: bytes) -> None:
+        for _ in range(CONFLICTS):
+            try:
+                self._files.pipe_file(path, content, mode="create")
+            except OSError as error:
+                # S3 answers 409 while another creation of that name is under way: it says nothing of who was first
+                if "ConditionalRequestConflict" not in repr(error.__cause__):
+                    raise
+            else:
+                return
+        self._files.pipe_file(path, content, mode="create")
+
+    def _create_by_renaming(self, path: str, content: bytes) -> None:
+        """Create on a file system that knows no exclusive creation: never half of it, and seldom twice."""
+        folder, _, name = path.rpartition("/")
+        temporary = f"{folder}/.{name}.{uuid.uuid4().hex}"
+        self._files.makedirs(folder, exist_ok=True)
+        try:
+            self._files.pipe_file(temporary, content)
+            if self._files.exists(path):
+                raise FileExistsError(path)
+            self._files.mv(temporary, path)
+        finally:
+            with suppress(FileNotFoundError):
+                self._files.rm_file(temporary)
+
+    def rename(self, name: str, new: str) -> None:
+        def move() -> None:
+            with suppress(FileNotFoundError):
+                self._files.mv(self._path(name), self._path(new))
+
+        self._writing(name, move)
+
+    def remove(self, name: str) -> None:
+        def remove() -> None:
+            with suppress(FileNotFoundError):
+                self._files.rm_file(self._path(name))
+
+        self._writing(name, remove)
+
+    def contents(self) -> Sequence[Kept]:
+        return [one for one in self._objects() if not one.name.startswith(".")]
+
+    def leftovers(self) -> Iterator[Kept]:
+        # other machines may be writing what else is hidden
+        yield from (one for one in self._objects() if one.name == TRIAL)
+
+    def _objects(self) -> Sequence[Kept]:
+        try:
+            listed = self._reading("", lambda: self._files.ls(self._prefix, detail=True))
+        except FileNotFoundError:
+            return []
+        files = [entry for entry in listed if entry["type"] == "file"]
+        return sorted(
+            (Kept(entry["name"].rpartition("/")[2], int(entry["size"])) for entry in files), key=lambda one: one.name
+        )
+
+    def claim(self, name: str) -> AbstractContextManager[None]:
+        return self._locks.claim(name)
+
+    def try_to_claim(self, name: str) -> AbstractContextManager[bool]:
+        return self._locks.try_to_claim(name)
+
+    def _reading(self, name: str, read: Callable[[], Result]) -> Result:
+        try:
+            return read()
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # file systems raise what their clients do: botocore's errors, aiohttp's, Google's
+            raise cannot_read(self._url(name), error) from None
+
+    def _writing(self, name: str, write: Callable[[], Any]) -> None:
+        try:
+            write()
+        except FileExistsError:
+            raise
+        except Exception as error:
+            raise cannot_write(self._url(name), error) from None
+
+
+def _creates_exclusively(files: Any) -> bool:
+    """Whether a file system has an atomic creation of its own; fsspec's stand-in looks first and writes then."""
+    from fsspec import AbstractFileSystem
+
+    method = type(files)._pipe_file if files.async_impl else type(files).pipe_file
+    return method is not AbstractFileSystem.pipe_file and "mode" in inspect.signature(method).parameters
