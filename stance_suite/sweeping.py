@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from stance_suite.agenda import cells_of_sweep
@@ -61,7 +62,7 @@ def lay_out(session: Session) -> tuple[SweptCell, ...]:
     return tuple(sorted(found.values(), key=lambda one: (models[one.cell.model], -one.order.estimate.seconds)))
 
 
-def measure(session: Session, cells: Sequence[SweptCell], engine: Engine) -> Iterator[Outcome]:
+def measure(session: Session, cells: Sequence[SweptCell], engine: Engine) -> Generator[Outcome]:
     """Measure the cells that are not in the store.
 
     Parameters
@@ -87,12 +88,13 @@ def measure(session: Session, cells: Sequence[SweptCell], engine: Engine) -> Ite
     assert sweep is not None
     site = Site(settings.store, settings.cache, choose_device(settings.device), sweep.threads)
     orders = {one.order.key: one.order for one in cells if not one.is_stored}
-    for outcome in engine(tuple(orders.values()), site):
-        if outcome.refusal is not None:
-            raise StanceSuiteError(outcome.refusal)
-        if outcome.failure is not None:
-            session.workbench.failures[outcome.key] = outcome.failure
-        yield outcome
+    with closing(engine(tuple(orders.values()), site)) as outcomes:  # workers end with it, whatever ends it
+        for outcome in outcomes:
+            if outcome.refusal is not None:
+                raise StanceSuiteError(outcome.refusal)
+            if outcome.failure is not None:
+                session.workbench.failures[outcome.key] = outcome.failure
+            yield outcome
 
 
 def conclude_sweep(session: Session, cells: Sequence[SweptCell], command: str) -> Findings:

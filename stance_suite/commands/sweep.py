@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -176,8 +176,8 @@ def _measure(session: Session, cells: Sequence[SweptCell], engine: Engine, count
         print(f"{stored} of {len(names)} cells are in the store", flush=True)
     done, total = stored, len(names)
     try:
-        with _ending_gracefully(), _bar(total, done) as bar:
-            for outcome in measure(session, cells, engine):
+        with _ending_gracefully(), _bar(total, done) as bar, closing(measure(session, cells, engine)) as outcomes:
+            for outcome in outcomes:
                 done += 1
                 del estimates[outcome.key]
                 left = sum(estimates.values()) / count
@@ -185,10 +185,12 @@ def _measure(session: Session, cells: Sequence[SweptCell], engine: Engine, count
                     f"{done} of {total}: {names[outcome.key]}: {_what_became_of(outcome)}",
                     markup=False,
                     highlight=False,
+                    soft_wrap=True,
                 )
                 bar.update(bar.task_ids[0], completed=done, left=f"about {_duration(left)} left" if estimates else "")
     except KeyboardInterrupt:
-        print(f"interrupted: {done} of {total} cells are in the store; the same command goes on from there")
+        kept = done - len(session.workbench.failures)
+        print(f"interrupted: {kept} of {total} cells are in the store; the same command goes on from there")
         raise typer.Exit(INTERRUPTED) from None
 
 

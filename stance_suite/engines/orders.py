@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class Outcome:
     """What the user must mend before any cell can be measured."""
 
 
-Engine = Callable[[Sequence[Order], Site], Iterator[Outcome]]
+Engine = Callable[[Sequence[Order], Site], Generator[Outcome]]
 """Yields one outcome an order, in whatever order they come."""
 
 

@@ -19,7 +19,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 """What tells libraries how many threads to start; read when they are loaded."""
 
 
-def measure_in_processes(orders: Sequence[Order], site: Site, workers: int) -> Iterator[Outcome]:
+def measure_in_processes(orders: Sequence[Order], site: Site, workers: int) -> Generator[Outcome]:
     """Measure several cells at once.
 
     A worker that dies takes the cells under way along. They are tried again at the end, one at a time: then it is known

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from stance_suite.engines.orders import ATTEMPTS, Engine, Order, Outcome, Site, lost
@@ -90,7 +90,7 @@ def cells_at_once(threads: int) -> int:
     return max(1, int(ray.cluster_resources().get("CPU", 0)) // threads)
 
 
-def _measure(orders: Sequence[Order], site: Site) -> Iterator[Outcome]:
+def _measure(orders: Sequence[Order], site: Site) -> Generator[Outcome]:
     import ray
 
     _refuse_what_fits_nowhere(orders, ray.nodes())

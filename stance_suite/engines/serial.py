@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from stance_suite.engines.orders import Order, Outcome, Site
 from stance_suite.engines.worker import measure_order
 
 
-def measure_serially(orders: Sequence[Order], site: Site) -> Iterator[Outcome]:
+def measure_serially(orders: Sequence[Order], site: Site) -> Generator[Outcome]:
     """Measure one cell after another.
 
     Parameters
