@@ -36,7 +36,7 @@ def in_parallel(
     """
     listed = list(items)
     order = sorted(range(len(listed)), key=lambda place: -cost(listed[place])) if cost else range(len(listed))
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(_cores()) as executor:
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(cores()) as executor:
         futures = {place: executor.submit(work, listed[place]) for place in order}
         try:
             return [futures[place].result() for place in range(len(listed))]
@@ -45,7 +45,14 @@ def in_parallel(
             raise
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Count the cores that this process may use.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
