@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
+from itertools import product
 
 from stance_suite.agenda import Agenda, lay_out_designs, set_agenda
 from stance_suite.checkpoints import open_checkpoint
 from stance_suite.claims import Claim
 from stance_suite.conclusions import conclude, hold_against_policy, read_baseline
 from stance_suite.errors import SpecError, SpecProblem, nearest_names
+from stance_suite.estimates import available_memory, check_memory
 from stance_suite.findings_files import write_baseline
 from stance_suite.gathering import gather, summarize_run
 from stance_suite.judgments import Verdict
@@ -93,8 +95,8 @@ class Session:
         Raises
         ------
         StanceSuiteError
-            If a design cannot reach its level, a model is not to be had, or a claim names a layer that its model lacks;
-            with file and line, and the way out.
+            If a design cannot reach its level, a model is not to be had, a claim names a layer that its model lacks, or
+            there is less memory than a cell needs; with file and line, and the way out.
         """
         self.designs()
         pair, baseline = self.settings.pair, self.settings.baseline
@@ -107,6 +109,7 @@ class Session:
         problems = [problem for model in self.agenda.models for problem in self._missing_layers(model)]
         if problems:
             raise SpecError(problems)
+        self._check_memory()
 
     def designs(self) -> tuple[tuple[Claim, Design], ...]:
         """Lay out how each behavioral claim of the run is tested; nothing is loaded.
@@ -313,6 +316,12 @@ class Session:
         stances = [self.library.stance(name) for name in sorted({*self.library.suite, *names})]
         settings = summarize_run(self.settings, self.agenda.recipes)
         return gather(records, verdicts, stances, self.agenda.claims, command, settings)
+
+    def _check_memory(self) -> None:
+        asked = product(self.agenda.models, self.agenda.stances, self.agenda.recipes, self.settings.seed)
+        plans = [plan for each in asked for plan in self.workbench.unmeasured(*each)]
+        if plans:
+            check_memory(plans, self.workbench.device, available_memory())
 
     def _with_curves(self, record: CellRecord) -> CellRecord:
         """Thin a cell's spectra, once: a report of a single verdict gathers, too."""

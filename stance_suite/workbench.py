@@ -48,8 +48,13 @@ class Workbench:
         self._records: dict[str, CellRecord] = {}
 
     @cached_property
+    def device(self) -> str:
+        """Where cells are measured: ``cpu`` or ``cuda``."""
+        return choose_device(self._settings.device)
+
+    @cached_property
     def _bench(self) -> Bench:
-        return Bench(choose_device(self._settings.device), self._progress, self._threads)
+        return Bench(self.device, self._progress, self._threads)
 
     @property
     def cells(self) -> dict[str, Cell]:
@@ -174,14 +179,8 @@ class Workbench:
         after, before : CellRecord
             The measured cells, both under the pair's name.
         """
-        before = Cell(model=pair.label, treatment="base", stance=None, recipe=None, seed=seed)
-        after = Cell(model=pair.label, treatment="elsewhere", stance=None, recipe=ELSEWHERE, seed=seed)
-        weights = self.weights(pair.before)
-        derivative = self.derivative(pair)
-        return (
-            self._record(self._plan(after, stance, weights, derivative)),
-            self._record(self._plan(before, stance, weights)),
-        )
+        after, before = self._plan_pair(pair, stance, seed)
+        return self._record(after), self._record(before)
 
     def derivative(self, pair: Pair) -> Weights:
         """Get the weights of a model trained elsewhere onto this machine.
@@ -201,6 +200,43 @@ class Workbench:
             registry, cache = self._library.models, self._settings.cache
             self._weights[pair.label] = locate_derivative(pair.after, registry, cache, base)
         return self._weights[pair.label]
+
+    def unmeasured(self, model: str, stance: str, recipe: str, seed: int) -> tuple[Plan, ...]:
+        """Plan the cells that a training is judged by, as far as no run on this cache has measured them.
+
+        Parameters
+        ----------
+        model : str
+            Registry name, Hub id or folder; of a pair trained elsewhere its name.
+        stance : str
+            Name of the stance.
+        recipe : str
+            Name of the recipe.
+        seed : int
+            Seed of training order, sampling and noise draws.
+
+        Returns
+        -------
+        tuple of Plan
+            Of the trained cell and its controls; nothing is read of the records that there are.
+        """
+        pair = self._settings.pair
+        if pair is not None:
+            plans = self._plan_pair(pair, stance, seed)
+        else:
+            cells = (
+                Cell(model=model, treatment="base", stance=None, recipe=None, seed=seed),
+                Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=seed),
+                Cell(model=model, treatment="sham", stance=None, recipe=recipe, seed=seed),
+            )
+            plans = tuple(self._plan(cell, stance) for cell in cells)
+        return tuple(plan for plan in plans if not self.store.path(self._key(plan)).is_file())
+
+    def _plan_pair(self, pair: Pair, stance: str, seed: int) -> tuple[Plan, ...]:
+        before = Cell(model=pair.label, treatment="base", stance=None, recipe=None, seed=seed)
+        after = Cell(model=pair.label, treatment="elsewhere", stance=None, recipe=ELSEWHERE, seed=seed)
+        weights, derivative = self.weights(pair.before), self.derivative(pair)
+        return self._plan(after, stance, weights, derivative), self._plan(before, stance, weights)
 
     def _plan(self, cell: Cell, stance: str, weights: Weights | None = None, derivative: Weights | None = None) -> Plan:
         family = self._library.family(stance)
@@ -240,7 +276,7 @@ class Workbench:
                 "probe": plan.probe.model_dump(),
                 "trajectory": plan.trajectory,
                 "embedder": embedder_sha256(),
-                "device": self._bench.device,
+                "device": self.device,
                 "versions": library_versions(),
             }
             | ({} if plan.derivative is None else {"derivative": plan.derivative.sha256})

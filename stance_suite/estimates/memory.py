@@ -75,7 +75,7 @@ def estimate_memory(plan: Plan, device: str) -> Memory:
     shapes, workload = shapes_of(plan.weights), workload_of(plan)
     single = SINGLE * shapes.parameters
     gradients, activations = _training(plan, shapes, workload)
-    behavior, structure = _behavior(shapes, workload), _structure(shapes)
+    behavior, structure = _behavior(plan, shapes, workload), _structure(shapes)
     optimizer = 2 * gradients
     # spectra are solved while nothing of the training or of behavior is left
     working = max(activations, behavior - gradients - optimizer, structure - gradients - optimizer, 0)
@@ -109,18 +109,20 @@ def _training(plan: Plan, shapes: Shapes, workload: Workload) -> tuple[int, int]
     return SINGLE * numbers, SINGLE * numbers + max(activations, merged)
 
 
-def _behavior(shapes: Shapes, workload: Workload) -> int:
+def _behavior(plan: Plan, shapes: Shapes, workload: Workload) -> int:
     """Bytes of the key-value cache and of distributions over the vocabulary."""
     distribution = SINGLE * shapes.vocabulary
-    # keys and values, at most as wide as the model; a longer cache is written beside the older one
-    cached = 2 * 2 * SINGLE * workload.rows * workload.row_length * shapes.hidden * shapes.blocks
-    sampling = cached + 2 * distribution * workload.sampled.largest_prediction
+    cache = SINGLE * workload.rows * workload.row_length * shapes.cached
+    sampling = cache + 2 * distribution * workload.sampled.largest_prediction
     scoring = 2 * distribution * workload.likelihoods.largest_prediction
     passages = workload.passages
-    # all distributions of the untouched model are kept; a batch of another's is compared with them in float64
-    divergences = distribution * (passages.predicted + 4 * passages.largest_prediction)
+    reading = 2 * distribution * passages.largest_prediction
+    if plan.cell.treatment == "base":
+        return max(sampling, scoring, reading)
+    # the untouched model's distributions are kept, and a passage's are compared in float64
+    divergences = reading + distribution * passages.predicted + DOUBLE * shapes.vocabulary * passages.largest_prediction
     noise = 3 * SINGLE * shapes.largest
-    return max(sampling, scoring, divergences + noise)
+    return max(sampling, scoring, divergences, distribution * passages.predicted + noise)
 
 
 def _structure(shapes: Shapes) -> int:

@@ -39,6 +39,8 @@ class Shapes:
     """Width between the blocks."""
     blocks: int
     """Number of blocks."""
+    cached: int
+    """Numbers in the keys and values of a token, all blocks together."""
     modules: int
     """Modules without parts: a forward pass calls each about once."""
 
@@ -105,8 +107,16 @@ def shapes_of(weights: Weights) -> Shapes:
         vocabulary=config.vocab_size,
         hidden=config.hidden_size,
         blocks=config.num_hidden_layers,
+        cached=2 * config.num_hidden_layers * _width_of_keys(config),
         modules=sum(1 for module in model.modules() if not list(module.children())),
     )
+
+
+def _width_of_keys(config: Any) -> int:
+    """As wide as the model, less where several heads of queries share one of keys."""
+    heads = config.num_attention_heads
+    head = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return int(head * (getattr(config, "num_key_value_heads", None) or heads))
 
 
 def _projections(model: Any) -> Iterator[Matrix]:

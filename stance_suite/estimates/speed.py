@@ -1,4 +1,4 @@
-"""How fast this machine is, by short measurements, once for each number of threads."""
+"""How fast this machine is, by short measurements, once a process."""
 
 from __future__ import annotations
 
@@ -8,75 +8,64 @@ from dataclasses import dataclass
 from functools import cache
 
 SIDE = 512
-"""Side of the matrices that are multiplied: as wide as a small model's layers, and long past a call's own cost."""
+"""Side of the matrices that are multiplied and solved: as wide as a small model's layers."""
 STREAMED = 2**24
 """Numbers that are copied, 64 MB: more than a cache holds."""
-SOLVED = 512
-"""Side of the symmetric matrix that is solved."""
+CALLED = 1000
+"""Small operations in a row."""
 REPEATS = 5
-"""Of several measurements the fastest counts: other programs only ever slow one down."""
+"""Of several measurements the fastest counts: others on the machine only ever slow one down."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What a machine does in a second."""
+    """What one core does in a second."""
 
     multiplying: float
-    """Float32 multiplications and additions of a matrix product, with all threads."""
+    """Float32 multiplications and additions of a matrix product."""
     streaming: float
-    """Bytes read and written in memory, with all threads."""
+    """Bytes read and written in memory."""
     solving: float
-    """Multiplications and additions of a float64 eigenproblem, ``4/3 n^3`` of them, on one core."""
+    """Multiplications and additions of a float64 eigenproblem, which takes ``4/3 n^3`` of them."""
     calling: float
     """Small operations of PyTorch, one after the other."""
 
 
 @cache
-def measure_speed(threads: int) -> Speed:
-    """Measure this machine; takes a fraction of a second.
-
-    Parameters
-    ----------
-    threads : int
-        Threads for PyTorch.
+def measure_speed() -> Speed:
+    """Measure one core, by the time that it gave to this thread: how busy the machine is now matters little.
 
     Returns
     -------
     Speed
-        Of this machine, as busy as it is now.
+        Measured in a fraction of a second.
     """
     import numpy as np
     import torch
     from threadpoolctl import threadpool_limits
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
-        with torch.inference_mode():
-            square = torch.ones(SIDE, SIDE)
-            long, copied = torch.zeros(STREAMED), torch.zeros(STREAMED)
-            small = torch.ones(8, 8)
-            multiplied = _fastest(lambda: square @ square)
-            streamed = _fastest(lambda: copied.copy_(long))
-            called = _fastest(lambda: [small + small for _ in range(1000)])
+        with torch.inference_mode(), threadpool_limits(limits=1, user_api="blas"):
+            square, small = torch.ones(SIDE, SIDE), torch.ones(8, 8)
+            source, copied = torch.zeros(STREAMED), torch.zeros(STREAMED)
+            drawn = np.random.default_rng(0).standard_normal((SIDE, SIDE))
+            symmetric = drawn + drawn.T
+            return Speed(
+                multiplying=2 * SIDE**3 / _seconds(lambda: square @ square),
+                streaming=2 * source.nbytes / _seconds(lambda: copied.copy_(source)),
+                solving=4 / 3 * SIDE**3 / _seconds(lambda: np.linalg.eigvalsh(symmetric)),
+                calling=CALLED / _seconds(lambda: [small + small for _ in range(CALLED)]),
+            )
     finally:
-        torch.set_num_threads(before)
-    drawn = np.random.default_rng(0).standard_normal((SOLVED, SOLVED))
-    symmetric = drawn + drawn.T
-    with threadpool_limits(limits=1, user_api="blas"):
-        solved = _fastest(lambda: np.linalg.eigvalsh(symmetric))
-    return Speed(
-        multiplying=2 * SIDE**3 / multiplied,
-        streaming=2 * 4 * STREAMED / streamed,
-        solving=4 / 3 * SOLVED**3 / solved,
-        calling=1000 / called,
-    )
+        torch.set_num_threads(threads)
 
 
-def _fastest(work: Callable[[], object]) -> float:
-    seconds = []
+def _seconds(work: Callable[[], object]) -> float:
+    found = []
     for _ in range(REPEATS):
-        started = time.perf_counter()
+        started = time.thread_time()
         work()
-        seconds.append(time.perf_counter() - started)
-    return min(seconds)
+        found.append(time.thread_time() - started)
+    return min(found)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import cycle, islice
 from math import ceil
+from typing import Any
 
 from stance_suite.behavior.divergence import PASSAGES_PER_BATCH
 from stance_suite.behavior.generation import PROMPTS_PER_BATCH
@@ -54,6 +55,8 @@ class Workload:
     """Writing responses, none of which ends early, and reading the prompts before."""
     rows: int
     """Responses that are written at a time."""
+    responses: int
+    """Responses that are written in all."""
     row_length: int
     """Tokens of the longest prompt and response."""
     likelihoods: Reading
@@ -98,6 +101,7 @@ def workload_of(plan: Plan) -> Workload:
         trained=_training(plan, max(examples, default=0)),
         sampled=_sampling(plan, asked),
         rows=min(PROMPTS_PER_BATCH, len(asked)) * probe.sampling.samples,
+        responses=len(asked) * probe.sampling.samples,
         row_length=max(asked) + probe.sampling.new_tokens,
         likelihoods=_scoring(asked, references),
         seen_likelihoods=_scoring(seen, references),
@@ -106,7 +110,7 @@ def workload_of(plan: Plan) -> Workload:
 
 
 @cache
-def _tokenizer(weights: Weights) -> object:
+def _tokenizer(weights: Weights) -> Any:
     return load_tokenizer(weights)
 
 
