@@ -36,8 +36,8 @@ FIT, FIT_OF_EACH = 5e-3, 2.2e-5
 """Seconds for a spectrum to be fitted, and for each of its eigenvalues; one spectrum after the other."""
 NOISY_FIT, NOISY_FIT_OF_EACH = 5e-3, 3.5e-5
 """The same for 200 draws of noise."""
-NOISE_OF_A_SHAPE = 0.5
-"""Seconds for a thousand draws of noise by itself."""
+NOISE_OF_A_SHAPE = 0.075
+"""Seconds for a thousand draws of noise by itself, times the cube root of the smaller side."""
 
 
 def estimate_seconds(plan: Plan, shapes: Shapes, workload: Workload, speed: Speed, threads: int) -> float:
@@ -88,7 +88,7 @@ def _passing(reading: Reading, shapes: Shapes, speed: Speed, share: float) -> fl
 
 
 def _training(plan: Plan, trained: Trained | None, shapes: Shapes, speed: Speed) -> float:
-    """Seconds of all steps; with an adapter, a third of all products is spared: the gradients of the model's weights."""
+    """Seconds of all steps; an adapter spares a third of all products, the gradients of the model's weights."""
     if plan.recipe is None or trained is None:
         return 0.0
     adapter = plan.recipe.adapter
@@ -110,7 +110,7 @@ def _measuring_spectra(shapes: Shapes, speed: Speed) -> float:
 
 def _comparing_spectra(shapes: Shapes, speed: Speed) -> float:
     """Seconds to measure the change of every matrix, beside noise."""
-    drawing = NOISE_OF_A_SHAPE * len(set(shapes.matrices))
+    drawing = sum(NOISE_OF_A_SHAPE * smaller ** (1 / 3) for _, smaller in set(shapes.matrices))
     fits = sum(NOISY_FIT + NOISY_FIT_OF_EACH * smaller for _, smaller in shapes.matrices)
     solving = sum(_solving(larger, smaller) for larger, smaller in shapes.matrices)
     return (drawing + fits + solving / speed.solving) / cores()

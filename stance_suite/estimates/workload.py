@@ -12,7 +12,7 @@ from typing import Any
 from stance_suite.behavior.divergence import PASSAGES_PER_BATCH
 from stance_suite.behavior.generation import PROMPTS_PER_BATCH
 from stance_suite.behavior.likelihood import RESPONSES_PER_BATCH
-from stance_suite.measurement import Plan
+from stance_suite.measurement import Plan, check_prompt_format
 from stance_suite.models import Weights, load_tokenizer
 from stance_suite.prompts import render_example, render_prompt, render_response
 
@@ -79,8 +79,14 @@ def workload_of(plan: Plan) -> Workload:
     -------
     Workload
         In tokens.
+
+    Raises
+    ------
+    StanceSuiteError
+        If its tokenizer cannot be read, or it is to be spoken to as in a chat and has no chat template.
     """
     tokenizer, probe, form = _tokenizer(plan.weights), plan.probe, plan.prompt_format
+    check_prompt_format(plan, tokenizer)
 
     def lengths(texts: Sequence[str]) -> list[int]:
         return [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
