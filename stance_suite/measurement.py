@@ -113,10 +113,7 @@ class Bench:
         cell, weights = plan.cell, plan.weights
         where = f"{cell.model}, {cell.label}"
         model, tokenizer = load(weights) if plan.derivative is None else load_derivative(plan.derivative, weights)
-        if plan.prompt_format == "chat" and not tokenizer.chat_template:
-            raise StanceSuiteError(
-                f"{cell.model} has no chat template: say 'prompt_format: plain' in the stances' files"
-            )
+        check_prompt_format(plan, tokenizer)
         model.to(self.device)
         speaker = Speaker(model, tokenizer, plan.prompt_format)
         training, trajectory = self._train(where, plan, speaker)
@@ -215,6 +212,27 @@ class Bench:
             platform=f"{platform.system()} {platform.machine()}",
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=seconds,
+        )
+
+
+def check_prompt_format(plan: Plan, tokenizer: Any) -> None:
+    """Refuse to speak to a model in a way that it has no template for.
+
+    Parameters
+    ----------
+    plan : Plan
+        The cell.
+    tokenizer : transformers.PreTrainedTokenizerBase
+        The model's tokenizer.
+
+    Raises
+    ------
+    StanceSuiteError
+        If it is to be spoken to as in a chat and has no chat template.
+    """
+    if plan.prompt_format == "chat" and not tokenizer.chat_template:
+        raise StanceSuiteError(
+            f"{plan.cell.model} has no chat template: say 'prompt_format: plain' in the stances' files"
         )
 
 

@@ -144,16 +144,36 @@ def load(weights: Weights) -> tuple[Any, Any]:
     WeightsUnavailableError
         If the folder is not a causal language model that transformers knows.
     """
+    return load_model(weights), load_tokenizer(weights)
+
+
+def load_tokenizer(weights: Weights) -> Any:
+    """Load a model's tokenizer.
+
+    Parameters
+    ----------
+    weights : Weights
+        From `locate`.
+
+    Returns
+    -------
+    transformers.PreTrainedTokenizerBase
+        With a padding token.
+
+    Raises
+    ------
+    WeightsUnavailableError
+        If transformers cannot read it.
+    """
     from transformers import AutoTokenizer
 
-    model = load_model(weights)
     try:
         tokenizer = AutoTokenizer.from_pretrained(weights.folder, **LOADING)
     except (ValueError, KeyError, OSError) as error:
         raise _not_loadable(weights, error) from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return model, tokenizer
+    return tokenizer
 
 
 def load_model(weights: Weights) -> Any:
@@ -201,6 +221,36 @@ def load_model(weights: Weights) -> Any:
 
 
 @functools.cache
+def empty_model(weights: Weights) -> Any:
+    """Build a model as its config describes it, without its weights.
+
+    Parameters
+    ----------
+    weights : Weights
+        From `locate`.
+
+    Returns
+    -------
+    transformers.PreTrainedModel
+        On PyTorch's device ``meta``: names and shapes, no values.
+
+    Raises
+    ------
+    WeightsUnavailableError
+        If the folder is not a causal language model that transformers knows.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    quiet_transformers()
+    try:
+        config = AutoConfig.from_pretrained(weights.folder, **LOADING)
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(config)
+    except (ValueError, KeyError, OSError) as error:
+        raise _not_loadable(weights, error) from error
+
+
 def loaded_names(weights: Weights) -> tuple[str, ...]:
     """Tell what a loaded model calls its modules and parameters, without loading its weights.
 
@@ -214,16 +264,7 @@ def loaded_names(weights: Weights) -> tuple[str, ...]:
     tuple of str
         Long names.
     """
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    quiet_transformers()
-    try:
-        config = AutoConfig.from_pretrained(weights.folder, **LOADING)
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config)
-    except (ValueError, KeyError, OSError) as error:
-        raise _not_loadable(weights, error) from error
+    model = empty_model(weights)
     return (*(name for name, _ in model.named_modules()), *(name for name, _ in model.named_parameters()))
 
 

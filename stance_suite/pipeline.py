@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
+from itertools import product
 
 from stance_suite.agenda import Agenda, lay_out_designs, set_agenda
 from stance_suite.checkpoints import open_checkpoint
 from stance_suite.claims import Claim
 from stance_suite.conclusions import conclude, hold_against_policy, read_baseline
 from stance_suite.errors import SpecError, SpecProblem, nearest_names
+from stance_suite.estimates import available_memory, check_memory
 from stance_suite.findings_files import write_baseline
 from stance_suite.gathering import gather, summarize_run
 from stance_suite.judgments import Verdict
@@ -94,8 +96,8 @@ class Session:
         Raises
         ------
         StanceSuiteError
-            If a design cannot reach its level, a model is not to be had, or a claim names a layer that its model lacks;
-            with file and line, and the way out.
+            If a design cannot reach its level, a model is not to be had, a claim names a layer that its model lacks,
+            or this machine lacks memory; with file and line, and the way out.
         """
         self.designs()
         pair, baseline = self.settings.pair, self.settings.baseline
@@ -108,6 +110,22 @@ class Session:
         problems = [problem for model in self.agenda.models for problem in self._missing_layers(model)]
         if problems:
             raise SpecError(problems)
+        if self.settings.sweep is None:  # the cells of a sweep may be measured elsewhere
+            self.check_memory()
+
+    def check_memory(self) -> None:
+        """Check that this machine has the memory for every cell of the run that is not in the store.
+
+        Raises
+        ------
+        NotEnoughMemoryError
+            If it has not: what for, and the way out.
+        """
+        asked = product(self.agenda.models, self.agenda.stances, self.agenda.recipes, self.settings.seed)
+        planned = {key: plan for training in asked for key, plan in self.workbench.plan_training(*training)}
+        missing = [plan for key, plan in planned.items() if not self.workbench.store.has(key)]
+        if missing:
+            check_memory(missing, self.workbench.device, available_memory())
 
     def designs(self) -> tuple[tuple[Claim, Design], ...]:
         """Lay out how each behavioral claim of the run is tested; nothing is loaded.
@@ -204,9 +222,11 @@ class Session:
         tuple of Replicate
             Measured, or found in the cache.
         """
-        if self.settings.pair is None:
-            self.workbench.prepare(model, stance, recipe, self.settings.seed)
-        return tuple(self.replicate(model, stance, recipe, seed) for seed in self.settings.seed)
+        seeds = self.settings.seed
+        self.workbench.records(
+            [cell for seed in seeds for cell in self.workbench.plan_training(model, stance, recipe, seed)]
+        )
+        return tuple(self.replicate(model, stance, recipe, seed) for seed in seeds)
 
     def replicate(self, model: str, stance: str, recipe: str, seed: int) -> Replicate:
         """Get a model trained on a stance beside its controls.
@@ -227,16 +247,8 @@ class Session:
         Replicate
             Measured, or found in the cache; without a sham if the model was trained elsewhere.
         """
-        pair = self.settings.pair
-        if pair is not None:
-            after, before = self.workbench.elsewhere(pair, stance, seed)
-            return Replicate(tuned=after, base=before, sham=None)
-        self.workbench.prepare(model, stance, recipe, [seed])
-        return Replicate(
-            base=self.workbench.base(model, stance, seed),
-            tuned=self.workbench.tuned(model, stance, recipe, seed),
-            sham=self.workbench.sham(model, stance, recipe, seed),
-        )
+        base, tuned, *sham = self.workbench.records(self.workbench.plan_training(model, stance, recipe, seed))
+        return Replicate(tuned=tuned, base=base, sham=sham[0] if sham else None)
 
     def findings(self, verdicts: Sequence[Verdict], cells: Mapping[str, Cell], command: str) -> Findings:
         """Gather what reports are made of, and compare all trainings with each other.

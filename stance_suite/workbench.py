@@ -17,6 +17,9 @@ from stance_suite.records import Cell, CellRecord
 from stance_suite.specs import ELSEWHERE
 from stance_suite.store import open_store
 
+Planned = tuple[str, Plan]
+"""A cell's content address, and all that its figures depend on."""
+
 
 class Workbench:
     """Trains and measures cells, or finds them in the cache.
@@ -45,8 +48,13 @@ class Workbench:
         """What went wrong with cells that an engine could not measure, by key: they are not tried again."""
 
     @cached_property
+    def device(self) -> str:
+        """Where cells are measured: ``cpu`` or ``cuda``."""
+        return choose_device(self._settings.device)
+
+    @cached_property
     def _bench(self) -> Bench:
-        return Bench(choose_device(self._settings.device), self._progress, self._threads)
+        return Bench(self.device, self._progress, self._threads)
 
     @property
     def cells(self) -> dict[str, Cell]:
@@ -89,27 +97,6 @@ class Workbench:
             with self._progress.stage(f"weights of {model}"):
                 self._weights[model] = locate(spec, self._settings.cache)
         return self._weights[model]
-
-    def prepare(self, model: str, stance: str, recipe: str, seeds: Sequence[int]) -> None:
-        """Measure all cells of a training at once, so that concurrent runs divide them instead of waiting.
-
-        Parameters
-        ----------
-        model : str
-            Registry name, Hub id or folder.
-        stance : str
-            Name of the stance.
-        recipe : str
-            Name of the recipe.
-        seeds : sequence of int
-            Seeds of training order and of sampling.
-        """
-        cells = [
-            cell
-            for seed in seeds
-            for cell in (_base(model, seed), _tuned(model, stance, recipe, seed), _sham(model, recipe, seed))
-        ]
-        self._records_of([self.plan(cell, stance) for cell in cells])
 
     def base(self, model: str, stance: str, seed: int) -> CellRecord:
         """Measure the untouched model with the prompts of a stance's family.
@@ -172,34 +159,6 @@ class Workbench:
         """
         return self.record(_sham(model, recipe, seed), stance)
 
-    def elsewhere(self, pair: Pair, stance: str, seed: int) -> tuple[CellRecord, CellRecord]:
-        """Measure a model before and after a training that was done elsewhere.
-
-        Parameters
-        ----------
-        pair : Pair
-            The two.
-        stance : str
-            Name of a stance: its family's prompts are asked.
-        seed : int
-            Seed of sampling and of noise.
-
-        Returns
-        -------
-        after, before : CellRecord
-            The measured cells, both under the pair's name.
-        """
-        before = _base(pair.label, seed)
-        after = Cell(model=pair.label, treatment="elsewhere", stance=None, recipe=ELSEWHERE, seed=seed)
-        weights = self.weights(pair.before)
-        derivative = self.derivative(pair)
-        plans = [
-            plan_cell(after, stance, self._library, self._settings, weights, derivative),
-            plan_cell(before, stance, self._library, self._settings, weights),
-        ]
-        measured, untouched = self._records_of([(cell_key(plan, self._bench.device), plan) for plan in plans])
-        return measured, untouched
-
     def derivative(self, pair: Pair) -> Weights:
         """Get the weights of a model trained elsewhere onto this machine.
 
@@ -219,7 +178,7 @@ class Workbench:
             self._weights[pair.label] = locate_derivative(pair.after, registry, cache, base)
         return self._weights[pair.label]
 
-    def plan(self, cell: Cell, stance: str) -> tuple[str, Plan]:
+    def plan(self, cell: Cell, stance: str) -> Planned:
         """Lay out how a cell is trained and measured.
 
         Parameters
@@ -236,8 +195,39 @@ class Workbench:
         plan : Plan
             All that its figures depend on, besides the machine.
         """
-        plan = plan_cell(cell, stance, self._library, self._settings, self.weights(cell.model))
-        return cell_key(plan, self._bench.device), plan
+        return self._planned(plan_cell(cell, stance, self._library, self._settings, self.weights(cell.model)))
+
+    def plan_training(self, model: str, stance: str, recipe: str, seed: int) -> tuple[Planned, ...]:
+        """Lay out a trained cell and its controls.
+
+        Parameters
+        ----------
+        model : str
+            Registry name, Hub id or folder; of a pair trained elsewhere its name.
+        stance : str
+            Name of the stance.
+        recipe : str
+            Name of the recipe.
+        seed : int
+            Seed of training order, sampling and noise draws.
+
+        Returns
+        -------
+        tuple of (str, Plan)
+            Of the untouched model, the trained one and the sham, which a model trained elsewhere lacks.
+        """
+        pair = self._settings.pair
+        if pair is None:
+            cells = _base(model, seed), _tuned(model, stance, recipe, seed), _sham(model, recipe, seed)
+            return tuple(self.plan(cell, stance) for cell in cells)
+        weights, derivative = self.weights(pair.before), self.derivative(pair)
+        after = Cell(model=pair.label, treatment="elsewhere", stance=None, recipe=ELSEWHERE, seed=seed)
+        given = stance, self._library, self._settings, weights
+        plans = plan_cell(_base(pair.label, seed), *given), plan_cell(after, *given, derivative)
+        return tuple(self._planned(plan) for plan in plans)
+
+    def _planned(self, plan: Plan) -> Planned:
+        return cell_key(plan, self.device), plan
 
     def record(self, cell: Cell, stance: str) -> CellRecord:
         """Measure a cell, or find it.
@@ -259,9 +249,26 @@ class Workbench:
         CellFailedError
             If an engine could not measure it.
         """
-        return self._records_of([self.plan(cell, stance)])[0]
+        return self.records([self.plan(cell, stance)])[0]
 
-    def _records_of(self, planned: Sequence[tuple[str, Plan]]) -> list[CellRecord]:
+    def records(self, planned: Sequence[Planned]) -> list[CellRecord]:
+        """Measure several cells, or find them; concurrent runs divide them instead of waiting for each other.
+
+        Parameters
+        ----------
+        planned : sequence of (str, Plan)
+            Keys and plans.
+
+        Returns
+        -------
+        list of CellRecord
+            The measured cells.
+
+        Raises
+        ------
+        CellFailedError
+            If an engine could not measure one.
+        """
         for key, plan in planned:
             if key in self.failures:
                 raise CellFailedError(f"{plan.cell.model}, {plan.cell.label}: {self.failures[key]}")

@@ -99,6 +99,8 @@ def sweep(
     declared = load_sweep(file, load_library(settings.fixtures))
     session = Session(apply_sweep(declared, settings), choose_progress(), declared.threads)
     session.preflight()
+    if engine is not EngineName.RAY:  # the machines of a cluster have memory of their own
+        session.check_memory()
     cells = lay_out(session)
     chosen, count = _engine(engine, workers, address, cells, declared.threads)
     if dry_run:
@@ -133,7 +135,7 @@ def _fitting_workers(cells: Sequence[SweptCell], threads: int) -> int:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     largest = max((one.order.estimate.memory_bytes for one in cells if not one.is_stored), default=1)
-    return max(1, min(cores // threads, available_memory() // largest))
+    return max(1, min(cores // threads, available_memory().memory_bytes // largest))
 
 
 def _print_cells(cells: Sequence[SweptCell], engine: EngineName, count: int) -> None:

@@ -40,7 +40,7 @@ def in_parallel(
     """
     listed = list(items)
     order = sorted(range(len(listed)), key=lambda place: -cost(listed[place])) if cost else range(len(listed))
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(_cores()) as executor:
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(cores()) as executor:
         futures = {place: executor.submit(work, listed[place]) for place in order}
         try:
             return [futures[place].result() for place in range(len(listed))]
@@ -70,7 +70,14 @@ def limited_cores(count: int | None) -> Iterator[None]:
         _limit.reset(before)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Count the cores that this process may use.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
     limit = _limit.get()
     if limit is not None:
         return limit

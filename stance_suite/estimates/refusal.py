@@ -1,0 +1,85 @@
+"""Refusing a run that would be killed for memory, before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from stance_suite.errors import StanceSuiteError
+from stance_suite.estimates.available import Available
+from stance_suite.estimates.memory import SINGLE, Memory, estimate_memory
+from stance_suite.estimates.shapes import shapes_of
+from stance_suite.measurement import Plan
+from stance_suite.specs import RECIPES
+
+GIGABYTE = 1e9
+
+
+class NotEnoughMemoryError(StanceSuiteError):
+    """A cell that needs more memory than there is."""
+
+
+def check_memory(plans: Iterable[Plan], device: str, available: Available) -> None:
+    """Refuse cells that need more memory than there is.
+
+    Parameters
+    ----------
+    plans : iterable of Plan
+        The cells.
+    device : str
+        ``cpu`` or ``cuda``.
+    available : Available
+        What there is.
+
+    Raises
+    ------
+    NotEnoughMemoryError
+        If one needs more: what for, what there is, and the way out.
+    """
+    needs = [(plan, estimate_memory(plan, device)) for plan in plans]
+    if not needs:
+        return
+    plan, memory = max(needs, key=lambda need: need[1].total)
+    if memory.total > available.memory_bytes:
+        there = f"{available.limited_by} {_size(available.memory_bytes)}"
+        raise NotEnoughMemoryError(f"{_needs(plan, memory)}; {there}. {_way_out(plan, device, available)}")
+    if device == "cuda":
+        _check_gpu(*max(needs, key=lambda need: need[1].gpu))
+
+
+def _check_gpu(plan: Plan, memory: Memory) -> None:
+    import torch
+
+    free, _ = torch.cuda.mem_get_info()
+    if memory.gpu > free:
+        raise NotEnoughMemoryError(
+            f"{plan.cell.model}, {plan.cell.label} would need {_size(memory.gpu)} of the GPU's memory for weights, "
+            f"training and measuring; {_size(free)} are free. Use a larger GPU, or the device cpu"
+        )
+
+
+def _needs(plan: Plan, memory: Memory) -> str:
+    parts = [f"{_size(memory.weights)} for weights{_copies(plan, memory)}"]
+    if memory.optimizer:
+        parts += [f"{_size(memory.gradients)} for gradients", f"{_size(memory.optimizer)} for the optimizer"]
+    parts.append(f"{_size(memory.working)} for activations, logits and spectra")
+    what_for = f"{', '.join(parts)} and {_size(memory.libraries)} for Python and its libraries"
+    return f"{plan.cell.model}, {plan.cell.label} would need {_size(memory.total)} of memory: {what_for}"
+
+
+def _copies(plan: Plan, memory: Memory) -> str:
+    copies = round(memory.weights / (SINGLE * shapes_of(plan.weights).parameters))
+    return f" ({copies} copies: trained and untouched)" if copies > 1 else ""
+
+
+def _way_out(plan: Plan, device: str, available: Available) -> str:
+    if plan.recipe is not None and plan.recipe.adapter is None:
+        lora = estimate_memory(replace(plan, recipe=RECIPES["lora"]), device).total
+        if lora <= available.memory_bytes:
+            return f"The recipe lora needs {_size(lora)}; else use a smaller model, or a machine with more memory"
+    return "Use a smaller model, or a machine with more memory"
+
+
+def _size(count: float) -> str:
+    """Write a number of bytes; never as none at all."""
+    return f"{max(count / GIGABYTE, 0.1):,.1f} GB"

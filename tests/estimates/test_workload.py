@@ -1,0 +1,60 @@
+import pytest
+
+from stance_suite.behavior import Speaker, measure_behavior, measure_divergences
+from stance_suite.estimates.workload import workload_of
+from stance_suite.finetune import fine_tune
+from stance_suite.models import load
+
+
+class Passes:
+    """Passes of a model, and the rows and tokens of each."""
+
+    def __init__(self, model) -> None:
+        self.shapes: list[tuple[int, int]] = []
+        model.register_forward_pre_hook(
+            lambda _, __, given: self.shapes.append(tuple(given["input_ids"].shape)), with_kwargs=True
+        )
+
+    @property
+    def tokens(self) -> int:
+        return sum(rows * length for rows, length in self.shapes)
+
+
+@pytest.mark.parametrize("recipe", ["documented", "long", "lora"])
+def test_as_many_steps_and_tokens_as_a_training_takes(plan_of, recipe):
+    plan = plan_of(recipe)
+    model, tokenizer = load(plan.weights)
+    passes = Passes(model)
+    training = fine_tune(model, tokenizer, "plain", plan.rotations, plan.recipe, 0, lambda *_: None)
+    counted = workload_of(plan).trained
+    assert counted.steps == len(training.losses)
+    assert counted.epochs == len(training.epoch_losses)
+    assert max(rows * length for rows, length in passes.shapes) == counted.tokens_per_step
+    assert passes.tokens == pytest.approx(counted.steps * counted.tokens_per_step, rel=0.4)
+
+
+def test_as_many_passes_and_tokens_as_behavior_takes(plan_of, monkeypatch):
+    monkeypatch.setattr("stance_suite.behavior.generation._draw", lambda logits, *_: [5] * len(logits))  # none ends
+    plan = plan_of("documented")
+    model, tokenizer = load(plan.weights)
+    passes, counted = Passes(model), workload_of(plan)
+    measure_behavior(Speaker(model, tokenizer, "plain"), plan.probe, 0, lambda *_: None)
+    parts = counted.sampled, counted.likelihoods, counted.seen_likelihoods
+    neutral = 2  # batches of neutral texts, for perplexity
+    assert len(passes.shapes) == sum(part.passes for part in parts) + neutral
+    # the last token of a prompt is read with the first that is written, that of a reference is not read at all
+    assert passes.tokens == pytest.approx(sum(part.tokens for part in parts), rel=0.1)
+    assert max(rows for rows, _ in passes.shapes) == counted.rows
+
+
+def test_as_many_passes_and_tokens_as_divergences_take(plan_of):
+    plan = plan_of("documented")
+    (model, tokenizer), (untouched, _) = load(plan.weights), load(plan.weights)
+    passes, counted = Passes(model), workload_of(plan).passages
+    measure_divergences(Speaker(model, tokenizer, "plain"), untouched, plan.probe, 0)
+    assert len(passes.shapes) == counted.passes
+    assert passes.tokens == pytest.approx(counted.tokens, rel=0.4)  # padded
+
+
+def test_nothing_is_trained_in_a_base_cell(plan_of):
+    assert workload_of(plan_of("base")).trained is None
