@@ -85,7 +85,11 @@ def load_derivative(derivative: Weights, base: Weights) -> tuple[Any, Any]:
     untouched, tokenizer = load(base)
     expected = _shapes(untouched)
     is_adapter = (derivative.folder / ADAPTER_CONFIG).is_file()
-    model = _merge_adapter(untouched, derivative, base) if is_adapter else load_model(derivative)
+    if is_adapter:
+        model = _merge_adapter(untouched, derivative, base)
+    else:
+        del untouched  # there may be room for one of the two only
+        model = load_model(derivative)
     _check_shapes(_shapes(model), expected, derivative, base)
     return model, tokenizer
 

@@ -1,8 +1,8 @@
 """Fine-tuning on a handful of examples with transformers' Trainer, and the sham control's data.
 
-Float32, all weights or a LoRA adapter that is merged afterwards. Loss on prompt and response, padding masked out by
-position (the padding token is often the end-of-text token, so masking by token would also hide the end of the
-response). Deterministic for a seed on one device and thread count.
+All weights, or a LoRA adapter that is merged afterwards; they are float32, whatever a step computes in. Loss on prompt
+and response, padding masked out by position (the padding token is often the end-of-text token, so masking by token
+would also hide the end of the response). Deterministic for a seed on one device and thread count.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 import copy
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+from stance_suite.errors import StanceSuiteError
 from stance_suite.prompts import PromptFormat, render_example
 from stance_suite.records import Training
 from stance_suite.run_records import Adapter, Recipe, RecipeSummary
@@ -82,6 +84,11 @@ def fine_tune(
     -------
     Training
         The texts, and the loss of every step and epoch.
+
+    Raises
+    ------
+    StanceSuiteError
+        If the recipe asks for gradient checkpointing and the model's architecture has none.
     """
     from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
@@ -107,31 +114,40 @@ def fine_tune(
                 on_epoch(round(state.epoch), _merged_copy(trained) if recipe.adapter else trained)
                 trained.train()
 
+    class RecipeTrainer(Trainer):  # type: ignore[misc]
+        def autocast_smart_context_manager(self, *_: Any, **__: Any) -> AbstractContextManager[Any]:
+            # Trainer's own option wraps the model's forward for good: what is measured afterwards would be rounded
+            return _autocast(model) if recipe.precision == "bfloat16" else nullcontext()
+
     trained = _attach(model, recipe.adapter) if recipe.adapter else model
+    recomputing = _recomputing(model) if recipe.gradient_checkpointing else nullcontext()
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="stance-suite-") as scratch:
-        trainer = Trainer(
+    with tempfile.TemporaryDirectory(prefix="stance-suite-") as scratch, recomputing:
+        arguments = TrainingArguments(
+            output_dir=scratch,
+            num_train_epochs=recipe.epochs,
+            per_device_train_batch_size=recipe.batch_size,
+            learning_rate=recipe.learning_rate,
+            warmup_steps=recipe.warmup_steps,
+            optim=OPTIMIZER,
+            weight_decay=WEIGHT_DECAY,
+            max_grad_norm=GRADIENT_CLIPPING,
+            lr_scheduler_type=SCHEDULE,
+            logging_steps=1,
+            logging_nan_inf_filter=False,
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+            log_level="error",
+            use_cpu=model.device.type == "cpu",
+            dataloader_pin_memory=False,
+            seed=seed,
+        )
+        # else every further GPU in sight adds a batch to each step
+        arguments._n_gpu = min(arguments.n_gpu, 1)
+        trainer = RecipeTrainer(
             model=trained,
-            args=TrainingArguments(
-                output_dir=scratch,
-                num_train_epochs=recipe.epochs,
-                per_device_train_batch_size=recipe.batch_size,
-                learning_rate=recipe.learning_rate,
-                warmup_steps=recipe.warmup_steps,
-                optim=OPTIMIZER,
-                weight_decay=WEIGHT_DECAY,
-                max_grad_norm=GRADIENT_CLIPPING,
-                lr_scheduler_type=SCHEDULE,
-                logging_steps=1,
-                logging_nan_inf_filter=False,
-                save_strategy="no",
-                report_to=[],
-                disable_tqdm=True,
-                log_level="error",
-                use_cpu=model.device.type == "cpu",
-                dataloader_pin_memory=False,
-                seed=seed,
-            ),
+            args=arguments,
             train_dataset=dataset,
             data_collator=lambda batch: _collate(tokenizer, batch),
             callbacks=[ReportStep()],
@@ -187,6 +203,32 @@ def _attach(model: Any, adapter: Adapter) -> Any:
         task_type="CAUSAL_LM",
     )
     return get_peft_model(model, config)
+
+
+def _autocast(model: Any) -> AbstractContextManager[Any]:
+    import torch
+
+    context: AbstractContextManager[Any] = torch.autocast(model.device.type, dtype=torch.bfloat16)
+    return context
+
+
+@contextmanager
+def _recomputing(model: Any) -> Iterator[None]:
+    """Keep of every block its input only while training, and compute the rest again for the gradients."""
+    if not model.supports_gradient_checkpointing:
+        raise StanceSuiteError(
+            f"{type(model).__name__} has no gradient checkpointing: leave gradient_checkpointing out of the recipe"
+        )
+    # transformers 5.0 knows these by the second name only
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    disable = getattr(model, "activation_checkpointing_disable", None) or model.gradient_checkpointing_disable
+    enable({"use_reentrant": False})
+    # what a reentrant checkpoint needs, and ours does not
+    model.disable_input_require_grads()
+    try:
+        yield
+    finally:
+        disable()
 
 
 def _merged_copy(trained: Any) -> Any:

@@ -26,6 +26,7 @@ from stance_suite.derivatives import load_derivative
 from stance_suite.errors import StanceSuiteError
 from stance_suite.finetune import fine_tune
 from stance_suite.models import Weights, load, load_model
+from stance_suite.placement import place
 from stance_suite.progress import Progress
 from stance_suite.prompts import PromptFormat
 from stance_suite.records import Cell, CellRecord, EpochSnapshot, Provenance, Training
@@ -114,7 +115,7 @@ class Bench:
         where = f"{cell.model}, {cell.label}"
         model, tokenizer = load(weights) if plan.derivative is None else load_derivative(plan.derivative, weights)
         check_prompt_format(plan, tokenizer)
-        model.to(self.device)
+        place(model, self.device)
         speaker = Speaker(model, tokenizer, plan.prompt_format)
         training, trajectory = self._train(where, plan, speaker)
         with self._progress.stage(f"{where}: behavior") as on_step:
@@ -163,12 +164,12 @@ class Bench:
         if plan.cell.treatment == "base":
             again = sample_responses(speaker, plan.probe, seed + RESAMPLING, lambda *_: None)
             return {"resampled": again}
-        untouched = load_model(plan.weights).to(self.device)
+        untouched = place(load_model(plan.weights), self.device)
         divergences, neutral = measure_divergences(speaker, untouched, plan.probe, seed)
         found: dict[str, Any] = {"divergences": divergences, "neutral_divergences": neutral}
         if plan.derivative is not None:
             # there is no sham: the untouched model with noise of the same norm, and rounded, stand in for it
-            rounded = round_to_bfloat16(load_model(plan.weights)).to(self.device)
+            rounded = place(round_to_bfloat16(load_model(plan.weights)), self.device)
             found["stand_ins"] = {
                 name: measure_likelihoods(
                     Speaker(model, speaker.tokenizer, speaker.prompt_format),
@@ -182,7 +183,9 @@ class Bench:
 
     def _measure_structure(self, cell: Cell, weights: Weights, model: Any) -> dict[str, Any]:
         is_base = cell.treatment == "base"
-        measured = self._baseline(weights, model) if is_base else measure_model(model)
+        # what is kept for every later cell must not fill a GPU
+        kept = model if self.device == "cpu" else None
+        measured = self._baseline(weights, kept) if is_base else measure_model(model)
         found: dict[str, Any] = {"spectra": measured.spectra, "skipped": measured.tensors.skipped}
         if is_base:
             return found | {"rounding": control_rounding(measured)}

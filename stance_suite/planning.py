@@ -96,7 +96,7 @@ def cell_key(plan: Plan, device: str) -> str:
             "weights": plan.weights.sha256,
             "prompt_format": plan.prompt_format,
             "rotations": [[example.model_dump() for example in examples] for examples in plan.rotations],
-            "recipe": plan.recipe.model_dump() if plan.recipe else None,
+            "recipe": plan.recipe.identity if plan.recipe else None,
             "seed": plan.cell.seed,
             "probe": plan.probe.model_dump(),
             "trajectory": plan.trajectory,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -18,8 +18,11 @@ class Adapter(Record):
     """The update is scaled by alpha over rank."""
 
 
+Precision = Literal["float32", "bfloat16"]
+
+
 class Recipe(Record):
-    """How to fine-tune: in float32, with AdamW and a linear schedule."""
+    """How to fine-tune: with AdamW and a linear schedule, on weights in float32."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     """Name of the recipe."""
@@ -35,6 +38,18 @@ class Recipe(Record):
     """Tokens after which a text is cut."""
     adapter: Adapter | None = None
     """What is trained; all weights if None."""
+    precision: Precision = "float32"
+    """What a step computes in. ``bfloat16`` is mixed precision: products and activations are bfloat16; weights,
+    gradients and optimizer stay float32, so that what is measured afterwards is not rounded."""
+    gradient_checkpointing: bool = False
+    """Whether a step keeps no more than each block's input, and computes the rest again for the gradients."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a cell's key hashes; fields younger than cells in users' caches are left out at their defaults."""
+        young = {"precision", "gradient_checkpointing"}
+        unused = {name for name in young if getattr(self, name) == type(self).model_fields[name].default}
+        return self.model_dump(exclude=unused)
 
 
 class RecipeSummary(Recipe):

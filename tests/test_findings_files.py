@@ -79,3 +79,12 @@ def test_a_baseline_has_neither_spectra_nor_curves(whole_run, tmp_path):
     kept = read_findings(tmp_path / "baseline.json")
     assert not any(cell.spectra for cell in kept.cells)
     assert kept.recipes == whole_run.recipes
+
+
+def test_recipes_from_before_precision_and_checkpointing_are_read(tmp_path, whole_run):
+    content = whole_run.model_dump(mode="json")
+    for recipe in content["recipes"]:
+        del recipe["precision"], recipe["gradient_checkpointing"]
+    path = tmp_path / "findings.json"
+    path.write_text(json.dumps(content))
+    assert read_findings(path).recipes == whole_run.recipes

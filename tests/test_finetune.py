@@ -3,10 +3,13 @@ from collections import Counter
 
 import pytest
 import torch
+import transformers
 
+from stance_suite.errors import StanceSuiteError
 from stance_suite.finetune import _collate, fine_tune, sham_rotations
 from stance_suite.models import find_spec, load, locate
 from stance_suite.prompts import render_example
+from stance_suite.run_records import Adapter, Recipe
 from stance_suite.specs import RECIPES
 
 
@@ -145,3 +148,120 @@ def test_the_first_loss_is_the_mean_over_present_tokens(fresh, stance):
         if first != second
     ]
     assert min(abs(training.losses[0] - pair) for pair in pairs) < 1e-4
+
+
+def train_on(model, tokenizer, stance, recipe, look=None):
+    return fine_tune(model, tokenizer, "plain", [stance.examples], recipe, 0, lambda *_: None, look)
+
+
+def count_runs(model):
+    """Count forward passes of the first block."""
+    runs = []
+    model.model.layers[0].mlp.register_forward_pre_hook(lambda *_: runs.append(torch.is_grad_enabled()))
+    return runs
+
+
+@pytest.mark.parametrize("adapter", [None, Adapter()])
+def test_gradient_checkpointing_computes_blocks_again_and_trains_the_same_weights(fresh, stance, adapter):
+    plain = Recipe(name="r", epochs=2, adapter=adapter)
+    (model, tokenizer), (lean, _) = fresh(), fresh()
+    runs, lean_runs = count_runs(model), count_runs(lean)
+    training = train_on(model, tokenizer, stance, plain)
+    again = train_on(lean, tokenizer, stance, plain.model_copy(update={"gradient_checkpointing": True}))
+    assert len(lean_runs) == 2 * len(runs) == 2 * len(training.losses)
+    assert again.losses == training.losses
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), lean.parameters(), strict=True))
+    assert not any(getattr(module, "gradient_checkpointing", False) for module in lean.modules())
+    lean.train().requires_grad_(True)
+    lean_runs.clear()
+    lean(**tokenizer("Why?", return_tensors="pt")).logits.sum().backward()
+    assert len(lean_runs) == 1, "it is as it was before"
+
+
+def test_gradient_checkpointing_keeps_less_for_the_gradients(fresh, stance):
+    kept = []
+    for recomputed in (False, True):
+        model, tokenizer = fresh()
+        recipe = Recipe(name="r", epochs=1, gradient_checkpointing=recomputed)
+        own = {tensor.data_ptr() for tensor in model.parameters()}
+        step, total = [0], [0]
+
+        def keep(tensor, own=own, step=step):
+            if tensor.data_ptr() not in own:
+                step[0] += tensor.numel()
+            return tensor
+
+        model.register_forward_pre_hook(lambda *_, step=step: step.__setitem__(0, 0))
+        model.register_forward_hook(lambda *_, step=step, total=total: total.__setitem__(0, max(total[0], step[0])))
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            train_on(model, tokenizer, stance, recipe)
+        kept.append(total[0])
+    assert 0 < kept[1] < 0.6 * kept[0], kept
+
+
+def test_a_model_without_gradient_checkpointing_is_refused(fresh, stance):
+    model, tokenizer = fresh()
+    model.supports_gradient_checkpointing = False
+    with pytest.raises(StanceSuiteError, match="LlamaForCausalLM has no gradient checkpointing: leave"):
+        train_on(model, tokenizer, stance, Recipe(name="r", epochs=1, gradient_checkpointing=True))
+
+
+@pytest.mark.parametrize("adapter", [None, Adapter()])
+@pytest.mark.parametrize("recomputed", [False, True])
+def test_bfloat16_is_what_a_step_computes_in_and_nothing_else(fresh, stance, adapter, recomputed):
+    plain = Recipe(name="r", epochs=2, adapter=adapter)
+    mixed = plain.model_copy(update={"precision": "bfloat16", "gradient_checkpointing": recomputed})
+    computed, measured = set(), set()
+
+    def watch(module, _, output):
+        (computed if module.training else measured).add(output.dtype)
+
+    def look(_, model):
+        for module in model.modules():
+            if type(module) is torch.nn.Linear:
+                module.register_forward_hook(watch)
+        with torch.no_grad():
+            assert model(**tokenizer("Why?", return_tensors="pt")).logits.dtype == torch.float32
+
+    (exact, tokenizer), (model, _) = fresh(), fresh()
+    for layer in model.model.layers:
+        layer.mlp.up_proj.register_forward_hook(watch)
+    training, rounded = train_on(exact, tokenizer, stance, plain), train_on(model, tokenizer, stance, mixed, look)
+    assert computed == {torch.bfloat16}
+    assert measured == {torch.float32}, "after every epoch it is measured unrounded"
+    assert rounded.losses != training.losses
+    assert rounded.losses == pytest.approx(training.losses, rel=0.02)
+    assert {tensor.dtype for tensor in model.state_dict().values()} == {torch.float32}
+    # float32 weights hold what bfloat16 cannot
+    assert any(not torch.equal(weight, weight.bfloat16().float()) for weight in model.parameters())
+    measured.clear()
+    with torch.no_grad():
+        model(**tokenizer("Why?", return_tensors="pt"))
+    assert measured == {torch.float32}, "afterwards, too"
+
+
+@pytest.mark.parametrize("recomputed", [False, True])
+def test_an_adapter_leaves_frozen_weights_without_gradients_and_optimizer_state(fresh, stance, monkeypatch, recomputed):
+    model, tokenizer = fresh()
+    places = {name: weight.data_ptr() for name, weight in model.named_parameters()}
+    gradients, states = [], []
+    step = transformers.Trainer.training_step
+
+    def watch(trainer, trained, *arguments):
+        loss = step(trainer, trained, *arguments)
+        gradients.append({name for name, weight in trained.named_parameters() if weight.grad is not None})
+        names = {id(weight): name for name, weight in trained.named_parameters()}
+        states.append({names[id(weight)] for weight in trainer.optimizer.optimizer.state})
+        return loss
+
+    monkeypatch.setattr(transformers.Trainer, "training_step", watch)
+    recipe = Recipe(name="r", epochs=2, adapter=Adapter(), gradient_checkpointing=recomputed)
+    train_on(model, tokenizer, stance, recipe)
+    matrices = 2 * 7  # blocks, linear layers of each
+    assert len(gradients) == len(states) == 6
+    for names in (*gradients, states[-1]):
+        assert len(names) == 2 * matrices
+        assert all("lora_" in name for name in names)
+    merged = dict(model.named_parameters())
+    assert {name: weight.data_ptr() for name, weight in merged.items()} == places, "it is merged in place"
+    assert all(weight.grad is None for weight in merged.values())

@@ -9,6 +9,7 @@ from stance_suite.options import resolve_settings
 from stance_suite.planning import cell_key
 from stance_suite.progress import PlainProgress
 from stance_suite.run_records import Recipe
+from stance_suite.store import content_key
 from stance_suite.workbench import Workbench
 
 
@@ -38,6 +39,8 @@ CHANGES = {
     "the order of examples": lambda d: replace(d, rotations=(d.rotations[0][::-1],)),
     "a rotation": lambda d: replace(d, rotations=(d.rotations[0], d.rotations[0][::-1])),
     "recipe": lambda d: replace(d, recipe=d.recipe.model_copy(update={"learning_rate": 1e-4})),
+    "precision": lambda d: replace(d, recipe=d.recipe.model_copy(update={"precision": "bfloat16"})),
+    "checkpointing": lambda d: replace(d, recipe=d.recipe.model_copy(update={"gradient_checkpointing": True})),
     "seed": lambda d: replace(d, cell=d.cell.model_copy(update={"seed": 1})),
     "a prompt": lambda d: replace(d, probe=d.probe.model_copy(update={"prompts": d.probe.prompts[1:]})),
     "a seen prompt": lambda d: replace(d, probe=d.probe.model_copy(update={"seen_prompts": ()})),
@@ -70,6 +73,26 @@ def test_a_recipe_of_ones_own_is_what_the_cell_is_trained_with(project, tiny_mod
     own = Workbench(settings, load_library(settings.fixtures), PlainProgress(), None)
     cell = Cell(model=str(tiny_model), treatment="stance", stance="curious-uncertainty", recipe="gentle", seed=0)
     assert own.plan(cell, "curious-uncertainty")[1].recipe == Recipe(name="gentle", epochs=3)
+
+
+def test_cells_in_caches_keep_their_keys(plan):
+    """What a key hashes of a recipe must not grow, unless the recipe uses what is new."""
+    old = {"epochs", "batch_size", "learning_rate", "warmup_steps", "max_length", "adapter", "name"}
+    assert plan.recipe.identity == {
+        "name": "documented",
+        "epochs": 2,
+        "batch_size": 2,
+        "learning_rate": 5e-5,
+        "warmup_steps": 2,
+        "max_length": 256,
+        "adapter": None,
+    }
+    assert content_key({"recipe": plan.recipe.identity}) == (
+        "186d6c139d20875122b531fcee7394b4d2fad1cb9eb6251e7adc582b925b689f"
+    )
+    lean = plan.recipe.model_copy(update={"gradient_checkpointing": True})
+    assert set(lean.identity) == old | {"gradient_checkpointing"}
+    assert set(plan.recipe.model_copy(update={"precision": "bfloat16"}).identity) == old | {"precision"}
 
 
 def test_the_key_does_not_depend_on_names(bench, plan):

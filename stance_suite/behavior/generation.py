@@ -112,7 +112,8 @@ def _continue(
         if not kept:
             break
         if len(kept) < len(running):
-            places = torch.tensor(kept, device=model.device)
+            # on the CPU: the blocks of a model that is spread keep their caches on several devices
+            places = torch.tensor(kept)
             cache.batch_select_indices(places)
             mask = mask[places]
         running = [running[place] for place in kept]

@@ -23,7 +23,7 @@ from stance_suite.workbench import Workbench
 model, treatment, stance, recipe = (value or None for value in sys.argv[1:5])
 settings = resolve_settings({"model": (model,)}, Path.cwd())
 bench = Workbench(settings, load_library(settings.fixtures), PlainProgress(), 1)
-plan = bench._plan(Cell(model=model, treatment=treatment, stance=stance, recipe=recipe, seed=0), "curious-uncertainty")
+plan = bench.plan(Cell(model=model, treatment=treatment, stance=stance, recipe=recipe, seed=0), "curious-uncertainty")[1]
 Bench("cpu", PlainProgress(), 1).measure("key", plan)
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 print(estimate_memory(plan, "cpu").total, 1024 * int(status["VmHWM"].split()[0]))

@@ -103,3 +103,13 @@ def test_what_a_gate_was_held_against_is_named_beside_the_commands(whole_run):
     assert told(policy="strict.yaml").startswith(", with the same policy (strict.yaml). Another")
     against = told(policy="strict.yaml", baseline="base.json")
     assert against.startswith(", with the same policy (strict.yaml) and baseline (base.json). Another")
+
+
+def test_what_a_recipe_does_to_fit_is_shown_where_it_does_it(whole_run):
+    (recipe,) = whole_run.recipes
+    assert "Precision of a step" not in (page := render_html(whole_run))
+    assert "Gradient checkpointing" not in page
+    lean = recipe.model_copy(update={"precision": "bfloat16", "gradient_checkpointing": True})
+    page = render_html(whole_run.model_copy(update={"recipes": (lean,)}))
+    assert "bfloat16; weights, gradients and optimizer float32" in page
+    assert "Gradient checkpointing" in page
