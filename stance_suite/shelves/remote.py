@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 from stance_suite.errors import StanceSuiteError
@@ -35,7 +38,6 @@ class RemoteShelf:
 
     def __init__(self, location: str) -> None:
         from fsspec.core import url_to_fs
-        from platformdirs import user_runtime_path
 
         self.location = location.rstrip("/")
         protocol = location.partition("://")[0]
@@ -51,9 +53,7 @@ class RemoteShelf:
         except Exception as error:
             raise StanceSuiteError(f"the store {location} cannot be opened: {error}") from None
         self._prefix = path.rstrip("/")
-        # between the processes of this machine
-        folder = hashlib.sha256(self.location.encode()).hexdigest()[:16]
-        self._locks = Locks(user_runtime_path("stance-suite", appauthor=False) / folder, self.exists)
+        self._locks = Locks(_folder_of_claims(self.location), self.exists)
         self._creates = _creates_exclusively(self._files)
 
     def _path(self, name: str) -> str:
@@ -76,7 +76,12 @@ class RemoteShelf:
         return True
 
     def rehearse(self, name: str) -> None:
-        self._writing(TRIAL, lambda: self._files.pipe_file(self._path(TRIAL), b""))
+        def write() -> None:
+            if not self._creates:
+                self._files.makedirs(self._prefix, exist_ok=True)
+            self._files.pipe_file(self._path(TRIAL), b"")
+
+        self._writing(TRIAL, write)
 
     def create(self, name: str, content: bytes) -> bool:
         create = self._create if self._creates else self._create_by_renaming
@@ -164,6 +169,12 @@ class RemoteShelf:
             raise
         except Exception as error:
             raise cannot_write(self._url(name), error) from None
+
+
+def _folder_of_claims(location: str) -> Path:
+    """Where the processes of one user on this machine claim what they make for a remote shelf."""
+    user = f"-{os.getuid()}" if hasattr(os, "getuid") else ""  # Windows has a folder a user
+    return Path(tempfile.gettempdir()) / f"stance-suite{user}" / hashlib.sha256(location.encode()).hexdigest()[:16]
 
 
 def _creates_exclusively(files: Any) -> bool:
