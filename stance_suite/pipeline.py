@@ -203,9 +203,7 @@ class Session:
         tuple of Replicate
             Measured, or found in the cache.
         """
-        if self.settings.pair is None:
-            self.workbench.prepare(model, stance, recipe, self.settings.seed)
-        return tuple(self.replicate(model, stance, recipe, seed) for seed in self.settings.seed)
+        return self._replicates(model, stance, recipe, self.settings.seed)
 
     def replicate(self, model: str, stance: str, recipe: str, seed: int) -> Replicate:
         """Get a model trained on a stance beside its controls.
@@ -226,16 +224,15 @@ class Session:
         Replicate
             Measured, or found in the cache; without a sham if the model was trained elsewhere.
         """
+        return self._replicates(model, stance, recipe, [seed])[0]
+
+    def _replicates(self, model: str, stance: str, recipe: str, seeds: Sequence[int]) -> tuple[Replicate, ...]:
         pair = self.settings.pair
         if pair is not None:
-            after, before = self.workbench.elsewhere(pair, stance, seed)
-            return Replicate(tuned=after, base=before, sham=None)
-        self.workbench.prepare(model, stance, recipe, [seed])
-        return Replicate(
-            base=self.workbench.base(model, stance, seed),
-            tuned=self.workbench.tuned(model, stance, recipe, seed),
-            sham=self.workbench.sham(model, stance, recipe, seed),
-        )
+            pairs = (self.workbench.elsewhere(pair, stance, seed) for seed in seeds)
+            return tuple(Replicate(tuned=after, base=before, sham=None) for after, before in pairs)
+        trainings = self.workbench.trainings(model, stance, recipe, seeds)
+        return tuple(Replicate(base=base, tuned=tuned, sham=sham) for base, tuned, sham in trainings)
 
     def findings(self, verdicts: Sequence[Verdict], cells: Mapping[str, Cell], command: str) -> Findings:
         """Gather what reports are made of, and compare all trainings with each other.

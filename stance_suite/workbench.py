@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property, partial
+from itertools import chain
 
 from stance_suite.behavior import Probe
 from stance_suite.behavior.embedding import embedder_sha256
@@ -93,8 +94,10 @@ class Workbench:
                 self._weights[model] = locate(spec, self._settings.cache)
         return self._weights[model]
 
-    def prepare(self, model: str, stance: str, recipe: str, seeds: Sequence[int]) -> None:
-        """Measure all cells of a training at once, so that concurrent runs divide them instead of waiting.
+    def trainings(
+        self, model: str, stance: str, recipe: str, seeds: Sequence[int]
+    ) -> list[tuple[CellRecord, CellRecord, CellRecord]]:
+        """Measure a training beside its controls, so that concurrent runs divide the cells instead of waiting.
 
         Parameters
         ----------
@@ -106,13 +109,17 @@ class Workbench:
             Name of the recipe.
         seeds : sequence of int
             Seeds of training order and of sampling.
+
+        Returns
+        -------
+        list of (CellRecord, CellRecord, CellRecord)
+            For each seed the untouched model, the one trained on the stance, and the sham.
         """
         cells = [
-            cell
-            for seed in seeds
-            for cell in (_base(model, seed), _tuned(model, stance, recipe, seed), _sham(model, recipe, seed))
+            (_base(model, seed), _tuned(model, stance, recipe, seed), _sham(model, recipe, seed)) for seed in seeds
         ]
-        self._records_of([self._plan(cell, stance) for cell in cells])
+        records = iter(self._records_of([self._plan(cell, stance) for cell in chain.from_iterable(cells)]))
+        return list(zip(records, records, records, strict=True))
 
     def base(self, model: str, stance: str, seed: int) -> CellRecord:
         """Measure the untouched model with the prompts of a stance's family.

@@ -10,7 +10,15 @@ from stance_suite.records import Cell, CellRecord, Provenance
 from tests.measured import behavior
 
 
-def record(key: str = "k", seed: int = 0, model: str = "m", **provenance: object) -> CellRecord:
+def named(letter: str) -> str:
+    """A key that is told by its first letter, from a to f."""
+    return letter.ljust(64, "0")
+
+
+A, B, C, D, E, F = map(named, "abcdef")
+
+
+def record(key: str = A, seed: int = 0, model: str = "m", **provenance: object) -> CellRecord:
     told = {
         "weights_sha256": "0",
         "embedder": "e",

@@ -15,7 +15,7 @@ from stance_suite.record_files import LABEL_BYTES, DamagedRecordError, pack, rea
 from stance_suite.records import MEASUREMENT_VERSION, Findings
 from stance_suite.shelves import open_shelf
 from stance_suite.store import content_key, open_store
-from tests.cells import no_file_longer_than, record
+from tests.cells import A, B, C, D, E, no_file_longer_than, record
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -26,19 +26,19 @@ def refuse():
 
 def test_a_key_depends_on_every_value_and_not_on_order():
     assert content_key({"a": 1, "b": [2]}) == content_key({"b": [2], "a": 1})
-    assert content_key({"a": 1, "b": [2]}) != content_key({"a": 1, "b": [3]})
+    assert content_key({"a": 1, "b": [2]}) != content_key({A: 1, B: [3]})
 
 
 def test_a_record_is_made_once_and_read_back(tmp_path):
     store = open_store(str(tmp_path / "cells"))
-    assert not store.has("k")
-    assert store.get("k") is None
-    first = store.get_or_make("k", record)
-    again = open_store(str(tmp_path / "cells")).get_or_make("k", refuse)
-    assert store.has("k")
+    assert not store.has(A)
+    assert store.get(A) is None
+    first = store.get_or_make(A, record)
+    again = open_store(str(tmp_path / "cells")).get_or_make(A, refuse)
+    assert store.has(A)
     assert again.cell == first.cell
     assert again.provenance.seconds != again.provenance.seconds, "NaN survives"
-    assert [path.name for path in (tmp_path / "cells").iterdir()] == ["k.json.gz"], "and nothing else is left"
+    assert [path.name for path in (tmp_path / "cells").iterdir()] == [f"{A}.json.gz"], "and nothing else is left"
 
 
 def test_concurrent_callers_make_a_record_once(tmp_path):
@@ -53,7 +53,7 @@ def test_concurrent_callers_make_a_record_once(tmp_path):
 
     def call():
         entered.wait()
-        open_store(str(tmp_path)).get_or_make("k", make)
+        open_store(str(tmp_path)).get_or_make(A, make)
 
     threads = [threading.Thread(target=call) for _ in range(4)]
     for thread in threads:
@@ -61,7 +61,7 @@ def test_concurrent_callers_make_a_record_once(tmp_path):
     for thread in threads:
         thread.join()
     assert made == [1]
-    assert [path.name for path in tmp_path.iterdir()] == ["k.json.gz"]
+    assert [path.name for path in tmp_path.iterdir()] == [f"{A}.json.gz"]
 
 
 @pytest.mark.parametrize("kind", ["folder", "s3"])
@@ -74,30 +74,28 @@ def test_concurrent_callers_divide_what_is_to_be_made(tmp_path, kind, request):
         made.append("first: a")
         under_way.set()
         assert others_done.wait(20), "the second waits for the first, and makes nothing meanwhile"
-        return record("a")
+        return record(A)
 
     def b_is_last():
         made.append("second: b")
         others_done.set()
-        return record("b")
+        return record(B)
 
-    first = threading.Thread(
-        target=lambda: open_store(location).get_or_make_all({"a": slowly, "c": refuse, "b": refuse})
-    )
+    first = threading.Thread(target=lambda: open_store(location).get_or_make_all({A: slowly, C: refuse, B: refuse}))
     first.start()
     under_way.wait()
-    found = open_store(location).get_or_make_all({"a": refuse, "c": lambda: record("c"), "b": b_is_last})
+    found = open_store(location).get_or_make_all({A: refuse, C: lambda: record(C), B: b_is_last})
     first.join()
     assert made == ["first: a", "second: b"]
-    assert [(key, one.key) for key, one in found.items()] == [("a", "a"), ("c", "c"), ("b", "b")]
+    assert [(key, one.key) for key, one in found.items()] == [(A, A), (C, C), (B, B)]
 
 
 def test_who_fails_to_make_a_record_holds_nobody_up(tmp_path):
     store = open_store(str(tmp_path))
     with pytest.raises(ZeroDivisionError):
-        store.get_or_make_all({"a": lambda: record("a"), "b": lambda: 1 / 0, "c": refuse})
-    assert store.has("a"), "what was made before is kept"
-    assert store.get_or_make("b", lambda: record("b")).key == "b"
+        store.get_or_make_all({A: lambda: record(A), B: lambda: 1 / 0, C: refuse})
+    assert store.has(A), "what was made before is kept"
+    assert store.get_or_make(B, lambda: record(B)).key == B
 
 
 KILLED = """
@@ -106,43 +104,43 @@ from stance_suite.store import open_store
 def make():
     print("making", flush=True)
     time.sleep(60)
-open_store(sys.argv[1]).get_or_make("k", make)
+open_store(sys.argv[1]).get_or_make(sys.argv[2], make)
 """
 
 
 def test_who_is_killed_while_making_holds_nobody_up(tmp_path):
     process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
+        [sys.executable, "-c", KILLED, str(tmp_path), A], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
     )
     assert process.stdout.readline() == "making\n"
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert open_store(str(tmp_path)).get_or_make("k", record).key == "k"
-    assert [path.name for path in tmp_path.iterdir()] == ["k.json.gz"]
+    assert open_store(str(tmp_path)).get_or_make(A, record).key == A
+    assert [path.name for path in tmp_path.iterdir()] == [f"{A}.json.gz"]
 
 
 def test_of_two_machines_the_first_wins_and_the_second_reads_it(s3):
     first = record(created="first")
 
     def too_late():
-        assert open_shelf(s3).create("k.json.gz", pack(first))
+        assert open_shelf(s3).create(f"{A}.json.gz", pack(first))
         return record(created="second")
 
     store = open_store(s3)
-    assert store.get_or_make("k", too_late).provenance.created == "first"
-    assert store.get("k").provenance.created == "first"
-    assert store.keys() == ["k"]
+    assert store.get_or_make(A, too_late).provenance.created == "first"
+    assert store.get(A).provenance.created == "first"
+    assert store.keys() == [A]
 
 
 def test_of_two_machines_the_first_wins_unless_it_is_damaged(s3):
     def too_late():
-        open_shelf(s3).create("k.json.gz", pack(record(created="first"))[:-1])
+        open_shelf(s3).create(f"{A}.json.gz", pack(record(created="first"))[:-1])
         return record(created="second")
 
     store = open_store(s3)
-    assert store.get_or_make("k", too_late).provenance.created == "second"
-    assert store.get("k").provenance.created == "second"
-    assert store.shelf.exists("k.damaged")
+    assert store.get_or_make(A, too_late).provenance.created == "second"
+    assert store.get(A).provenance.created == "second"
+    assert store.shelf.exists(f"{A}.damaged")
 
 
 LARGE = "".join(os.urandom(2).hex() + " " for _ in range(250_000))
@@ -154,37 +152,37 @@ def test_a_record_cut_off_anywhere_is_set_aside_and_made_again(tmp_path):
     cuts = [small[:end] for end in range(0, len(small), 10)] + [large[:end] for end in range(0, len(large), 10_000)]
     store = open_store(str(tmp_path))
     for content in cuts:
-        (tmp_path / "k.json.gz").write_bytes(content)
-        assert store.get("k") is None
-        assert (tmp_path / "k.damaged").read_bytes() == content
-        assert not store.has("k")
-        (tmp_path / "k.json.gz").write_bytes(content)
-        assert store.check("k")
-        assert not store.has("k")
-    (tmp_path / "k.json.gz").write_bytes(cuts[-1])
-    assert store.get_or_make("k", record).key == "k"
-    assert (tmp_path / "k.damaged").read_bytes() == cuts[-1]
-    assert store.check("k") is None
+        (tmp_path / f"{A}.json.gz").write_bytes(content)
+        assert store.get(A) is None
+        assert (tmp_path / f"{A}.damaged").read_bytes() == content
+        assert not store.has(A)
+        (tmp_path / f"{A}.json.gz").write_bytes(content)
+        assert store.check(A)
+        assert not store.has(A)
+    (tmp_path / f"{A}.json.gz").write_bytes(cuts[-1])
+    assert store.get_or_make(A, record).key == A
+    assert (tmp_path / f"{A}.damaged").read_bytes() == cuts[-1]
+    assert store.check(A) is None
 
 
 def test_a_byte_that_is_another_is_always_found():
     content = pack(record())
-    assert unpack(content, "k").key == "k"
+    assert unpack(content, A).key == A
     for place in range(len(content)):
         for change in (0xFF, 0x01):
             flipped = bytearray(content)
             flipped[place] ^= change
             with pytest.raises(DamagedRecordError):
-                unpack(bytes(flipped), "k")
+                unpack(bytes(flipped), A)
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        pack(record("another")),
+        pack(record(B)),
         gzip.compress(b'{"key": "k"}'),
         gzip.compress(b"[]"),
-        gzip.compress(record("another").model_dump_json().encode()),
+        gzip.compress(record(B).model_dump_json().encode()),
         pack(record()) + b"more",
         pack(record()) + pack(record()),
         b"not gzip at all",
@@ -192,24 +190,24 @@ def test_a_byte_that_is_another_is_always_found():
     ids=["another's", "another shape", "no record", "another's, unlabelled", "longer", "twice", "not gzip"],
 )
 def test_what_is_not_the_record_is_made_again(tmp_path, content):
-    (tmp_path / "k.json.gz").write_bytes(content)
+    (tmp_path / f"{A}.json.gz").write_bytes(content)
     store = open_store(str(tmp_path))
-    assert store.get("k") is None
-    assert store.get_or_make("k", record).key == "k"
-    assert store.get("k").key == "k"
+    assert store.get(A) is None
+    assert store.get_or_make(A, record).key == A
+    assert store.get(A).key == A
 
 
 def test_records_of_earlier_versions_are_read(tmp_path):
     old = gzip.compress(record().model_dump_json().encode(), compresslevel=4)
-    (tmp_path / "k.json.gz").write_bytes(old)
+    (tmp_path / f"{A}.json.gz").write_bytes(old)
     store = open_store(str(tmp_path))
-    assert store.get("k").cell == record().cell
+    assert store.get(A).cell == record().cell
     (kept,) = store.records()
-    assert (kept.key, kept.size, kept.label.cell, kept.label.measurement) == ("k", len(old), record().cell, None)
-    assert (tmp_path / "k.json.gz").read_bytes() == old
+    assert (kept.key, kept.size, kept.label.cell, kept.label.measurement) == (A, len(old), record().cell, None)
+    assert (tmp_path / f"{A}.json.gz").read_bytes() == old
     for end in range(0, len(old), 10):
-        (tmp_path / "k.json.gz").write_bytes(old[:end])
-        assert store.get("k") is None
+        (tmp_path / f"{A}.json.gz").write_bytes(old[:end])
+        assert store.get(A) is None
 
 
 def test_the_same_record_is_the_same_bytes():
@@ -218,56 +216,56 @@ def test_the_same_record_is_the_same_bytes():
 
 def test_a_label_tells_what_a_record_is_without_the_rest(tmp_path, monkeypatch):
     label = read_label(pack(record(created="then", seconds=12.5, commit=LARGE[:10_000]))[:LABEL_BYTES])
-    assert (label.key, label.cell, label.measurement) == ("k", record().cell, MEASUREMENT_VERSION)
+    assert (label.key, label.cell, label.measurement) == (A, record().cell, MEASUREMENT_VERSION)
     assert (label.provenance.created, label.provenance.seconds) == ("then", 12.5)
     store = open_store(str(tmp_path))
-    for key in ("a", "b"):
+    for key in (A, B):
         store.get_or_make(key, lambda key=key: record(key, seconds=1))
-    (tmp_path / "c.json.gz").write_bytes(b"damaged")
-    (tmp_path / "d.json.gz").write_bytes(b"")
-    (tmp_path / "e.json.gz").write_bytes(pack(record("another")))
+    (tmp_path / f"{C}.json.gz").write_bytes(b"damaged")
+    (tmp_path / f"{D}.json.gz").write_bytes(b"")
+    (tmp_path / f"{E}.json.gz").write_bytes(pack(record(B)))
     monkeypatch.setattr(store.shelf, "read", refuse)
     assert [(kept.key, kept.label and kept.label.key) for kept in store.records()] == [
-        ("a", "a"), ("b", "b"), ("c", None), ("d", None), ("e", None),
+        (A, A), (B, B), (C, None), (D, None), (E, None),
     ]  # fmt: skip
 
 
 def test_what_cannot_be_read_now_is_not_damaged(tmp_path):
-    (tmp_path / "k.json.gz").mkdir()
+    (tmp_path / f"{A}.json.gz").mkdir()
     store = open_store(str(tmp_path))
-    for read in (lambda: store.get("k"), lambda: store.get_or_make("k", refuse), lambda: store.check("k")):
-        with pytest.raises(StanceSuiteError, match=r"k.json.gz cannot be read: Is a directory"):
+    for read in (lambda: store.get(A), lambda: store.get_or_make(A, refuse), lambda: store.check(A)):
+        with pytest.raises(StanceSuiteError, match=r"a0+.json.gz cannot be read: Is a directory"):
             read()
-    assert (tmp_path / "k.json.gz").is_dir()
+    assert (tmp_path / f"{A}.json.gz").is_dir()
 
 
 def test_whether_it_could_be_kept_is_found_out_before_a_cell_is_measured(tmp_path, s3):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StanceSuiteError, match=r"file/cells/k.json.gz cannot be read: Not a directory"):
-        open_store(str(tmp_path / "file" / "cells")).get_or_make("k", refuse)
+    with pytest.raises(StanceSuiteError, match=r"file/cells/a0+.json.gz cannot be read: Not a directory"):
+        open_store(str(tmp_path / "file" / "cells")).get_or_make(A, refuse)
     with no_file_longer_than(1000), pytest.raises(StanceSuiteError, match="cannot be written: File too large"):
-        open_store(str(tmp_path / "cells")).get_or_make("k", refuse)
+        open_store(str(tmp_path / "cells")).get_or_make(A, refuse)
     with pytest.raises(StanceSuiteError, match=r"s3://no-such-bucket/.* cannot be written: "):
-        open_store("s3://no-such-bucket/cells").get_or_make("k", refuse)
+        open_store("s3://no-such-bucket/cells").get_or_make(A, refuse)
 
 
 def test_a_disk_that_fills_up_meanwhile_loses_one_cell_and_leaves_nothing(tmp_path):
     store = open_store(str(tmp_path))
-    store.get_or_make("a", lambda: record("a"))
+    store.get_or_make(A, lambda: record(A))
     limits = []
 
     def fill_the_disk():
         limits.append(no_file_longer_than(100))
         limits[0].__enter__()
-        return record("b")
+        return record(B)
 
     with pytest.raises(
-        StanceSuiteError, match=r"b.json.gz cannot be written: File too large; free space, and run again"
+        StanceSuiteError, match=r"b0+.json.gz cannot be written: File too large; free space, and run again"
     ):
-        store.get_or_make_all({"a": refuse, "b": fill_the_disk})
+        store.get_or_make_all({A: refuse, B: fill_the_disk})
     limits[0].__exit__(None, None, None)
-    assert {path.name for path in tmp_path.iterdir()} == {"a.json.gz", "b.json.gz.lock"}
-    assert store.get_or_make("b", lambda: record("b")).key == "b"
+    assert {path.name for path in tmp_path.iterdir()} == {f"{A}.json.gz", f"{B}.json.gz.lock"}
+    assert store.get_or_make(B, lambda: record(B)).key == B
 
 
 def findings_of(project, folder) -> Findings:

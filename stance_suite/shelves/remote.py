@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import os
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -14,15 +15,15 @@ from typing import Any, TypeVar
 
 from stance_suite.errors import StanceSuiteError
 from stance_suite.shelves.locks import Locks
-from stance_suite.shelves.protocol import Kept
+from stance_suite.shelves.protocol import OURS, Kept
 from stance_suite.shelves.troubles import cannot_read, cannot_write
 
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
 """What has to be installed for a protocol."""
-TRIAL = ".writable"
+TRIAL = ".stance-suite"
 """Name of an empty object that is written to find out whether anything can be."""
-CONFLICTS = 5
-"""How often a creation is tried again that met another of the same name under way."""
+PATIENCE = (0.1, 0.3, 1, 3)
+"""Seconds to wait before a creation is tried again that met another of the same name under way."""
 
 Result = TypeVar("Result")
 
@@ -91,17 +92,16 @@ class RemoteShelf:
             return False
         return True
 
-    def _create(self, path: str, content: bytes) -> None:
-        for _ in range(CONFLICTS):
+    def _create(self, path: str, content: bytes) -> Any:
+        for patience in PATIENCE:
             try:
-                self._files.pipe_file(path, content, mode="create")
+                return self._files.pipe_file(path, content, mode="create")
             except OSError as error:
-                # S3 answers 409 while another creation of that name is under way: it says nothing of who was first
+                # S3 answers 409 while another creation of that name is under way, and that one may fail yet
                 if "ConditionalRequestConflict" not in repr(error.__cause__):
                     raise
-            else:
-                return
-        self._files.pipe_file(path, content, mode="create")
+            time.sleep(patience)
+        return self._files.pipe_file(path, content, mode="create")
 
     def _create_by_renaming(self, path: str, content: bytes) -> None:
         """Create on a file system that knows no exclusive creation: never half of it, and seldom twice."""
@@ -132,7 +132,7 @@ class RemoteShelf:
         self._writing(name, remove)
 
     def contents(self) -> Sequence[Kept]:
-        return [one for one in self._objects() if not one.name.startswith(".")]
+        return [one for one in self._objects() if OURS.fullmatch(one.name)]
 
     def leftovers(self) -> Iterator[Kept]:
         # other machines may be writing what else is hidden

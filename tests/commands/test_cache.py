@@ -8,7 +8,7 @@ from stance_suite.cli import app
 from stance_suite.measurement import library_versions
 from stance_suite.record_files import pack
 from stance_suite.store import open_store
-from tests.cells import record
+from tests.cells import A, B, C, D, E, F, record
 
 NOW = datetime.now(UTC).isoformat(timespec="seconds")
 OLD = (datetime.now(UTC) - timedelta(days=40)).isoformat(timespec="seconds")
@@ -29,7 +29,7 @@ def ask(*arguments):
     return CliRunner().invoke(app, ["cache", *arguments])
 
 
-def fill(location, **records):
+def fill(location, records):
     store = open_store(location)
     for key, made in records.items():
         store.get_or_make(key, lambda key=key, made=made: record(key, **made))
@@ -50,8 +50,8 @@ def test_the_store_of_the_cache_is_the_default(tmp_path):
 
 
 def test_list_shows_what_was_done_to_which_model_and_reads_no_record(location, monkeypatch):
-    key = "0123456789abcdef"
-    fill(location, **{key: {"model": "[red]/m", "seed": 3, "seconds": 100.4, "created": OLD}, "b": {"seconds": 3600.0}})
+    key = "0123456789abcdef" * 4
+    fill(location, {key: {"model": "[red]/m", "seed": 3, "seconds": 100.4, "created": OLD}, B: {"seconds": 3600.0}})
     monkeypatch.setattr("stance_suite.store.unpack", None)
     shown = ask("list", "--store", location)
     assert shown.exit_code == 0, shown.output
@@ -62,76 +62,76 @@ def test_list_shows_what_was_done_to_which_model_and_reads_no_record(location, m
 
 
 def test_verify_names_what_is_damaged_and_sets_it_aside(location):
-    store = fill(location, a={}, b={}, c={})
-    store.shelf.remove("b.json.gz")
-    store.shelf.create("b.json.gz", pack(record("b"))[:-1])
-    store.shelf.remove("c.json.gz")
-    store.shelf.create("c.json.gz", pack(record("a")))
+    store = fill(location, {A: {}, B: {}, C: {}})
+    store.shelf.remove(f"{B}.json.gz")
+    store.shelf.create(f"{B}.json.gz", pack(record(B))[:-1])
+    store.shelf.remove(f"{C}.json.gz")
+    store.shelf.create(f"{C}.json.gz", pack(record(A)))
     found = ask("verify", "--store", location)
     assert found.exit_code == 1
-    assert "b: damaged: its bytes are not those that were written\n" in found.output
-    assert "c: damaged: it is the record a\n" in found.output
+    assert f"{B}: damaged: its bytes are not those that were written\n" in found.output
+    assert f"{C}: damaged: it is the record {A}\n" in found.output
     assert "2 of 3 records are damaged and set aside" in found.output
     again = ask("verify", "--store", location)
     assert again.exit_code == 0
     assert f"1 records, all whole, in {location}" in again.output
-    assert {kept.name for kept in store.shelf.contents()} == {"a.json.gz", "b.damaged", "c.damaged"}
+    assert {kept.name for kept in store.shelf.contents()} == {f"{A}.json.gz", f"{B}.damaged", f"{C}.damaged"}
 
 
 def test_list_and_prune_know_a_record_without_a_readable_label(location):
-    store = fill(location, a={})
-    store.shelf.create("b.json.gz", b"no label")
+    store = fill(location, {A: {}})
+    store.shelf.create(f"{B}.json.gz", b"no label")
     shown = ask("list", "--store", location)
     assert "1 damaged; stance-suite cache verify says which" in shown.output
-    assert "b.json.gz: damaged, 8 bytes" in ask("prune", "--store", location).output
-    assert store.keys() == ["a"]
+    assert f"{B}.json.gz: damaged, 8 bytes" in ask("prune", "--store", location).output
+    assert store.keys() == [A]
 
 
 def test_prune_removes_damage_and_leftovers_and_keeps_every_record(tmp_path):
-    store = fill("cells", a={}, b={})
+    store = fill("cells", {A: {}, B: {}})
     folder = tmp_path / "cells"
-    (folder / "c.damaged").write_bytes(bytes(1000))
-    (folder / ".d.json.gz.x8_1").write_bytes(bytes(500))
-    (folder / "e.json.gz.lock").write_bytes(b"")
-    (folder / "f.lock").write_bytes(b"")
-    (folder / ".g.json.gz.x8_1").write_bytes(b"being written")
+    (folder / f"{C}.damaged").write_bytes(bytes(1000))
+    (folder / f".{D}.json.gz.x8_1").write_bytes(bytes(500))
+    (folder / f"{E}.json.gz.lock").write_bytes(b"")
+    (folder / f"{F}.lock").write_bytes(b"")
+    (folder / f".{'9' * 64}.json.gz.x8_1").write_bytes(b"being written")
     before = {path.name for path in folder.iterdir()}
-    with open_store("cells").shelf.claim("g.json.gz"):
+    with open_store("cells").shelf.claim(f"{'9' * 64}.json.gz"):
         told = ask("prune", "--store", "cells", "--dry-run").output
         assert "4 files, 1.5 kB, could be removed" in told
-        assert {path.name for path in folder.iterdir()} == before | {"g.json.gz.lock"}
+        assert {path.name for path in folder.iterdir()} == before | {f"{'9' * 64}.json.gz.lock"}
         told = ask("prune", "--store", "cells").output
-        assert "c.damaged: damaged, 1.0 kB\n" in told
-        assert ".d.json.gz.x8_1: left by an earlier run, 500 bytes\n" in told
+        assert f"{C}.damaged: damaged, 1.0 kB\n" in told
+        assert f".{D}.json.gz.x8_1: left by an earlier run, 500 bytes\n" in told
         assert "4 files, 1.5 kB, were removed" in told
         left = {path.name for path in folder.iterdir()}
-        assert left == {"a.json.gz", "b.json.gz", ".g.json.gz.x8_1", "g.json.gz.lock"}
-    assert store.keys() == ["a", "b"]
+        assert left == {f"{A}.json.gz", f"{B}.json.gz", f".{'9' * 64}.json.gz.x8_1", f"{'9' * 64}.json.gz.lock"}
+    assert store.keys() == [A, B]
 
 
 CURRENT = library_versions()
 RECORDS = {
-    "old-m": {"created": OLD, "versions": CURRENT},
-    "new-m": {"created": NOW, "versions": CURRENT},
-    "old-other": {"created": OLD, "model": "org/other", "versions": {**CURRENT, "torch": "1.0"}},
-    "new-other": {"created": NOW, "model": "org/other", "versions": CURRENT},
+    A: {"created": OLD, "versions": CURRENT},
+    B: {"created": NOW, "versions": CURRENT},
+    C: {"created": OLD, "model": "org/other", "versions": {**CURRENT, "torch": "1.0"}},
+    D: {"created": NOW, "model": "org/other", "versions": CURRENT},
 }
 
 
 @pytest.mark.parametrize(
     ("options", "left"),
     [
-        ([], ["new-m", "new-other", "old-m", "old-other"]),
-        (["--older-than", "30d"], ["new-m", "new-other"]),
-        (["--older-than", "6w"], ["new-m", "new-other", "old-m", "old-other"]),
+        ([], [A, B, C, D]),
+        (["--older-than", "30d"], [B, D]),
+        (["--older-than", "6w"], [A, B, C, D]),
         (["--older-than", "0h"], []),
-        (["--model", "org/other"], ["new-m", "old-m"]),
-        (["--model", "org/*", "--older-than", "5w"], ["new-m", "new-other", "old-m"]),
-        (["--other-versions"], ["new-m", "new-other", "old-m"]),
+        (["--model", "org/other"], [A, B]),
+        (["--model", "org/*", "--older-than", "5w"], [A, B, D]),
+        (["--other-versions"], [A, B, D]),
     ],
 )
 def test_prune_removes_the_records_that_its_options_name(options, left):
-    store = fill("cells", **RECORDS)
+    store = fill("cells", RECORDS)
     dry = ask("prune", "--store", "cells", "--dry-run", *options)
     assert sorted(store.keys()) == sorted(RECORDS)
     wet = ask("prune", "--store", "cells", *options)
@@ -141,7 +141,7 @@ def test_prune_removes_the_records_that_its_options_name(options, left):
 
 
 def test_prune_knows_records_that_were_measured_another_way(monkeypatch):
-    store = fill("cells", a={"versions": CURRENT})
+    store = fill("cells", {A: {"versions": CURRENT}})
     monkeypatch.setattr("stance_suite.upkeep.MEASUREMENT_VERSION", 99)
     ask("prune", "--store", "cells", "--other-versions")
     assert store.keys() == []
