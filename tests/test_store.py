@@ -26,7 +26,7 @@ def refuse():
 
 def test_a_key_depends_on_every_value_and_not_on_order():
     assert content_key({"a": 1, "b": [2]}) == content_key({"b": [2], "a": 1})
-    assert content_key({"a": 1, "b": [2]}) != content_key({A: 1, B: [3]})
+    assert content_key({"a": 1, "b": [2]}) != content_key({"a": 1, "b": [3]})
 
 
 def test_a_record_is_made_once_and_read_back(tmp_path):

@@ -81,9 +81,12 @@ def test_verify_names_what_is_damaged_and_sets_it_aside(location):
 def test_list_and_prune_know_a_record_without_a_readable_label(location):
     store = fill(location, {A: {}})
     store.shelf.create(f"{B}.json.gz", b"no label")
+    store.shelf.create(f"{C}.json.gz", b"")
     shown = ask("list", "--store", location)
-    assert "1 damaged; stance-suite cache verify says which" in shown.output
-    assert f"{B}.json.gz: damaged, 8 bytes" in ask("prune", "--store", location).output
+    assert "2 damaged; stance-suite cache verify says which" in shown.output
+    told = ask("prune", "--store", location).output
+    assert f"{B}.json.gz: damaged, 8 bytes" in told
+    assert f"{C}.json.gz: damaged, 0 bytes" in told
     assert store.keys() == [A]
 
 
