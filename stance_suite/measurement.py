@@ -69,7 +69,7 @@ class Plan:
 
 
 class Bench:
-    """Where cells are trained and measured; keeps the untouched models and their spectra, which cells are compared with.
+    """Where cells are trained and measured; keeps the untouched models and spectra that cells are compared with.
 
     Parameters
     ----------
