@@ -38,9 +38,7 @@ def main() -> int:
     parser.add_argument("kinds", nargs="*", metavar="KIND", choices=(*KINDS, []))
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     given = parser.parse_args()
-    print(
-        f"{'cell':12s} {'seconds':>8s} {'measured':>8s} {'ratio':>6s}  {'GB':>6s} {'measured':>8s} {'ratio':>6s}  load"
-    )
+    print("cell          seconds measured  ratio      GB measured  ratio   waited")
     beyond = False
     for kind in given.kinds or KINDS:
         command = [sys.executable, __file__, CHILD, kind, str(given.threads)]
