@@ -18,7 +18,7 @@ import pytest
 from stance_suite.library import load_library
 from stance_suite.specs import Stance
 from tests.hub_server import Hub, serve
-from tests.twins import BUILDERS, train_tokenizer
+from tests.twins import BUILDERS, build_tiny, train_tokenizer
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -61,27 +61,8 @@ def whole_run(library):
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory, library) -> Path:
     """A Llama of two layers with random weights, and a tokenizer trained on the stances' own sentences."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    tokenizer = train_tokenizer(library)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        tie_word_embeddings=True,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=None,
-        initializer_range=0.2,
-    )
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    build_tiny(folder, train_tokenizer(library))
     return folder
 
 
