@@ -246,5 +246,6 @@ class TestKubernetes:
         assert volumes["sweep"]["configMap"]["name"] == MANIFEST["ConfigMap"]["metadata"]["name"]
         claim = MANIFEST["PersistentVolumeClaim"]["metadata"]["name"]
         assert volumes["reports"]["persistentVolumeClaim"]["claimName"] == claim
-        assert f"{mounted['sweep']}/sweep.yaml" in JOB["entrypoint"]
-        assert f"--reports {mounted['reports']}" in JOB["entrypoint"]
+        arguments = JOB["entrypoint"].split()
+        assert f"{mounted['sweep']}/sweep.yaml" in arguments
+        assert arguments[arguments.index("--reports") + 1] == mounted["reports"]
