@@ -76,11 +76,14 @@ def commands(text: str) -> list[list[str]]:
     ]
 
 
-def options_of(command: str) -> set[str]:
-    known = typer.main.get_command(app).commands
-    assert command in known, f"there is no command {command}"
-    found = known[command]
-    return {option for parameter in found.params for option in parameter.opts}
+def options_of(*words: str) -> set[str]:
+    """The options of a command, which may be in a group; words after its name are its arguments."""
+    command, remaining = typer.main.get_command(app), list(words)
+    while hasattr(command, "commands"):
+        name = remaining.pop(0)
+        assert name in command.commands, f"there is no command {' '.join(words)}"
+        command = command.commands[name]
+    return {option for parameter in command.params for option in parameter.opts}
 
 
 @functools.cache
@@ -115,13 +118,12 @@ class TestSweeps:
 class TestCommands:
     @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
     def test_have_the_options_that_they_are_given(self, text):
-        for _, command, *arguments in commands(text):
-            given = {argument.partition("=")[0] for argument in arguments if argument.startswith("--")}
-            assert given <= options_of(command)
+        for _, *words in commands(text):
+            assert {word.partition("=")[0] for word in words if word.startswith("--")} <= options_of(*words)
 
     def test_of_the_manifest_have_the_options_that_they_are_given(self):
-        _, command, *arguments = JOB["entrypoint"].split()
-        assert {argument for argument in arguments if argument.startswith("--")} <= options_of(command)
+        _, *words = JOB["entrypoint"].split()
+        assert {word for word in words if word.startswith("--")} <= options_of(*words)
 
     def test_are_found(self):
         assert [command for _, command, *_ in commands(PAGE)].count("sweep") >= 5
@@ -132,7 +134,7 @@ class TestCommands:
         assert named >= {"--workers", "--store", "--dry-run"}
         assert named <= options_of("sweep") | options_of("run")
 
-    def test_options_that_a_sweep_is_said_to_lack_are_lacking(self):
+    def test_a_sweep_has_no_options_for_what_its_file_says(self):
         lacking = {f"--{name}" for name in ("model", "profile", "seed", "samples", "trajectory")}
         assert not lacking & options_of("sweep")
 
