@@ -1,7 +1,7 @@
 """What several workers gain, and what a cell costs as a sweep grows; each as ratios within one run.
 
-``python -m benchmarks.sweep speedup [--seeds 1]`` sweeps four cells a seed of SmolLM2-135M one after another and then with
-two workers, each time into a new store; exit 1 if two workers are less than 1.6 times as fast. A quarter of an hour.
+``python -m benchmarks.sweep speedup [--seeds 1]`` sweeps four cells a seed of SmolLM2-135M one after another and then
+with two workers, each time into a new store; exit 1 if two are less than 1.6 times as fast. A quarter of an hour.
 
 ``python -m benchmarks.sweep growth [--cells 1000] [--picture FILE]`` sweeps more and more cells of a tiny model with
 two workers, judges them and writes the reports; exit 1 if a cell of the largest sweep costs more than 1.25 times what
