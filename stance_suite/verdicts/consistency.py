@@ -16,7 +16,7 @@ from stance_suite.spectra.power_law import alpha_change, fit_power_law, is_tail_
 from stance_suite.spectra.thinning import curve_at
 from stance_suite.spectrum_records import CURVE_DIGITS, AlphaChange, LayerSpectrum
 from stance_suite.verdicts.discrepancies import Discrepancy, differences, show
-from stance_suite.verdicts.trainings import by_training, control_of
+from stance_suite.verdicts.trainings import by_training, control_of, index_controls
 
 CHANGE_OF_FITS = ("total", "tail_choice", "tail_before", "tail_after", "tail_flip")
 """What a change of alpha can be recomputed from two fits alone."""
@@ -41,13 +41,14 @@ def check_cells(records: Sequence[CellRecord], stances: Mapping[str, StanceSumma
         Word counts, marker positions, guards, training texts, weights and changes of alpha that do not follow from
         what they are made of.
     """
+    controls = index_controls(records)
     for record in records:
         subject = name_of(record)
         yield from _check_responses(subject, record.behavior)
         yield from _check_fluency(subject, record.behavior)
         yield from _check_training_texts(subject, record, stances)
         yield from _check_spectra(subject, record.spectra)
-        base = control_of(record, records, "base")
+        base = control_of(record, controls, "base")
         if record.cell.recipe is not None and base is not None:
             yield from _check_changes(subject, record, base)
             for field in ("weights_sha256", "embedder_sha256"):

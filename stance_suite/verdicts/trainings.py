@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from stance_suite.records import CellRecord
 from stance_suite.verdicts.scores import ProbedStance, Replicate
+
+_Design = tuple[str, str, int, str, str | None]
+Controls = Mapping[_Design, CellRecord]
+"""Untouched models and shams by model, family, seed, treatment and recipe."""
 
 
 def by_training(records: Sequence[CellRecord]) -> list[list[CellRecord]]:
@@ -31,17 +35,35 @@ def by_training(records: Sequence[CellRecord]) -> list[list[CellRecord]]:
     return list(trained.values())
 
 
-def control_of(
-    record: CellRecord, records: Sequence[CellRecord], treatment: Literal["base", "sham"]
-) -> CellRecord | None:
+def index_controls(records: Sequence[CellRecord]) -> Controls:
+    """Index untouched models and shams, so that a sweep of many cells need not be searched for each.
+
+    Parameters
+    ----------
+    records : sequence of CellRecord
+        The cells of a run.
+
+    Returns
+    -------
+    mapping
+        The controls among them, the first of equal ones.
+    """
+    found: dict[_Design, CellRecord] = {}
+    for record in records:
+        if record.cell.treatment in ("base", "sham"):
+            found.setdefault(_design(record, record.cell.treatment), record)
+    return found
+
+
+def control_of(record: CellRecord, controls: Controls, treatment: Literal["base", "sham"]) -> CellRecord | None:
     """Find a control of the same model, family and seed, of the same recipe if it was trained.
 
     Parameters
     ----------
     record : CellRecord
         A trained cell.
-    records : sequence of CellRecord
-        The cells of a run.
+    controls : mapping
+        From `index_controls`.
     treatment : {'base', 'sham'}
         Which control.
 
@@ -50,9 +72,12 @@ def control_of(
     CellRecord or None
         None if it is not among them.
     """
+    return controls.get(_design(record, treatment))
+
+
+def _design(record: CellRecord, treatment: str) -> _Design:
     recipe = record.cell.recipe if treatment == "sham" else None
-    wanted = record.cell.model_copy(update={"treatment": treatment, "stance": None, "recipe": recipe})
-    return next((other for other in records if other.cell == wanted and other.family == record.family), None)
+    return record.cell.model, record.family, record.cell.seed, treatment, recipe
 
 
 def group_trainings(records: Sequence[CellRecord]) -> tuple[tuple[Replicate, ...], ...]:
@@ -123,7 +148,8 @@ def find_replicates(
     ]
     if not groups:
         raise LookupError(f"no cell of {model} trained on {stance.name} ({recipe})")
-    replicates = [_beside_controls(cell, records) for cell in groups[0]]
+    controls = index_controls(records)
+    replicates = [_beside_controls(cell, controls) for cell in groups[0]]
     known = tuple(one for one in replicates if one is not None)
     if len(known) < len(replicates):
         raise LookupError(f"no control beside {model} trained on {stance.name} ({recipe})")
@@ -131,9 +157,9 @@ def find_replicates(
 
 
 def _grouped(records: Sequence[CellRecord], treatment: str) -> tuple[tuple[Replicate, ...], ...]:
-    found = []
+    found, controls = [], index_controls(records)
     for cells in by_training(records):
-        replicates = [_beside_controls(cell, records) for cell in cells if cell.cell.treatment == treatment]
+        replicates = [_beside_controls(cell, controls) for cell in cells if cell.cell.treatment == treatment]
         known = tuple(one for one in replicates if one is not None)
         if known and len(known) == len(cells):
             found.append(known)
@@ -144,11 +170,11 @@ def _measured_stances(record: CellRecord) -> set[str]:
     return {name for entry in record.behavior.likelihoods[:1] for name in entry.log_probability}
 
 
-def _beside_controls(record: CellRecord, records: Sequence[CellRecord]) -> Replicate | None:
-    base = control_of(record, records, "base")
+def _beside_controls(record: CellRecord, controls: Controls) -> Replicate | None:
+    base = control_of(record, controls, "base")
     if base is None:
         return None
     if record.cell.treatment == "elsewhere":
         return Replicate(tuned=record, base=base, sham=None)
-    sham = control_of(record, records, "sham")
+    sham = control_of(record, controls, "sham")
     return None if sham is None else Replicate(tuned=record, base=base, sham=sham)

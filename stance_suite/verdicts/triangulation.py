@@ -10,7 +10,13 @@ from stance_suite.metrics import TRIANGULATED_METRICS, Metric
 from stance_suite.records import Agreement, CellRecord, StanceShift, Triangulation
 from stance_suite.statistics import SIGNIFICANCE, holm, paired_effect
 from stance_suite.verdicts.scores import ProbedStance, Replicate, control_scores, prompt_scores, tuned_scores
-from stance_suite.verdicts.trainings import by_training, control_of, group_trained_elsewhere, group_trainings
+from stance_suite.verdicts.trainings import (
+    by_training,
+    control_of,
+    group_trained_elsewhere,
+    group_trainings,
+    index_controls,
+)
 
 
 def compare_trainings(
@@ -34,8 +40,9 @@ def compare_trainings(
         stance.
     """
     shifts: list[StanceShift] = []
+    controls = index_controls(records)
     for cells in by_training(records):
-        base = [control_of(cell, records, "base") for cell in cells]
+        base = [control_of(cell, controls, "base") for cell in cells]
         known = [one for one in base if one is not None]
         if len(known) == len(cells):
             measured = cells[0].behavior.likelihoods[0].log_probability

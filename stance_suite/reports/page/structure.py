@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from stance_suite.layer_names import CONTAINERS, Role, block, role
@@ -102,7 +103,7 @@ class _Model:
     trained: Sequence[CellRecord]
     """Every trained cell."""
 
-    @property
+    @cached_property
     def layers(self) -> list[str]:
         """Long names of its matrices; figures of all trainings are aligned with it."""
         changed = (change.name for record in self.trained for change in record.changes)
