@@ -98,6 +98,7 @@ def sweep(folder: Path, asked: dict[str, Any], store: str, engine: str, *argumen
         for line in process.stderr:
             if re.match(r"\d+ of \d+: ", line):
                 last = time.perf_counter()
+                print(f"  {line}", end="", file=sys.stderr, flush=True)
     if process.returncode not in (0, 1):  # 1: a verdict differs from the record
         raise SystemExit(f"the sweep ended with exit code {process.returncode}")
     return last - started, time.perf_counter() - last
