@@ -16,7 +16,6 @@ from stance_suite.reports.page import render_html
 from stance_suite.reports.pictures import alpha_map, write_pictures
 from stance_suite.reports.summary import render_summary
 
-
 FINDINGS = "findings.json"
 REHEARSED = 2**20
 """How many bytes are written and removed before anything is measured: about as many as the reports of a small run."""

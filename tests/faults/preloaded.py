@@ -1,11 +1,14 @@
-"""Everything that a sweep imports, so that a process forked from one that has it begins at once.
+"""What a sweep imports, so that a process forked from one that has it begins at once.
 
-Nothing is computed here: threads of a computation would not survive a fork, and their locks would stay locked.
+No more is computed than what the page of every report begins with: threads of a computation would not survive a fork,
+and their locks would stay locked.
 """
 
 import importlib
 
 import torch
+
+from stance_suite.reports.page.assets import scripts
 
 for name in (
     "altair",
@@ -15,7 +18,6 @@ for name in (
     "scipy.stats",
     "sentence_transformers",
     "transformers.models.llama.modeling_llama",
-    "vl_convert",
     "stance_suite.cli",
     "stance_suite.pipeline",
     "stance_suite.publish",
@@ -24,3 +26,4 @@ for name in (
 ):
     importlib.import_module(name)
 torch.set_num_threads(1)
+scripts()

@@ -1,21 +1,16 @@
 """Runs that are killed at any moment, and the runs after them."""
 
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 
-import psutil
 import pytest
 
-from tests.conftest import start_suite
 from tests.faults.conftest import CELLS
-from tests.faults.trials import assert_nothing_is_half_written, assert_one_sentence, kill_at, run_sweep, start_sweep
+from tests.faults.trials import assert_nothing_is_half_written, kill_at, start_sweep
 from tests.sweeping import findings_of, measured, stored
 
-TRIALS = int(__import__("os").environ.get("TR","20"))
+TRIALS = 20
 AT_ONCE = 2
 
 
@@ -53,3 +48,23 @@ def test_a_sweep_killed_at_any_moment_goes_on_and_finds_the_same(how, undisturbe
 def ended_by(how: signal.Signals) -> tuple[int, ...]:
     """How a run may end; one may be over already, and SIGTERM may come before or after anything is handled."""
     return (-how, 0) if how == signal.SIGKILL else (130, -how, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", ["run", "pytest"])
+def test_other_runs_that_are_terminated_leave_nothing_damaged_and_go_on(
+    tool, start, run_suite, project, finished_template
+):
+    process = start(tool)
+    while not stored(project):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.terminate()
+    process.communicate()
+    assert process.returncode != 0
+    assert_nothing_is_half_written(project)
+    before = stored(project)
+    done = run_suite(tool)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert stored(project).items() > before.items()
+    assert findings_of(project) == findings_of(finished_template[0])
