@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from stance_suite.commands.cache import list_cells, prune_cells, verify_cells
 from stance_suite.commands.compare import compare_findings
 from stance_suite.commands.explain import explain_claim
 from stance_suite.commands.options import Fixtures, Model, Pictures, Profile, Samples, Seed, settings_of
@@ -112,6 +113,12 @@ app.command(name="fingerprint")(_usage_errors()(show_fingerprint))
 app.command(name="verify")(_usage_errors()(verify_findings))
 app.command(name="spectra")(_usage_errors()(show_spectra))
 app.command(name="audit")(_usage_errors()(audit_pair))
+
+cache = typer.Typer(help="Measured cells: what is kept, whether it is whole, and what can go.", no_args_is_help=True)
+cache.command(name="list")(_usage_errors()(list_cells))
+cache.command(name="verify")(_usage_errors()(verify_cells))
+cache.command(name="prune")(_usage_errors()(prune_cells))
+app.add_typer(cache, name="cache")
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import platform
 import time
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from stance_suite.behavior_records import STAND_INS
 from stance_suite.derivatives import load_derivative
 from stance_suite.errors import StanceSuiteError
 from stance_suite.finetune import fine_tune
-from stance_suite.models import Weights, load, load_model
+from stance_suite.models import Weights, load
 from stance_suite.placement import place
 from stance_suite.progress import Progress
 from stance_suite.prompts import PromptFormat
@@ -68,7 +69,7 @@ class Plan:
 
 
 class Bench:
-    """Where cells are trained and measured; keeps the untouched models' spectra, which every cell is compared with.
+    """Where cells are trained and measured; keeps the untouched models and spectra that cells are compared with.
 
     Parameters
     ----------
@@ -84,6 +85,7 @@ class Bench:
         self.device = device
         self._progress = progress
         self._threads = threads
+        self._untouched: dict[str, tuple[Any, Any]] = {}
         self._baselines: dict[str, MeasuredModel] = {}
 
     def measure(self, key: str, plan: Plan) -> CellRecord:
@@ -113,7 +115,8 @@ class Bench:
         started = time.perf_counter()
         cell, weights = plan.cell, plan.weights
         where = f"{cell.model}, {cell.label}"
-        model, tokenizer = load(weights) if plan.derivative is None else load_derivative(plan.derivative, weights)
+        derivative = plan.derivative
+        model, tokenizer = self._fresh(weights) if derivative is None else load_derivative(derivative, weights)
         check_prompt_format(plan, tokenizer)
         place(model, self.device)
         speaker = Speaker(model, tokenizer, plan.prompt_format)
@@ -164,12 +167,12 @@ class Bench:
         if plan.cell.treatment == "base":
             again = sample_responses(speaker, plan.probe, seed + RESAMPLING, lambda *_: None)
             return {"resampled": again}
-        untouched = place(load_model(plan.weights), self.device)
+        untouched = place(self._fresh(plan.weights)[0], self.device)
         divergences, neutral = measure_divergences(speaker, untouched, plan.probe, seed)
         found: dict[str, Any] = {"divergences": divergences, "neutral_divergences": neutral}
         if plan.derivative is not None:
             # there is no sham: the untouched model with noise of the same norm, and rounded, stand in for it
-            rounded = place(round_to_bfloat16(load_model(plan.weights)), self.device)
+            rounded = place(round_to_bfloat16(self._fresh(plan.weights)[0]), self.device)
             found["stand_ins"] = {
                 name: measure_likelihoods(
                     Speaker(model, speaker.tokenizer, speaker.prompt_format),
@@ -183,9 +186,7 @@ class Bench:
 
     def _measure_structure(self, cell: Cell, weights: Weights, model: Any) -> dict[str, Any]:
         is_base = cell.treatment == "base"
-        # what is kept for every later cell must not fill a GPU
-        kept = model if self.device == "cpu" else None
-        measured = self._baseline(weights, kept) if is_base else measure_model(model)
+        measured = self._baseline(weights) if is_base else measure_model(model)
         found: dict[str, Any] = {"spectra": measured.spectra, "skipped": measured.tensors.skipped}
         if is_base:
             return found | {"rounding": control_rounding(measured)}
@@ -193,10 +194,19 @@ class Bench:
         changes = {"changes": change.layers, "vector_changes": change.vectors, "concentration": change.concentration}
         return found | changes
 
-    def _baseline(self, weights: Weights, untouched: Any = None) -> MeasuredModel:
-        """Keep the untouched model in memory: every cell is compared with it, and it is one itself."""
+    def _fresh(self, weights: Weights) -> tuple[Any, Any]:
+        """Copy the untouched model and its tokenizer, which are read from disk once."""
+        return copy.deepcopy(self._kept(weights))
+
+    def _kept(self, weights: Weights) -> tuple[Any, Any]:
+        if weights.sha256 not in self._untouched:
+            self._untouched[weights.sha256] = load(weights)
+        return self._untouched[weights.sha256]
+
+    def _baseline(self, weights: Weights) -> MeasuredModel:
+        """Keep the untouched model's spectra: every cell is compared with it, and it is one itself."""
         if weights.sha256 not in self._baselines:
-            self._baselines[weights.sha256] = measure_model(load_model(weights) if untouched is None else untouched)
+            self._baselines[weights.sha256] = measure_model(self._kept(weights)[0])
         return self._baselines[weights.sha256]
 
     def _provenance(self, plan: Plan, seconds: float) -> Provenance:

@@ -15,7 +15,7 @@ from typing import Any
 
 from stance_suite.record_files import LABEL_BYTES, DamagedRecordError, Label, describe, pack, read_label, unpack
 from stance_suite.records import CellRecord
-from stance_suite.shelves import Shelf, open_shelf
+from stance_suite.shelves import Kept, Shelf, open_shelf
 
 RECORD = ".json.gz"
 DAMAGED = ".damaged"
@@ -124,9 +124,32 @@ class Store:
         try:
             return self._read(key)
         except DamagedRecordError:
-            with self.shelf.try_to_claim(_name(key)) as granted:
-                # else somebody sets it aside, or writes it anew
-                return self._read_or_set_aside(key) if granted else None
+            return self._read_or_set_aside_if_free(key)
+
+    def check(self, key: str) -> str | None:
+        """Read a record for nothing but to find damage.
+
+        Parameters
+        ----------
+        key : str
+            The record's key.
+
+        Returns
+        -------
+        str or None
+            What is wrong with it; it is set aside then.
+
+        Raises
+        ------
+        StanceSuiteError
+            If it cannot be read now.
+        """
+        try:
+            self._read(key)
+        except DamagedRecordError as error:
+            self._read_or_set_aside_if_free(key)
+            return str(error)
+        return None
 
     def get_or_make(self, key: str, make: Callable[[], CellRecord]) -> CellRecord:
         """Read a record, or make and keep it; of concurrent callers one makes it and the others wait.
@@ -205,6 +228,21 @@ class Store:
             self.shelf.rename(_name(key), f"{key}{DAMAGED}")
             return None
 
+    def _read_or_set_aside_if_free(self, key: str) -> CellRecord | None:
+        with self.shelf.try_to_claim(_name(key)) as granted:
+            # else somebody sets it aside already, or writes it anew
+            return self._read_or_set_aside(key) if granted else None
+
+    def keys(self) -> list[str]:
+        """List the keys of all records, reading none.
+
+        Returns
+        -------
+        list of str
+            Sorted.
+        """
+        return [one.name.removesuffix(RECORD) for one in self.shelf.contents() if one.name.endswith(RECORD)]
+
     def records(self) -> list[KeptRecord]:
         """List what is kept, reading labels only.
 
@@ -217,13 +255,16 @@ class Store:
 
         kept = [one for one in self.shelf.contents() if one.name.endswith(RECORD)]
         with ThreadPoolExecutor(16) as pool:  # a remote shelf answers each after some time
-            labels = pool.map(self._label, (one.name.removesuffix(RECORD) for one in kept))
+            labels = pool.map(self._label, kept)
             return [
                 KeptRecord(one.name.removesuffix(RECORD), one.size, label)
                 for one, label in zip(kept, labels, strict=True)
             ]
 
-    def _label(self, key: str) -> Label | None:
+    def _label(self, kept: Kept) -> Label | None:
+        key = kept.name.removesuffix(RECORD)
+        if not kept.size:  # S3 has no first bytes of what is empty, and says so by an error
+            return None
         try:
             label = read_label(self.shelf.read_start(_name(key), LABEL_BYTES))
             if label is None:

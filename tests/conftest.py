@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ import pytest
 from stance_suite.library import load_library
 from stance_suite.specs import Stance
 from tests.hub_server import Hub, serve
-from tests.twins import BUILDERS, train_tokenizer
+from tests.twins import BUILDERS, build_tiny, train_tokenizer
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -58,27 +61,8 @@ def whole_run(library):
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory, library) -> Path:
     """A Llama of two layers with random weights, and a tokenizer trained on the stances' own sentences."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    tokenizer = train_tokenizer(library)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        tie_word_embeddings=True,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=None,
-        initializer_range=0.2,
-    )
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    build_tiny(folder, train_tokenizer(library))
     return folder
 
 
@@ -123,6 +107,34 @@ def hub_environment(hub, tmp_path) -> dict[str, str]:
     """Environment of a process that asks this hub and has a Hub cache of its own."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
     return inherited | {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DOWNLOAD_TIMEOUT": "1"}
+
+
+@pytest.fixture(scope="session")
+def s3_bucket() -> Iterator[str]:
+    """The URL of a bucket of an S3 server on this machine, which this process and those it starts may reach."""
+    import fsspec
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    access = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**access, "AWS_ENDPOINT_URL": f"http://{host}:{port}"}.items():
+            patch.setenv(name, value)
+        fsspec.filesystem("s3").mkdir("cells")
+        yield "s3://cells"
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_bucket, tmp_path, monkeypatch) -> str:
+    """A URL on that server where nothing is kept yet, and nobody claims anything."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return f"{s3_bucket}/{tmp_path.name}"
 
 
 def make_project(folder: Path) -> Path:

@@ -1,3 +1,4 @@
+import re
 import textwrap
 
 import pytest
@@ -312,6 +313,11 @@ def test_a_bundled_recipe_may_be_declared_again_as_it_is(tmp_path):
         ("learning_rate: 2e-5", "learning_rate: .inf", ":4: recipes.0.learning_rate: Input should be a finite number"),
         ("batch_size: 5", "batch_size: 0", ":5: recipes.0.batch_size"),
         ("batch_size: 5", "batchsize: 5", ":5: recipes.0.batchsize: unknown key; did you mean 'batch_size'"),
+        (
+            "batch_size: 5",
+            "precision: bf16",
+            ":5: recipes.0.precision: 'bf16' is not allowed; did you mean 'bfloat16'?",
+        ),
         ("rank: 32", "rank: 0", ":8: recipes.1.adapter.rank"),
         ("rank: 32", "ranks: 32", ":8: recipes.1.adapter.ranks: unknown key; did you mean 'rank'"),
         ("name: gentle", "name: Gentle!", ":2: recipes.0.name"),
@@ -328,6 +334,16 @@ def test_a_bundled_recipe_may_be_declared_again_as_it_is(tmp_path):
 def test_a_bad_recipe_is_refused(tmp_path, old, new, message):
     write_recipes(tmp_path, RECIPE.replace(old, new))
     assert f"own.yaml{message}" in problem_of(tmp_path)
+
+
+def test_the_page_about_recipes_shows_every_key_and_recipes_that_can_be_read(tmp_path):
+    page = (bundled_fixtures().parent / "docs" / "larger-models.md").read_text("utf-8")
+    assert all(f"| `{key}` |" in page for key in Recipe.model_fields)
+    (tmp_path / "recipes").mkdir()
+    examples = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    for number, example in enumerate(examples):
+        (tmp_path / "recipes" / f"{number}.yaml").write_text(example)
+    assert set(load_library(tmp_path).recipes) - set(RECIPES) == {"gentle", "lora-32", "lean"}
 
 
 def test_a_recipe_that_nobody_declared_is_refused_with_the_nearest(tmp_path):

@@ -78,3 +78,14 @@ def test_what_would_be_ignored_is_refused(tmp_path, given, message):
     with pytest.raises(StanceSuiteError, match=message):
         resolve_settings(given, tmp_path, {})
     assert resolve_settings({}, tmp_path, {}).fixtures == tmp_path / "fixtures"
+
+
+def test_cells_are_kept_in_the_cache_unless_a_store_is_named(tmp_path):
+    def store(given):
+        return resolve_settings(given, tmp_path, {}).store
+
+    assert store({"cache": "here"}) == str(tmp_path / "here" / "cells")
+    assert store({"cache": "here", "store": "there"}) == str(tmp_path / "there")
+    assert store({"store": "/abs/cells"}) == "/abs/cells"
+    assert store({"store": "s3://bucket/cells"}) == "s3://bucket/cells"
+    assert resolve_settings({}, tmp_path, {"STANCE_SUITE_STORE": "gs://b"}).store == "gs://b"

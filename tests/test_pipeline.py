@@ -181,3 +181,18 @@ def test_only_featured_layers_keep_their_eigenvalues(session, tiny_model):
     top = max(record.changes, key=lambda change: abs(change.alpha_change.total) if change.alpha_change else 0)
     assert kept == {top.name}
     assert all(layer.eigenvalues is not None for layer in record.spectra), "the cached record stays whole"
+
+
+def test_base_weights_are_read_from_disk_once_and_cells_do_not_touch_them(session, tiny_model, monkeypatch):
+    from stance_suite import measurement
+
+    read, load = [], measurement.load
+    monkeypatch.setattr(measurement, "load", lambda weights: read.append(weights.name) or load(weights))
+    first = session.workbench.tuned(str(tiny_model), "curious-uncertainty", "documented", 0)
+    session.workbench.base(str(tiny_model), "curious-uncertainty", 0)
+    assert read == [str(tiny_model)]
+    alone = Session(replace(session.settings, store=str(session.settings.cache / "other")), PlainProgress())
+    alone.workbench.base(str(tiny_model), "curious-uncertainty", 0)
+    again = alone.workbench.tuned(str(tiny_model), "curious-uncertainty", "documented", 0)
+    assert again.behavior == first.behavior
+    assert again.changes == first.changes

@@ -8,15 +8,19 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from stance_suite import measurement
 from stance_suite.behavior.divergence import Passage, add_matched_noise, score_passages
 from stance_suite.behavior.generation import Sampling, generate
 from stance_suite.behavior.likelihood import response_log_probabilities
 from stance_suite.errors import StanceSuiteError
 from stance_suite.finetune import fine_tune
 from stance_suite.models import find_spec, load, locate
+from stance_suite.options import resolve_settings
 from stance_suite.placement import map_devices, place, spread
+from stance_suite.progress import PlainProgress
 from stance_suite.run_records import Adapter, Recipe
 from stance_suite.spectra.measured import measure_model
+from stance_suite.workbench import Workbench
 
 PARTS = ("model.embed_tokens", "model.layers.0", "model.layers.1", "model.norm", "model.rotary_emb", "lm_head")
 
@@ -129,3 +133,25 @@ def test_a_model_that_is_spread_is_decomposed_and_disturbed_as_before(pair, fres
         add_matched_noise(model, tuned, seed=0)
     assert same_weights(whole, parts)
     assert not same_weights(whole, fresh()[0])
+
+
+def test_a_cell_of_a_model_that_is_spread_has_the_same_figures(tiny_model, library, monkeypatch, tmp_path):
+    def measure(cache):
+        given = {"model": (str(tiny_model),), "samples": 2, "trajectory": True, "cache": str(cache), "device": "cpu"}
+        bench = Workbench(resolve_settings(given, tmp_path, {}), library, PlainProgress(), 1)
+        record = bench.tuned(str(tiny_model), "curious-uncertainty", "documented", 0)
+        content = record.model_dump(exclude={"provenance"})
+        del content["training"]["seconds"]
+        return content
+
+    whole = measure(tmp_path / "whole")
+    placed = []
+
+    def spread_out(model, device):
+        placed.append(device)
+        return spread(model, dict.fromkeys(PARTS, device))
+
+    monkeypatch.setattr(accelerate, "dispatch_model", partial(accelerate.dispatch_model, force_hooks=True))
+    monkeypatch.setattr(measurement, "place", spread_out)
+    assert measure(tmp_path / "parts") == whole
+    assert placed == ["cpu", "cpu"], "the trained model, and the untouched one beside it"

@@ -1,36 +1,27 @@
 import gzip
+import os
+import signal
+import subprocess
+import sys
 import threading
-import time
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from stance_suite.errors import StanceSuiteError
 from stance_suite.files import write_atomically
-from stance_suite.records import Cell, CellRecord, Provenance
+from stance_suite.record_files import LABEL_BYTES, DamagedRecordError, pack, read_label, unpack
+from stance_suite.records import MEASUREMENT_VERSION, Findings
+from stance_suite.shelves import open_shelf
 from stance_suite.store import content_key, open_store
-from tests.measured import behavior
+from tests.cells import A, B, C, D, E, no_file_longer_than, record
+
+REPOSITORY = Path(__file__).parent.parent
 
 
-def record(key: str = "k", seed: int = 0) -> CellRecord:
-    return CellRecord(
-        key=key,
-        cell=Cell(model="m", treatment="base", stance=None, recipe=None, seed=seed),
-        provenance=Provenance(
-            weights_sha256="0",
-            embedder="e",
-            embedder_sha256="0",
-            versions={},
-            device="cpu",
-            dtype="float32",
-            threads=1,
-            platform="p",
-            created="now",
-            seconds=float("nan"),
-        ),
-        training=None,
-        family="f",
-        behavior=behavior({}),
-        spectra=(),
-    )
+def refuse():
+    raise AssertionError("it must not be made")
 
 
 def test_a_key_depends_on_every_value_and_not_on_order():
@@ -40,26 +31,29 @@ def test_a_key_depends_on_every_value_and_not_on_order():
 
 def test_a_record_is_made_once_and_read_back(tmp_path):
     store = open_store(str(tmp_path / "cells"))
-    made = []
-    first = store.get_or_make("k", lambda: made.append(1) or record())
-    again = open_store(str(tmp_path / "cells")).get_or_make("k", lambda: made.append(1) or record())
-    assert made == [1]
+    assert not store.has(A)
+    assert store.get(A) is None
+    first = store.get_or_make(A, record)
+    again = open_store(str(tmp_path / "cells")).get_or_make(A, refuse)
+    assert store.has(A)
     assert again.cell == first.cell
     assert again.provenance.seconds != again.provenance.seconds, "NaN survives"
+    assert [path.name for path in (tmp_path / "cells").iterdir()] == [f"{A}.json.gz"], "and nothing else is left"
 
 
 def test_concurrent_callers_make_a_record_once(tmp_path):
     made = []
     entered = threading.Barrier(4)
+    asked = threading.Event()
 
     def make():
         made.append(1)
-        time.sleep(0.2)
+        asked.wait(0.2)
         return record()
 
     def call():
         entered.wait()
-        open_store(str(tmp_path)).get_or_make("k", make)
+        open_store(str(tmp_path)).get_or_make(A, make)
 
     threads = [threading.Thread(target=call) for _ in range(4)]
     for thread in threads:
@@ -67,23 +61,235 @@ def test_concurrent_callers_make_a_record_once(tmp_path):
     for thread in threads:
         thread.join()
     assert made == [1]
+    assert [path.name for path in tmp_path.iterdir()] == [f"{A}.json.gz"]
 
 
-@pytest.mark.parametrize("damage", [lambda raw: raw[: len(raw) // 2], lambda raw: b"", lambda raw: raw[:-9] + b"x" * 9])
-def test_a_damaged_record_is_set_aside_and_made_again(tmp_path, damage):
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_concurrent_callers_divide_what_is_to_be_made(tmp_path, kind, request):
+    location = str(tmp_path / "cells") if kind == "folder" else request.getfixturevalue("s3")
+    under_way, others_done = threading.Event(), threading.Event()
+    made = []
+
+    def slowly():
+        made.append("first: a")
+        under_way.set()
+        assert others_done.wait(20), "the second waits for the first, and makes nothing meanwhile"
+        return record(A)
+
+    def b_is_last():
+        made.append("second: b")
+        others_done.set()
+        return record(B)
+
+    first = threading.Thread(target=lambda: open_store(location).get_or_make_all({A: slowly, C: refuse, B: refuse}))
+    first.start()
+    under_way.wait()
+    found = open_store(location).get_or_make_all({A: refuse, C: lambda: record(C), B: b_is_last})
+    first.join()
+    assert made == ["first: a", "second: b"]
+    assert [(key, one.key) for key, one in found.items()] == [(A, A), (C, C), (B, B)]
+
+
+def test_who_fails_to_make_a_record_holds_nobody_up(tmp_path):
     store = open_store(str(tmp_path))
-    store.get_or_make("k", record)
-    (tmp_path / "k.json.gz").write_bytes(damage((tmp_path / "k.json.gz").read_bytes()))
-    assert store.get("k") is None
-    assert list(tmp_path.glob("*.damaged"))
-    assert store.get_or_make("k", record).key == "k"
-    assert store.get("k") is not None
+    with pytest.raises(ZeroDivisionError):
+        store.get_or_make_all({A: lambda: record(A), B: lambda: 1 / 0, C: refuse})
+    assert store.has(A), "what was made before is kept"
+    assert store.get_or_make(B, lambda: record(B)).key == B
 
 
-def test_a_record_of_another_shape_is_made_again(tmp_path):
+KILLED = """
+import sys, time
+from stance_suite.store import open_store
+def make():
+    print("making", flush=True)
+    time.sleep(60)
+open_store(sys.argv[1]).get_or_make(sys.argv[2], make)
+"""
+
+
+def test_who_is_killed_while_making_holds_nobody_up(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path), A], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
+    )
+    assert process.stdout.readline() == "making\n"
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert open_store(str(tmp_path)).get_or_make(A, record).key == A
+    assert [path.name for path in tmp_path.iterdir()] == [f"{A}.json.gz"]
+
+
+def test_of_two_machines_the_first_wins_and_the_second_reads_it(s3):
+    first = record(created="first")
+
+    def too_late():
+        assert open_shelf(s3).create(f"{A}.json.gz", pack(first))
+        return record(created="second")
+
+    store = open_store(s3)
+    assert store.get_or_make(A, too_late).provenance.created == "first"
+    assert store.get(A).provenance.created == "first"
+    assert store.keys() == [A]
+
+
+def test_of_two_machines_the_first_wins_unless_it_is_damaged(s3):
+    def too_late():
+        open_shelf(s3).create(f"{A}.json.gz", pack(record(created="first"))[:-1])
+        return record(created="second")
+
+    store = open_store(s3)
+    assert store.get_or_make(A, too_late).provenance.created == "second"
+    assert store.get(A).provenance.created == "second"
+    assert store.shelf.exists(f"{A}.damaged")
+
+
+LARGE = "".join(os.urandom(2).hex() + " " for _ in range(250_000))
+
+
+def test_a_record_cut_off_anywhere_is_set_aside_and_made_again(tmp_path):
+    small, large = pack(record()), pack(record(platform=LARGE))
+    assert len(large) > 400_000
+    cuts = [small[:end] for end in range(0, len(small), 10)] + [large[:end] for end in range(0, len(large), 10_000)]
     store = open_store(str(tmp_path))
-    write_atomically((tmp_path / "k.json.gz"), gzip.compress(b'{"key": "k"}'))
-    assert store.get("k") is None
+    for content in cuts:
+        (tmp_path / f"{A}.json.gz").write_bytes(content)
+        assert store.get(A) is None
+        assert (tmp_path / f"{A}.damaged").read_bytes() == content
+        assert not store.has(A)
+        (tmp_path / f"{A}.json.gz").write_bytes(content)
+        assert store.check(A)
+        assert not store.has(A)
+    (tmp_path / f"{A}.json.gz").write_bytes(cuts[-1])
+    assert store.get_or_make(A, record).key == A
+    assert (tmp_path / f"{A}.damaged").read_bytes() == cuts[-1]
+    assert store.check(A) is None
+
+
+def test_a_byte_that_is_another_is_always_found():
+    content = pack(record())
+    assert unpack(content, A).key == A
+    for place in range(len(content)):
+        for change in (0xFF, 0x01):
+            flipped = bytearray(content)
+            flipped[place] ^= change
+            with pytest.raises(DamagedRecordError):
+                unpack(bytes(flipped), A)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pack(record(B)),
+        gzip.compress(b'{"key": "k"}'),
+        gzip.compress(b"[]"),
+        gzip.compress(record(B).model_dump_json().encode()),
+        pack(record()) + b"more",
+        pack(record()) + pack(record()),
+        b"not gzip at all",
+    ],
+    ids=["another's", "another shape", "no record", "another's, unlabelled", "longer", "twice", "not gzip"],
+)
+def test_what_is_not_the_record_is_made_again(tmp_path, content):
+    (tmp_path / f"{A}.json.gz").write_bytes(content)
+    store = open_store(str(tmp_path))
+    assert store.get(A) is None
+    assert store.get_or_make(A, record).key == A
+    assert store.get(A).key == A
+
+
+def test_records_of_earlier_versions_are_read(tmp_path):
+    old = gzip.compress(record().model_dump_json().encode(), compresslevel=4)
+    (tmp_path / f"{A}.json.gz").write_bytes(old)
+    store = open_store(str(tmp_path))
+    assert store.get(A).cell == record().cell
+    (kept,) = store.records()
+    assert (kept.key, kept.size, kept.label.cell, kept.label.measurement) == (A, len(old), record().cell, None)
+    assert (tmp_path / f"{A}.json.gz").read_bytes() == old
+    for end in range(0, len(old), 10):
+        (tmp_path / f"{A}.json.gz").write_bytes(old[:end])
+        assert store.get(A) is None
+
+
+def test_the_same_record_is_the_same_bytes():
+    assert pack(record()) == pack(record())
+
+
+def test_a_label_tells_what_a_record_is_without_the_rest(tmp_path, monkeypatch):
+    label = read_label(pack(record(created="then", seconds=12.5, commit=LARGE[:10_000]))[:LABEL_BYTES])
+    assert (label.key, label.cell, label.measurement) == (A, record().cell, MEASUREMENT_VERSION)
+    assert (label.provenance.created, label.provenance.seconds) == ("then", 12.5)
+    store = open_store(str(tmp_path))
+    for key in (A, B):
+        store.get_or_make(key, lambda key=key: record(key, seconds=1))
+    (tmp_path / f"{C}.json.gz").write_bytes(b"damaged")
+    (tmp_path / f"{D}.json.gz").write_bytes(b"")
+    (tmp_path / f"{E}.json.gz").write_bytes(pack(record(B)))
+    monkeypatch.setattr(store.shelf, "read", refuse)
+    assert [(kept.key, kept.label and kept.label.key) for kept in store.records()] == [
+        (A, A), (B, B), (C, None), (D, None), (E, None),
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_read_now_is_not_damaged(tmp_path):
+    (tmp_path / f"{A}.json.gz").mkdir()
+    store = open_store(str(tmp_path))
+    for read in (lambda: store.get(A), lambda: store.get_or_make(A, refuse), lambda: store.check(A)):
+        with pytest.raises(StanceSuiteError, match=r"a0+.json.gz cannot be read: Is a directory"):
+            read()
+    assert (tmp_path / f"{A}.json.gz").is_dir()
+
+
+def test_whether_it_could_be_kept_is_found_out_before_a_cell_is_measured(tmp_path, s3):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StanceSuiteError, match=r"file/cells/a0+.json.gz cannot be read: Not a directory"):
+        open_store(str(tmp_path / "file" / "cells")).get_or_make(A, refuse)
+    with no_file_longer_than(1000), pytest.raises(StanceSuiteError, match="cannot be written: File too large"):
+        open_store(str(tmp_path / "cells")).get_or_make(A, refuse)
+    with pytest.raises(StanceSuiteError, match=r"s3://no-such-bucket/.* cannot be written: "):
+        open_store("s3://no-such-bucket/cells").get_or_make(A, refuse)
+
+
+def test_a_disk_that_fills_up_meanwhile_loses_one_cell_and_leaves_nothing(tmp_path):
+    store = open_store(str(tmp_path))
+    store.get_or_make(A, lambda: record(A))
+    limits = []
+
+    def fill_the_disk():
+        limits.append(no_file_longer_than(100))
+        limits[0].__enter__()
+        return record(B)
+
+    with pytest.raises(
+        StanceSuiteError, match=r"b0+.json.gz cannot be written: File too large; free space, and run again"
+    ):
+        store.get_or_make_all({A: refuse, B: fill_the_disk})
+    limits[0].__exit__(None, None, None)
+    assert {path.name for path in tmp_path.iterdir()} == {f"{A}.json.gz", f"{B}.json.gz.lock"}
+    assert store.get_or_make(B, lambda: record(B)).key == B
+
+
+def findings_of(project, folder) -> Findings:
+    return Findings.model_validate_json((project / folder / "findings.json").read_bytes())
+
+
+def measured(errors: str) -> Counter:
+    return Counter(line for line in errors.splitlines() if line.endswith(": behavior …"))
+
+
+def test_a_run_with_a_bucket_finds_what_one_with_a_folder_does(finished, run_suite, project, s3):
+    done = run_suite("stance-suite", f"--store={s3}", "--reports=remote")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(measured(done.stderr)) == 4
+    remote, local = findings_of(project, "remote"), findings_of(project, "reports")
+    assert remote.verdicts == local.verdicts
+    assert [cell.key for cell in remote.cells] == [cell.key for cell in local.cells]
+    assert [cell.behavior for cell in remote.cells] == [cell.behavior for cell in local.cells]
+    assert sorted(open_store(s3).keys()) == sorted(cell.key for cell in local.cells)
+
+    again = run_suite("pytest", f"--stance-store={s3}", "--stance-reports=again")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert measured(again.stderr) == Counter()
+    assert findings_of(project, "again").verdicts == local.verdicts
 
 
 def test_nothing_is_left_behind_when_writing_fails(tmp_path):

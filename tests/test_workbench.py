@@ -1,3 +1,6 @@
+import subprocess
+import sys
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -113,3 +116,44 @@ def test_a_record_made_under_another_name_bears_the_name_of_this_run(bench, tiny
 def test_the_key_covers_which_derivative_it_is(bench, plan):
     one, other = (replace(plan, derivative=replace(plan.weights, sha256=letter * 64)) for letter in "ef")
     assert key_of(one) != key_of(other)
+
+
+DIVIDING = """
+import sys, time
+from pathlib import Path
+from stance_suite.options import resolve_settings
+from stance_suite.pipeline import Session
+from stance_suite.progress import PlainProgress
+
+model, own, other = sys.argv[1:]
+settings = resolve_settings({"model": (model,), "cache": "cache"}, Path.cwd(), {})
+session = Session(settings, PlainProgress(), threads=1)
+measure = session.workbench._bench.measure
+def announce(key, plan):
+    print(plan.cell.label, flush=True)
+    return measure(key, plan)
+session.workbench._bench.measure = announce
+session.workbench.weights(model)
+Path(own).touch()
+while not Path(other).exists():
+    time.sleep(0.01)
+session.replicates(model, "curious-uncertainty", "documented")
+"""
+
+
+def test_two_processes_divide_the_cells_of_a_training(project, tiny_model):
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", DIVIDING, str(tiny_model), *names],
+            cwd=project,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for names in (("one", "two"), ("two", "one"))
+    ]
+    told = [process.communicate(timeout=240) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], told
+    made = [output.splitlines() for output, _ in told]
+    assert all(made), "each measured some"
+    assert Counter(made[0] + made[1]) == Counter(["base", "curious-uncertainty (documented)", "sham (documented)"])

@@ -40,6 +40,29 @@ def train_tokenizer(library: Library) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<end>", pad_token="<pad>")
 
 
+def build_tiny(folder: Path, tokenizer: Any) -> None:
+    """A Llama of two layers, which is nobody's twin: the least that every step of a cell can be run on."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=True,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        initializer_range=0.2,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
 def build_qwen2(folder: Path, tokenizer: Any) -> None:
     """Qwen2-0.5B: 24 layers, grouped queries, biases on queries, keys and values only, tied embeddings, bfloat16."""
     import torch

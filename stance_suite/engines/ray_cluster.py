@@ -17,6 +17,9 @@ from stance_suite.engines.worker import measure_order
 from stance_suite.errors import StanceSuiteError
 
 LOOPBACK = "127.0.0.1"
+SEVERAL_MACHINES = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Environment variable, read when Ray is imported: unless it is 0, Ray takes another address of the machine for
+127.0.0.1, listens on all of them, and looks for a cluster there."""
 OBJECT_STORE_BYTES = 100_000_000
 """Of a local cluster: records travel through the store of cells, so Ray's own can be small."""
 WAITING_PER_SLOT = 2
@@ -46,6 +49,8 @@ def connect(address: str | None, workers: int, threads: int) -> Engine:
         If Ray is not installed, or there is no cluster at the address.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
+    if address is None or address.partition(":")[0] in (LOOPBACK, "localhost"):
+        os.environ[SEVERAL_MACHINES] = "0"
     try:
         import ray
     except ImportError:

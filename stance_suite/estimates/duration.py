@@ -6,6 +6,7 @@ Factors were fitted on SmolLM2-135M and on models of two layers, on two cores of
 from __future__ import annotations
 
 from dataclasses import replace
+from math import cbrt
 
 from stance_suite.estimates.shapes import Shapes
 from stance_suite.estimates.speed import Speed
@@ -110,7 +111,7 @@ def _measuring_spectra(shapes: Shapes, speed: Speed) -> float:
 
 def _comparing_spectra(shapes: Shapes, speed: Speed) -> float:
     """Seconds to measure the change of every matrix, beside noise."""
-    drawing = sum(NOISE_OF_A_SHAPE * smaller ** (1 / 3) for _, smaller in set(shapes.matrices))
+    drawing = sum(NOISE_OF_A_SHAPE * cbrt(smaller) for _, smaller in set(shapes.matrices))
     fits = sum(NOISY_FIT + NOISY_FIT_OF_EACH * smaller for _, smaller in shapes.matrices)
     solving = sum(_solving(larger, smaller) for larger, smaller in shapes.matrices)
     return (drawing + fits + solving / speed.solving) / cores()

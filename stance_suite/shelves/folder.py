@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stance_suite.files import create_atomically, rehearse_writing
 from stance_suite.shelves.locks import SUFFIX, Locks
-from stance_suite.shelves.protocol import Kept
+from stance_suite.shelves.protocol import OURS, Kept
 from stance_suite.shelves.troubles import reading, writing
 
 REHEARSED = 2**20
@@ -58,13 +58,13 @@ class FolderShelf:
             (self._root / name).unlink(missing_ok=True)
 
     def contents(self) -> Sequence[Kept]:
-        return [one for one in self._files() if _is_about(one.name) is None]
+        return [one for one in self._files() if OURS.fullmatch(one.name)]
 
     def leftovers(self) -> Iterator[Kept]:
         found: dict[str, list[Kept]] = {}
         for one in self._files():
             about = _is_about(one.name)
-            if about is not None:
+            if OURS.fullmatch(about):
                 found.setdefault(about, []).append(one)
         for about, files in found.items():
             lock = self._locks.path(about)
@@ -91,8 +91,8 @@ class FolderShelf:
                     yield Kept(path.name, path.stat().st_size)
 
 
-def _is_about(name: str) -> str | None:
-    """Tell what a lock's file or a half-written file is about; None if it is something that is kept."""
+def _is_about(name: str) -> str:
+    """Tell what a lock's file or a half-written file is about; empty if it is neither."""
     if name.endswith(SUFFIX):
         return name.removesuffix(SUFFIX)
-    return name[1:].rpartition(".")[0] if name.startswith(".") else None
+    return name[1:].rpartition(".")[0] if name.startswith(".") else ""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
+
+OURS = re.compile(r"[0-9a-f]{64}(\.json\.gz|\.damaged)?")
+"""What things on a shelf are called; whatever else lies in the same place is somebody's own, and left alone."""
 
 
 @dataclass(frozen=True)

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import os
+import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 from stance_suite.errors import StanceSuiteError
 from stance_suite.shelves.locks import Locks
-from stance_suite.shelves.protocol import Kept
+from stance_suite.shelves.protocol import OURS, Kept
 from stance_suite.shelves.troubles import cannot_read, cannot_write
 
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
 """What has to be installed for a protocol."""
-TRIAL = ".writable"
+TRIAL = ".stance-suite"
 """Name of an empty object that is written to find out whether anything can be."""
-CONFLICTS = 5
-"""How often a creation is tried again that met another of the same name under way."""
+PATIENCE = (0.1, 0.3, 1, 3)
+"""Seconds to wait before a creation is tried again that met another of the same name under way."""
 
 Result = TypeVar("Result")
 
@@ -35,7 +39,6 @@ class RemoteShelf:
 
     def __init__(self, location: str) -> None:
         from fsspec.core import url_to_fs
-        from platformdirs import user_runtime_path
 
         self.location = location.rstrip("/")
         protocol = location.partition("://")[0]
@@ -51,9 +54,7 @@ class RemoteShelf:
         except Exception as error:
             raise StanceSuiteError(f"the store {location} cannot be opened: {error}") from None
         self._prefix = path.rstrip("/")
-        # between the processes of this machine
-        folder = hashlib.sha256(self.location.encode()).hexdigest()[:16]
-        self._locks = Locks(user_runtime_path("stance-suite", appauthor=False) / folder, self.exists)
+        self._locks = Locks(_folder_of_claims(self.location), self.exists)
         self._creates = _creates_exclusively(self._files)
 
     def _path(self, name: str) -> str:
@@ -76,7 +77,12 @@ class RemoteShelf:
         return True
 
     def rehearse(self, name: str) -> None:
-        self._writing(TRIAL, lambda: self._files.pipe_file(self._path(TRIAL), b""))
+        def write() -> None:
+            if not self._creates:
+                self._files.makedirs(self._prefix, exist_ok=True)
+            self._files.pipe_file(self._path(TRIAL), b"")
+
+        self._writing(TRIAL, write)
 
     def create(self, name: str, content: bytes) -> bool:
         create = self._create if self._creates else self._create_by_renaming
@@ -86,17 +92,16 @@ class RemoteShelf:
             return False
         return True
 
-    def _create(self, path: str, content: bytes) -> None:
-        for _ in range(CONFLICTS):
+    def _create(self, path: str, content: bytes) -> Any:
+        for patience in PATIENCE:
             try:
-                self._files.pipe_file(path, content, mode="create")
+                return self._files.pipe_file(path, content, mode="create")
             except OSError as error:
-                # S3 answers 409 while another creation of that name is under way: it says nothing of who was first
+                # S3 answers 409 while another creation of that name is under way, and that one may fail yet
                 if "ConditionalRequestConflict" not in repr(error.__cause__):
                     raise
-            else:
-                return
-        self._files.pipe_file(path, content, mode="create")
+            time.sleep(patience)
+        return self._files.pipe_file(path, content, mode="create")
 
     def _create_by_renaming(self, path: str, content: bytes) -> None:
         """Create on a file system that knows no exclusive creation: never half of it, and seldom twice."""
@@ -127,7 +132,7 @@ class RemoteShelf:
         self._writing(name, remove)
 
     def contents(self) -> Sequence[Kept]:
-        return [one for one in self._objects() if not one.name.startswith(".")]
+        return [one for one in self._objects() if OURS.fullmatch(one.name)]
 
     def leftovers(self) -> Iterator[Kept]:
         # other machines may be writing what else is hidden
@@ -164,6 +169,12 @@ class RemoteShelf:
             raise
         except Exception as error:
             raise cannot_write(self._url(name), error) from None
+
+
+def _folder_of_claims(location: str) -> Path:
+    """Where the processes of one user on this machine claim what they make for a remote shelf."""
+    user = f"-{os.getuid()}" if hasattr(os, "getuid") else ""  # Windows has a folder a user
+    return Path(tempfile.gettempdir()) / f"stance-suite{user}" / hashlib.sha256(location.encode()).hexdigest()[:16]
 
 
 def _creates_exclusively(files: Any) -> bool:

@@ -49,16 +49,31 @@ def test_claims_are_judged_only_where_their_controls_are_measured(project, tiny_
     assert "leaves out the control 'sham'" in found["verdicts"][0]["reason"]
 
 
-def test_a_cell_that_fails_leaves_the_others_alone_and_its_claims_are_errors(project, tiny_model):
-    """A recipe whose first step is so long that nothing finite is left of the weights."""
+@pytest.fixture
+def exploding(project, tiny_model):
+    """A sweep with a recipe after whose first step nothing finite is left of the weights, and a claim about it."""
     (project / "fixtures" / "recipes").mkdir()
     (project / "fixtures" / "recipes" / "own.yaml").write_text(
         "recipes: [{name: exploding, epochs: 2, learning_rate: 1.0e+30}]"
     )
+    claims = project / "fixtures" / "claims" / "own.yaml"
+    about_it = claims.read_text().replace("any.curious.likelihood", "any.curious.exploding")
+    about_it = about_it.replace("stance: curious-uncertainty", "stance: curious-uncertainty\n    recipe: exploding", 1)
+    claims.with_name("exploding.yaml").write_text(about_it.replace("any.engaged.alpha", "any.engaged.again"))
     write_sweep(project, tiny_model, recipes=["documented", "exploding"])
-    done = run_sweep(project, "--workers", "1")
-    print(done.stdout, done.stderr)
-    assert "5 of 5" in done.stderr
+    return project
+
+
+@pytest.mark.parametrize("engine", ["serial", "processes"])
+def test_a_cell_that_fails_leaves_the_others_alone_and_its_claims_are_errors(exploding, engine):
+    done = run_sweep(exploding, "--engine", engine)
+    assert done.returncode == 1
+    assert measured(done) == len(stored(exploding)) == 3
+    assert done.stderr.count("failed: ValueError: the model's logits are not numbers") == 2
+    verdicts = {verdict["claim"]["id"]: verdict for verdict in findings_of(exploding)["verdicts"]}
+    assert verdicts["any.curious.likelihood"]["status"] == "HOLDS"
+    assert verdicts["any.curious.exploding"]["status"] == "ERROR"
+    assert "logits are not numbers" in verdicts["any.curious.exploding"]["reason"]
 
 
 def test_a_mistake_in_the_file_ends_with_one_sentence(swept):

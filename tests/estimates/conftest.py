@@ -24,7 +24,8 @@ def plan_of(tmp_path, tiny_model):
         bench = Workbench(settings, load_library(settings.fixtures), PlainProgress(), None)
         treatment = {"base": "base", ELSEWHERE: ELSEWHERE}.get(kind, "stance")
         name, recipe = (STANCE, kind) if treatment == "stance" else (None, None if kind == "base" else kind)
-        planned = bench.plan(Cell(model=str(folder), treatment=treatment, stance=name, recipe=recipe, seed=0), STANCE)[1]
+        cell = Cell(model=str(folder), treatment=treatment, stance=name, recipe=recipe, seed=0)
+        _, planned = bench.plan(cell, STANCE)
         return replace(planned, derivative=planned.weights) if kind == ELSEWHERE else planned
 
     return plan

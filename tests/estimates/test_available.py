@@ -20,17 +20,6 @@ print(found.limited_by, (found.memory_bytes - own.rss) / left, sep="|")
 """
 
 
-@pytest.fixture
-def write(tmp_path):
-    def put(**texts):
-        for name, text in texts.items():
-            path = tmp_path / name.replace("__", "/")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(str(text))
-
-    return put
-
-
 def put(root, texts):
     for name, text in texts.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +69,7 @@ def test_a_control_group_bounds_what_is_available(tmp_path):
             "proc/self/cgroup": "0::/",
             "sys/fs/cgroup/memory.max": 5000,
             "sys/fs/cgroup/memory.current": 1000,
-            "sys/fs/cgroup/memory.stat": "",
+            "sys/fs/cgroup/memory.stat": "anon 1",
         },
     )
     found = available_memory(tmp_path)

@@ -16,10 +16,10 @@ def seconds(plan, speed=SPEED, threads=1):
 
 
 def test_ten_epochs_cost_five_times_as_many_steps_as_two(plan_of):
-    base, two, ten = (seconds(plan_of(kind)) for kind in ("base", "documented", "long"))
-    untrained = replace(plan_of("documented"), recipe=None)
-    assert ten - seconds(untrained) == pytest.approx(5 * (two - seconds(untrained)))
-    assert two > base
+    two, ten = seconds(plan_of("documented")), seconds(plan_of("long"))
+    untrained = seconds(replace(plan_of("documented"), recipe=None))
+    assert two > untrained
+    assert ten - untrained == pytest.approx(5 * (two - untrained))
 
 
 def test_what_takes_longer_is_estimated_longer(plan_of, resized):

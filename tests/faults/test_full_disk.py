@@ -9,7 +9,6 @@ from tests.faults.conftest import CELLS
 from tests.faults.trials import assert_nothing_is_half_written, assert_one_sentence, run_sweep, start_sweep
 from tests.sweeping import findings_of, measured, stored
 
-pytestmark = pytest.mark.slow
 REHEARSED = 2**20
 """How many bytes are written and removed before something is measured."""
 ROOM = 2**25

@@ -9,7 +9,6 @@ from tests.faults.rights import without_privileges
 from tests.faults.trials import assert_nothing_is_half_written, assert_one_sentence, run_sweep, start_trial
 from tests.sweeping import findings_of, measured, stored
 
-pytestmark = pytest.mark.slow
 refused_run = partial(run_sweep, prepare=without_privileges)
 
 

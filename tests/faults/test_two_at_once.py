@@ -1,6 +1,7 @@
 """Two runs on one store at the same time, and clocks that are wrong."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections import Counter
@@ -10,10 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import CELLS
-from tests.faults.trials import assert_nothing_is_half_written, run_sweep, start_sweep
+from tests.faults.trials import assert_nothing_is_half_written, run_sweep, start_sweep, start_trial
 from tests.sweeping import COMMAND, findings_of, measured, stored
-
-pytestmark = pytest.mark.slow
 
 
 def note_what_is_measured(into: Path) -> None:
@@ -48,6 +47,7 @@ def test_two_processes_on_one_store_measure_every_cell_once_and_find_the_same(ne
     assert_nothing_is_half_written(project)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime, which Debian packages under that name")
 @pytest.mark.parametrize("offset", ["-365d", "+365d"])
 def test_a_clock_that_is_a_year_off_loses_nothing_and_measures_nothing_twice(offset, undisturbed, tmp_path):
@@ -67,10 +67,25 @@ def test_a_clock_that_is_a_year_off_loses_nothing_and_measures_nothing_twice(off
     assert after.items() > before.items()
     created = {cell["provenance"]["created"][:4] for cell in _cells(project)}
     assert len(created) == 2, "one cell was measured in another year"
+    for name in before:
+        os.utime(
+            project / "cache" / "cells" / name, (0, 0)
+        )  # what the file system says of their age counts for nothing
     again = run_sweep(project)
     assert measured(again) == 0
     assert stored(project) == after
     assert findings_of(project) == undisturbed.findings
+    told, removed = (prune(project, *how) for how in (("--dry-run",), ()))
+    gone = after.keys() - stored(project).keys()
+    assert len(gone) == (1 if offset.startswith("-") else 0), "only what says that it was measured a year ago"
+    assert {line.partition(": ")[0] for line in told[:-1]} == gone
+    assert told[:-1] == removed[:-1]
+
+
+def prune(project, *how) -> list[str]:
+    done = start_trial(project, "cache", "prune", "--cache", "cache", "--older-than", "30d", *how).finish()
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
 
 
 def _cells(project):

@@ -1,0 +1,94 @@
+"""What a store of cells can do without: damage, what killed runs left behind, and records that nobody asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+
+from stance_suite.record_files import Label
+from stance_suite.records import MEASUREMENT_VERSION
+from stance_suite.store import DAMAGED, RECORD, Store
+
+
+@dataclass(frozen=True)
+class Unwanted:
+    """Which records may go: those of which all is true that is not None."""
+
+    created_before: datetime | None = None
+    """They were measured before."""
+    model: str | None = None
+    """They are of this model, a name or a glob."""
+    other_than: Mapping[str, str] | None = None
+    """They were not made with these versions of Python and the libraries that compute: their keys are others, too."""
+
+    @property
+    def names_something(self) -> bool:
+        """Whether any record may go at all."""
+        return any(wish is not None for wish in (self.created_before, self.model, self.other_than))
+
+    def covers(self, label: Label) -> bool:
+        """Tell whether a record may go.
+
+        Parameters
+        ----------
+        label : Label
+            What it is.
+
+        Returns
+        -------
+        bool
+            Whether it may.
+        """
+        made = label.provenance
+        return (
+            self.names_something
+            and (self.created_before is None or datetime.fromisoformat(made.created) < self.created_before)
+            and (self.model is None or fnmatchcase(label.cell.model, self.model))
+            and (
+                self.other_than is None
+                or made.versions != self.other_than
+                or label.measurement not in (None, MEASUREMENT_VERSION)
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Waste:
+    """One thing that can go."""
+
+    name: str
+    """Its name on the store's shelf."""
+    size: int
+    """Bytes that it takes."""
+    reason: str
+    """Why it can go."""
+
+
+def find_waste(store: Store, unwanted: Unwanted) -> Iterator[Waste]:
+    """Find what a store can do without.
+
+    Parameters
+    ----------
+    store : Store
+        The store.
+    unwanted : Unwanted
+        Which whole records may go.
+
+    Yields
+    ------
+    Waste
+        One thing; it may be removed before the next is asked for.
+    """
+    for kept in store.shelf.contents():
+        if kept.name.endswith(DAMAGED):
+            yield Waste(kept.name, kept.size, "damaged")
+    for leftover in store.shelf.leftovers():
+        yield Waste(leftover.name, leftover.size, "left by an earlier run")
+    for record in store.records():
+        name = f"{record.key}{RECORD}"
+        if record.label is None:
+            yield Waste(name, record.size, "damaged")
+        elif unwanted.covers(record.label):
+            yield Waste(name, record.size, f"{record.label.cell.model}, {record.label.cell.label}")

@@ -1,0 +1,53 @@
+"""Records of cells that nobody measured, and damage to them."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stance_suite.records import Cell, CellRecord, Provenance
+from tests.measured import behavior
+
+
+def named(letter: str) -> str:
+    """A key that is told by its first letter, from a to f."""
+    return letter.ljust(64, "0")
+
+
+A, B, C, D, E, F = map(named, "abcdef")
+
+
+def record(key: str = A, seed: int = 0, model: str = "m", **provenance: object) -> CellRecord:
+    told = {
+        "weights_sha256": "0",
+        "embedder": "e",
+        "embedder_sha256": "0",
+        "versions": {},
+        "device": "cpu",
+        "dtype": "float32",
+        "threads": 1,
+        "platform": "p",
+        "created": "2026-01-02T03:04:05+00:00",
+        "seconds": float("nan"),
+    }
+    return CellRecord(
+        key=key,
+        cell=Cell(model=model, treatment="base", stance=None, recipe=None, seed=seed),
+        provenance=Provenance(**{**told, **provenance}),
+        training=None,
+        family="f",
+        behavior=behavior({}),
+        spectra=(),
+    )
+
+
+@contextmanager
+def no_file_longer_than(count: int) -> Iterator[None]:
+    """Let writing fail as on a full disk: after so many bytes of a file."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (count, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
