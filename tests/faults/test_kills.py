@@ -33,6 +33,8 @@ def test_a_sweep_killed_at_any_moment_goes_on_and_finds_the_same(how, undisturbe
             assert "Traceback" not in done.stderr
             if done.returncode == 130:
                 assert "interrupted: " in done.stdout.splitlines()[-1]
+            if done.returncode == -signal.SIGTERM:
+                assert not done.stderr or "; report: " in done.stdout, "it had not begun, or was over"
             reached.append(len(stored(project)))
         after = [trial.finish() for trial in [start_sweep(project) for project in some]]
         for project, kept, done in zip(some, before, after, strict=True):
@@ -46,7 +48,7 @@ def test_a_sweep_killed_at_any_moment_goes_on_and_finds_the_same(how, undisturbe
 
 
 def ended_by(how: signal.Signals) -> tuple[int, ...]:
-    """How a run may end; one may be over already, and SIGTERM may come before or after anything is handled."""
+    """How a run may end; one may be over already, and SIGTERM may come before the run begins or after it is over."""
     return (-how, 0) if how == signal.SIGKILL else (130, -how, 0)
 
 
