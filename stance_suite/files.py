@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from stance_suite.errors import StanceSuiteError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the operating system says if there is no room."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -64,6 +70,25 @@ def rehearse_writing(path: Path, size: int) -> None:
         pass
 
 
+def cannot_write(place: Path, error: OSError) -> StanceSuiteError:
+    """Say why something cannot be written.
+
+    Parameters
+    ----------
+    place : Path
+        Where it was to be written, for errors that do not name the file.
+    error : OSError
+        The reason.
+
+    Returns
+    -------
+    StanceSuiteError
+        One sentence, with the way out.
+    """
+    way_out = "free space" if error.errno in FULL else "make it writable or name another place"
+    return StanceSuiteError(f"{error.filename or place} cannot be written: {error.strerror}; {way_out}, and run again")
+
+
 def ordinary_mode() -> int:
     """Tell the permissions that a file gets which is made without asking for any.
 
@@ -81,17 +106,21 @@ def ordinary_mode() -> int:
 def _written_aside(path: Path, content: bytes) -> Iterator[Path]:
     """Write to a hidden file beside the one that is meant, which the body gives its name; nothing else is left."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.chmod(ordinary_mode())  # mkstemp's own mode would shut everyone else out
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.chmod(ordinary_mode())  # mkstemp's own mode would shut everyone else out
+            yield temporary
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        error.filename = str(path)  # nobody knows the hidden one, and a full disk names none
+        raise
     _keep_names(path.parent)
 
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from stance_suite import __version__
 from stance_suite.errors import StanceSuiteError
-from stance_suite.files import write_atomically
+from stance_suite.files import cannot_write, write_atomically
 from stance_suite.records import FINDINGS_SCHEMA_VERSION, READABLE_SCHEMA_VERSIONS, CellRecord, Findings
 
 
@@ -81,7 +81,7 @@ def write_baseline(findings: Findings, path: Path) -> None:
     try:
         write_atomically(path, slim.model_dump_json(indent=1).encode())
     except OSError as error:
-        raise StanceSuiteError(f"{path} cannot be written: {error.strerror}") from error
+        raise cannot_write(path, error) from error
 
 
 def _without_details(record: CellRecord) -> CellRecord:

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stance_suite.errors import StanceSuiteError
-from stance_suite.files import write_atomically
+from stance_suite.files import cannot_write, rehearse_writing, write_atomically
 from stance_suite.findings_files import read_findings
 from stance_suite.progress import choose_progress
 from stance_suite.records import Findings
@@ -16,6 +15,30 @@ from stance_suite.reports.junit import render_junit
 from stance_suite.reports.page import render_html
 from stance_suite.reports.pictures import alpha_map, write_pictures
 from stance_suite.reports.summary import render_summary
+
+FINDINGS = "findings.json"
+REHEARSED = 2**20
+"""How many bytes are written and removed before anything is measured: about as many as the reports of a small run."""
+
+
+def rehearse_publishing(folder: Path) -> None:
+    """Find out before minutes are spent on measuring whether reports could be written.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to.
+
+    Raises
+    ------
+    StanceSuiteError
+        If a file cannot be written.
+    """
+    was_there = folder.exists()
+    with _writing(folder):
+        rehearse_writing(folder / FINDINGS, REHEARSED)
+        if not was_there:
+            folder.rmdir()  # nothing may come to be written
 
 
 def publish(findings: Findings, folder: Path) -> Path:
@@ -38,7 +61,7 @@ def publish(findings: Findings, folder: Path) -> Path:
     StanceSuiteError
         If a file cannot be written.
     """
-    path = folder / "findings.json"
+    path = folder / FINDINGS
     shown_by_github = os.environ.get("GITHUB_STEP_SUMMARY")
     with _writing(folder):
         write_atomically(path, findings.model_dump_json().encode())
@@ -102,4 +125,4 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StanceSuiteError(f"{error.filename or folder} cannot be written: {error.strerror}") from error
+        raise cannot_write(folder, error) from error

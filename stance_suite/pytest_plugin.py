@@ -108,7 +108,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if state.usage_error is not None:
             raise state.usage_error
         if (needs_pipeline or state.is_gate) and not config.option.collectonly:
+            from stance_suite.publish import rehearse_publishing
+
             state.session.preflight()
+            rehearse_publishing(state.settings.reports)
     except StanceSuiteError as error:
         if not hasattr(config, "workeroutput"):
             raise pytest.UsageError(f"stance-suite: {error}") from None

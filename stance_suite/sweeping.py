@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stance_suite.agenda import cells_of_sweep
 from stance_suite.engines import Engine, Order, Outcome, Site
@@ -60,6 +60,30 @@ def lay_out(session: Session) -> tuple[SweptCell, ...]:
             found[key, cell] = SweptCell(cell, stance, order, session.workbench.store.has(key))
     models = {model: place for place, model in enumerate(sweep.models)}
     return tuple(sorted(found.values(), key=lambda one: (models[one.cell.model], -one.order.estimate.seconds)))
+
+
+def without_damaged(session: Session, cells: Sequence[SweptCell]) -> tuple[SweptCell, ...]:
+    """Read what is in the store: what is damaged is measured with the others, and not one by one when all is judged.
+
+    Parameters
+    ----------
+    session : Session
+        Of the sweep.
+    cells : sequence of SweptCell
+        From `lay_out`.
+
+    Returns
+    -------
+    tuple of SweptCell
+        A cell is stored if its record is whole.
+
+    Raises
+    ------
+    StanceSuiteError
+        If a record cannot be read now, which is better told before anything is measured.
+    """
+    store = session.workbench.store
+    return tuple(replace(one, is_stored=one.is_stored and store.get(one.order.key) is not None) for one in cells)
 
 
 def measure(session: Session, cells: Sequence[SweptCell], engine: Engine) -> Generator[Outcome]:

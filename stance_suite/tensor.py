@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stance_suite.errors import StanceSuiteError
-from stance_suite.files import write_atomically
+from stance_suite.files import cannot_write, write_atomically
 from stance_suite.layer_names import block, blocks, relative_depth, role
 from stance_suite.records import CellRecord, Findings
 from stance_suite.spectrum_records import LayerChange, LayerSpectrum, NoiseRange
@@ -114,7 +114,7 @@ def write_tensor(findings: Findings, path: Path) -> None:
     try:
         write_atomically(path, content)
     except OSError as error:
-        raise StanceSuiteError(f"{error.filename or path} cannot be written: {error.strerror}") from error
+        raise cannot_write(path, error) from error
 
 
 def _design(record: CellRecord) -> tuple[str, str, int]:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stance_suite.errors import StanceSuiteError
-
 if TYPE_CHECKING:
     from stance_suite.comparison_records import RunComparison
 
@@ -23,7 +21,7 @@ Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write it as G
 
 def compare_findings(before: Before, after: After, json: Json = None, markdown: Markdown = None) -> None:
     """Compare two runs, or two models: what changed in verdicts and effects, paired by prompt."""
-    from stance_suite.files import write_atomically
+    from stance_suite.files import cannot_write, write_atomically
     from stance_suite.findings_files import read_findings
     from stance_suite.reports.comparison import render_markdown
     from stance_suite.verdicts.baselines import incomparable
@@ -40,7 +38,7 @@ def compare_findings(before: Before, after: After, json: Json = None, markdown: 
         try:
             write_atomically(path, content.encode())
         except OSError as error:
-            raise StanceSuiteError(f"{path} cannot be written: {error.strerror}") from error
+            raise cannot_write(path, error) from error
     _print(comparison, incomparable(*runs))
 
 

@@ -133,11 +133,12 @@ def gate(
 def _measure(settings: Settings) -> tuple[Session, Findings]:
     from stance_suite.pipeline import Session
     from stance_suite.progress import choose_progress
-    from stance_suite.publish import draw_pictures, publish
+    from stance_suite.publish import draw_pictures, publish, rehearse_publishing
     from stance_suite.reports.text import gate_lines, tally, verdict_line
 
     session = Session(settings, choose_progress())
     session.preflight()
+    rehearse_publishing(settings.reports)
     verdicts = []
     for claim in session.agenda.claims:
         verdicts.append(session.judge(claim))

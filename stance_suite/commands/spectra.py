@@ -98,7 +98,7 @@ def audit_pair(before: Details, after: Details) -> None:
 
 
 def _write_table(details: Any, csv: Path | None, parquet: Path | None) -> None:
-    from stance_suite.files import write_atomically
+    from stance_suite.files import cannot_write, write_atomically
 
     try:
         if csv is not None:
@@ -106,7 +106,7 @@ def _write_table(details: Any, csv: Path | None, parquet: Path | None) -> None:
         if parquet is not None:
             write_atomically(parquet, details.to_parquet(index=False))
     except OSError as error:
-        raise StanceSuiteError(f"{error.filename or csv or parquet} cannot be written: {error.strerror}") from error
+        raise cannot_write(csv or parquet or Path(), error) from error
 
 
 def _print_analysis(analysis: Analysis) -> None:

@@ -68,6 +68,24 @@ DryRun = Annotated[
 ]
 
 
+@contextmanager
+def _ending_gracefully() -> Iterator[None]:
+    """Treat SIGTERM, by which schedulers announce that they take the machine away, as Ctrl-C."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("interrupted: finished cells are in the store; the same command goes on from there")
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@_ending_gracefully()
 def sweep(
     file: SweepFile,
     engine: Chosen = EngineName.PROCESSES,
@@ -90,7 +108,8 @@ def sweep(
     from stance_suite.library import load_library
     from stance_suite.pipeline import Session
     from stance_suite.progress import choose_progress
-    from stance_suite.sweeping import lay_out
+    from stance_suite.publish import rehearse_publishing
+    from stance_suite.sweeping import lay_out, without_damaged
     from stance_suite.sweeps import apply_sweep, load_sweep
 
     settings = settings_of(
@@ -106,6 +125,8 @@ def sweep(
     if dry_run:
         _print_cells(cells, engine, count)
         return
+    rehearse_publishing(settings.reports)
+    cells = without_damaged(session, cells)
     _measure(session, cells, chosen, count)
     findings = _conclude(session, cells)
     surprises = any(verdict.status != "NOT_RUN" and not verdict.as_expected for verdict in findings.verdicts)
@@ -178,7 +199,7 @@ def _measure(session: Session, cells: Sequence[SweptCell], engine: Engine, count
         print(f"{stored} of {len(names)} cells are in the store", flush=True)
     done, total = stored, len(names)
     try:
-        with _ending_gracefully(), _bar(total, done) as bar, closing(measure(session, cells, engine)) as outcomes:
+        with _bar(total, done) as bar, closing(measure(session, cells, engine)) as outcomes:
             for outcome in outcomes:
                 done += 1
                 del estimates[outcome.key]
@@ -218,20 +239,6 @@ def _conclude(session: Session, cells: Sequence[SweptCell]) -> Findings:
     if settings.pictures is not None:
         draw_pictures(findings, settings.pictures)
     return findings
-
-
-@contextmanager
-def _ending_gracefully() -> Iterator[None]:
-    """Treat SIGTERM, by which schedulers announce that they take the machine away, as Ctrl-C."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

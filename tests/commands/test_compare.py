@@ -57,7 +57,7 @@ def test_what_cannot_be_read_or_written_is_an_error_of_the_users(runs, tmp_path)
     for arguments, told in (
         ((tmp_path / "none.json", runs["after"]), "none.json cannot be read"),
         ((runs["before"], torn), "torn.json is no findings file"),
-        ((runs["before"], runs["after"], "--markdown", blocked), "x.md cannot be written"),
+        ((runs["before"], runs["after"], "--markdown", blocked), "before.json cannot be written: File exists; "),
     ):
         done = compare(*arguments)
         assert isinstance(done.exception, StanceSuiteError), done.output

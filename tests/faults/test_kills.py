@@ -1,0 +1,72 @@
+"""Runs that are killed at any moment, and the runs after them."""
+
+import random
+import signal
+import time
+
+import pytest
+
+from tests.faults.conftest import CELLS
+from tests.faults.trials import assert_nothing_is_half_written, kill_at, start_sweep
+from tests.sweeping import findings_of, measured, stored
+
+TRIALS = 20
+AT_ONCE = 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
+def test_a_sweep_killed_at_any_moment_goes_on_and_finds_the_same(how, undisturbed, new_project):
+    chance = random.Random(int(how))
+    moments = [(number + chance.random()) / TRIALS * undisturbed.processor_seconds for number in range(TRIALS)]
+    projects = [new_project(f"killed-{number}") for number in range(TRIALS)]
+    reached = []
+    for first in range(0, TRIALS, AT_ONCE):
+        some = projects[first : first + AT_ONCE]
+        trials = [start_sweep(project) for project in some]
+        kill_at(trials, moments[first : first + AT_ONCE], how)
+        killed = [trial.finish() for trial in trials]
+        before = [stored(project) for project in some]
+        for project, done in zip(some, killed, strict=True):
+            assert_nothing_is_half_written(project)
+            assert done.returncode in ended_by(how), done.stdout + done.stderr
+            assert "Traceback" not in done.stderr
+            if done.returncode == 130:
+                assert "interrupted: " in done.stdout.splitlines()[-1]
+            if done.returncode == -signal.SIGTERM:
+                assert not done.stderr or "; report: " in done.stdout, "it had not begun, or was over"
+            reached.append(len(stored(project)))
+        after = [trial.finish() for trial in [start_sweep(project) for project in some]]
+        for project, kept, done in zip(some, before, after, strict=True):
+            assert done.returncode == 0, done.stderr
+            assert measured(done) == CELLS - len(kept)
+            assert stored(project).items() >= kept.items(), "what was stored is as it was, to the byte"
+            assert findings_of(project) == undisturbed.findings
+            assert_nothing_is_half_written(project)
+    print(f"cells stored at the kill: {reached}; moments in processor seconds: {[round(one, 2) for one in moments]}")
+    assert set(reached) == set(range(CELLS + 1)), "kills reached every stage"
+
+
+def ended_by(how: signal.Signals) -> tuple[int, ...]:
+    """How a run may end; one may be over already, and SIGTERM may come before the run begins or after it is over."""
+    return (-how, 0) if how == signal.SIGKILL else (130, -how, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", ["run", "pytest"])
+def test_other_runs_that_are_terminated_leave_nothing_damaged_and_go_on(
+    tool, start, run_suite, project, finished_template
+):
+    process = start(tool)
+    while not stored(project):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.terminate()
+    process.communicate()
+    assert process.returncode != 0
+    assert_nothing_is_half_written(project)
+    before = stored(project)
+    done = run_suite(tool)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert stored(project).items() > before.items()
+    assert findings_of(project) == findings_of(finished_template[0])

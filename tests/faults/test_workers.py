@@ -1,0 +1,113 @@
+"""Workers of the engine 'processes' that are killed, and workers whose parent is."""
+
+import os
+import signal
+import time
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from tests.faults.conftest import CELLS
+from tests.faults.trials import assert_nothing_is_half_written, assert_one_sentence, run_sweep, start_sweep
+from tests.sweeping import findings_of, measured, stored
+
+pytestmark = pytest.mark.slow
+PROCESSES = ("--engine", "processes", "--workers", "2")
+SECONDS_TO_END = 10
+LOCK = ".json.gz.lock"
+
+
+def workers_of(trial) -> list[psutil.Process]:
+    """The processes that measure, as `multiprocessing` starts them."""
+    found = []
+    with suppress(psutil.NoSuchProcess):  # the run has ended
+        for child in psutil.Process(trial.process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):  # as has this one
+                if "spawn_main" in " ".join(child.cmdline()):
+                    found.append(child)
+    return found
+
+
+def measuring(trial) -> dict[str, psutil.Process]:
+    """Which worker measures which cell, by its key: the lock's file is open in it."""
+    found = {}
+    for worker in workers_of(trial):
+        with suppress(psutil.NoSuchProcess):
+            for name in (file.path.rpartition("/")[2] for file in worker.open_files()):
+                if name.endswith(LOCK):
+                    found[name.removesuffix(LOCK)] = worker
+    return found
+
+
+def assert_goes_on(project, undisturbed) -> None:
+    before = stored(project)
+    done = run_sweep(project)
+    assert done.returncode == 0, done.stderr
+    assert measured(done) == CELLS - len(before)
+    assert stored(project).items() >= before.items()
+    assert findings_of(project) == undisturbed.findings
+    assert_nothing_is_half_written(project)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
+@pytest.mark.parametrize("reached", ["workers start", "cells are measured", "a cell is stored"])
+def test_workers_end_with_their_run_whatever_ends_it(reached, how, new_project, undisturbed):
+    project = new_project("project")
+    trial = start_sweep(project, *PROCESSES)
+    conditions = {
+        "workers start": lambda: workers_of(trial),
+        "cells are measured": lambda: measuring(trial),
+        "a cell is stored": lambda: stored(project),
+    }
+    trial.wait_until(conditions[reached])
+    workers = workers_of(trial)
+    os.kill(trial.process.pid, how)
+    done = trial.finish()
+    if how == signal.SIGTERM:
+        assert_one_sentence(done, 130, "interrupted: ", "the same command goes on from there")
+    _, alive = psutil.wait_procs(workers, SECONDS_TO_END)
+    assert not alive, "orphans end by themselves"
+    assert_nothing_is_half_written(project)
+    assert_goes_on(project, undisturbed)
+
+
+def test_a_worker_that_is_killed_once_costs_nothing_but_time(new_project, undisturbed):
+    project = new_project("project")
+    trial = start_sweep(project, *PROCESSES)
+    trial.wait_until(lambda: measuring(trial))
+    next(iter(measuring(trial).values())).kill()
+    done = trial.finish()
+    assert done.returncode == 0, done.stderr
+    assert f"{CELLS} of {CELLS}: " in done.stderr
+    assert len(stored(project)) == CELLS
+    assert findings_of(project) == undisturbed.findings
+    assert_nothing_is_half_written(project)
+
+
+def test_a_cell_that_kills_its_worker_every_time_is_given_up_and_the_others_are_measured(new_project, undisturbed):
+    """As the kernel does where memory runs out: whichever process measures this cell is killed."""
+    project = new_project("project")
+    deadly = next(cell["key"] for cell in undisturbed.findings["cells"] if cell["cell"]["treatment"] == "stance")
+    trial = start_sweep(project, *PROCESSES)
+    deaths = 0
+    while trial.process.is_alive():
+        worker = measuring(trial).get(deadly)
+        if worker is not None:
+            worker.kill()
+            worker.wait()
+            deaths += 1
+        time.sleep(0.01)
+    done = trial.finish()
+    assert deaths == 3
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "failed: the process that measured it died 3 times; memory may have run out" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(stored(project)) == sorted(
+        name for name in stored(undisturbed.project) if not name.startswith(deadly)
+    )
+    found = findings_of(project)
+    assert {
+        verdict["status"] for verdict in found["verdicts"] if verdict["claim"]["stance"] == "curious-uncertainty"
+    } == {"ERROR"}
+    assert_goes_on(project, undisturbed)
