@@ -111,7 +111,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             from stance_suite.publish import rehearse_publishing
 
             state.session.preflight()
-            rehearse_publishing(state.settings.reports)
+            if not hasattr(
+                config, "workerinput"
+            ):  # the controller writes, and workers would meet each other's attempts
+                rehearse_publishing(state.settings.reports)
     except StanceSuiteError as error:
         if not hasattr(config, "workeroutput"):
             raise pytest.UsageError(f"stance-suite: {error}") from None
