@@ -111,9 +111,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             from stance_suite.publish import rehearse_publishing
 
             state.session.preflight()
-            if not hasattr(
-                config, "workerinput"
-            ):  # the controller writes, and workers would meet each other's attempts
+            if not hasattr(config, "workerinput"):  # workers write nothing, and would meet each other's attempts
                 rehearse_publishing(state.settings.reports)
     except StanceSuiteError as error:
         if not hasattr(config, "workeroutput"):
