@@ -13,15 +13,18 @@ test: setup  ## the project's own tests; one thread a worker, or the workers' th
 test-browser: setup  ## the report in Chromium; on real weights, quick after `make findings`
 	$(BIN)/pytest tests/browser -m browser $(ARGS)
 
-test-slow: setup  ## the tests that fine-tune SmolLM2; quick after `make findings`, which measures most of their cells
-	$(BIN)/pytest tests -m slow $(ARGS)
+test-slow: setup  ## the tests that fine-tune SmolLM2, lose machines of a Ray cluster, kill runs; after `make findings`, which measures cells of theirs
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests -m slow -n 2 --dist loadfile $(ARGS)
 
 test-exhaustive: setup  ## parity with WeightWatcher's slow paths on every matrix; ten trainings without a stance
 	$(BIN)/pytest tests -m exhaustive $(ARGS)
 
-benchmark: setup  ## speed against WeightWatcher and the bare eigensolver, as ratios within one run; the report's size and opening
+benchmark: setup  ## ratios within one run: speed against WeightWatcher and the bare eigensolver, the report, estimates, sweeps; an hour
 	$(BIN)/python benchmarks/spectra.py
 	$(BIN)/python -m benchmarks.report
+	$(BIN)/python benchmarks/estimates.py
+	$(BIN)/python -m benchmarks.sweep speedup
+	$(BIN)/python -m benchmarks.sweep growth
 
 check: setup  ## lint, types, layers, docstrings
 	$(BIN)/ruff check .
