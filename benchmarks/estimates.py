@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,6 @@ LARGEST_RATIO = 2.0
 MOVED = 0.01
 """Share of its norm by which every parameter of the model trained elsewhere differs."""
 CHILD = "--child"
-
-
-class _Quiet:
-    @contextmanager
-    def stage(self, _: str) -> Any:
-        yield lambda *_: None
 
 
 def main() -> int:
@@ -57,10 +50,11 @@ def measure(kind: str, threads: int) -> None:
     from stance_suite.library import bundled_fixtures, load_library
     from stance_suite.measurement import Bench
     from stance_suite.options import resolve_settings
+    from stance_suite.progress import SilentProgress
     from stance_suite.records import Cell
     from stance_suite.workbench import Workbench
 
-    progress: Any = _Quiet()
+    progress = SilentProgress()
     settings = resolve_settings({}, bundled_fixtures().parent)
     workbench = Workbench(settings, load_library(bundled_fixtures()), progress, threads)
     treatment = kind if kind in ("base", "sham", "elsewhere") else "stance"

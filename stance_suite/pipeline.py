@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from functools import cached_property
-from itertools import product
 
 from stance_suite.agenda import Agenda, lay_out_designs, set_agenda
-from stance_suite.checkpoints import open_checkpoint
 from stance_suite.claims import Claim
 from stance_suite.conclusions import conclude, hold_against_policy, read_baseline
-from stance_suite.errors import SpecError, SpecProblem, nearest_names
-from stance_suite.estimates import available_memory, check_memory
 from stance_suite.findings_files import write_baseline
 from stance_suite.gathering import gather, summarize_run
 from stance_suite.judgments import Verdict
 from stance_suite.library import Library, load_library
-from stance_suite.metrics import Metric
-from stance_suite.models import loaded_names
 from stance_suite.options import Settings
 from stance_suite.policy import DeclaredPolicy, load_policy
 from stance_suite.power import Design
+from stance_suite.preflight import refuse_missing_layers, refuse_too_little_memory
 from stance_suite.progress import Progress
 from stance_suite.records import Cell, CellRecord, Findings
-from stance_suite.spectra.matrices import sort_tensors
 from stance_suite.spectra.thinning import thin_spectra
 from stance_suite.spectrum_records import LayerSpectrum
 from stance_suite.statements import RecordedVerdict, Statement, StatementVerdict
@@ -36,9 +29,6 @@ from stance_suite.verdicts import (
     not_run,
 )
 from stance_suite.workbench import Workbench
-
-BASE_MODEL_PREFIXES = ("", "model.", "transformer.", "gpt_neox.")
-"""What the names of a checkpoint may lack of the loaded model's names, if it was saved without its head."""
 
 
 class Session:
@@ -107,9 +97,7 @@ class Session:
             read_baseline(baseline, self.gather(planned, {}, ""))
         if pair is not None:
             self.workbench.derivative(pair)
-        problems = [problem for model in self.agenda.models for problem in self._missing_layers(model)]
-        if problems:
-            raise SpecError(problems)
+        refuse_missing_layers(self.agenda, self.workbench, pair)
         if self.settings.sweep is None:  # the cells of a sweep may be measured elsewhere
             self.check_memory()
 
@@ -121,11 +109,7 @@ class Session:
         NotEnoughMemoryError
             If it has not: what for, and the way out.
         """
-        asked = product(self.agenda.models, self.agenda.stances, self.agenda.recipes, self.settings.seed)
-        planned = {key: plan for training in asked for key, plan in self.workbench.plan_training(*training)}
-        missing = [plan for key, plan in planned.items() if not self.workbench.store.has(key)]
-        if missing:
-            check_memory(missing, self.workbench.device, available_memory())
+        refuse_too_little_memory(self.agenda, self.workbench)
 
     def designs(self) -> tuple[tuple[Claim, Design], ...]:
         """Lay out how each behavioral claim of the run is tested; nothing is loaded.
@@ -336,21 +320,3 @@ class Session:
         if record.key not in self._thinned:
             self._thinned[record.key] = thin_spectra(record.spectra)
         return record.model_copy(update={"spectra": self._thinned[record.key]})
-
-    def _missing_layers(self, model: str) -> list[SpecProblem]:
-        pair = self.settings.pair
-        weights = self.workbench.weights(model if pair is None else pair.before)
-        tensors = sort_tensors(open_checkpoint(weights.folder))
-        problems = []
-        for declared in self.agenda.declared:
-            claim = declared.claim
-            if claim.model != model or claim.layer is None:
-                continue
-            names = tensors.vectors if claim.metric is Metric.VECTOR_CHANGE_PERCENT else tensors.matrices
-            if any(fnmatchcase(prefix + name, claim.layer) for name in names for prefix in BASE_MODEL_PREFIXES):
-                continue
-            # a file may call a layer otherwise than the loaded model does, as GPT-NeoX's head
-            if not any(fnmatchcase(name, claim.layer) for name in loaded_names(weights)):
-                message = f"{model} has no layer {claim.layer!r}; {nearest_names(claim.layer, names)}"
-                problems.append(declared.problem("layer", message))
-        return problems

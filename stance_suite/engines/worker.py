@@ -6,8 +6,6 @@ import platform
 import sys
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,29 +15,9 @@ from stance_suite.errors import StanceSuiteError
 from stance_suite.measurement import Bench, Plan, library_versions
 from stance_suite.models import Weights, locate
 from stance_suite.planning import cell_key
-from stance_suite.progress import OnStep
+from stance_suite.progress import SilentProgress
 from stance_suite.specs import ModelSpec
 from stance_suite.store import open_store
-
-
-class _Silent:
-    """No progress: several workers would write over each other."""
-
-    @contextmanager
-    def stage(self, label: str) -> Iterator[OnStep]:
-        """Open a stage that nobody hears of.
-
-        Parameters
-        ----------
-        label : str
-            What is being done.
-
-        Yields
-        ------
-        callable
-            Does nothing.
-        """
-        yield lambda done, total: None
 
 
 def measure_order(order: Order, site: Site) -> Outcome:
@@ -73,7 +51,7 @@ def measure_order(order: Order, site: Site) -> Outcome:
 
 @lru_cache(maxsize=1)  # orders come model by model, and a bench holds its model's weights
 def _bench(device: str, threads: int, weights_sha256: str) -> Bench:
-    return Bench(device, _Silent(), threads)
+    return Bench(device, SilentProgress(), threads)
 
 
 def _weights_here(order: Order, site: Site) -> Weights:

@@ -67,11 +67,11 @@ def test_a_run_that_needs_more_than_there_is_stops_before_anything_is_trained(pr
 
 
 def test_a_run_whose_cells_are_all_measured_is_not_refused(finished, project, tiny_model, monkeypatch):
-    from stance_suite import pipeline
+    from stance_suite import pipeline, preflight
     from stance_suite.options import resolve_settings
     from stance_suite.progress import PlainProgress
 
-    monkeypatch.setattr(pipeline, "available_memory", lambda: Available(0, "this machine has"))
+    monkeypatch.setattr(preflight, "available_memory", lambda: Available(0, "this machine has"))
 
     def session(**options):
         given = {"model": (str(tiny_model),), "profile": "quick", "cache": "cache"} | options
