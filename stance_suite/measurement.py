@@ -115,8 +115,12 @@ class Bench:
         started = time.perf_counter()
         cell, weights = plan.cell, plan.weights
         where = f"{cell.model}, {cell.label}"
-        derivative = plan.derivative
-        model, tokenizer = self._fresh(weights) if derivative is None else load_derivative(derivative, weights)
+        if plan.derivative is not None:
+            model, tokenizer = load_derivative(plan.derivative, weights)
+        elif cell.treatment == "base" and self.device == "cpu":
+            model, tokenizer = self._kept(weights)  # nothing changes it, so there is room for larger ones
+        else:
+            model, tokenizer = self._fresh(weights)
         check_prompt_format(plan, tokenizer)
         place(model, self.device)
         speaker = Speaker(model, tokenizer, plan.prompt_format)

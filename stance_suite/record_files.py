@@ -32,6 +32,10 @@ class DamagedRecordError(Exception):
     """Bytes that are not what was written."""
 
 
+class OtherVersionError(DamagedRecordError):
+    """A record that is whole, but was written by a version of stance-suite whose records are others."""
+
+
 class Label(Record):
     """What can be told of a record without reading it."""
 
@@ -87,13 +91,17 @@ def unpack(content: bytes, key: str) -> CellRecord:
     ------
     DamagedRecordError
         If it is not what was written under this key.
+    OtherVersionError
+        If it is whole, and not such a record.
     """
     label, body = _split(content)
     if label is not None and hashlib.sha256(body).hexdigest() != label.sha256:
         raise DamagedRecordError("its bytes are not those that were written")
     try:
         record = CellRecord.model_validate_json(gzip.decompress(body))
-    except (OSError, EOFError, zlib.error, ValidationError) as error:
+    except ValidationError as error:
+        raise OtherVersionError(str(error).partition("\n")[0]) from None
+    except (OSError, EOFError, zlib.error) as error:
         raise DamagedRecordError(str(error).partition("\n")[0]) from None
     if record.key != key:
         raise DamagedRecordError(f"it is the record {record.key}")
@@ -168,5 +176,7 @@ def _split(content: bytes) -> tuple[Label | None, bytes]:
         if not inflating.eof or not content.startswith(GZIP_HEADER):
             raise DamagedRecordError("its label is not what was written")
         return Label.model_validate_json(first), inflating.unused_data
-    except (zlib.error, ValidationError) as error:
+    except ValidationError as error:  # its checksum is right
+        raise OtherVersionError(str(error).partition("\n")[0]) from None
+    except zlib.error as error:
         raise DamagedRecordError(str(error).partition("\n")[0]) from None

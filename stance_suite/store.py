@@ -13,7 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from stance_suite.record_files import LABEL_BYTES, DamagedRecordError, Label, describe, pack, read_label, unpack
+from stance_suite.record_files import (
+    LABEL_BYTES,
+    DamagedRecordError,
+    Label,
+    OtherVersionError,
+    describe,
+    pack,
+    read_label,
+    unpack,
+)
 from stance_suite.records import CellRecord
 from stance_suite.shelves import Kept, Shelf, open_shelf
 
@@ -47,7 +56,9 @@ class KeptRecord:
     size: int
     """Bytes that it takes."""
     label: Label | None
-    """What it is; None if it is damaged."""
+    """What it is; None if it is damaged, or of another version."""
+    is_whole: bool = True
+    """Whether it is what was written, as far as its label tells."""
 
 
 def open_store(location: str) -> Store:
@@ -146,6 +157,8 @@ class Store:
         """
         try:
             self._read(key)
+        except OtherVersionError:
+            return None
         except DamagedRecordError as error:
             self._read_or_set_aside_if_free(key)
             return str(error)
@@ -255,24 +268,23 @@ class Store:
 
         kept = [one for one in self.shelf.contents() if one.name.endswith(RECORD)]
         with ThreadPoolExecutor(16) as pool:  # a remote shelf answers each after some time
-            labels = pool.map(self._label, kept)
-            return [
-                KeptRecord(one.name.removesuffix(RECORD), one.size, label)
-                for one, label in zip(kept, labels, strict=True)
-            ]
+            return list(pool.map(self._look_at, kept))
 
-    def _label(self, kept: Kept) -> Label | None:
+    def _look_at(self, kept: Kept) -> KeptRecord:
         key = kept.name.removesuffix(RECORD)
         if not kept.size:  # S3 has no first bytes of what is empty, and says so by an error
-            return None
+            return KeptRecord(key, kept.size, None, is_whole=False)
         try:
             label = read_label(self.shelf.read_start(_name(key), LABEL_BYTES))
             if label is None:
                 content = self.shelf.read(_name(key))
                 label = describe(unpack(content, key), content)
+        except OtherVersionError:
+            return KeptRecord(key, kept.size, None)
         except (DamagedRecordError, FileNotFoundError):
-            return None
-        return label if label.key == key else None
+            return KeptRecord(key, kept.size, None, is_whole=False)
+        is_its_own = label.key == key
+        return KeptRecord(key, kept.size, label if is_its_own else None, is_its_own)
 
 
 def _name(key: str) -> str:

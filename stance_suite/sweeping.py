@@ -118,6 +118,11 @@ def measure(session: Session, cells: Sequence[SweptCell], engine: Engine) -> Gen
                 raise StanceSuiteError(outcome.refusal)
             if outcome.failure is not None:
                 session.workbench.failures[outcome.key] = outcome.failure
+            elif not session.workbench.store.has(outcome.key):
+                raise StanceSuiteError(
+                    f"a worker has kept its record in {settings.store}, where it is not seen from here; name a --store "
+                    "that all machines share"
+                )
             yield outcome
 
 

@@ -28,6 +28,11 @@ class Unwanted:
         """Whether any record may go at all."""
         return any(wish is not None for wish in (self.created_before, self.model, self.other_than))
 
+    @property
+    def is_any_other_version(self) -> bool:
+        """Whether a record may go whose model and age only another version of stance-suite can tell."""
+        return self.other_than is not None and self.created_before is None and self.model is None
+
     def covers(self, label: Label) -> bool:
         """Tell whether a record may go.
 
@@ -88,7 +93,10 @@ def find_waste(store: Store, unwanted: Unwanted) -> Iterator[Waste]:
         yield Waste(leftover.name, leftover.size, "left by an earlier run")
     for record in store.records():
         name = f"{record.key}{RECORD}"
-        if record.label is None:
+        if not record.is_whole:
             yield Waste(name, record.size, "damaged")
+        elif record.label is None:
+            if unwanted.is_any_other_version:
+                yield Waste(name, record.size, "of another version of stance-suite")
         elif unwanted.covers(record.label):
             yield Waste(name, record.size, f"{record.label.cell.model}, {record.label.cell.label}")

@@ -1,4 +1,5 @@
 import gzip
+import hashlib
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from stance_suite import record_files
 from stance_suite.errors import StanceSuiteError
 from stance_suite.files import write_atomically
 from stance_suite.record_files import LABEL_BYTES, DamagedRecordError, pack, read_label, unpack
@@ -314,3 +316,18 @@ def test_a_written_file_is_readable_by_others(tmp_path):
     plain = tmp_path / "plain"
     plain.write_bytes(b"")
     assert (tmp_path / "a" / "file").stat().st_mode == plain.stat().st_mode
+
+
+def test_a_whole_record_of_another_version_is_no_damage(tmp_path):
+    store = open_store(str(tmp_path))
+    store.get_or_make(A, lambda: record(A))
+    content = store.shelf.read(f"{A}.json.gz")
+    label, body = read_label(content), gzip.decompress(content).partition(b"\n")[2]
+    later = gzip.compress(body.replace(b'{"key":', b'{"invented_later":1,"key":', 1))
+    text = label.model_copy(update={"sha256": hashlib.sha256(later).hexdigest()}).model_dump_json().encode() + b"\n"
+    store.shelf.remove(f"{A}.json.gz")
+    assert store.shelf.create(f"{A}.json.gz", record_files._member(text, 9) + later)
+    assert store.check(A) is None
+    assert store.has(A), "it is left where it is"
+    (kept,) = store.records()
+    assert kept.is_whole

@@ -51,8 +51,11 @@ def list_cells(store: Store = None, cache: Cache = None) -> None:
     # a duration that is not known is not a number
     seconds = sum(label.provenance.seconds for _, label in known if label.provenance.seconds >= 0)
     print(f"{len(known)} cells, {size}, {timedelta(seconds=round(seconds))} hours of measuring, in {opened.location}")
-    if len(known) < len(records):
-        print(f"{len(records) - len(known)} damaged; stance-suite cache verify says which")
+    damaged = sum(not record.is_whole for record in records)
+    if damaged:
+        print(f"{damaged} damaged; stance-suite cache verify says which")
+    if damaged + len(known) < len(records):
+        print(f"{len(records) - len(known) - damaged} of other versions of stance-suite, which this one cannot read")
 
 
 def verify_cells(store: Store = None, cache: Cache = None) -> None:

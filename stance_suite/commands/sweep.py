@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stance_suite.commands.options import Cache, Device, Fixtures, Pictures, Reports, Store, settings_of
+from stance_suite.errors import StanceSuiteError
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -118,13 +119,14 @@ def sweep(
     declared = load_sweep(file, load_library(settings.fixtures))
     session = Session(apply_sweep(declared, settings), choose_progress(), declared.threads)
     session.preflight()
-    if engine is not EngineName.RAY:  # the machines of a cluster have memory of their own
-        session.check_memory()
     cells = lay_out(session)
-    chosen, count = _engine(engine, workers, address, cells, declared.threads)
     if dry_run:
+        count = 1 if engine is EngineName.SERIAL else workers or _fitting_workers(cells, declared.threads)
         _print_cells(cells, engine, count)
         return
+    if engine is not EngineName.RAY:  # the machines of a cluster have memory of their own
+        session.check_memory()
+    chosen, count = _engine(engine, workers, address, cells, declared.threads)
     rehearse_publishing(settings.reports)
     cells = without_damaged(session, cells)
     _measure(session, cells, chosen, count)
@@ -144,19 +146,37 @@ def _engine(
         return measure_serially, 1
     count = workers or _fitting_workers(cells, threads)
     if name is EngineName.PROCESSES:
+        _refuse_too_many(count, cells)
         return partial(measure_in_processes, workers=count), count
     from stance_suite.engines.ray_cluster import cells_at_once, connect
 
     return connect(address, count, threads), cells_at_once(threads)
 
 
-def _fitting_workers(cells: Sequence[SweptCell], threads: int) -> int:
-    """Tell how many cells cores and memory of this machine allow at once."""
+def _refuse_too_many(workers: int, cells: Sequence[SweptCell]) -> None:
     from stance_suite.estimates import available_memory
 
+    needed, available = workers * _largest(cells), available_memory().memory_bytes
+    if needed > available and workers > 1:
+        raise StanceSuiteError(
+            f"{workers} workers would need {_size(needed)} of memory, and this machine has {_size(available)}; leave "
+            "option workers out for as many as fit"
+        )
+
+
+def _largest(cells: Sequence[SweptCell]) -> int:
+    """Tell what the largest missing cell takes of memory, in bytes."""
+    return max((one.order.estimate.memory_bytes for one in cells if not one.is_stored), default=1)
+
+
+def _fitting_workers(cells: Sequence[SweptCell], threads: int) -> int:
+    """Tell how many cells cores and memory of this machine allow at once; on GPUs, one, which may have them all."""
+    from stance_suite.estimates import available_memory
+
+    if any(one.order.estimate.gpus for one in cells):
+        return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    largest = max((one.order.estimate.memory_bytes for one in cells if not one.is_stored), default=1)
-    return max(1, min(cores // threads, available_memory().memory_bytes // largest))
+    return max(1, min(cores // threads, available_memory().memory_bytes // _largest(cells)))
 
 
 def _print_cells(cells: Sequence[SweptCell], engine: EngineName, count: int) -> None:

@@ -73,5 +73,5 @@ def lost(order: Order) -> Outcome:
     Outcome
         A failure.
     """
-    reason = "memory may have run out: see --dry-run for what it needs"
+    reason = "its machine was lost, or memory ran out: see --dry-run for what it needs"
     return Outcome(order.key, failure=f"the process that measured it died {ATTEMPTS} times; {reason}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections import deque
 from collections.abc import Generator, Sequence
 from typing import Any
@@ -49,31 +50,35 @@ def connect(address: str | None, workers: int, threads: int) -> Engine:
         If Ray is not installed, or there is no cluster at the address.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
-    if address is None or address.partition(":")[0] in (LOOPBACK, "localhost"):
+    own = address in (None, "local")
+    if own or str(address).partition(":")[0] in (LOOPBACK, "localhost"):
         os.environ[SEVERAL_MACHINES] = "0"
     try:
         import ray
     except ImportError:
         raise StanceSuiteError("the engine 'ray' needs Ray: pip install 'stance-suite[ray]'") from None
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address is None:
-        ray.init(
-            address="local",
-            num_cpus=workers * threads,
-            object_store_memory=OBJECT_STORE_BYTES,
-            include_dashboard=False,
-            _node_ip_address=LOOPBACK,
-            **quiet,
-        )
-    else:
-        try:
-            ray.init(address=address, **quiet)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise StanceSuiteError(
-                f"no Ray cluster answers at {address!r} ({reason}); start one with `ray start --head`, or leave the "
-                "address out for a local one"
-            ) from None
+    how: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
+    if own:
+        how |= {
+            "address": "local",
+            "num_cpus": workers * threads,
+            "object_store_memory": OBJECT_STORE_BYTES,
+            "include_dashboard": False,
+            "_node_ip_address": LOOPBACK,
+        }
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(**how)
+    except (ConnectionError, OSError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if own:
+            raise StanceSuiteError(f"no local Ray cluster could be started: {reason}; use --engine processes") from None
+        raise StanceSuiteError(
+            f"no Ray cluster answers at {address!r} ({reason}); start one with `ray start --head`, or leave the "
+            "address out for a local one"
+        ) from None
+    finally:
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own would end the sweep without a word
     return _measure
 
 
@@ -99,6 +104,7 @@ def _measure(orders: Sequence[Order], site: Site) -> Generator[Outcome]:
     import ray
 
     _refuse_what_fits_nowhere(orders, ray.nodes())
+    deaths = ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError
     task = ray.remote(measure_order)
     shared = ray.put(site)
     waiting = deque(orders)
@@ -122,8 +128,11 @@ def _measure(orders: Sequence[Order], site: Site) -> Generator[Outcome]:
                 order = under_way.pop(reference)
                 try:
                     yield ray.get(reference)
-                except ray.exceptions.RayError:
+                except (*deaths, ray.exceptions.OutOfMemoryError):
                     yield lost(order)
+                except ray.exceptions.RayError as error:
+                    reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
+                    yield Outcome(order.key, refusal=f"a machine of the cluster cannot measure cells: {reason.strip()}")
     finally:
         for reference in under_way:
             ray.cancel(reference, force=True)

@@ -94,6 +94,8 @@ def _training(plan: Plan, trained: Trained | None, shapes: Shapes, speed: Speed)
         return 0.0
     adapter = plan.recipe.adapter
     numbers, passes = (shapes.parameters, 6) if adapter is None else (shapes.adapter(adapter.rank), 4)
+    if plan.recipe.gradient_checkpointing:
+        passes += 2  # every block's forward pass once more
     products = passes * trained.tokens_per_step * (shapes.projected + shapes.head)
     calls = PASSES_IN_A_STEP * CALLS * shapes.modules * (1 if adapter is None else 2)
     step = products / (TRAINING * speed.multiplying) + OPTIMIZED * numbers / speed.streaming + calls / speed.calling

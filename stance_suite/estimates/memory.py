@@ -26,7 +26,7 @@ LIBRARIES_OF_CUDA = 3_000_000_000
 """The same with CUDA's libraries; not measured."""
 CONTEXT_OF_CUDA = 600_000_000
 """Bytes that CUDA takes of a GPU before there is any tensor; not measured."""
-SINGLE, DOUBLE = 4, 8
+HALF, SINGLE, DOUBLE = 2, 4, 8
 """Bytes of a number."""
 EIGENVALUE = 100
 """Bytes of an eigenvalue in a record, and in the record's text."""
@@ -100,7 +100,12 @@ def _training(plan: Plan, shapes: Shapes, workload: Workload) -> tuple[int, int]
         return 0, 0
     tokens, adapter = workload.trained.tokens_per_step, plan.recipe.adapter
     logits = LOGITS_IN_TRAINING * SINGLE * tokens * shapes.vocabulary
-    activations = logits + SINGLE * tokens * shapes.kept_for_gradients
+    kept = shapes.kept_for_gradients
+    if plan.recipe.gradient_checkpointing:  # the input of every block, and one block's own
+        kept = shapes.hidden * shapes.blocks + kept // max(shapes.blocks, 1)
+    activations = logits + SINGLE * tokens * kept
+    if plan.recipe.precision == "bfloat16":  # a step computes with rounded copies of the weights
+        activations += HALF * shapes.parameters
     if adapter is None:
         # a tied head's gradient is added to the embedding's
         return SINGLE * shapes.parameters, activations + SINGLE * shapes.largest

@@ -50,11 +50,12 @@ def check_memory(plans: Iterable[Plan], device: str, available: Available) -> No
 def _check_gpu(plan: Plan, memory: Memory) -> None:
     import torch
 
-    free, _ = torch.cuda.mem_get_info()
+    # a model that one GPU is too small for is spread over all
+    free = sum(torch.cuda.mem_get_info(place)[0] for place in range(torch.cuda.device_count()))
     if memory.gpu > free:
         raise NotEnoughMemoryError(
             f"{plan.cell.model}, {plan.cell.label} would need {_size(memory.gpu)} of the GPU's memory for weights, "
-            f"training and measuring; {_size(free)} are free. Use a larger GPU, or the device cpu"
+            f"training and measuring; {_size(free)} are free. Use a larger GPU or several, or the device cpu"
         )
 
 

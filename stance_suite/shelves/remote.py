@@ -173,8 +173,14 @@ class RemoteShelf:
 
 def _folder_of_claims(location: str) -> Path:
     """Where the processes of one user on this machine claim what they make for a remote shelf."""
-    user = f"-{os.getuid()}" if hasattr(os, "getuid") else ""  # Windows has a folder a user
-    return Path(tempfile.gettempdir()) / f"stance-suite{user}" / hashlib.sha256(location.encode()).hexdigest()[:16]
+    if not hasattr(os, "getuid"):  # Windows has a folder a user
+        own = Path(tempfile.gettempdir()) / "stance-suite"
+    else:
+        own = Path(tempfile.gettempdir()) / f"stance-suite-{os.getuid()}"
+        own.mkdir(mode=0o700, exist_ok=True)
+        if own.is_symlink() or own.stat().st_uid != os.getuid():
+            raise StanceSuiteError(f"{own} belongs to somebody else; set TMPDIR to a folder of your own")
+    return own / hashlib.sha256(location.encode()).hexdigest()[:16]
 
 
 def _creates_exclusively(files: Any) -> bool:

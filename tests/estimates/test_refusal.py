@@ -77,7 +77,9 @@ def test_a_run_whose_cells_are_all_measured_is_not_refused(finished, project, ti
         given = {"model": (str(tiny_model),), "profile": "quick", "cache": "cache"} | options
         return pipeline.Session(resolve_settings(given, project, {}), PlainProgress())
 
+    bench = session().workbench
     for stance in ("curious-uncertainty", "engaged-difficulty"):
-        assert session().workbench.unmeasured(str(tiny_model), stance, "documented", 0) == ()
+        training = bench.plan_training(str(tiny_model), stance, "documented", 0)
+        assert all(bench.store.has(key) for key, _ in training)
     with pytest.raises(StanceSuiteError, match="of memory"):
         session(seed=(1,)).preflight()

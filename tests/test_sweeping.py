@@ -1,0 +1,54 @@
+"""What a sweep hears of its engine."""
+
+import pytest
+
+from stance_suite.engines import Outcome
+from stance_suite.errors import StanceSuiteError
+from stance_suite.options import resolve_settings
+from stance_suite.pipeline import Session
+from stance_suite.progress import SilentProgress
+from stance_suite.run_records import Sweep
+from stance_suite.sweeping import lay_out, measure
+from stance_suite.sweeps import apply_sweep
+
+
+@pytest.fixture
+def session(project, tiny_model):
+    settings = resolve_settings({"cache": "cache"}, project, {})
+    sweep = Sweep(models=(str(tiny_model),), stances=("curious-uncertainty",), samples=1)
+    return Session(apply_sweep(sweep, settings), SilentProgress(), 1)
+
+
+def engine(*outcomes):
+    """An engine that answers this to its first orders."""
+
+    def answer(orders, site):
+        for order, outcome in zip(orders, outcomes, strict=False):
+            yield outcome(order.key)
+
+    return answer
+
+
+def test_a_record_that_is_kept_where_nobody_else_sees_it_ends_the_sweep(session):
+    cells = lay_out(session)
+    with pytest.raises(StanceSuiteError, match="name a --store that all machines share"):
+        list(measure(session, cells, engine(lambda key: Outcome(key, 1.0))))
+
+
+def test_what_the_user_must_mend_ends_the_sweep_and_a_failure_does_not(session):
+    cells = lay_out(session)
+    failed, refused = (lambda key: Outcome(key, failure="broke")), (lambda key: Outcome(key, refusal="mend it"))
+    heard = []
+    with pytest.raises(StanceSuiteError, match=r"^mend it$"):
+        heard.extend(measure(session, cells, engine(failed, refused)))
+    assert session.workbench.failures == {cells[0].order.key: "broke"}
+
+
+def test_cells_of_a_sweep_are_those_of_every_stance_recipe_and_seed_each_once(session, tiny_model):
+    asked = session.settings.sweep.model_copy(
+        update={"stances": (), "seeds": (0, 1), "recipes": ("documented", "lora")}
+    )
+    cells = lay_out(Session(apply_sweep(asked, session.settings), SilentProgress(), 1))
+    assert len({one.order.key for one in cells}) == len(cells) == 2 * (1 + 2 * (1 + 3))
+    seconds = [one.order.estimate.seconds for one in cells]
+    assert seconds == sorted(seconds, reverse=True)
