@@ -116,7 +116,7 @@ class Bench:
         cell, weights = plan.cell, plan.weights
         where = f"{cell.model}, {cell.label}"
         if plan.derivative is not None:
-            model, tokenizer = load_derivative(plan.derivative, weights)
+            model, tokenizer = copy.deepcopy(load_derivative(plan.derivative, weights))
         elif cell.treatment == "base" and self.device == "cpu":
             model, tokenizer = self._kept(weights)  # nothing changes it, so there is room for larger ones
         else:
@@ -204,7 +204,8 @@ class Bench:
 
     def _kept(self, weights: Weights) -> tuple[Any, Any]:
         if weights.sha256 not in self._untouched:
-            self._untouched[weights.sha256] = load(weights)
+            # last digits depend on how weights lie in memory, and those of a file are mapped as they lie there
+            self._untouched[weights.sha256] = copy.deepcopy(load(weights))
         return self._untouched[weights.sha256]
 
     def _baseline(self, weights: Weights) -> MeasuredModel:

@@ -42,6 +42,11 @@ claims:
 """
 
 
+def both(session):
+    """The model before and after the training elsewhere."""
+    return session.workbench.records(session.workbench.plan_training("any", STANCE, "elsewhere", 0))
+
+
 @pytest.fixture(scope="session")
 def tuned_elsewhere(tiny_model, tmp_path_factory):
     return train_elsewhere(tiny_model, STANCE, tmp_path_factory.mktemp("elsewhere") / "tuned", 10, learning_rate=2e-3)
@@ -165,7 +170,7 @@ def test_without_a_name_every_stance_is_asked_for_and_none_expected(tmp_path, ce
 def test_stand_ins_are_recorded(pair, tiny_model):
     from stance_suite.models import find_spec, load, locate
 
-    after, before = pair.workbench.elsewhere(pair.settings.pair, STANCE, 0)
+    before, after = both(pair)
     family = pair.library.family(STANCE)
     held_out = {prompt for stance in family for prompt in stance.held_out_prompts}
     assert before.behavior.stand_ins == {}
@@ -235,7 +240,7 @@ def test_the_untouched_model_is_decomposed_once_and_as_it_would_be_alone(
     decomposed = []
     monkeypatch.setattr(measurement, "measure_model", lambda model: decomposed.append(model) or measure_model(model))
     session = open_pair(tmp_path, tmp_path / "cache", tiny_model, tuned_elsewhere, STANCE)
-    _, before = session.workbench.elsewhere(session.settings.pair, STANCE, 0)
+    before, _ = both(session)
     assert len(decomposed) == 2
     other = open_pair(tmp_path, tmp_path / "another cache", tiny_model, tuned_elsewhere, STANCE)
     alone = other.workbench.base(str(tiny_model), STANCE, 0)
@@ -250,7 +255,7 @@ def test_the_base_against_itself_shows_nothing(tmp_path, cells, tiny_model):
         verdict = verdicts[f"standard.{STANCE}.{metric}"]
         assert verdict.status is Status.INCONCLUSIVE, verdict.reason
         assert verdict.figure == 0
-    after, before = session.workbench.elsewhere(session.settings.pair, STANCE, 0)
+    before, after = both(session)
     assert all(one.measured == one.noise == 0 for one in after.behavior.divergences)
     assert after.behavior.responses == before.behavior.responses
     findings = session.findings(list(verdicts.values()), session.workbench.cells, "test")
