@@ -28,7 +28,7 @@ from stance_suite.verdicts import (
     judge_published,
     not_run,
 )
-from stance_suite.workbench import Workbench
+from stance_suite.workbench import Planned, Workbench
 
 
 class Session:
@@ -206,11 +206,10 @@ class Session:
         tuple of Replicate
             Measured, or found in the cache.
         """
-        seeds = self.settings.seed
-        self.workbench.records(
-            [cell for seed in seeds for cell in self.workbench.plan_training(model, stance, recipe, seed)]
-        )
-        return tuple(self.replicate(model, stance, recipe, seed) for seed in seeds)
+        trainings = [self.workbench.plan_training(model, stance, recipe, seed) for seed in self.settings.seed]
+        # all at once, so that concurrent runs divide them
+        self.workbench.records([cell for training in trainings for cell in training])
+        return tuple(self._replicate(training) for training in trainings)
 
     def replicate(self, model: str, stance: str, recipe: str, seed: int) -> Replicate:
         """Get a model trained on a stance beside its controls.
@@ -231,7 +230,10 @@ class Session:
         Replicate
             Measured, or found in the cache; without a sham if the model was trained elsewhere.
         """
-        base, tuned, *sham = self.workbench.records(self.workbench.plan_training(model, stance, recipe, seed))
+        return self._replicate(self.workbench.plan_training(model, stance, recipe, seed))
+
+    def _replicate(self, training: Sequence[Planned]) -> Replicate:
+        base, tuned, *sham = self.workbench.records(training)
         return Replicate(tuned=tuned, base=base, sham=sham[0] if sham else None)
 
     def findings(self, verdicts: Sequence[Verdict], cells: Mapping[str, Cell], command: str) -> Findings:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from stance_suite.errors import StanceSuiteError
-
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+from stance_suite.files import FULL
 
 
 def cannot_read(place: str, error: Exception) -> StanceSuiteError:
