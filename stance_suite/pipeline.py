@@ -80,8 +80,13 @@ class Session:
         run = [claim for claim in self.agenda.claims if self.agenda.reason_not_run(claim) is None]
         return Judge(run, self.library.stance, self.replicates)
 
-    def preflight(self) -> None:
+    def preflight(self, workers: int = 1) -> None:
         """Check everything that can be checked before anything is trained.
+
+        Parameters
+        ----------
+        workers : int
+            How many processes divide the cells of the run.
 
         Raises
         ------
@@ -99,17 +104,7 @@ class Session:
             self.workbench.derivative(pair)
         refuse_missing_layers(self.agenda, self.workbench, pair)
         if self.settings.sweep is None:  # the cells of a sweep may be measured elsewhere
-            self.check_memory()
-
-    def check_memory(self) -> None:
-        """Check that this machine has the memory for every cell of the run that is not in the store.
-
-        Raises
-        ------
-        NotEnoughMemoryError
-            If it has not: what for, and the way out.
-        """
-        refuse_too_little_memory(self.agenda, self.workbench)
+            refuse_too_little_memory(self.agenda, self.workbench, workers)
 
     def designs(self) -> tuple[tuple[Claim, Design], ...]:
         """Lay out how each behavioral claim of the run is tested; nothing is loaded.

@@ -46,7 +46,7 @@ def refuse_missing_layers(agenda: Agenda, workbench: Workbench, pair: Pair | Non
         raise SpecError(problems)
 
 
-def refuse_too_little_memory(agenda: Agenda, workbench: Workbench) -> None:
+def refuse_too_little_memory(agenda: Agenda, workbench: Workbench, workers: int) -> None:
     """Refuse a run of which a cell that is not in the store needs more memory than this machine has.
 
     Parameters
@@ -55,6 +55,8 @@ def refuse_too_little_memory(agenda: Agenda, workbench: Workbench) -> None:
         The run.
     workbench : Workbench
         Where its cells are planned.
+    workers : int
+        How many processes divide the cells.
 
     Raises
     ------
@@ -64,8 +66,7 @@ def refuse_too_little_memory(agenda: Agenda, workbench: Workbench) -> None:
     asked = product(agenda.models, agenda.stances, agenda.recipes, agenda.seeds)
     planned = {key: plan for training in asked for key, plan in workbench.plan_training(*training)}
     missing = [plan for key, plan in planned.items() if not workbench.store.has(key)]
-    if missing:
-        check_memory(missing, workbench.device, available_memory())
+    check_memory(missing, workbench.device, available_memory(), workers)
 
 
 def _missing_layers(agenda: Agenda, workbench: Workbench, model: str, base: str) -> Iterator[SpecProblem]:

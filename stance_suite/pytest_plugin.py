@@ -110,7 +110,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if (needs_pipeline or state.is_gate) and not config.option.collectonly:
             from stance_suite.publish import rehearse_publishing
 
-            state.session.preflight()
+            state.session.preflight(getattr(config, "workerinput", {}).get("workercount", 1))
             if not hasattr(config, "workerinput"):  # workers write nothing, and would meet each other's attempts
                 rehearse_publishing(state.settings.reports)
     except StanceSuiteError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from stance_suite.agenda import cells_of_sweep
 from stance_suite.engines import Engine, Order, Outcome, Site
-from stance_suite.errors import CellFailedError, StanceSuiteError
+from stance_suite.errors import StanceSuiteError
 from stance_suite.estimates import estimate
 from stance_suite.measurement import choose_device
 from stance_suite.models import find_spec
@@ -22,8 +22,6 @@ class SweptCell:
 
     cell: Cell
     """What is done to which model."""
-    stance: str
-    """Name of a stance of the family that it is measured with."""
     order: Order
     """How it is measured."""
     is_stored: bool
@@ -57,13 +55,13 @@ def lay_out(session: Session) -> tuple[SweptCell, ...]:
         if (key, cell) not in found:
             source = find_spec(cell.model, session.library.models)
             order = Order(key, plan, source, estimate(plan, device, sweep.threads))
-            found[key, cell] = SweptCell(cell, stance, order, session.workbench.store.has(key))
+            found[key, cell] = SweptCell(cell, order, session.workbench.store.has(key))
     models = {model: place for place, model in enumerate(sweep.models)}
     return tuple(sorted(found.values(), key=lambda one: (models[one.cell.model], -one.order.estimate.seconds)))
 
 
 def without_damaged(session: Session, cells: Sequence[SweptCell]) -> tuple[SweptCell, ...]:
-    """Read what is in the store: what is damaged is measured with the others, and not one by one when all is judged.
+    """Read what is in the store, once: what is damaged is measured with the others, not one by one when all is judged.
 
     Parameters
     ----------
@@ -82,8 +80,10 @@ def without_damaged(session: Session, cells: Sequence[SweptCell]) -> tuple[Swept
     StanceSuiteError
         If a record cannot be read now, which is better told before anything is measured.
     """
-    store = session.workbench.store
-    return tuple(replace(one, is_stored=one.is_stored and store.get(one.order.key) is not None) for one in cells)
+    bench = session.workbench
+    return tuple(
+        replace(one, is_stored=one.is_stored and bench.get(one.order.key, one.cell) is not None) for one in cells
+    )
 
 
 def measure(session: Session, cells: Sequence[SweptCell], engine: Engine) -> Generator[Outcome]:
@@ -143,10 +143,11 @@ def conclude_sweep(session: Session, cells: Sequence[SweptCell], command: str) -
     Findings
         Claims about a cell that failed are ERROR.
     """
+    bench = session.workbench
+    measured: dict[str, Cell] = {}
     for one in cells:
-        try:
-            session.workbench.record(one.cell, one.stance)
-        except CellFailedError:
-            continue  # its claims tell
+        if one.order.key not in bench.failures:
+            bench.records([(one.order.key, one.order.plan)])
+            measured.setdefault(one.order.key, one.cell)
     verdicts = [session.judge(claim) for claim in session.agenda.claims]
-    return session.findings(verdicts, session.workbench.cells, command)
+    return session.findings(verdicts, measured, command)

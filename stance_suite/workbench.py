@@ -77,7 +77,10 @@ class Workbench:
             None if no run on this cache has measured it.
         """
         record = self._records.get(key) or self.store.get(key)
-        return None if record is None else record.model_copy(update={"cell": cell})
+        if record is None:
+            return None
+        self._records[key] = record
+        return record.model_copy(update={"cell": cell})
 
     def weights(self, model: str) -> Weights:
         """Get a model's weights onto this machine.

@@ -8,7 +8,7 @@ from stance_suite.options import resolve_settings
 from stance_suite.pipeline import Session
 from stance_suite.progress import SilentProgress
 from stance_suite.run_records import Sweep
-from stance_suite.sweeping import lay_out, measure
+from stance_suite.sweeping import conclude_sweep, lay_out, measure, without_damaged
 from stance_suite.sweeps import apply_sweep
 
 
@@ -42,6 +42,19 @@ def test_what_the_user_must_mend_ends_the_sweep_and_a_failure_does_not(session):
     with pytest.raises(StanceSuiteError, match=r"^mend it$"):
         heard.extend(measure(session, cells, engine(failed, refused)))
     assert session.workbench.failures == {cells[0].order.key: "broke"}
+
+
+def test_records_are_read_once(finished, project, tiny_model, monkeypatch):
+    settings = resolve_settings({"cache": "cache"}, project, {})
+    sweep = Sweep(models=(str(tiny_model),), stances=("curious-uncertainty", "engaged-difficulty"))
+    session = Session(apply_sweep(sweep, settings), SilentProgress(), 1)
+    shelf, read = session.workbench.store.shelf, []
+    monkeypatch.setattr(shelf, "read", lambda name, kept=shelf.read: read.append(name) or kept(name))
+    cells = without_damaged(session, lay_out(session))
+    assert all(one.is_stored for one in cells)
+    findings = conclude_sweep(session, cells, "the command")
+    assert sorted(record.key for record in findings.cells) == sorted(name.partition(".")[0] for name in read)
+    assert len(findings.cells) == len(cells) == 4
 
 
 def test_cells_of_a_sweep_are_those_of_every_stance_recipe_and_seed_each_once(session, tiny_model):

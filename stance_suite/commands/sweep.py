@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stance_suite.commands.options import Cache, Device, Fixtures, Pictures, Reports, Store, settings_of
-from stance_suite.errors import StanceSuiteError
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -106,6 +105,7 @@ def sweep(
     Writes findings.json with its reports, and tensor.parquet. Exit 1 if a cell failed or a verdict differs from the
     record; 130 if it was interrupted.
     """
+    from stance_suite.estimates import available_memory, check_memory
     from stance_suite.library import load_library
     from stance_suite.pipeline import Session
     from stance_suite.progress import choose_progress
@@ -120,13 +120,14 @@ def sweep(
     session = Session(apply_sweep(declared, settings), choose_progress(), declared.threads)
     session.preflight()
     cells = lay_out(session)
+    count = 1 if engine is EngineName.SERIAL else workers or _fitting_workers(cells, declared.threads)
     if dry_run:
-        count = 1 if engine is EngineName.SERIAL else workers or _fitting_workers(cells, declared.threads)
         _print_cells(cells, engine, count)
         return
     if engine is not EngineName.RAY:  # the machines of a cluster have memory of their own
-        session.check_memory()
-    chosen, count = _engine(engine, workers, address, cells, declared.threads)
+        missing = [one.order.plan for one in cells if not one.is_stored]
+        check_memory(missing, session.workbench.device, available_memory(), count)
+    chosen, count = _engine(engine, count, address, declared.threads)
     rehearse_publishing(settings.reports)
     cells = without_damaged(session, cells)
     _measure(session, cells, chosen, count)
@@ -136,37 +137,17 @@ def sweep(
         raise typer.Exit(NOT_AS_DEMANDED)
 
 
-def _engine(
-    name: EngineName, workers: int | None, address: str | None, cells: Sequence[SweptCell], threads: int
-) -> tuple[Engine, int]:
+def _engine(name: EngineName, count: int, address: str | None, threads: int) -> tuple[Engine, int]:
     """Choose the engine, and tell how many cells it measures at once."""
     from stance_suite.engines import measure_in_processes, measure_serially
 
     if name is EngineName.SERIAL:
-        return measure_serially, 1
-    count = workers or _fitting_workers(cells, threads)
+        return measure_serially, count
     if name is EngineName.PROCESSES:
-        _refuse_too_many(count, cells)
         return partial(measure_in_processes, workers=count), count
     from stance_suite.engines.ray_cluster import cells_at_once, connect
 
     return connect(address, count, threads), cells_at_once(threads)
-
-
-def _refuse_too_many(workers: int, cells: Sequence[SweptCell]) -> None:
-    from stance_suite.estimates import available_memory
-
-    needed, available = workers * _largest(cells), available_memory().memory_bytes
-    if needed > available and workers > 1:
-        raise StanceSuiteError(
-            f"{workers} workers would need {_size(needed)} of memory, and this machine has {_size(available)}; leave "
-            "option workers out for as many as fit"
-        )
-
-
-def _largest(cells: Sequence[SweptCell]) -> int:
-    """Tell what the largest missing cell takes of memory, in bytes."""
-    return max((one.order.estimate.memory_bytes for one in cells if not one.is_stored), default=1)
 
 
 def _fitting_workers(cells: Sequence[SweptCell], threads: int) -> int:
@@ -176,7 +157,8 @@ def _fitting_workers(cells: Sequence[SweptCell], threads: int) -> int:
     if any(one.order.estimate.gpus for one in cells):
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores // threads, available_memory().memory_bytes // _largest(cells)))
+    largest = max((one.order.estimate.memory_bytes for one in cells if not one.is_stored), default=1)
+    return max(1, min(cores // threads, available_memory().memory_bytes // largest))
 
 
 def _print_cells(cells: Sequence[SweptCell], engine: EngineName, count: int) -> None:

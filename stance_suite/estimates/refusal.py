@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import accumulate
 
 from stance_suite.errors import StanceSuiteError
 from stance_suite.estimates.available import Available
@@ -19,7 +20,7 @@ class NotEnoughMemoryError(StanceSuiteError):
     """A cell that needs more memory than there is."""
 
 
-def check_memory(plans: Iterable[Plan], device: str, available: Available) -> None:
+def check_memory(plans: Iterable[Plan], device: str, available: Available, workers: int = 1) -> None:
     """Refuse cells that need more memory than there is.
 
     Parameters
@@ -30,19 +31,28 @@ def check_memory(plans: Iterable[Plan], device: str, available: Available) -> No
         ``cpu`` or ``cuda``.
     available : Available
         What there is.
+    workers : int
+        How many of the cells may be measured at once.
 
     Raises
     ------
     NotEnoughMemoryError
-        If one needs more: what for, what there is, and the way out.
+        If one needs more, or those that need most do together: what for, what there is, and the way out.
     """
-    needs = [(plan, estimate_memory(plan, device)) for plan in plans]
+    needs = sorted(((plan, estimate_memory(plan, device)) for plan in plans), key=lambda need: -need[1].total)
     if not needs:
         return
-    plan, memory = max(needs, key=lambda need: need[1].total)
+    plan, memory = needs[0]
+    there = f"{available.limited_by} {_size(available.memory_bytes)}"
     if memory.total > available.memory_bytes:
-        there = f"{available.limited_by} {_size(available.memory_bytes)}"
         raise NotEnoughMemoryError(f"{_needs(plan, memory)}; {there}. {_way_out(plan, device, available)}")
+    together = list(accumulate(memory.total for _, memory in needs[:workers]))
+    if together[-1] > available.memory_bytes:
+        fitting = sum(needed <= available.memory_bytes for needed in together)
+        raise NotEnoughMemoryError(
+            f"{len(together)} workers would need {_size(together[-1])} of memory, the first of them "
+            f"{_size(memory.total)} for {_name(plan)}; {there}. Ask for {fitting}"
+        )
     if device == "cuda":
         _check_gpu(*max(needs, key=lambda need: need[1].gpu))
 
@@ -54,7 +64,7 @@ def _check_gpu(plan: Plan, memory: Memory) -> None:
     free = sum(torch.cuda.mem_get_info(place)[0] for place in range(torch.cuda.device_count()))
     if memory.gpu > free:
         raise NotEnoughMemoryError(
-            f"{plan.cell.model}, {plan.cell.label} would need {_size(memory.gpu)} of the GPU's memory for weights, "
+            f"{_name(plan)} would need {_size(memory.gpu)} of the GPU's memory for weights, "
             f"training and measuring; {_size(free)} are free. Use a larger GPU or several, or the device cpu"
         )
 
@@ -65,7 +75,11 @@ def _needs(plan: Plan, memory: Memory) -> str:
         parts += [f"{_size(memory.gradients)} for gradients", f"{_size(memory.optimizer)} for the optimizer"]
     parts.append(f"{_size(memory.working)} for activations, logits and spectra")
     what_for = f"{', '.join(parts)} and {_size(memory.libraries)} for Python and its libraries"
-    return f"{plan.cell.model}, {plan.cell.label} would need {_size(memory.total)} of memory: {what_for}"
+    return f"{_name(plan)} would need {_size(memory.total)} of memory: {what_for}"
+
+
+def _name(plan: Plan) -> str:
+    return f"{plan.cell.model}, {plan.cell.label}"
 
 
 def _copies(plan: Plan, memory: Memory) -> str:

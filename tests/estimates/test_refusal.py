@@ -1,8 +1,9 @@
 import pytest
 
 from stance_suite.errors import StanceSuiteError
-from stance_suite.estimates import Available, check_memory, estimate_memory
+from stance_suite.estimates import Available, available_memory, check_memory, estimate_memory
 from tests.conftest import finish, start_suite
+from tests.sweeping import run_sweep, write_sweep
 
 HUGE = {"hidden_size": 16384, "intermediate_size": 65536, "num_hidden_layers": 126}
 """Half a trillion parameters: no machine that runs these tests trains them."""
@@ -50,6 +51,45 @@ def test_what_is_not_trained_is_refused_without_gradients(plan_of, large):
     said = refusal([plan_of("base", large)], 0)
     assert "gradients" not in said
     assert "Use a smaller model" in said
+
+
+def test_workers_are_refused_that_together_need_more_than_there_is(plan_of, large):
+    plans = [plan_of(kind, large) for kind in ("base", "documented", "lora")]
+    documented, lora, base = sorted((estimate_memory(plan, "cpu").total for plan in plans), reverse=True)
+    together = Available(documented + lora, "this machine has")
+    check_memory(plans, "cpu", together, workers=2)
+    with pytest.raises(StanceSuiteError) as refused:
+        check_memory(plans, "cpu", together, workers=8)
+    assert f"3 workers would need {(documented + lora + base) / 1e9:.1f} GB of memory" in str(refused.value)
+    assert f"{documented / 1e9:.1f} GB for {large}, curious-uncertainty (documented)" in str(refused.value)
+    assert str(refused.value).endswith(f"this machine has {(documented + lora) / 1e9:.1f} GB. Ask for 2")
+
+
+@pytest.fixture
+def filling(resized, plan_of):
+    """A model of which one training fits into the memory that there is now, and two do not."""
+
+    def sized(layers):
+        model = resized(hidden_size=2048, intermediate_size=8192, num_hidden_layers=layers)
+        return model, estimate_memory(plan_of("documented", model), "cpu").total
+
+    one, two = (sized(layers)[1] for layers in (1, 2))
+    return sized(1 + round((0.7 * available_memory().memory_bytes - one) / (two - one)))[0]
+
+
+@pytest.mark.parametrize("tool", ["pytest", "sweep"])
+def test_workers_that_fit_one_by_one_but_not_together_are_told_how_many_do(project, filling, tool):
+    if tool == "pytest":
+        done = finish(start_suite(project, filling, "pytest", "-n", "2"))
+    else:
+        write_sweep(project, filling)
+        done = run_sweep(project, "--workers", "2")
+    assert done.returncode == (4 if tool == "pytest" else 2), done.stdout + done.stderr
+    said = " ".join((done.stdout + done.stderr).split())
+    assert "2 workers would need" in said
+    assert "Ask for 1" in said
+    assert "Traceback" not in said
+    assert not (project / "cache" / "cells").exists()
 
 
 @pytest.mark.parametrize(
