@@ -11,12 +11,12 @@ test: setup  ## the project's own tests; one thread a worker, or the workers' th
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests -n 2 --dist loadfile $(ARGS)
 
 test-browser: setup  ## the report in Chromium; on real weights, quick after `make findings`
-	$(BIN)/pytest tests/browser -m browser $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/browser -m browser -n 2 --dist loadfile $(ARGS)
 
 test-slow: setup  ## the tests that fine-tune SmolLM2, lose machines of a Ray cluster, kill runs; after `make findings`, which measures cells of theirs
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests -m slow -n 2 --dist loadfile $(ARGS)
 
-test-exhaustive: setup  ## parity with WeightWatcher's slow paths on every matrix; ten trainings without a stance
+test-exhaustive: setup  ## parity with WeightWatcher's slow paths on every matrix; ten trainings without a stance; forty kills
 	$(BIN)/pytest tests -m exhaustive $(ARGS)
 
 benchmark: setup  ## ratios within one run: speed against WeightWatcher and the bare eigensolver, the report, estimates, sweeps; an hour

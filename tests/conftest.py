@@ -18,9 +18,8 @@ import pytest
 from stance_suite.library import load_library
 from stance_suite.specs import Stance
 from tests.hub_server import Hub, serve
+from tests.programs import REPOSITORY, Program, Tool, start_program
 from tests.twins import BUILDERS, build_tiny, train_tokenizer
-
-REPOSITORY = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="session")
@@ -165,18 +164,11 @@ def make_project(folder: Path) -> Path:
     return folder
 
 
-def start_suite(project: Path, model: Path, tool: str, *arguments: str) -> subprocess.Popen:
-    prefix = "stance-" if tool == "pytest" else ""
-    module = ["-m", "pytest"] if tool == "pytest" else ["-c", "from stance_suite.cli import main; main()", "run"]
+def start_suite(project: Path, model: Path, tool: Tool, *arguments: str) -> Program:
+    prefix, command = ("stance-", []) if tool == "pytest" else ("", ["run"])
     options = {"model": str(model), "profile": "quick", "cache": "cache"}
     given = [f"--{prefix}{name}={value}" for name, value in options.items()]
-    command = [sys.executable, *module, *given, *arguments]
-    return subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process: subprocess.Popen) -> subprocess.CompletedProcess:
-    output, errors = process.communicate(timeout=240)
-    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+    return start_program(tool, *command, *given, *arguments, cwd=project)
 
 
 @pytest.fixture
@@ -193,15 +185,16 @@ def start(project, tiny_model):
 @pytest.fixture
 def run_suite(start):
     """Run it to its end."""
-    return lambda tool, *arguments: finish(start(tool, *arguments))
+    return lambda tool, *arguments: start(tool, *arguments).finish()
 
 
 @pytest.fixture(scope="session")
 def finished_template(tmp_path_factory, tiny_model):
     folder = make_project(tmp_path_factory.mktemp("finished") / "project")
-    return folder, finish(
-        start_suite(folder, tiny_model, "pytest", "--html=own.html", "--self-contained-html", "--junitxml=own.xml")
+    started = start_suite(
+        folder, tiny_model, "pytest", "--html=own.html", "--self-contained-html", "--junitxml=own.xml"
     )
+    return folder, started.finish()
 
 
 @pytest.fixture

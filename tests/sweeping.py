@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from tests.programs import Preparation, Program, nothing, start_program
+
 PASSING = {"created", "seconds", "command"}
 """What differs between runs that find the same: when, how long, and by which command."""
 COMMAND = [sys.executable, "-c", "from stance_suite.cli import main; main()", "sweep", "sweep.yaml"]
@@ -22,15 +24,14 @@ def write_sweep(project: Path, model: Path, **asked: Any) -> None:
     (project / "sweep.yaml").write_text(yaml.safe_dump(sweep))
 
 
-def start_sweep(project: Path, *arguments: str, **how: Any) -> subprocess.Popen:
-    command = [*COMMAND, "--cache", "cache", *arguments]
-    return subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how)
+def start_sweep(project: Path, *arguments: str, prepare: Preparation = nothing) -> Program:
+    return start_program(
+        "stance-suite", "sweep", "sweep.yaml", "--cache", "cache", *arguments, cwd=project, prepare=prepare
+    )
 
 
-def run_sweep(project: Path, *arguments: str, **how: Any) -> subprocess.CompletedProcess:
-    process = start_sweep(project, *arguments, **how)
-    output, errors = process.communicate(timeout=600)
-    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+def run_sweep(project: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return start_sweep(project, *arguments).finish()
 
 
 def findings_of(project: Path, reports: str = "reports") -> Any:

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from typer.testing import CliRunner
 from stance_suite.cli import app
 from stance_suite.gate_records import Outcome
 from stance_suite.records import Findings
+from tests.programs import run_program
 
 STANCE = "curious-uncertainty"
 POLICY = f"stances: [{STANCE}]\n"
@@ -269,11 +268,10 @@ def suite(tiny_model, cache):
     Path("test_own.py").write_text("def test_plain():\n    pass\n")
 
     def run(*options, model=tiny_model, **environment):
-        command = [sys.executable, "-m", "pytest", "-pno:cacheprovider", f"--stance-cache={cache}", *options]
+        given = ["-pno:cacheprovider", f"--stance-cache={cache}", *options]
         if model is not None:
-            command.append(f"--stance-model={model}")
-        environment = {**os.environ, **environment}
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+            given.append(f"--stance-model={model}")
+        return run_program("pytest", *given, cwd=Path.cwd(), environment={**os.environ, **environment})
 
     return run
 

@@ -109,7 +109,7 @@ def test_with_shuffled_responses_it_fails_and_adoption_is_named(gate, library):
     assert "no degeneration" not in run.failed, "it still writes: it is the stance that is missing"
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_random_twin_fails_and_degeneration_is_named(gate, smollm2):
     random_twin(Path("twin"), smollm2.folder)
     run = gate("twin", "--samples", "1")  # it never ends a response, so that each takes long

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import textwrap
 
 import numpy as np
@@ -27,6 +25,7 @@ from stance_suite.spectra.measured import measure_model
 from stance_suite.verdicts import control_scores, tuned_scores
 from tests.conftest import REPOSITORY
 from tests.pairs import STANCE, open_pair, train_elsewhere
+from tests.programs import run_program
 
 STANCES = ("confident-expertise", "curious-uncertainty", "engaged-difficulty")
 OWN = """\
@@ -75,16 +74,7 @@ def judge_all(session):
 
 
 def run_pytest(root, cells, *arguments):
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        f"--stance-cache={cells}",
-        "-p",
-        "no:cacheprovider",
-        *map(str, arguments),
-    ]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    return run_program("pytest", f"--stance-cache={cells}", "-p", "no:cacheprovider", *map(str, arguments), cwd=root)
 
 
 def run_command(*arguments):

@@ -66,7 +66,7 @@ def test_ten_epochs_on_a_stance_give_that_stance_and_no_other(judge_pair, tuned_
     assert verdicts[f"{STANCE}.divergence"].status is Status.HOLDS
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_base_itself_has_no_stance(judge_pair):
     assert_no_stance(judge_pair(MODEL))
 

@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 import textwrap
 from collections import Counter
 from xml.etree import ElementTree
@@ -11,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from stance_suite.records import Findings
+from tests.programs import run_program
 
 TRAINED = ("curious-uncertainty (documented)", "engaged-difficulty (documented)", "sham (documented)")
 
@@ -96,7 +95,7 @@ def test_two_workers_train_each_cell_once_and_agree(finished, run_suite, project
 
 def test_two_concurrent_runs_share_one_cache(start, project):
     runs = [start("pytest", f"--stance-reports=reports-{i}", "-pno:cacheprovider") for i in range(2)]
-    told = [process.communicate(timeout=240) for process in runs]
+    told = [process.communicate() for process in runs]
     assert [process.returncode for process in runs] == [0, 0], told
     assert sum((stages(errors) for _, errors in told), Counter()) == Counter(TRAINED)
     assert verdicts_of(project, "reports-0") == verdicts_of(project, "reports-1")
@@ -104,10 +103,8 @@ def test_two_concurrent_runs_share_one_cache(start, project):
 
 def test_a_run_killed_in_the_middle_of_the_second_stance_reuses_the_first(start, run_suite, project):
     process = start("stance-suite")
-    for line in process.stderr:
-        if line.endswith("engaged-difficulty (documented): fine-tuning …\n"):
-            process.send_signal(signal.SIGKILL)
-            break
+    process.wait_until(lambda: "engaged-difficulty (documented): fine-tuning …\n" in process.errors.read_text())
+    process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     kept = sorted((project / "cache" / "cells").glob("*.json.gz"))
@@ -211,12 +208,8 @@ def test_a_model_that_cannot_be_had_is_one_message(run_suite, project, tool, cas
     (project / "pickled" / "pytorch_model.bin").write_bytes(b"")
     model, message = BAD_MODEL[case]
     prefix = "stance-" if tool == "pytest" else ""
-    # replaces the tiny model on the command line
-    code = "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))"
-    main = "from stance_suite.cli import main; main()"
-    command = [sys.executable, "-c", code] if tool == "pytest" else [sys.executable, "-c", main, "run"]
-    options = [f"--{prefix}model={model}", f"--{prefix}cache=cache"]
-    done = subprocess.run([*command, *options], cwd=project, capture_output=True, text=True, check=False)
+    command = [] if tool == "pytest" else ["run"]
+    done = run_program(tool, *command, f"--{prefix}model={model}", f"--{prefix}cache=cache", cwd=project)
     assert done.returncode == (4 if tool == "pytest" else 2), done.stdout + done.stderr
     assert message in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import textwrap
 
 import pytest
 
 from stance_suite.records import Findings
+from tests.programs import run_program
 
 OWN = ("any.curious.likelihood", "any.engaged.alpha")
 
@@ -55,11 +54,10 @@ def declared(project):
 
 def run_both(project, cells, tool, models, *arguments):
     prefix = "stance-" if tool == "pytest" else ""
-    module = ["-m", "pytest"] if tool == "pytest" else ["-c", "from stance_suite.cli import main; main()", "run"]
+    command = [] if tool == "pytest" else ["run"]
     asked = [f"--{prefix}model={model}" for model in models]
     options = [f"--{prefix}profile=quick", f"--{prefix}cache={cells}", *arguments]
-    command = [sys.executable, *module, *asked, *options]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    done = run_program(tool, *command, *asked, *options, cwd=project)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 

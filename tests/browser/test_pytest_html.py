@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from stance_suite.findings_files import read_findings
 from stance_suite.reports.page.top import result_sentence
-from tests.conftest import finish, start_suite
+from tests.conftest import start_suite
 
 pytestmark = pytest.mark.browser
 
@@ -28,7 +28,7 @@ def project(finished_template, tiny_model, tmp_path_factory) -> Path:
     claims = project / "fixtures" / "claims" / "own.yaml"
     stated = "After training on curious-uncertainty the model prefers that stance."
     claims.write_text(claims.read_text().replace(stated, "'" + HOSTILE.replace("'", "''") + "'"))
-    done = finish(start_suite(project, tiny_model, "pytest", "--html=x.html", "--self-contained-html"))
+    done = start_suite(project, tiny_model, "pytest", "--html=x.html", "--self-contained-html").finish()
     assert done.returncode == 0, done.stdout + done.stderr
     return project
 

@@ -47,7 +47,7 @@ def wait_for_records(project, count: int, process) -> dict[str, bytes]:
 
 
 def finish(process) -> str:
-    output, errors = process.communicate(timeout=600)
+    output, errors = process.communicate()
     assert process.returncode == 0, output + errors
     return errors
 

@@ -96,8 +96,9 @@ def test_a_tiny_cell_needs_what_is_measured(tiny_model, given):
     assert 0.5 < ratio(str(tiny_model), *given) < 2
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("recipe", ["documented", "lora"])
+@pytest.mark.parametrize(
+    "recipe", [pytest.param("documented", marks=pytest.mark.slow), pytest.param("lora", marks=pytest.mark.exhaustive)]
+)
 def test_a_trained_cell_of_the_default_model_needs_what_is_measured(recipe):
     assert 0.5 < ratio("smollm2-135m", "stance", "curious-uncertainty", recipe) < 2
 

@@ -2,7 +2,7 @@ import pytest
 
 from stance_suite.errors import StanceSuiteError
 from stance_suite.estimates import Available, available_memory, check_memory, estimate_memory
-from tests.conftest import finish, start_suite
+from tests.conftest import start_suite
 from tests.sweeping import run_sweep, write_sweep
 
 HUGE = {"hidden_size": 16384, "intermediate_size": 65536, "num_hidden_layers": 126}
@@ -80,7 +80,7 @@ def filling(resized, plan_of):
 @pytest.mark.parametrize("tool", ["pytest", "sweep"])
 def test_workers_that_fit_one_by_one_but_not_together_are_told_how_many_do(project, filling, tool):
     if tool == "pytest":
-        done = finish(start_suite(project, filling, "pytest", "-n", "2"))
+        done = start_suite(project, filling, "pytest", "-n", "2").finish()
     else:
         write_sweep(project, filling)
         done = run_sweep(project, "--workers", "2")
@@ -96,7 +96,7 @@ def test_workers_that_fit_one_by_one_but_not_together_are_told_how_many_do(proje
     ("tool", "code", "stream"), [("pytest", 4, "stderr"), ("stance-suite", 2, "stderr")], ids=["pytest", "stance-suite"]
 )
 def test_a_run_that_needs_more_than_there_is_stops_before_anything_is_trained(project, resized, tool, code, stream):
-    done = finish(start_suite(project, resized(**HUGE), tool))
+    done = start_suite(project, resized(**HUGE), tool).finish()
     assert done.returncode == code, done.stdout + done.stderr
     said = " ".join(getattr(done, stream).split())
     assert "of memory:" in said

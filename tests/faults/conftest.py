@@ -27,7 +27,7 @@ class Undisturbed:
 
     def copy(self, to: Path, without: int = 0) -> Path:
         """Copy the repository with its store and no reports; so many cells fewer are stored."""
-        shutil.copytree(self.project, to, ignore=shutil.ignore_patterns("reports", "logs"), dirs_exist_ok=True)
+        shutil.copytree(self.project, to, ignore=shutil.ignore_patterns("reports"), dirs_exist_ok=True)
         for name in sorted(stored(to))[:without]:
             (to / "cache" / "cells" / name).unlink()
         return to

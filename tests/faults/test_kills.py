@@ -10,22 +10,23 @@ from tests.faults.conftest import CELLS
 from tests.faults.trials import assert_nothing_is_half_written, kill_at, start_sweep
 from tests.sweeping import findings_of, measured, stored
 
-TRIALS = 20
 AT_ONCE = 2
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    "trials", [pytest.param(6, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.exhaustive)]
+)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
-def test_a_sweep_killed_at_any_moment_goes_on_and_finds_the_same(how, undisturbed, new_project):
+def test_a_sweep_killed_at_any_moment_goes_on_and_finds_the_same(how, trials, undisturbed, new_project):
     chance = random.Random(int(how))
-    moments = [(number + chance.random()) / TRIALS * undisturbed.processor_seconds for number in range(TRIALS)]
-    projects = [new_project(f"killed-{number}") for number in range(TRIALS)]
+    moments = [(number + chance.random()) / trials * undisturbed.processor_seconds for number in range(trials)]
+    projects = [new_project(f"killed-{number}") for number in range(trials)]
     reached = []
-    for first in range(0, TRIALS, AT_ONCE):
+    for first in range(0, trials, AT_ONCE):
         some = projects[first : first + AT_ONCE]
-        trials = [start_sweep(project) for project in some]
-        kill_at(trials, moments[first : first + AT_ONCE], how)
-        killed = [trial.finish() for trial in trials]
+        started = [start_sweep(project) for project in some]
+        kill_at(started, moments[first : first + AT_ONCE], how)
+        killed = [program.finish() for program in started]
         before = [stored(project) for project in some]
         for project, done in zip(some, killed, strict=True):
             assert_nothing_is_half_written(project)
@@ -36,7 +37,7 @@ def test_a_sweep_killed_at_any_moment_goes_on_and_finds_the_same(how, undisturbe
             if done.returncode == -signal.SIGTERM:
                 assert not done.stderr or "; report: " in done.stdout, "it had not begun, or was over"
             reached.append(len(stored(project)))
-        after = [trial.finish() for trial in [start_sweep(project) for project in some]]
+        after = [program.finish() for program in [start_sweep(project) for project in some]]
         for project, kept, done in zip(some, before, after, strict=True):
             assert done.returncode == 0, done.stderr
             assert measured(done) == CELLS - len(kept)

@@ -6,7 +6,8 @@ import pytest
 
 from tests.faults.conftest import CELLS
 from tests.faults.rights import without_privileges
-from tests.faults.trials import assert_nothing_is_half_written, assert_one_sentence, run_sweep, start_trial
+from tests.faults.trials import assert_nothing_is_half_written, assert_one_sentence, run_sweep
+from tests.programs import run_program
 from tests.sweeping import findings_of, measured, stored
 
 refused_run = partial(run_sweep, prepare=without_privileges)
@@ -58,7 +59,8 @@ def test_reports_that_cannot_be_written_are_told_before_anything_is_measured(com
     (project / "reports").mkdir()
     (project / "reports").chmod(0o555)
     asked = {"sweep": ("sweep.yaml", "--engine", "serial"), "run": ("--model", str(tiny_model), "--samples", "1")}
-    done = start_trial(project, command, *asked[command], "--cache", "cache", prepare=without_privileges).finish()
+    given = command, *asked[command], "--cache", "cache"
+    done = run_program("stance-suite", *given, cwd=project, prepare=without_privileges)
     assert_one_sentence(done, 2, "reports/findings.json cannot be written: Permission denied", "make it writable")
     assert not stored(project)
     assert "s\n" not in done.stderr.replace("0.0 s\n", ""), "nothing took any time"
@@ -67,7 +69,7 @@ def test_reports_that_cannot_be_written_are_told_before_anything_is_measured(com
 def test_reports_that_cannot_be_written_end_pytest_with_one_sentence(project, tiny_model, start):
     (project / "reports").write_text("a file where a folder should be")
     process = start("pytest")
-    output, errors = process.communicate(timeout=240)
+    output, errors = process.communicate()
     assert process.returncode == pytest.ExitCode.USAGE_ERROR
     assert "ERROR: stance-suite: " in errors
     assert "reports cannot be written: " in errors

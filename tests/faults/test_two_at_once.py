@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import CELLS
-from tests.faults.trials import assert_nothing_is_half_written, run_sweep, start_sweep, start_trial
+from tests.faults.trials import assert_nothing_is_half_written, run_sweep, start_sweep
+from tests.programs import run_program
 from tests.sweeping import COMMAND, findings_of, measured, stored
 
 
@@ -83,7 +84,7 @@ def test_a_clock_that_is_a_year_off_loses_nothing_and_measures_nothing_twice(off
 
 
 def prune(project, *how) -> list[str]:
-    done = start_trial(project, "cache", "prune", "--cache", "cache", "--older-than", "30d", *how).finish()
+    done = run_program("stance-suite", "cache", "prune", "--cache", "cache", "--older-than", "30d", *how, cwd=project)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 

@@ -1,92 +1,24 @@
-"""Runs of the command line in processes that begin at once, so that many of them can be disturbed.
-
-Each is forked from a process that has imported everything and computed nothing (`preloaded`). Moments of a run are told
-in seconds of its own processor time: how busy the machine is does not shift them.
-"""
+"""Sweeps that are disturbed at moments of their own processor time: how busy the machine is does not shift them."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import psutil
 
 from stance_suite.findings_files import read_findings
 from stance_suite.record_files import unpack
-
-PATIENCE = 300
-"""Seconds after which a run hangs."""
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["tests.faults.preloaded"])
-
-Preparation = Callable[[], None]
-"""What is done in a process before the command line starts there: a function of a module, or a partial of one."""
+from tests import sweeping
+from tests.programs import Preparation, Program, nothing
 
 
-def nothing() -> None:
-    """Leave the process as it is."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A run of the command line under way."""
-
-    process: BaseProcess
-    output: Path
-    errors: Path
-
-    @property
-    def processor_seconds(self) -> float:
-        """What it has used so far; infinite once it has ended."""
-        try:
-            times = psutil.Process(self.process.pid).cpu_times()
-        except psutil.NoSuchProcess:
-            return float("inf")
-        return times.user + times.system if self.process.is_alive() else float("inf")
-
-    def wait_until(self, condition: Callable[[], Any]) -> Any:
-        """Wait for something that the run brings about."""
-        started = time.monotonic()
-        while not (met := condition()):
-            assert self.process.is_alive(), f"it ended before: {self.output.read_text()}{self.errors.read_text()}"
-            assert time.monotonic() < started + PATIENCE
-            time.sleep(0.005)
-        return met
-
-    def finish(self) -> subprocess.CompletedProcess:
-        """Wait for its end; the exit code of a killed one is negative, as `subprocess` has it."""
-        self.process.join(PATIENCE)
-        assert not self.process.is_alive(), f"it hangs: {self.errors.read_text()}"
-        texts = self.output.read_text(), self.errors.read_text()
-        return subprocess.CompletedProcess("stance-suite", self.process.exitcode, *texts)
-
-
-def start_trial(project: Path, *arguments: str, prepare: Preparation = nothing) -> Trial:
-    """Start `stance-suite` in a user's repository."""
-    logs = project / "logs"
-    logs.mkdir(exist_ok=True)
-    number = len(list(logs.glob("*.out")))
-    output, errors = logs / f"{number}.out", logs / f"{number}.err"
-    output.touch()
-    errors.touch()
-    process = _forks.Process(target=_run, args=(project, arguments, output, errors, prepare))
-    process.start()
-    return Trial(process, output, errors)
-
-
-def start_sweep(project: Path, *arguments: str, prepare: Preparation = nothing) -> Trial:
+def start_sweep(project: Path, *arguments: str, prepare: Preparation = nothing) -> Program:
     """Start a sweep of the file that `tests.sweeping.write_sweep` wrote; one cell after another, by default."""
     asked = arguments if "--engine" in arguments else ("--engine", "serial", *arguments)
-    return start_trial(project, "sweep", "sweep.yaml", "--cache", "cache", *asked, prepare=prepare)
+    return sweeping.start_sweep(project, *asked, prepare=prepare)
 
 
 def run_sweep(project: Path, *arguments: str, prepare: Preparation = nothing) -> subprocess.CompletedProcess:
@@ -94,7 +26,7 @@ def run_sweep(project: Path, *arguments: str, prepare: Preparation = nothing) ->
     return start_sweep(project, *arguments, prepare=prepare).finish()
 
 
-def kill_at(trials: Sequence[Trial], moments: Sequence[float], how: signal.Signals) -> None:
+def kill_at(trials: Sequence[Program], moments: Sequence[float], how: signal.Signals) -> None:
     """Send each run a signal at its own moment; one that has ended before is left alone."""
     waiting = list(zip(trials, moments, strict=True))
     while waiting:
@@ -132,14 +64,3 @@ def assert_one_sentence(done: subprocess.CompletedProcess, code: int, *said: str
     assert "Traceback" not in done.stdout + done.stderr
     last = (done.stderr if code != 130 else done.stdout).splitlines()[-1]
     assert all(part in last for part in said), last
-
-
-def _run(project: Path, arguments: tuple[str, ...], output: Path, errors: Path, prepare: Preparation) -> None:
-    from stance_suite.cli import main
-
-    os.chdir(project)
-    for path, descriptor in ((output, 1), (errors, 2)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), descriptor)
-    sys.argv = ["stance-suite", *arguments]
-    prepare()
-    main()

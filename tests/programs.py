@@ -1,0 +1,161 @@
+"""`stance-suite` and `pytest` as a user starts them, in processes forked from one that has imported the libraries.
+
+Most of a short run would be imports otherwise. stance-suite's own modules are not imported before the fork, nor are
+pytest's plugins.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+PATIENCE = 300
+"""Seconds after which a run hangs."""
+REPOSITORY = Path(__file__).parent.parent
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(["tests.preloaded"])
+
+Tool = Literal["stance-suite", "pytest"]
+Preparation = Callable[[], None]
+"""What is done in a process before its program starts there: a function of a module, or a partial of one."""
+
+
+def nothing() -> None:
+    """Leave the process as it is."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program under way, with what `subprocess.Popen` has."""
+
+    args: tuple[str, ...]
+    process: BaseProcess
+    output: Path
+    errors: Path
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None
+        return self.process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self.process.exitcode
+
+    @property
+    def processor_seconds(self) -> float:
+        """What it has used so far; infinite once it has ended."""
+        try:
+            times = psutil.Process(self.pid).cpu_times()
+        except psutil.NoSuchProcess:
+            return float("inf")
+        return times.user + times.system if self.process.is_alive() else float("inf")
+
+    def poll(self) -> int | None:
+        return self.process.exitcode
+
+    def send_signal(self, number: signal.Signals) -> None:
+        if self.process.is_alive():
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def wait_until(self, condition: Callable[[], Any]) -> Any:
+        """Wait for something that the run brings about."""
+        started = time.monotonic()
+        while not (met := condition()):
+            assert self.process.is_alive(), f"it ended before: {self.output.read_text()}{self.errors.read_text()}"
+            assert time.monotonic() < started + PATIENCE
+            time.sleep(0.005)
+        return met
+
+    def communicate(self) -> tuple[str, str]:
+        """Wait for its end."""
+        self.process.join(PATIENCE)
+        assert not self.process.is_alive(), f"it hangs: {self.errors.read_text()}"
+        return self.output.read_text(), self.errors.read_text()
+
+    def finish(self) -> subprocess.CompletedProcess:
+        """Wait for its end; the exit code of a killed one is negative, as `subprocess` has it."""
+        output, errors = self.communicate()
+        return subprocess.CompletedProcess(self.args, self.process.exitcode, output, errors)
+
+
+def start_program(
+    tool: Tool,
+    *arguments: str,
+    cwd: Path,
+    prepare: Preparation = nothing,
+    environment: Mapping[str, str] | None = None,
+) -> Program:
+    """Start a program.
+
+    Parameters
+    ----------
+    tool : str
+        ``stance-suite`` or ``pytest``.
+    *arguments : str
+        Of its command line.
+    cwd : Path
+        Where it runs.
+    prepare : callable
+        What is done before it starts.
+    environment : mapping of str to str, optional
+        By default this process's. Variables that libraries read when they are imported are those of the first program.
+    """
+    output, errors = (Path(tempfile.mkstemp(f".{tool}.{name}")[1]) for name in ("out", "err"))
+    environment = dict(os.environ if environment is None else environment)
+    process = _forks.Process(target=_run, args=(tool, arguments, cwd, environment, output, errors, prepare))
+    process.start()
+    return Program((tool, *arguments), process, output, errors)
+
+
+def run_program(tool: Tool, *arguments: str, **how: Any) -> subprocess.CompletedProcess:
+    """Run it to its end."""
+    return start_program(tool, *arguments, **how).finish()
+
+
+def _run(
+    tool: str,
+    arguments: tuple[str, ...],
+    cwd: Path,
+    environment: Mapping[str, str],
+    output: Path,
+    errors: Path,
+    prepare: Preparation,
+) -> None:
+    for path, descriptor in ((output, 1), (errors, 2)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), descriptor)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    tempfile.tempdir = None
+    prepare()
+    sys.path.insert(0, "")
+    sys.argv = [tool, *arguments]
+    if tool == "stance-suite":
+        from stance_suite.cli import main
+
+        main()
+    else:
+        import pytest
+
+        # libraries of the preloaded process that have a plugin for pytest, too
+        sys.argv[1:1] = ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
+        sys.exit(pytest.console_main())
