@@ -16,7 +16,7 @@ test-browser: setup  ## the report in Chromium; on real weights, quick after `ma
 test-slow: setup  ## the tests that fine-tune SmolLM2, lose machines of a Ray cluster, kill runs; after `make findings`, which measures cells of theirs
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests -m slow -n 2 --dist loadfile $(ARGS)
 
-test-exhaustive: setup  ## parity with WeightWatcher's slow paths on every matrix; ten trainings without a stance; forty kills
+test-exhaustive: setup  ## parity with WeightWatcher's slow paths on every matrix; ten trainings without a stance; sixty kills
 	$(BIN)/pytest tests -m exhaustive $(ARGS)
 
 benchmark: setup  ## ratios within one run: speed against WeightWatcher and the bare eigensolver, the report, estimates, sweeps; an hour

@@ -9,7 +9,7 @@ from itertools import product
 from stance_suite.agenda import Agenda
 from stance_suite.checkpoints import open_checkpoint
 from stance_suite.errors import SpecError, SpecProblem, nearest_names
-from stance_suite.estimates import available_memory, check_memory
+from stance_suite.estimates import available_memory, check_memory, check_memory_of_workers, memory_for_workers
 from stance_suite.metrics import Metric
 from stance_suite.models import loaded_names
 from stance_suite.options import Pair
@@ -47,7 +47,7 @@ def refuse_missing_layers(agenda: Agenda, workbench: Workbench, pair: Pair | Non
 
 
 def refuse_too_little_memory(agenda: Agenda, workbench: Workbench, workers: int) -> None:
-    """Refuse a run of which a cell that is not in the store needs more memory than this machine has.
+    """Refuse a run whose cells that are not in the store need more memory than this machine has.
 
     Parameters
     ----------
@@ -66,7 +66,9 @@ def refuse_too_little_memory(agenda: Agenda, workbench: Workbench, workers: int)
     asked = product(agenda.models, agenda.stances, agenda.recipes, agenda.seeds)
     planned = {key: plan for training in asked for key, plan in workbench.plan_training(*training)}
     missing = [plan for key, plan in planned.items() if not workbench.store.has(key)]
-    check_memory(missing, workbench.device, available_memory(), workers)
+    check_memory(missing, workbench.device, available_memory())
+    if workers > 1:
+        check_memory_of_workers(missing, workbench.device, memory_for_workers(running=workers), workers)
 
 
 def _missing_layers(agenda: Agenda, workbench: Workbench, model: str, base: str) -> Iterator[SpecProblem]:

@@ -79,8 +79,9 @@ class Workbench:
         record = self._records.get(key) or self.store.get(key)
         if record is None:
             return None
-        self._records[key] = record
-        return record.model_copy(update={"cell": cell})
+        found = record.model_copy(update={"cell": cell})
+        self._records.setdefault(key, found)
+        return found
 
     def weights(self, model: str) -> Weights:
         """Get a model's weights onto this machine.

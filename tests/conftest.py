@@ -18,8 +18,10 @@ import pytest
 from stance_suite.library import load_library
 from stance_suite.specs import Stance
 from tests.hub_server import Hub, serve
-from tests.programs import REPOSITORY, Program, Tool, start_program
+from tests.programs import Program, Tool, start_program
 from tests.twins import BUILDERS, build_tiny, train_tokenizer
+
+REPOSITORY = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="session")

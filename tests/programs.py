@@ -6,6 +6,7 @@ pytest's plugins.
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -15,17 +16,18 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Literal
 
 import psutil
 
-PATIENCE = 300
+PATIENCE = 600
 """Seconds after which a run hangs."""
-REPOSITORY = Path(__file__).parent.parent
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["tests.preloaded"])
+_started: list[Program] = []
 
 Tool = Literal["stance-suite", "pytest"]
 Preparation = Callable[[], None]
@@ -88,8 +90,11 @@ class Program:
     def communicate(self) -> tuple[str, str]:
         """Wait for its end."""
         self.process.join(PATIENCE)
-        assert not self.process.is_alive(), f"it hangs: {self.errors.read_text()}"
-        return self.output.read_text(), self.errors.read_text()
+        hangs = self.process.is_alive()
+        self.kill()
+        told = self.output.read_text(), self.errors.read_text()
+        assert not hangs, f"it hangs: {told}"
+        return told
 
     def finish(self) -> subprocess.CompletedProcess:
         """Wait for its end; the exit code of a killed one is negative, as `subprocess` has it."""
@@ -117,18 +122,33 @@ def start_program(
     prepare : callable
         What is done before it starts.
     environment : mapping of str to str, optional
-        By default this process's. Variables that libraries read when they are imported are those of the first program.
+        By default this process's. What libraries read when they are imported (``HF_ENDPOINT``, ``OMP_NUM_THREADS``)
+        is always what it was when this process started its first program.
     """
-    output, errors = (Path(tempfile.mkstemp(f".{tool}.{name}")[1]) for name in ("out", "err"))
+    number = len(_started)
+    output, errors = (_logs() / f"{number}.{name}" for name in ("out", "err"))
+    output.touch()
+    errors.touch()
     environment = dict(os.environ if environment is None else environment)
     process = _forks.Process(target=_run, args=(tool, arguments, cwd, environment, output, errors, prepare))
     process.start()
-    return Program((tool, *arguments), process, output, errors)
+    program = Program((tool, *arguments), process, output, errors)
+    _started.append(program)
+    return program
 
 
 def run_program(tool: Tool, *arguments: str, **how: Any) -> subprocess.CompletedProcess:
     """Run it to its end."""
     return start_program(tool, *arguments, **how).finish()
+
+
+@cache
+def _logs() -> Path:
+    """Make a folder for what programs print, which is removed with this process, as are programs that still run."""
+    folder = tempfile.TemporaryDirectory(prefix="programs-")
+    atexit.register(folder.cleanup)
+    atexit.register(lambda: [program.kill() for program in _started])
+    return Path(folder.name)
 
 
 def _run(
@@ -149,13 +169,16 @@ def _run(
     prepare()
     sys.path.insert(0, "")
     sys.argv = [tool, *arguments]
-    if tool == "stance-suite":
-        from stance_suite.cli import main
+    try:
+        if tool == "stance-suite":
+            from stance_suite.cli import main
 
-        main()
-    else:
-        import pytest
+            main()
+        else:
+            import pytest
 
-        # libraries of the preloaded process that have a plugin for pytest, too
-        sys.argv[1:1] = ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
-        sys.exit(pytest.console_main())
+            # libraries of the preloaded process that have a plugin for pytest, too
+            sys.argv[1:1] = ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
+            sys.exit(pytest.console_main())
+    finally:
+        atexit._run_exitfuncs()  # multiprocessing leaves them out

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from stance_suite.engines import Engine, Outcome
+    from stance_suite.estimates import Available
     from stance_suite.pipeline import Session
     from stance_suite.records import Findings
     from stance_suite.sweeping import SweptCell
@@ -105,7 +106,7 @@ def sweep(
     Writes findings.json with its reports, and tensor.parquet. Exit 1 if a cell failed or a verdict differs from the
     record; 130 if it was interrupted.
     """
-    from stance_suite.estimates import available_memory, check_memory
+    from stance_suite.estimates import available_memory, check_memory, check_memory_of_workers, memory_for_workers
     from stance_suite.library import load_library
     from stance_suite.pipeline import Session
     from stance_suite.progress import choose_progress
@@ -120,16 +121,20 @@ def sweep(
     session = Session(apply_sweep(declared, settings), choose_progress(), declared.threads)
     session.preflight()
     cells = lay_out(session)
-    count = 1 if engine is EngineName.SERIAL else workers or _fitting_workers(cells, declared.threads)
+    if not dry_run:
+        cells = without_damaged(session, cells)  # first of all, for what is read is held while others are measured
+    memory = memory_for_workers(running=0)
+    count = 1 if engine is EngineName.SERIAL else workers or _fitting_workers(cells, declared.threads, memory)
     if dry_run:
         _print_cells(cells, engine, count)
         return
+    missing = {one.order.key: one.order.plan for one in cells if not one.is_stored}.values()
     if engine is not EngineName.RAY:  # the machines of a cluster have memory of their own
-        missing = [one.order.plan for one in cells if not one.is_stored]
-        check_memory(missing, session.workbench.device, available_memory(), count)
+        check_memory(missing, session.workbench.device, available_memory())
+    if engine is EngineName.PROCESSES:
+        check_memory_of_workers(missing, session.workbench.device, memory, count)
     chosen, count = _engine(engine, count, address, declared.threads)
     rehearse_publishing(settings.reports)
-    cells = without_damaged(session, cells)
     _measure(session, cells, chosen, count)
     findings = _conclude(session, cells)
     surprises = any(verdict.status != "NOT_RUN" and not verdict.as_expected for verdict in findings.verdicts)
@@ -150,15 +155,13 @@ def _engine(name: EngineName, count: int, address: str | None, threads: int) -> 
     return connect(address, count, threads), cells_at_once(threads)
 
 
-def _fitting_workers(cells: Sequence[SweptCell], threads: int) -> int:
+def _fitting_workers(cells: Sequence[SweptCell], threads: int, memory: Available) -> int:
     """Tell how many cells cores and memory of this machine allow at once; on GPUs, one, which may have them all."""
-    from stance_suite.estimates import available_memory
-
     if any(one.order.estimate.gpus for one in cells):
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     largest = max((one.order.estimate.memory_bytes for one in cells if not one.is_stored), default=1)
-    return max(1, min(cores // threads, available_memory().memory_bytes // largest))
+    return max(1, min(cores // threads, memory.memory_bytes // largest))
 
 
 def _print_cells(cells: Sequence[SweptCell], engine: EngineName, count: int) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path("/")
 
 
 @dataclass(frozen=True)
 class Available:
-    """The memory that a process may have in all, what it has already included."""
+    """The memory that a process, or several together, may have in all, what they have already included."""
 
     memory_bytes: int
     """How much."""
@@ -32,16 +33,45 @@ def available_memory(root: Path = ROOT) -> Available:
     Available
         Of the machine's available memory, the control group's limit and the process's own limits, the smallest.
     """
+    own = _own()
+    limits = (Available(left, "ulimit leaves") for left in _left_by_process_limits(own))
+    return _smallest([*_shared_bounds(root), *limits], own.rss)
+
+
+def memory_for_workers(running: int, root: Path = ROOT) -> Available:
+    """Find the smallest bound on the memory of several processes together.
+
+    Parameters
+    ----------
+    running : int
+        How many of them run already, and hold what this one holds; 0 if they are yet to be started.
+    root : Path
+        Where the system's ``proc`` and ``sys`` are.
+
+    Returns
+    -------
+    Available
+        Of the machine's available memory and the control group's limit the smaller; ``ulimit`` is about each process.
+    """
+    return _smallest(_shared_bounds(root), running * _own().rss)
+
+
+def _own() -> Any:
     import psutil
 
-    own = psutil.Process().memory_info()
-    bounds = [
-        Available(psutil.virtual_memory().available, "this machine has"),
-        *(Available(left, "the limit of its control group leaves") for left in left_by_control_groups(root)),
-        *(Available(left, "ulimit leaves") for left in _left_by_process_limits(own)),
-    ]
+    return psutil.Process().memory_info()
+
+
+def _shared_bounds(root: Path) -> list[Available]:
+    import psutil
+
+    groups = (Available(left, "the limit of its control group leaves") for left in left_by_control_groups(root))
+    return [Available(psutil.virtual_memory().available, "this machine has"), *groups]
+
+
+def _smallest(bounds: Sequence[Available], held: int) -> Available:
     smallest = min(bounds, key=lambda bound: bound.memory_bytes)
-    return Available(own.rss + max(smallest.memory_bytes, 0), smallest.limited_by)
+    return Available(held + max(smallest.memory_bytes, 0), smallest.limited_by)
 
 
 def left_by_control_groups(root: Path) -> Iterator[int]:
@@ -87,7 +117,7 @@ def _left_in(folder: Path, limit: str, used: str, droppable: str) -> Iterator[in
         yield int(most) - now + int(counts.get(droppable, 0))
 
 
-def _left_by_process_limits(own: object) -> Iterator[int]:
+def _left_by_process_limits(own: Any) -> Iterator[int]:
     """Read what ``ulimit -v`` and ``ulimit -d`` leave."""
     try:
         import resource

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
@@ -17,10 +17,10 @@ GIGABYTE = 1e9
 
 
 class NotEnoughMemoryError(StanceSuiteError):
-    """A cell that needs more memory than there is."""
+    """Cells that need more memory than there is."""
 
 
-def check_memory(plans: Iterable[Plan], device: str, available: Available, workers: int = 1) -> None:
+def check_memory(plans: Iterable[Plan], device: str, available: Available) -> None:
     """Refuse cells that need more memory than there is.
 
     Parameters
@@ -30,43 +30,74 @@ def check_memory(plans: Iterable[Plan], device: str, available: Available, worke
     device : str
         ``cpu`` or ``cuda``.
     available : Available
-        What there is.
-    workers : int
-        How many of the cells may be measured at once.
+        What there is for a process.
 
     Raises
     ------
     NotEnoughMemoryError
-        If one needs more, or those that need most do together: what for, what there is, and the way out.
+        If one needs more: what for, what there is, and the way out.
     """
-    needs = sorted(((plan, estimate_memory(plan, device)) for plan in plans), key=lambda need: -need[1].total)
+    needs = [(plan, estimate_memory(plan, device)) for plan in plans]
     if not needs:
         return
-    plan, memory = needs[0]
-    there = f"{available.limited_by} {_size(available.memory_bytes)}"
+    plan, memory = max(needs, key=lambda need: need[1].total)
     if memory.total > available.memory_bytes:
+        there = f"{available.limited_by} {_size(available.memory_bytes)}"
         raise NotEnoughMemoryError(f"{_needs(plan, memory)}; {there}. {_way_out(plan, device, available)}")
-    together = list(accumulate(memory.total for _, memory in needs[:workers]))
-    if together[-1] > available.memory_bytes:
-        fitting = sum(needed <= available.memory_bytes for needed in together)
-        raise NotEnoughMemoryError(
-            f"{len(together)} workers would need {_size(together[-1])} of memory, the first of them "
-            f"{_size(memory.total)} for {_name(plan)}; {there}. Ask for {fitting}"
-        )
     if device == "cuda":
-        _check_gpu(*max(needs, key=lambda need: need[1].gpu))
+        plan, memory = max(needs, key=lambda need: need[1].gpu)
+        free = _free_on_gpus()
+        if memory.gpu > free:
+            raise NotEnoughMemoryError(
+                f"{_name(plan)} would need {_size(memory.gpu)} of the GPU's memory for weights, training and "
+                f"measuring; {_size(free)} are free. Use a larger GPU or several, or the device cpu"
+            )
 
 
-def _check_gpu(plan: Plan, memory: Memory) -> None:
+def check_memory_of_workers(plans: Iterable[Plan], device: str, available: Available, workers: int) -> None:
+    """Refuse more workers than there is memory for.
+
+    Parameters
+    ----------
+    plans : iterable of Plan
+        The cells that they divide.
+    device : str
+        ``cpu`` or ``cuda``.
+    available : Available
+        What there is for all of them together.
+    workers : int
+        How many cells they may measure at once.
+
+    Raises
+    ------
+    NotEnoughMemoryError
+        If those cells that need most need more together: what there is, and how many workers would fit.
+    """
+    plans = tuple(plans)
+    check_memory(plans, device, available)
+    needs = [estimate_memory(plan, device) for plan in plans]
+    most = sorted((need.total for need in needs), reverse=True)[:workers]
+    _refuse_too_many(most, available.memory_bytes, "of memory", available.limited_by)
+    if device == "cuda":
+        most = sorted((need.gpu for need in needs), reverse=True)[:workers]
+        _refuse_too_many(most, _free_on_gpus(), "of the GPU's memory", "free are")
+
+
+def _refuse_too_many(needs: Sequence[int], available: int, what: str, limited_by: str) -> None:
+    together = list(accumulate(needs, initial=0))
+    if together[-1] > available:
+        fitting = sum(need <= available for need in together) - 1
+        raise NotEnoughMemoryError(
+            f"{len(needs)} cells at once would need {_size(together[-1])} {what}; {limited_by} {_size(available)}. "
+            f"Ask for {fitting} at once: -n {fitting} of pytest, --workers {fitting} of a sweep"
+        )
+
+
+def _free_on_gpus() -> int:
     import torch
 
     # a model that one GPU is too small for is spread over all
-    free = sum(torch.cuda.mem_get_info(place)[0] for place in range(torch.cuda.device_count()))
-    if memory.gpu > free:
-        raise NotEnoughMemoryError(
-            f"{_name(plan)} would need {_size(memory.gpu)} of the GPU's memory for weights, "
-            f"training and measuring; {_size(free)} are free. Use a larger GPU or several, or the device cpu"
-        )
+    return sum(torch.cuda.mem_get_info(place)[0] for place in range(torch.cuda.device_count()))
 
 
 def _needs(plan: Plan, memory: Memory) -> str:

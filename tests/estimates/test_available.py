@@ -4,18 +4,19 @@ import sys
 import psutil
 import pytest
 
-from stance_suite.estimates.available import available_memory, left_by_control_groups
+from stance_suite.estimates.available import Available, available_memory, left_by_control_groups, memory_for_workers
 
 LIMITED = """
 import resource, sys
 import psutil
-from stance_suite.estimates.available import available_memory
+from stance_suite.estimates.available import available_memory, memory_for_workers
 
 own = psutil.Process().memory_info()
 limit = getattr(resource, sys.argv[1])
 left = 300_000_000
 resource.setrlimit(limit, (getattr(own, sys.argv[2]) + left, resource.RLIM_INFINITY))
 found = available_memory()
+assert memory_for_workers(0).limited_by != found.limited_by, "it is about each process"
 print(found.limited_by, (found.memory_bytes - own.rss) / left, sep="|")
 """
 
@@ -75,6 +76,14 @@ def test_a_control_group_bounds_what_is_available(tmp_path):
     found = available_memory(tmp_path)
     assert found.limited_by == "the limit of its control group leaves"
     assert found.memory_bytes < psutil.Process().memory_info().rss * 1.1 + 4000
+
+
+def test_what_workers_have_together_is_what_they_share_and_what_those_that_run_already_hold(tmp_path):
+    put(tmp_path, {"proc/self/cgroup": "0::/", "sys/fs/cgroup/memory.max": 5000, "sys/fs/cgroup/memory.current": 1000})
+    put(tmp_path, {"sys/fs/cgroup/memory.stat": "anon 1"})
+    assert memory_for_workers(0, tmp_path) == Available(4000, "the limit of its control group leaves")
+    held = memory_for_workers(3, tmp_path).memory_bytes - 4000
+    assert held == pytest.approx(3 * psutil.Process().memory_info().rss, rel=0.05)
 
 
 def test_without_control_groups_nothing_bounds(tmp_path):

@@ -1,9 +1,12 @@
+from functools import partial
+
 import pytest
+import torch
 
 from stance_suite.errors import StanceSuiteError
-from stance_suite.estimates import Available, available_memory, check_memory, estimate_memory
+from stance_suite.estimates import Available, check_memory, check_memory_of_workers, estimate_memory
 from tests.conftest import start_suite
-from tests.sweeping import run_sweep, write_sweep
+from tests.sweeping import start_sweep, write_sweep
 
 HUGE = {"hidden_size": 16384, "intermediate_size": 65536, "num_hidden_layers": 126}
 """Half a trillion parameters: no machine that runs these tests trains them."""
@@ -55,39 +58,55 @@ def test_what_is_not_trained_is_refused_without_gradients(plan_of, large):
 
 def test_workers_are_refused_that_together_need_more_than_there_is(plan_of, large):
     plans = [plan_of(kind, large) for kind in ("base", "documented", "lora")]
-    documented, lora, base = sorted((estimate_memory(plan, "cpu").total for plan in plans), reverse=True)
-    together = Available(documented + lora, "this machine has")
-    check_memory(plans, "cpu", together, workers=2)
+    most, next_most, least = sorted((estimate_memory(plan, "cpu").total for plan in plans), reverse=True)
+    available = Available(most + next_most, "this machine has")
+    check_memory_of_workers(plans, "cpu", available, 2)
     with pytest.raises(StanceSuiteError) as refused:
-        check_memory(plans, "cpu", together, workers=8)
-    assert f"3 workers would need {(documented + lora + base) / 1e9:.1f} GB of memory" in str(refused.value)
-    assert f"{documented / 1e9:.1f} GB for {large}, curious-uncertainty (documented)" in str(refused.value)
-    assert str(refused.value).endswith(f"this machine has {(documented + lora) / 1e9:.1f} GB. Ask for 2")
+        check_memory_of_workers(plans, "cpu", available, 8)
+    assert str(refused.value) == (
+        f"3 cells at once would need {(most + next_most + least) / 1e9:.1f} GB of memory; this machine has "
+        f"{(most + next_most) / 1e9:.1f} GB. Ask for 2 at once: -n 2 of pytest, --workers 2 of a sweep"
+    )
+    with pytest.raises(StanceSuiteError, match="for the optimizer"):
+        check_memory_of_workers(plans, "cpu", Available(most - 1, "this machine has"), 2)
 
 
-@pytest.fixture
-def filling(resized, plan_of):
-    """A model of which one training fits into the memory that there is now, and two do not."""
+def test_workers_are_refused_that_together_need_more_than_a_gpu_has(plan_of, large, monkeypatch):
+    plans = [plan_of(kind, large) for kind in ("base", "documented")]
+    needs = [estimate_memory(plan, "cuda").gpu for plan in plans]
+    plenty = Available(10**15, "this machine has")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (sum(needs), 10**15))
+    check_memory_of_workers(plans, "cuda", plenty, 2)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (sum(needs) - 1, 10**15))
+    with pytest.raises(StanceSuiteError, match=r"^2 cells at once would need .* of the GPU's memory; .* Ask for 1 "):
+        check_memory_of_workers(plans, "cuda", plenty, 2)
+    check_memory(plans, "cuda", plenty)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (max(needs) - 1, 10**15))
+    with pytest.raises(StanceSuiteError, match="Use a larger GPU"):
+        check_memory(plans, "cuda", plenty)
 
-    def sized(layers):
-        model = resized(hidden_size=2048, intermediate_size=8192, num_hidden_layers=layers)
-        return model, estimate_memory(plan_of("documented", model), "cpu").total
 
-    one, two = (sized(layers)[1] for layers in (1, 2))
-    return sized(1 + round((0.7 * available_memory().memory_bytes - one) / (two - one)))[0]
+MACHINE = """
+import psutil
+from types import SimpleNamespace
+psutil.virtual_memory = lambda: SimpleNamespace(available={available})
+"""
 
 
 @pytest.mark.parametrize("tool", ["pytest", "sweep"])
-def test_workers_that_fit_one_by_one_but_not_together_are_told_how_many_do(project, filling, tool):
+def test_workers_that_fit_one_by_one_but_not_together_are_told_how_many_do(project, large, plan_of, tool):
+    machine = MACHINE.format(available=round(1.5 * estimate_memory(plan_of("documented", large), "cpu").total))
     if tool == "pytest":
-        done = start_suite(project, filling, "pytest", "-n", "2").finish()
+        (project / "conftest.py").write_text(machine)  # workers read it, too
+        done = start_suite(project, large, "pytest", "-n", "2").finish()
     else:
-        write_sweep(project, filling)
-        done = run_sweep(project, "--workers", "2")
+        write_sweep(project, large)
+        done = start_sweep(project, "--workers", "2", prepare=partial(exec, machine, {})).finish()
     assert done.returncode == (4 if tool == "pytest" else 2), done.stdout + done.stderr
     said = " ".join((done.stdout + done.stderr).split())
-    assert "2 workers would need" in said
-    assert "Ask for 1" in said
+    assert "2 cells at once would need" in said
+    assert "Ask for 1 at once" in said
     assert "Traceback" not in said
     assert not (project / "cache" / "cells").exists()
 

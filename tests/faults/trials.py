@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stance_suite.findings_files import read_findings
@@ -26,15 +25,15 @@ def run_sweep(project: Path, *arguments: str, prepare: Preparation = nothing) ->
     return start_sweep(project, *arguments, prepare=prepare).finish()
 
 
-def kill_at(trials: Sequence[Program], moments: Sequence[float], how: signal.Signals) -> None:
-    """Send each run a signal at its own moment; one that has ended before is left alone."""
-    waiting = list(zip(trials, moments, strict=True))
+def kill_at(programs: Sequence[Program], moments: Iterable[float], signals: Iterable[signal.Signals]) -> None:
+    """Send each run its signal at its moment; one that has ended before is left alone."""
+    waiting = list(zip(programs, moments, signals, strict=False))
     while waiting:
-        for trial, moment in list(waiting):
-            if trial.processor_seconds >= moment:
-                if trial.process.is_alive():
-                    os.kill(trial.process.pid, how)
-                waiting.remove((trial, moment))
+        for one in list(waiting):
+            program, moment, how = one
+            if program.processor_seconds >= moment:
+                program.send_signal(how)
+                waiting.remove(one)
         time.sleep(0.002)
 
 
