@@ -125,6 +125,7 @@ def start_program(
         By default this process's. What libraries read when they are imported (``HF_ENDPOINT``, ``OMP_NUM_THREADS``)
         is always what it was when this process started its first program.
     """
+    assert tool in ("stance-suite", "pytest"), tool
     number = len(_started)
     output, errors = (_logs() / f"{number}.{name}" for name in ("out", "err"))
     output.touch()

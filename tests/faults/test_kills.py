@@ -54,7 +54,7 @@ def ended_by(how: signal.Signals) -> tuple[int, ...]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tool", ["run", "pytest"])
+@pytest.mark.parametrize("tool", ["stance-suite", "pytest"])
 def test_other_runs_that_are_terminated_leave_nothing_damaged_and_go_on(
     tool, start, run_suite, project, finished_template
 ):
