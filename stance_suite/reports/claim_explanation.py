@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from stance_suite.caveats import CAVEAT_MEANINGS
 from stance_suite.claims import Claim
 from stance_suite.judgments import Status, Verdict
+from stance_suite.layer_figures import Range
 from stance_suite.metrics import Metric
 from stance_suite.options import PROFILES
 from stance_suite.records import Findings
-from stance_suite.reports.layers import layer_rows
+from stance_suite.reports.layers import layer_rows, shown_controls
 from stance_suite.reports.sections import (
     Explanation,
     Section,
@@ -37,8 +38,6 @@ LAYER_COLUMNS = (
     "tail",
     "as fitted %",
     "tail fixed %",
-    "noise",
-    "sham",
 )
 CELL_COLUMNS = ("cell", "key", "weights' SHA-256", "seed", "recipe", "created")
 CONTROL_COLUMNS = ("control", "figure", "95 % interval", "p")
@@ -218,12 +217,15 @@ def _layer_section(verdict: Verdict, findings: Findings) -> list[Section]:
             "" if row.change is None else f"{row.change.tail_before} -> {row.change.tail_after}",
             show_change(None if row.change is None else row.change.total),
             show_change(None if row.change is None else row.change.spectrum),
-            "" if row.noise is None else show_interval(*row.noise),
-            show_change(row.sham),
+            *map(_show_control, row.controls.values()),
         )
         for row in rows[:SHOWN_LAYERS]
     )
-    return [Section("Layers", tuple(lines), LAYER_COLUMNS, table)]
+    return [Section("Layers", tuple(lines), (*LAYER_COLUMNS, *shown_controls()), table)]
+
+
+def _show_control(figure: float | Range | None) -> str:
+    return show_interval(*figure) if isinstance(figure, tuple) else show_change(figure)
 
 
 def _cell_section(verdict: Verdict, findings: Findings) -> Section:

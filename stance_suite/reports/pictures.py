@@ -169,7 +169,7 @@ def _most_changed(findings: Findings) -> list[tuple[CellRecord, str]]:
 
 def _pair(findings: Findings, record: CellRecord, layer: str) -> tuple[LayerSpectrum, LayerSpectrum] | None:
     """Find a layer's spectrum in the untouched model and in a trained cell."""
-    base = findings.untouched(record)
+    base = findings.index.untouched(record)
     before, after = None if base is None else _spectrum(base, layer), _spectrum(record, layer)
     return None if before is None or after is None else (before, after)
 

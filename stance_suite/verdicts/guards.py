@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from stance_suite.behavior_records import Fluency
 from stance_suite.caveats import Caveat
-from stance_suite.verdicts.scores import Replicate
+from stance_suite.replicates import Replicate
 
 FEWEST_DISTINCT = 0.5
 """Distinct bigrams, as a share of the base model's."""

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from stance_suite.claims import Claim
 from stance_suite.errors import CellFailedError, StanceSuiteError
 from stance_suite.judgments import Status, Verdict
+from stance_suite.replicates import Replicate
 from stance_suite.statistics import holm
 from stance_suite.verdicts.behavior import Evidence, judge_behavior, weigh_behavior
-from stance_suite.verdicts.scores import ProbedStance, Replicate
+from stance_suite.verdicts.scores import ProbedStance
 from stance_suite.verdicts.structure import judge_structure, worst
 
 Replicates = Callable[[str, str, str], Sequence[Replicate]]

@@ -33,18 +33,7 @@ class HeatMap:
     """The largest shift of the measure, in magnitude: where the scale ends on both sides."""
 
     def tone(self, shift: StanceShift) -> str:
-        """Choose the shade of an entry.
-
-        Parameters
-        ----------
-        shift : StanceShift
-            An entry of the matrix.
-
-        Returns
-        -------
-        str
-            Such as ``warm-3``; empty near zero, and for a shift that is unknown.
-        """
+        """Choose the shade of an entry, such as ``warm-3``; empty near zero, and for a shift that is unknown."""
         if not isfinite(shift.effect) or self.largest == 0:
             return ""
         shade = round(TONES * abs(shift.effect) / self.largest)
@@ -68,20 +57,7 @@ class BehaviorSection:
 
 
 def describe_behavior(findings: Findings, rows: Sequence[Row]) -> BehaviorSection:
-    """Arrange what the section on behavior shows.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-    rows : sequence of Row
-        The table of verdicts, which the section refers to.
-
-    Returns
-    -------
-    BehaviorSection
-        For the template and the scripts.
-    """
+    """Arrange what the section on behavior shows, for the template and the scripts."""
     judged = [row for row in rows if row.verdict.prompts]
     tested = [record for record in findings.cells if record.cell.is_under_test]
     watched = [record for record in tested if record.trajectory]

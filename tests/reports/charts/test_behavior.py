@@ -100,7 +100,7 @@ def test_what_is_not_finite_is_no_number(library):
     broken = verdict.model_copy(
         update={
             "prompts": (verdict.prompts[0].model_copy(update={"tuned": float("nan")}),),
-            "controls": (ControlFigure(name="base", figure=float("inf")),),
+            "controls": (ControlFigure(control="base", role="effect", figure=float("inf")),),
         }
     )
     datasets = prompt_data(broken)

@@ -236,8 +236,9 @@ def test_responses_are_found_by_prompt_and_sample_beside_their_controls(whole_ru
                 assert [one.text[a:b] for a, b in zip(starts[::2], starts[1::2], strict=True)] == [
                     one.text[hit.start : hit.end] for hit in hits
                 ]
-        for treatment in ("base", "sham") if cell["recipe"] else ("base",):
-            control = whole_run.cells[cell[treatment]].cell
+        assert list(cell["controls"]) == (["sham"] if record.cell.is_under_test else [])
+        for treatment, place in [("base", cell["base"]), *cell["controls"].items()]:
+            control = whole_run.cells[place].cell
             assert (control.treatment, control.seed) == (treatment, cell["seed"])
     asked = [data["prompts"][place] for place in data["asked"][stance.name]]
     assert asked == list(stance.held_out_prompts)
@@ -249,7 +250,7 @@ def test_a_control_of_another_recipe_or_family_is_none(whole_run):
     foreign = tuned.model_copy(update={"family": "another"})
     cells = response_data(whole_run.model_copy(update={"cells": (*whole_run.cells, longer, foreign)}))["cells"]
     assert cells[-2]["base"] is not None
-    assert cells[-2]["sham"] is None
+    assert cells[-2]["controls"] == {}
     assert cells[-1]["base"] is None
 
 

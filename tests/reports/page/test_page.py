@@ -13,8 +13,8 @@ from stance_suite.judgments import Verdict
 from stance_suite.publish import publish, rebuild
 from stance_suite.records import Findings
 from stance_suite.reports.page import render_html
-from stance_suite.verdicts import Replicate, compare_trainings, judge_behavior, judge_structure, weigh_behavior
-from tests.measured import alpha_change, behavior, layer, record
+from stance_suite.verdicts import compare_trainings, judge_behavior, judge_structure, weigh_behavior
+from tests.measured import alpha_change, behavior, beside, layer, record
 
 HOSTILE = [
     "<script>document.title='x'</script>",
@@ -56,8 +56,8 @@ def findings(library, stance) -> Findings:
         stances=(),
         claims=(behavioral, structural),
         verdicts=(
-            judge_behavior(weigh_behavior(behavioral, stance, [Replicate(tuned, base, sham)]), 0.01),
-            judge_structure(structural, Replicate(tuned, base, sham)),
+            judge_behavior(weigh_behavior(behavioral, stance, [beside(tuned, base, sham)]), 0.01),
+            judge_structure(structural, beside(tuned, base, sham)),
             Verdict(
                 claim=behavioral.model_copy(update={"id": "n"}), model="m", status="NOT_RUN", reason="no weights here"
             ),

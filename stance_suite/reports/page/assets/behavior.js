@@ -196,11 +196,12 @@
   }
 
   function showResponses(form) {
-    const { cells, prompts, stances, asked } = readData("responses");
+    const { cells, prompts, stances, asked, controls } = readData("responses");
     const TRAINING = ["model", "recipe", "trained", "seed"];
-    const { asked: whose, marked: markers, sample, sham } = form.elements;
+    const { asked: whose, marked: markers, sample } = form.elements;
+    const isChecked = (name) => form.elements[name].checked;
     const first = { ...data.first, trained: data.first.stance };
-    const trainings = cells.filter(({ treatment }) => treatment !== "base");
+    const trainings = cells.filter(({ recipe }) => recipe !== null);
     if (!trainings.length) {
       say("response-count", "Nothing was trained, so there is nothing to set side by side.");
       return;
@@ -222,7 +223,7 @@
       const numbers = samplesOf(cell).map((number) => [String(number), String(number + 1)]);
       if (numbers.length > 1) numbers.push(["all", "all samples"]);
       offer(sample, numbers, sample.value);
-      sham.closest("label").hidden = cell.sham === null || cell.treatment === "sham";
+      for (const name of controls) form.elements[name].closest("label").hidden = !(name in cell.controls);
       shown = cell;
     }
 
@@ -231,8 +232,8 @@
       follow(cell);
       const beside = [
         { kind: "base", name: "base", cell: cells[cell.base] },
-        { kind: "sham", name: "sham", cell: sham.checked && cell.treatment !== "sham" ? cells[cell.sham] : undefined },
-        { kind: cell.treatment === "sham" ? "sham" : "tuned", name: cell.label, cell },
+        ...controls.filter(isChecked).map((name) => ({ kind: "control", name, cell: cells[cell.controls[name]] })),
+        { kind: controls.includes(cell.treatment) ? "control" : "tuned", name: cell.label, cell },
       ].filter((one) => one.cell);
       const samples = sample.value === "all" ? samplesOf(cell) : [Number(sample.value)];
       const marked = stances.flatMap((name, place) => (!markers.value || markers.value === name ? [place] : []));
