@@ -292,10 +292,10 @@ def _lines(cell: Cell, several_models: bool) -> Iterator[str]:
     """Name a cell in short lines: its column is narrow."""
     if several_models:
         yield cell.model
-    if cell.treatment == "elsewhere":
+    if cell.is_elsewhere:
         yield from ("trained", "elsewhere")
     else:
-        yield from re.split("(?<=-)", cell.stance or cell.treatment)
+        yield from re.split("(?<=-)", cell.trained_on)
         yield cell.recipe or ""
     if cell.seed:
         yield f"seed {cell.seed}"
