@@ -130,6 +130,11 @@ class Verdict(Record):
     """The same of the training that it is compared with, if it is a comparison."""
 
     @property
+    def tuned(self) -> str | None:
+        """Key of the trained cell, the first of several seeds; None if nothing was judged."""
+        return self.replicates[0].tuned if self.replicates else None
+
+    @property
     def cells(self) -> tuple[str, ...]:
         """Keys of all these cells, the trained one first."""
         return tuple(dict.fromkeys(key for one in (*self.replicates, *self.counterpart) for key in one.keys))

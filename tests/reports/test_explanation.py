@@ -182,7 +182,7 @@ def test_an_unknown_name_is_told_with_the_nearest(whole_run):
 
 
 def test_a_cell_that_is_not_there_is_named(whole_run):
-    without = edited(whole_run, (("verdicts", "own.flip", "cells"), ["gone"]))
+    without = edited(whole_run, (("verdicts", "own.flip", "replicates"), [{"tuned": "gone", "base": "base--0"}]))
     found = sections("own.flip", without)
     assert found["Cells"].lines == ("gone is not in these findings",)
     assert "Layers" not in found

@@ -136,7 +136,7 @@ def _shown_first(judged: Sequence[Row], findings: Findings) -> dict[str, str]:
 
     def weight(row: Row) -> tuple[bool, int]:
         verdict = row.verdict
-        length = epochs.get(verdict.cells[0], 0) if verdict.cells else 0
+        length = epochs.get(verdict.tuned or "", 0)
         return verdict.claim.metric is Metric.LIKELIHOOD_PREFERENCE, length
 
     if not judged:

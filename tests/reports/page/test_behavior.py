@@ -5,7 +5,7 @@ from math import nan
 import pytest
 
 from stance_suite.behavior_records import MarkerHit
-from stance_suite.judgments import Status
+from stance_suite.judgments import ReplicateCells, Status
 from stance_suite.metrics import Metric
 from stance_suite.records import EpochSnapshot, Training
 from stance_suite.reports.behavior import ConfusionMatrix
@@ -123,10 +123,11 @@ def test_the_longest_training_judged_by_likelihood_is_shown_first(whole_run, jud
     training = Training(texts=("t",), losses=(1.0,), epoch_losses=(1.0,) * 10, seconds=1.0)
     cell = tuned.model_copy(update={"key": "long", "training": training})
     markers = next(one for one in judged if one.claim.metric is Metric.MARKER_RATE)
+    cells = (ReplicateCells(tuned="long", base="base"),)
     verdicts = (
-        markers.model_copy(update={"cells": ("long",)}),
+        markers.model_copy(update={"replicates": cells}),
         verdict,
-        verdict.model_copy(update={"claim": longer, "cells": ("long",)}),
+        verdict.model_copy(update={"claim": longer, "replicates": cells}),
     )
     found = section(whole_run.model_copy(update={"verdicts": verdicts, "cells": (*whole_run.cells, cell)})).data[
         "first"
