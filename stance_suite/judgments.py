@@ -9,7 +9,7 @@ from pydantic import Field
 
 from stance_suite.caveats import Caveat
 from stance_suite.claims import Claim, Record
-from stance_suite.controls import Control, Role
+from stance_suite.controls import SHAM, Control, Role
 
 if TYPE_CHECKING:
     from stance_suite.replicates import Replicate
@@ -89,10 +89,15 @@ class PromptScores(Record):
     """The prompt as declared."""
     base: float
     """Score of the untouched model; of a divergence, that of noise of the same norm."""
-    sham: float | None
-    """Score after training on the sham; None if the model was trained elsewhere."""
+    controls: dict[Control, float] = Field(default_factory=dict)
+    """Score after the trainings of the controls; none if the model was trained elsewhere."""
     tuned: float
     """Score after training on the stance."""
+
+    @property
+    def sham(self) -> float | None:
+        """Score after training on the sham; None if the model was trained elsewhere."""
+        return self.controls.get(SHAM)
 
 
 class Verdict(Record):

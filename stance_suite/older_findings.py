@@ -25,13 +25,21 @@ def _renewed_verdict(verdict: dict[str, Any], cells: Mapping[str, Any]) -> dict[
     figures = verdict.get("controls", [])
     names = [figure.get("name") for figure in figures]
     renewed_figures = [_renewed_figure(figure, verdict["claim"], names) for figure in figures]
-    found = others | {"controls": renewed_figures}
+    prompts = [_renewed_prompt(prompt) for prompt in verdict.get("prompts", [])]
+    found = others | {"controls": renewed_figures, "prompts": prompts}
     return found | _replicates(verdict, cells) if "cells" in verdict else found
 
 
 def _renewed_figure(figure: dict[str, Any], claim: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
     others = {key: value for key, value in figure.items() if key != "name"}
     return others | _meaning(figure["name"], claim, names) if "name" in figure else figure
+
+
+def _renewed_prompt(prompt: dict[str, Any]) -> dict[str, Any]:
+    if "sham" not in prompt:
+        return prompt
+    controls = {} if prompt["sham"] is None else {SHAM: prompt["sham"]}
+    return {key: value for key, value in prompt.items() if key != "sham"} | {"controls": controls}
 
 
 def _meaning(name: str, claim: Mapping[str, Any], names: list[str]) -> dict[str, str]:

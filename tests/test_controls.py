@@ -15,6 +15,8 @@ from stance_suite.progress import PlainProgress
 from stance_suite.records import Cell, Findings
 from stance_suite.replicates import CellIndex
 from stance_suite.reports.behavior import confusion_matrices
+from stance_suite.reports.charts import PAGE, prompts
+from stance_suite.reports.charts.data import prompt_data
 from stance_suite.reports.explanation import explain
 from stance_suite.reports.junit import verdict_properties
 from stance_suite.reports.layers import layer_rows
@@ -121,6 +123,9 @@ def test_a_training_of_its_own_is_a_cell_beside_the_tuned_one(shuffled, stance):
     evidence = weigh_behavior(behavioral(stance), stance, [beside])
     verdict = judge_behavior(evidence, evidence.p_value)
     assert names(verdict)[:5] == ["base", "sham", "shuffled", "sham - base", "shuffled - base"]
+    assert list(verdict.prompts[0].controls) == [SHAM, shuffled]
+    assert list(prompt_data(verdict)["prompts"][0]) == ["prompt", "base", "sham", "shuffled", "tuned"]
+    assert "'shuffled'" in json.dumps(prompts(PAGE, "container", verdict.claim.metric))
     assert verdict.replicates[0].controls == {"sham": "m-sham-0", "shuffled": "shuffled"}
     assert verdict.cells == ("m-stance-0", "m-base-0", "m-sham-0", "shuffled")
     assert "shuffled" in names(judge_structure(structural(stance), beside)) or not one.tuned.changes
@@ -144,6 +149,8 @@ def test_its_cells_are_reported_wherever_the_shams_are(shuffled, whole_run):
     page = render_html(read)
     assert "> shuffled beside</label>" in page
     assert '"kind":"shuffled"' in page.replace(" ", "")
+    columns_of_prompts = explained("own.likelihood", read)["Prompts"].columns
+    assert columns_of_prompts == ("prompt", "base", "sham", "shuffled", "tuned", "tuned - base")
     (row, *_) = layer_rows(verdict_on("own.alpha", read), read)
     assert row.controls["shuffled"] == row.controls["sham"]
     table = tensor_table(read)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from stance_suite.caveats import CAVEAT_MEANINGS
 from stance_suite.claims import Claim
+from stance_suite.controls import Control
 from stance_suite.judgments import Status, Verdict
 from stance_suite.layer_figures import Range
 from stance_suite.metrics import Metric
@@ -41,7 +42,6 @@ LAYER_COLUMNS = (
 )
 CELL_COLUMNS = ("cell", "key", "weights' SHA-256", "seed", "recipe", "created")
 CONTROL_COLUMNS = ("control", "figure", "95 % interval", "p")
-PROMPT_COLUMNS = ("prompt", "base", "sham", "tuned", "tuned - base")
 
 
 def explain_claim(claim: Claim, findings: Findings) -> Explanation:
@@ -73,7 +73,8 @@ def explain_claim(claim: Claim, findings: Findings) -> Explanation:
     meanings = tuple(f"{caveat}: {CAVEAT_MEANINGS[caveat]}" for caveat in verdict.caveats)
     sections.append(Section("Caveats", meanings or ("none",)))
     if verdict.prompts:
-        sections.append(Section("Prompts", (_score_of(claim),), PROMPT_COLUMNS, tuple(_prompt_rows(verdict))))
+        columns = ("prompt", "base", *Control.trained(), "tuned", "tuned - base")
+        sections.append(Section("Prompts", (_score_of(claim),), columns, tuple(_prompt_rows(verdict))))
     if not claim.metric.is_behavioral:
         sections += _layer_section(verdict, findings)
     sections.append(_cell_section(verdict, findings))
@@ -194,7 +195,7 @@ def _prompt_rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
     for entry in verdict.prompts:
         scores = (
             show_change(entry.base),
-            show_change(entry.sham),
+            *(show_change(entry.controls.get(control)) for control in Control.trained()),
             show_change(entry.tuned),
             show_change(entry.tuned - entry.base),
         )

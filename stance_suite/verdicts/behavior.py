@@ -10,7 +10,7 @@ import numpy as np
 
 from stance_suite.caveats import Caveat
 from stance_suite.claims import Claim
-from stance_suite.controls import SHAM, Control, Part, Role
+from stance_suite.controls import Control, Part, Role
 from stance_suite.judgments import ControlFigure, PromptScores, ReplicateCells, Status, Verdict
 from stance_suite.metrics import Comparator, Metric
 from stance_suite.replicates import Replicate
@@ -52,10 +52,6 @@ class Arms:
         """What was trained, in words."""
         cell = self.replicates[0].tuned.cell
         return f"{cell.model}, {cell.label}"
-
-    def scores_of(self, control: Control) -> Array | None:
-        """Find the scores of a control, if it was measured."""
-        return (self.controls | self.beside).get(control)
 
 
 @dataclass(frozen=True)
@@ -157,11 +153,14 @@ def _prompt_scores(evidence: Evidence) -> tuple[PromptScores, ...]:
     arms = evidence.arms
     tuned = arms.tuned.mean(axis=0)
     baseline = arms.controls[arms.baseline].mean(axis=0)
-    shams = arms.scores_of(SHAM)
-    sham = None if shams is None else shams.mean(axis=0)
+    scores = arms.controls | arms.beside
+    trained = {control: scores[control].mean(axis=0) for control in scores if control.is_trained}
     return tuple(
         PromptScores(
-            prompt=prompt, base=float(baseline[i]), sham=None if sham is None else float(sham[i]), tuned=float(tuned[i])
+            prompt=prompt,
+            base=float(baseline[i]),
+            controls={control: float(means[i]) for control, means in trained.items()},
+            tuned=float(tuned[i]),
         )
         for i, prompt in enumerate(arms.stance.held_out_prompts)
     )

@@ -41,27 +41,11 @@ def prompt_scores(
 ) -> Array:
     """Score every prompt for one stance.
 
-    Parameters
-    ----------
-    behavior : Behavior
-        What was measured.
-    metric : Metric
-        ``likelihood_preference``: log-probability of the stance's references minus the mean over the others', in nats
-        per token; ``embedding_shift``: the response's embedding along the axis from the others to the stance;
-        ``embedding_similarity``: its cosine to the stance's centroid; ``marker_rate``: the stance's markers per 100
-        words; ``divergence``: from the untouched model, in nats per token, whatever the stance. What is sampled is
-        averaged over samples.
-    stance : str
-        The stance scored for.
-    others : sequence of str
-        The stances scored against.
-    prompts : sequence of str
-        Prompts to score.
-
-    Returns
-    -------
-    ndarray of shape (prompts,)
-        One score a prompt; NaN where nothing was measured.
+    ``likelihood_preference`` is the log-probability of the stance's references minus the mean over the others', in nats
+    per token; ``embedding_shift`` the response's embedding along the axis from the others to the stance;
+    ``embedding_similarity`` its cosine to the stance's centroid; ``marker_rate`` the stance's markers per 100 words;
+    ``divergence`` that from the untouched model, in nats per token, whatever the stance. What is sampled is averaged
+    over samples; shape (prompts,), NaN where nothing was measured.
     """
     by_prompt: dict[str, list[float]] = {prompt: [] for prompt in prompts}
     for prompt, score in _scores(behavior, metric, stance, others):
@@ -76,26 +60,7 @@ def stance_scores(
     toward: str | None = None,
     prompts: Sequence[str] | None = None,
 ) -> Array:
-    """Score the held-out prompts of a stance.
-
-    Parameters
-    ----------
-    record : CellRecord
-        The measured cell.
-    metric : Metric
-        See `prompt_scores`.
-    stance : ProbedStance
-        Whose prompts are scored.
-    toward : str, optional
-        The stance scored for, if it is one of the contrasts.
-    prompts : sequence of str, optional
-        Other prompts to score.
-
-    Returns
-    -------
-    ndarray of shape (prompts,)
-        One score a prompt.
-    """
+    """Score the held-out prompts of a stance, or others, for the stance or one of its contrasts."""
     name = toward or stance.name
     others = [other for other in (stance.name, *stance.contrasts) if other != name]
     return prompt_scores(record.behavior, metric, name, others, stance.held_out_prompts if prompts is None else prompts)

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stance_suite.caveats import Caveat
+from stance_suite.controls import SHAM
 from stance_suite.gate_records import GateReport, Outcome
 from stance_suite.judgments import ControlFigure, Status
 from stance_suite.policy import Adoption, Policy, Regression, Structure
@@ -366,12 +367,12 @@ class TestAgainstABaseline:
         assert found.outcome is Outcome.FAILED
         assert found.reason.startswith("not measured: ")
 
-    @pytest.mark.parametrize("arm", ["tuned", "base", "sham"])
+    @pytest.mark.parametrize("arm", ["tuned", "base", SHAM])
     @pytest.mark.parametrize("figure", UNKNOWN)
     def test_a_missing_score_of_one_prompt_is_no_proof(self, stance, arm, figure):
         run = gate_run(stance).model_copy(update={"cells": gate_run(stance).cells[1:2]})
         (verdict,) = [one for one in run.verdicts if one.claim.id.endswith(".responses")]
-        first = verdict.prompts[0].model_copy(update={arm: figure})
+        first = verdict.prompts[0].model_copy(update={"controls": {SHAM: figure}} if arm == SHAM else {arm: figure})
         broken = edited(run, ".responses", prompts=(first, *verdict.prompts[1:]))
         for now, baseline in ((broken, run), (run, broken)):
             found = self.demands(stance, now, baseline, inconclusive="ignore")["responses"]

@@ -6,9 +6,11 @@ two pictures belong together, `prompts` above `effects`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from stance_suite.controls import Control
 from stance_suite.metrics import Metric
 from stance_suite.reports.charts.theme import Spec, Theme, Width, finish
 
@@ -25,7 +27,6 @@ ROW = 18
 """Height of a prompt's row, in pixels."""
 
 
-@cache
 def prompts(theme: Theme, width: Width, metric: Metric) -> Spec:
     """Draw each held-out prompt's score before and after, the largest effect first.
 
@@ -42,16 +43,22 @@ def prompts(theme: Theme, width: Width, metric: Metric) -> Spec:
     -------
     dict
         A row a prompt: hollow the untouched model (of a divergence: noise of the same norm), filled the tuned one, a
-        tick the sham.
+        tick every control that was trained.
     """
+    return _prompts(theme, width, metric, tuple(Control.trained()))
+
+
+@cache
+def _prompts(theme: Theme, width: Width, metric: Metric, controls: Sequence[Control]) -> Spec:
     import altair as alt
 
-    names = ("base", "sham", "tuned")
-    has_sham = "isValid(extent(pluck(data('prompts'), 'sham'))[0])"  # a model trained elsewhere has none
-    shown = alt.ExprRef(f"{has_sham} ? ['base', 'sham', 'tuned'] : ['base', 'tuned']")
+    names = ("base", *map(str, controls), "tuned")
+    # a model trained elsewhere has none
+    has_controls = " || ".join(f"isValid(extent(pluck(data('prompts'), '{name}'))[0])" for name in names[1:-1])
+    shown = alt.ExprRef(f"{has_controls} ? [{', '.join(map(repr, names))}] : ['base', 'tuned']")
 
-    def scale(*values: str) -> alt.Scale:
-        return alt.Scale(domain=list(names), range=list(values))
+    def scale(base: str, control: str, tuned: str) -> alt.Scale:
+        return alt.Scale(domain=list(names), range=[base, *(control for _ in controls), tuned])
 
     legend = alt.Legend(labelExpr=f"datum.label === 'base' ? '{_baseline(metric)}' : datum.label", values=shown)
     score = alt.X("score:Q", title=_titled("score", metric), scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6))
@@ -64,7 +71,7 @@ def prompts(theme: Theme, width: Width, metric: Metric) -> Spec:
             stroke=alt.Stroke("model:N", scale=scale(theme.before, theme.control, theme.after), legend=legend),
             fill=alt.Fill("model:N", scale=scale("transparent", "transparent", theme.after), legend=legend),
             shape=alt.Shape("model:N", scale=scale("circle", "M0,-1V1", "circle"), legend=legend),
-            tooltip=["prompt:N", "base:Q", "sham:Q", "tuned:Q"],
+            tooltip=["prompt:N", *(f"{name}:Q" for name in names)],
         ),
         data=alt.NamedData("prompts"),
     )
@@ -74,8 +81,8 @@ def prompts(theme: Theme, width: Width, metric: Metric) -> Spec:
         .transform_filter("isValid(datum.score)")
         .properties(width=width, height=alt.Step(ROW)),
         theme,
-        f"Score of each held-out prompt ({metric.meaning}) for {_baseline(metric)}, the sham and the tuned model, the "
-        "largest effect first.",
+        f"Score of each held-out prompt ({metric.meaning}) for {_baseline(metric)}, "
+        f"{', '.join(f'the {one}' for one in controls)} and the tuned model, the largest effect first.",
     )
 
 

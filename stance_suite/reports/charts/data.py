@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from stance_suite.controls import Control
 from stance_suite.judgments import ControlFigure, Status, Verdict
 from stance_suite.layer_names import block
 from stance_suite.records import Cell, CellRecord, Findings
@@ -65,13 +66,16 @@ def prompt_data(verdict: Verdict) -> Datasets:
     Returns
     -------
     dict
-        ``prompts``: ``prompt``, ``base``, ``sham``, ``tuned``. ``effects``: ``versus``, ``effect``, ``low``, ``high``.
-        ``floor``: ``low``, ``high``; one row, or none where no floor is known. ``bounds``: ``bound``.
+        ``prompts``: ``prompt``, ``base``, the trained controls such as ``sham``, ``tuned``. ``effects``: ``versus``,
+        ``effect``, ``low``, ``high``. ``floor``: ``low``, ``high``; one row, or none where no floor is known.
+        ``bounds``: ``bound``.
     """
     floor = noise_floor(verdict)
     return {
         "prompts": [
-            {"prompt": one.prompt, "base": known(one.base), "sham": known(one.sham), "tuned": known(one.tuned)}
+            {"prompt": one.prompt, "base": known(one.base)}
+            | {control: known(one.controls.get(control)) for control in Control.trained()}
+            | {"tuned": known(one.tuned)}
             for one in verdict.prompts
         ],
         "effects": [

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from stance_suite.controls import Control
 from stance_suite.judgments import PromptScores, Verdict
 from stance_suite.metrics import BEHAVIORAL_METRICS, Metric
 from stance_suite.records import CellRecord, Findings, StanceShift
@@ -66,6 +67,7 @@ def describe_behavior(findings: Findings, rows: Sequence[Row]) -> BehaviorSectio
     return BehaviorSection(
         data={
             "claims": [_claim(row, places) for row in judged],
+            "controls": list(Control.trained()),
             "prompts": list(places),
             "measures": {metric: {"unit": metric.unit, "meaning": metric.meaning} for metric in BEHAVIORAL_METRICS},
             "epochs": [one for model in _models(watched) for one in _epochs_of(model, watched, findings)],
@@ -117,7 +119,8 @@ def _figures(verdict: Verdict) -> Iterator[str]:
 
 
 def _scores(scores: PromptScores, places: Places) -> list[float | None]:
-    return [places[scores.prompt], *(rounded(one, DIGITS) for one in (scores.base, scores.sham, scores.tuned))]
+    controls = (scores.controls.get(control) for control in Control.trained())
+    return [places[scores.prompt], *(rounded(one, DIGITS) for one in (scores.base, *controls, scores.tuned))]
 
 
 def _models(records: Sequence[CellRecord]) -> list[str]:

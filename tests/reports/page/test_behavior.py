@@ -105,7 +105,7 @@ def test_a_divergence_is_held_against_noise_and_says_so(whole_run, verdict):
 
 
 def test_what_is_unknown_is_null(whole_run, verdict):
-    scores = tuple(one.model_copy(update={"sham": None, "tuned": nan}) for one in verdict.prompts)
+    scores = tuple(one.model_copy(update={"controls": {}, "tuned": nan}) for one in verdict.prompts)
     unknown = verdict.model_copy(update={"prompts": scores, "figure": nan, "status": Status.INCONCLUSIVE})
     page = render_html(with_verdict(whole_run, unknown))
     (block,) = re.findall(r'id="data-behavior">(.*?)</script>', page)

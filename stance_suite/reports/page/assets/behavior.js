@@ -55,16 +55,16 @@
 
   function figures(claim, prompts) {
     const unit = data.measures[claim.measure].unit;
-    const hasSham = prompts.some(({ sham }) => sham !== null);
+    const controls = data.controls.filter((name) => prompts.some((one) => one[name] !== null));
     const change = ({ base, tuned }) => (base === null || tuned === null ? null : tuned - base);
-    const rows = prompts.map((one) => [one.prompt, one.base, ...(hasSham ? [one.sham] : []), one.tuned, change(one)]);
+    const rows = prompts.map((one) => [one.prompt, one.base, ...controls.map((name) => one[name]), one.tuned, change(one)]);
     return make(
       "details",
       {},
       make("summary", {}, `Figures of ${plural(prompts.length, "prompt")}`),
       table(
         `${claim.stance}: ${claim.measure} (${unit}), averaged over samples and seeds`,
-        ["Prompt", claim.baseline, ...(hasSham ? ["sham"] : []), "tuned", `tuned − ${claim.baseline}`],
+        ["Prompt", claim.baseline, ...controls, "tuned", `tuned − ${claim.baseline}`],
         rows,
       ),
       table(
@@ -79,11 +79,9 @@
   const heightOf = (name, rows) => ({ height: rows.length * CHARTS[name].height.step });
 
   function showClaim(claim, holder) {
-    const prompts = claim.prompts.map(([place, base, sham, tuned]) => ({
+    const prompts = claim.prompts.map(([place, ...scores]) => ({
       prompt: data.prompts[place],
-      base,
-      sham,
-      tuned,
+      ...Object.fromEntries(["base", ...data.controls, "tuned"].map((name, at) => [name, scores[at]])),
     }));
     const datasets = { prompts, effects: claim.effects, floor: claim.floor, bounds: claim.bounds };
     const drawn = ["prompts", "effects"].filter((kind) => datasets[kind].length);
