@@ -15,7 +15,6 @@ from stance_suite.metrics import Comparator, Metric
 from stance_suite.statistics import SIGNIFICANCE, Array, PairedEffect, paired_effect
 from stance_suite.verdicts.guards import guard
 from stance_suite.verdicts.scores import (
-    SCORE_OF_RESPONSE,
     ProbedStance,
     Replicate,
     control_scores,
@@ -195,7 +194,7 @@ def _sign(claim: Claim) -> float:
 def _off_stance(evidence: Evidence) -> dict[str, float]:
     """Shift toward each contrast, averaged over prompts and seeds; a comparison of effects needs none."""
     metric, stance = evidence.claim.metric, evidence.arms.stance
-    if metric is Metric.DIVERGENCE or evidence.counterpart is not None:
+    if not metric.is_directed or evidence.counterpart is not None:
         return {}
     return {
         name: float(
@@ -230,7 +229,7 @@ def _controls_beside(evidence: Evidence) -> dict[str, PairedEffect]:
             beside[f"{name} - base"] = paired_effect(arms.controls[name] - base)
     if metric is Metric.LIKELIHOOD_PREFERENCE:  # only that is measured on them
         beside |= _effect_on_seen_prompts(arms)
-    if metric in SCORE_OF_RESPONSE and "base resampled" not in arms.controls:
+    if metric.is_sampled and "base resampled" not in arms.controls:
         prompts = arms.stance.held_out_prompts
         again = np.array([resampled_scores(one.base, metric, arms.stance, prompts) for one in arms.replicates])
         if not np.isnan(again).all():

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from stance_suite.behavior_records import STAND_INS, Behavior, PromptLikelihood, Response
+from stance_suite.behavior_records import STAND_INS, Behavior, PromptLikelihood
 from stance_suite.metrics import Metric
 from stance_suite.records import CellRecord
 from stance_suite.statistics import Array
@@ -80,7 +80,7 @@ def prompt_scores(
         One score a prompt; NaN where nothing was measured.
     """
     by_prompt: dict[str, list[float]] = {prompt: [] for prompt in prompts}
-    for prompt, score in _scores(behavior, metric, stance, others):
+    for prompt, score in metric.scores(behavior, stance, others):
         by_prompt.get(prompt, []).append(score)
     return np.array([sum(scores) / len(scores) if scores else math.nan for scores in by_prompt.values()])
 
@@ -173,7 +173,7 @@ def control_scores(
     shams = [one.sham for one in replicates if one.sham is not None]
     if len(shams) == len(replicates):
         return scores | {"sham": np.array([stance_scores(sham, metric, stance, prompts=prompts) for sham in shams])}
-    if metric in SCORE_OF_RESPONSE:
+    if metric.is_sampled:
         return scores | {"base resampled": table(lambda one: resampled_scores(one.base, metric, stance, prompts))}
     return scores | {
         name: table(lambda one, name=name: _stand_in_scores(one.tuned, name, metric, stance, prompts))  # type: ignore[misc]
@@ -200,7 +200,7 @@ def resampled_scores(record: CellRecord, metric: Metric, stance: ProbedStance, p
     ndarray of shape (prompts,)
         NaN for a metric that is not sampled, or if there are no second samples.
     """
-    if metric not in SCORE_OF_RESPONSE:
+    if not metric.is_sampled:
         return np.full(len(prompts), math.nan)
     again = record.behavior.model_copy(update={"responses": record.behavior.resampled})
     return stance_scores(record.model_copy(update={"behavior": again}), metric, stance, prompts=prompts)
@@ -218,31 +218,3 @@ def _stand_in_scores(
     found: tuple[PromptLikelihood, ...] = record.behavior.stand_ins.get(name, ())
     instead = record.behavior.model_copy(update={"likelihoods": found})
     return stance_scores(record.model_copy(update={"behavior": instead}), metric, stance, prompts=prompts)
-
-
-def _marker_rate(response: Response, stance: str) -> float:
-    if stance not in response.markers:
-        return math.nan
-    return 100 * len(response.markers[stance]) / response.words if response.words else 0.0
-
-
-SCORE_OF_RESPONSE: Mapping[Metric, Callable[[Response, str], float]] = {
-    Metric.EMBEDDING_SHIFT: lambda response, stance: response.projection.get(stance, math.nan),
-    Metric.EMBEDDING_SIMILARITY: lambda response, stance: response.similarity.get(stance, math.nan),
-    Metric.MARKER_RATE: _marker_rate,
-}
-"""The metrics that are sampled."""
-
-
-def _scores(behavior: Behavior, metric: Metric, stance: str, others: Sequence[str]) -> Iterator[tuple[str, float]]:
-    if metric is Metric.LIKELIHOOD_PREFERENCE:
-        for likelihood in behavior.likelihoods:
-            scores = likelihood.log_probability
-            other_scores = [scores.get(other, math.nan) for other in others]
-            yield likelihood.prompt, scores.get(stance, math.nan) - sum(other_scores) / len(others)
-    elif metric is Metric.DIVERGENCE:
-        for entry in behavior.divergences:
-            yield entry.text, entry.measured
-    else:
-        for response in behavior.responses:
-            yield response.prompt, SCORE_OF_RESPONSE[metric](response, stance)
