@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from collections.abc import Sequence
+from math import nan
+from typing import Any
+
+from pydantic import Field, model_serializer
 
 from stance_suite.claims import Record
 
@@ -35,6 +39,15 @@ class Response(Record):
     """Where each stance's markers stand."""
     copied: float
     """Share of its words in the longest run of words that it has in common with a training response."""
+    scores: dict[str, float | dict[str, float]] = Field(default_factory=dict)
+    """What else was measured of it, by the metric that declares it: a figure, or one for each stance."""
+
+    @model_serializer(mode="wrap")
+    def _without_empty_scores(self, handler: Any) -> Any:
+        written = handler(self)
+        if not self.scores:  # records of metrics that have fields of their own stay what they were
+            written.pop("scores", None)
+        return written
 
 
 class PromptLikelihood(Record):
@@ -44,6 +57,12 @@ class PromptLikelihood(Record):
     """The prompt as declared."""
     log_probability: dict[str, float]
     """Mean log-probability per token of each stance's references, averaged over them, in nats."""
+
+    def preference(self, stance: str, others: Sequence[str] | None = None) -> float:
+        """Tell how much likelier a stance's references are than those of the others, by default of all others."""
+        against = [name for name in self.log_probability if name != stance] if others is None else others
+        scores = [self.log_probability.get(name, nan) for name in against]
+        return self.log_probability.get(stance, nan) - sum(scores) / len(scores)
 
 
 class Divergence(Record):

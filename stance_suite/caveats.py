@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from stance_suite.metrics import Metric
-
 
 class Caveat(StrEnum):
     """What a reader must know before repeating the figure."""
@@ -33,31 +31,3 @@ CAVEAT_MEANINGS: dict[Caveat, str] = {
         "something, not that the stance did it"
     ),
 }
-
-
-def caveats_of(metric: Metric) -> tuple[Caveat, ...]:
-    """Tell which caveats a claim can get.
-
-    Parameters
-    ----------
-    metric : Metric
-        What the claim is about.
-
-    Returns
-    -------
-    tuple of Caveat
-        Those that judging it can find.
-    """
-    guards = (Caveat.COLLAPSED, Caveat.PARROTED, Caveat.NO_SHAM)
-    match metric:
-        case Metric.DIVERGENCE:
-            return guards
-        case Metric.LIKELIHOOD_PREFERENCE:
-            return (Caveat.WITHIN_NULL, Caveat.NOT_SPECIFIC, Caveat.SEEN_PROMPTS, *guards)
-        case Metric.EMBEDDING_SHIFT | Metric.EMBEDDING_SIMILARITY | Metric.MARKER_RATE:
-            return (Caveat.WITHIN_NULL, Caveat.NOT_SPECIFIC, *guards)
-        case Metric.ALPHA:
-            return (Caveat.WITHIN_NULL, Caveat.FEW_EIGENVALUES, Caveat.NO_SHAM)
-    if metric.rests_on_alpha_change:
-        return (Caveat.TAIL_FLIP, Caveat.WITHIN_NULL, Caveat.FEW_EIGENVALUES, Caveat.NO_SHAM)
-    return (Caveat.WITHIN_NULL, Caveat.NO_SHAM)

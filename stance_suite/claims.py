@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from stance_suite.caveats import Caveat, caveats_of
+from stance_suite.caveats import Caveat
 from stance_suite.controls import NOISE, SHAM, NamedControl
 from stance_suite.metrics import Bound, Comparator, Metric, show_bound
 
@@ -169,11 +169,11 @@ class Claim(Record):
             self._check_behavior()
         else:
             self._check_structure()
-        impossible = [caveat for caveat in self.unless if caveat not in caveats_of(self.metric)]
+        impossible = [caveat for caveat in self.unless if caveat not in self.metric.caveats]
         if impossible:
             raise ValueError(
                 f"a claim about {self.metric} never gets the caveat {impossible[0]}; it may get "
-                f"{', '.join(caveats_of(self.metric))}"
+                f"{', '.join(self.metric.caveats)}"
             )
         return self
 
@@ -266,16 +266,5 @@ def _number(value: object) -> float:
 
 
 def is_glob(layer: str) -> bool:
-    """Tell whether a layer's name is a pattern.
-
-    Parameters
-    ----------
-    layer : str
-        The key ``layer`` of a claim.
-
-    Returns
-    -------
-    bool
-        Whether it may match several layers.
-    """
+    """Tell whether a layer's name is a pattern, which may match several layers."""
     return any(character in layer for character in GLOB_CHARACTERS)

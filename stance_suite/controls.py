@@ -239,10 +239,6 @@ def _part_of_training(metric: Metric) -> Part:
     return Part.BESIDE if metric is Metric.DIVERGENCE else Part.FACED
 
 
-def _is_sampled(metric: Metric) -> bool:
-    return metric.is_behavioral and metric not in (Metric.LIKELIHOOD_PREFERENCE, Metric.DIVERGENCE)
-
-
 def _part_of_stand_in(metric: Metric) -> Part | None:
     return Part.STAND_IN if metric is Metric.LIKELIHOOD_PREFERENCE else None
 
@@ -353,5 +349,5 @@ ROUNDING = Control(
 RESAMPLED = Control(
     "base resampled",
     meaning="the untouched model sampled again with another seed",
-    behavior=InBehavior(lambda metric: Part.STAND_IN if _is_sampled(metric) else None, _resampled, is_noise=True),
+    behavior=InBehavior(lambda metric: Part.STAND_IN if metric.is_sampled else None, _resampled, is_noise=True),
 )

@@ -12,6 +12,7 @@ from stance_suite.behavior.embedding import embedder_sha256
 from stance_suite.behavior.generation import Sampling
 from stance_suite.library import Library
 from stance_suite.measurement import Plan, library_versions
+from stance_suite.metrics import Metric
 from stance_suite.models import Weights
 from stance_suite.options import Settings
 from stance_suite.records import MEASUREMENT_VERSION, Cell
@@ -89,6 +90,7 @@ def cell_key(plan: Plan, device: str) -> str:
     str
         64 hexadecimal digits.
     """
+    scored = {one: one.measured_by for one in Metric.all() if one.measured_by is not None}
     return content_key(
         {
             "measurement": MEASUREMENT_VERSION,
@@ -104,6 +106,7 @@ def cell_key(plan: Plan, device: str) -> str:
             "versions": library_versions(),
         }
         | ({} if plan.derivative is None else {"derivative": plan.derivative.sha256})
+        | ({} if not scored else {"scored": scored})
     )
 
 

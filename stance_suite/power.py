@@ -7,7 +7,7 @@ simulated here for normal data, from three standard deviations that a pilot can 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,15 +45,9 @@ class Spread:
     """Over seeds, of the mean paired difference."""
 
 
-TYPICAL_SPREADS: Mapping[Metric, Spread] = {
-    Metric.LIKELIHOOD_PREFERENCE: Spread(prompts=0.16, samples=0.0, seeds=0.05),
-    Metric.EMBEDDING_SHIFT: Spread(prompts=0.06, samples=0.08, seeds=0.02),
-    Metric.EMBEDDING_SIMILARITY: Spread(prompts=0.06, samples=0.09, seeds=0.02),
-    Metric.MARKER_RATE: Spread(prompts=3.0, samples=3.5, seeds=0.5),
-    Metric.DIVERGENCE: Spread(prompts=0.4, samples=0.0, seeds=0.0),
-}
-"""Measured on SmolLM2-135M with the bundled stances: over prompts and samples after ten epochs, over seeds on eleven
-shams of two epochs (of divergences, under one seed only)."""
+def typical_spreads() -> dict[Metric, Spread]:
+    """List the spreads that metrics declare."""
+    return {one: Spread(*one.typical_spread) for one in Metric.all() if one.typical_spread is not None}
 
 
 @dataclass(frozen=True)

@@ -257,16 +257,16 @@ def stance_run(
 def behavior_shift(stance_run: StanceRun) -> Callable[[str], BehaviorShift]:
     """Give a function from a behavioral metric's name to the shift toward the stance, against base and sham."""
     from stance_suite.errors import UnknownNameError, nearest_names
-    from stance_suite.metrics import BEHAVIORAL_METRICS, Metric
+    from stance_suite.metrics import Metric
 
-    toward_a_stance = [one for one in BEHAVIORAL_METRICS if one is not Metric.DIVERGENCE]
+    toward_a_stance = [one for one in Metric.behavioral() if one.is_directed]
 
     def shift(metric: str) -> BehaviorShift:
         if metric not in toward_a_stance:
             raise UnknownNameError(
                 f"no metric of a shift toward a stance is called {metric!r}; {nearest_names(metric, toward_a_stance)}"
             )
-        return shift_toward_stance(stance_run, Metric(metric))
+        return shift_toward_stance(stance_run, Metric.named(metric))
 
     return shift
 

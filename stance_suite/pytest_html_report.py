@@ -152,10 +152,10 @@ def _statement(judged: StatementVerdict | RecordedVerdict, session: Session) -> 
 
 
 def _triangulation(agreed: Triangulation, run: StanceRun) -> Found:
-    from stance_suite.metrics import TRIANGULATED_METRICS
+    from stance_suite.metrics import Metric
     from stance_suite.reports.page.fragments import render_triangulation
 
-    effects = {metric: _effects(run, metric) for metric in TRIANGULATED_METRICS}
+    effects = {metric: _effects(run, metric) for metric in Metric.triangulated()}
     return Found(agreed.agreement, render_triangulation(agreed, effects))
 
 

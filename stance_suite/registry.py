@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 class Registered(str):
     """A declared name. Of every subclass a name exists once, so that one that was read is the one that was declared.
 
-    A subclass takes its name first and what is known of it by keyword, and hands the name on to ``super().__new__``.
+    What is known of it are the fields of the subclass, a ``dataclass(frozen=True, eq=False, repr=False)`` with the name
+    first; a subclass with a ``__new__`` of its own hands the name on to ``super().__new__``.
     """
 
     __slots__ = ()
@@ -22,7 +23,7 @@ class Registered(str):
     def __init_subclass__(cls) -> None:
         cls._known = {}
 
-    def __new__(cls, name: str) -> Self:
+    def __new__(cls, name: str, **known: object) -> Self:
         """Declare a name; ValueError if it is declared already."""
         if name in cls._known:
             raise ValueError(f"{cls.__name__} {name!r} is declared already")
@@ -31,17 +32,20 @@ class Registered(str):
         return self
 
     @classmethod
-    def named(cls, name: str) -> Self:
-        """Find what was declared; ValueError lists the names there are."""
-        if name not in cls._known:
-            raise ValueError(f"Input should be {', '.join(map(repr, map(str, cls._known)))}")
-        found: Self = cls._known[name]
-        return found
+    def named(cls, name: object) -> Self:
+        """Find what was declared; the error, a ValueError, lists the names there are, as pydantic's of an enum does."""
+        if isinstance(name, str) and name in cls._known:
+            found: Self = cls._known[name]
+            return found
+        from pydantic_core import PydanticKnownError
+
+        *others, last = (repr(str(one)) for one in cls._known)
+        raise PydanticKnownError("enum", {"expected": f"{', '.join(others)} or {last}" if others else last})
 
     @classmethod
-    def all(cls) -> Iterator[Self]:
-        """Go through all that are declared, in order."""
-        yield from tuple(cls._known.values())
+    def all(cls) -> tuple[Self, ...]:
+        """List all that are declared, in order."""
+        return tuple(cls._known.values())
 
     @classmethod
     def forget(cls, name: str) -> None:
@@ -61,6 +65,4 @@ class Registered(str):
     def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         from pydantic_core import core_schema
 
-        return core_schema.no_info_after_validator_function(
-            cls.named, core_schema.str_schema(), serialization=core_schema.to_string_ser_schema()
-        )
+        return core_schema.no_info_plain_validator_function(cls.named, serialization=core_schema.to_string_ser_schema())

@@ -10,7 +10,7 @@ from stance_suite.behavior_records import Behavior, MarkerHit
 from stance_suite.claims import Claim
 from stance_suite.gathering import gather
 from stance_suite.library import Library
-from stance_suite.metrics import TRIANGULATED_METRICS
+from stance_suite.metrics import Metric
 from stance_suite.records import CellRecord, Findings
 from stance_suite.specs import Stance
 from stance_suite.spectra.power_law import fit_power_law
@@ -64,7 +64,7 @@ def _claims(model: str, stance: Stance) -> tuple[Claim, ...]:
     return (
         *(
             behavioral(stance, id=f"{name}.{metric}".replace("_", "-"), metric=metric, bound=0.0, **about)
-            for metric in (*TRIANGULATED_METRICS, "divergence")
+            for metric in (*Metric.triangulated(), "divergence")
         ),
         structural(stance, id=f"{name}.alpha", bound=50, **about),
         structural(stance, id=f"{name}.robust", bound=5, robust=True, **about),

@@ -6,8 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from stance_suite.behavior.fluency import distinct_bigrams, is_copied, longest_copied_share, repetition
-from stance_suite.behavior.markers import count_words, find_markers
+from stance_suite.behavior.text_statistics import (
+    count_words,
+    distinct_bigrams,
+    find_markers,
+    is_copied,
+    longest_copied_share,
+    repetition,
+)
 from stance_suite.behavior_records import Behavior, Fluency, Response
 from stance_suite.claims import Claim
 from stance_suite.gathering import gather

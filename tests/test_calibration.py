@@ -8,8 +8,8 @@ from scipy.stats import binomtest
 
 from stance_suite.claims import Claim
 from stance_suite.judgments import Status
-from stance_suite.metrics import TRIANGULATED_METRICS
-from stance_suite.power import TYPICAL_SPREADS, Design, Spread, detectable_effect
+from stance_suite.metrics import Metric
+from stance_suite.power import Design, Spread, detectable_effect, typical_spreads
 from stance_suite.statistics import SIGNIFICANCE, holm, paired_effect
 from stance_suite.verdicts import judge_behavior, weigh_behavior
 from tests.measured import behavior, beside, record
@@ -134,10 +134,10 @@ def test_the_declared_claims_can_find_their_minimum_effects(library):
         for claim in (declared.claim for declared in library.claims)
         if claim.minimum_effect is not None
     }
-    assert {metric for metric, _, _ in promised} == set(TRIANGULATED_METRICS)
+    assert {metric for metric, _, _ in promised} == set(Metric.triangulated())
     rng, runs = np.random.default_rng(4), 500
     for metric, bound, effect in promised:
-        spread = TYPICAL_SPREADS[metric]
+        spread = typical_spreads()[metric]
         shape = (3, runs, DESIGN.prompts)
         of_seeds = rng.normal(0, spread.seeds / 2**0.5, (3, runs, 1))
         of_samples = rng.normal(0, spread.samples, (*shape, DESIGN.samples)).mean(axis=-1)

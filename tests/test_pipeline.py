@@ -7,7 +7,7 @@ from stance_suite import pipeline
 from stance_suite.errors import DesignError, StanceSuiteError
 from stance_suite.judgments import Status
 from stance_suite.library import bundled_fixtures
-from stance_suite.metrics import TRIANGULATED_METRICS
+from stance_suite.metrics import Metric
 from stance_suite.options import resolve_settings
 from stance_suite.pipeline import Session
 from stance_suite.progress import PlainProgress
@@ -84,7 +84,7 @@ def test_every_training_is_held_against_every_stance(session, tiny_model):
     findings = session.findings([], session.workbench.cells, "test")
     trained = {"curious-uncertainty", "engaged-difficulty", "sham"}
     entries = {(shift.metric, shift.trained, shift.measured) for shift in findings.shifts}
-    assert entries == set(product(TRIANGULATED_METRICS, trained, session.library.suite))
+    assert entries == set(product(Metric.triangulated(), trained, session.library.suite))
     assert {one.stance for one in findings.triangulations} == trained - {"sham"}
 
 

@@ -4,7 +4,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from stance_suite.caveats import Caveat, caveats_of
+from stance_suite.caveats import Caveat
 from stance_suite.cli import app
 from stance_suite.errors import SpecError
 from stance_suite.library import bundled_fixtures, load_library
@@ -216,9 +216,9 @@ def test_standard_claims_carry_the_policys_bounds(stance):
 
 def test_every_behavioral_claim_can_show_degeneration():
     assert set(SIGNS_OF_DEGENERATION) == {Caveat.COLLAPSED, Caveat.PARROTED}
-    for metric in Metric:
+    for metric in Metric.all():
         if metric.is_behavioral:
-            assert set(SIGNS_OF_DEGENERATION) <= set(caveats_of(metric))
+            assert set(SIGNS_OF_DEGENERATION) <= set(metric.caveats)
 
 
 def test_a_policy_is_checked_without_torch(tmp_path):

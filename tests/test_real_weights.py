@@ -9,7 +9,6 @@ from scipy.stats import binomtest
 from stance_suite.controls import SHAM, sham_rotations
 from stance_suite.judgments import Status
 from stance_suite.library import bundled_fixtures
-from stance_suite.metrics import TRIANGULATED_METRICS
 from stance_suite.options import resolve_settings
 from stance_suite.pipeline import Session
 from stance_suite.progress import PlainProgress
@@ -75,9 +74,7 @@ def test_with_the_shams_examples_in_another_order_it_is_not_adopted(tmp_path, li
 def test_shams_of_other_seeds_adopt_no_stance(tmp_path, record_property):
     """Ten trainings without a stance, each judged by every declared claim that a stance was adopted."""
     session = open_session(tmp_path)
-    claims = [
-        claim for claim, _ in session.designs() if claim.recipe == "documented" and claim.metric in TRIANGULATED_METRICS
-    ]
+    claims = [claim for claim, _ in session.designs() if claim.recipe == "documented" and claim.metric.is_triangulated]
     assert len(claims) == 9
     base = session.workbench.base(MODEL, STANCE, 0)
     control = session.workbench.sham(MODEL, STANCE, "documented", 0)

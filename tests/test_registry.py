@@ -50,7 +50,7 @@ def test_a_name_that_nobody_declared_is_refused_with_those_there_are() -> None:
 def test_a_name_is_declared_once(lemon: Fruit) -> None:
     with pytest.raises(ValueError, match="declared already"):
         Fruit("lemon", taste="sweet")
-    assert list(Fruit.all()) == [lemon]
+    assert Fruit.all() == (lemon,)
 
 
 def test_copies_and_pickles_are_itself(lemon: Fruit) -> None:
@@ -63,4 +63,4 @@ def test_subclasses_do_not_share_names() -> None:
     class Color(Registered):
         __slots__ = ()
 
-    assert not list(Color.all())
+    assert not Color.all()

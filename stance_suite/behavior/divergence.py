@@ -35,20 +35,9 @@ class ScoredPassage:
 def score_passages(model: Any, tokenizer: Any, passages: Sequence[Passage]) -> Iterator[ScoredPassage]:
     """Read passages and keep the distribution that the model expected each token of their texts to come from.
 
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        In evaluation mode.
-    tokenizer : transformers.PreTrainedTokenizerBase
-        Its tokenizer.
-    passages : sequence of Passage
-        What to read. Without a prefix, a text follows the token that the tokenizer puts before every text; if it puts
-        none, the text's first token is not scored.
-
-    Yields
-    ------
-    ScoredPassage
-        One a passage, in order; an empty text has no positions. They are large, and only a batch of them is held.
+    Without a prefix, a text follows the token that the tokenizer puts before every text; if it puts none, the text's
+    first token is not scored. An empty text has no positions. Only a batch of the distributions, which are large, is
+    held.
     """
     opening = _tokenize(tokenizer, beginning_of_text(tokenizer))
     rows: list[tuple[list[int], int]] = []
@@ -62,17 +51,8 @@ def score_passages(model: Any, tokenizer: Any, passages: Sequence[Passage]) -> I
 def divergence(tuned: ScoredPassage, base: ScoredPassage) -> float:
     """Measure how far one model's expectations are from another's on the same passage.
 
-    Parameters
-    ----------
-    tuned : ScoredPassage
-        Of the model in question: the expectation is taken over its distributions.
-    base : ScoredPassage
-        Of the model it is compared with.
-
-    Returns
-    -------
-    float
-        Kullback-Leibler divergence of `tuned` from `base`, averaged over positions, in nats; NaN without positions.
+    Kullback-Leibler divergence of ``tuned``, over whose distributions the expectation is taken, from ``base``, averaged
+    over positions, in nats; NaN without positions.
     """
     if not len(tuned.tokens):
         return math.nan
@@ -83,18 +63,7 @@ def divergence(tuned: ScoredPassage, base: ScoredPassage) -> float:
 
 
 def perplexity(scored: Iterable[ScoredPassage]) -> float:
-    """Compute the perplexity of passages taken together.
-
-    Parameters
-    ----------
-    scored : iterable of ScoredPassage
-        What a model expected; passages without positions add nothing.
-
-    Returns
-    -------
-    float
-        Exponential of the mean negative log-probability per token; NaN without any position.
-    """
+    """Compute the perplexity per token of passages taken together; NaN without any position."""
     import torch
 
     chosen = [passage.log_probabilities.gather(-1, passage.tokens[:, None])[:, 0] for passage in scored]
@@ -102,16 +71,9 @@ def perplexity(scored: Iterable[ScoredPassage]) -> float:
 
 
 def add_matched_noise(base_model: Any, tuned_model: Any, seed: int) -> None:
-    """Add Gaussian noise to a model, in every parameter of the norm by which another model's parameter differs from it.
+    """Add Gaussian noise to a model, in every parameter of the norm by which the tuned model's differs from it.
 
-    Parameters
-    ----------
-    base_model : transformers.PreTrainedModel
-        Changed in place; a parameter that does not differ stays as it is.
-    tuned_model : transformers.PreTrainedModel
-        The same model after training, on any device.
-    seed : int
-        Seed of the noise.
+    The base model is changed in place; the tuned one may be on any device.
     """
     import torch
 
@@ -129,18 +91,7 @@ def add_matched_noise(base_model: Any, tuned_model: Any, seed: int) -> None:
 
 
 def round_to_bfloat16(model: Any) -> Any:
-    """Round every parameter of a model to what bfloat16 can hold.
-
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        Changed in place; its type stays what it is.
-
-    Returns
-    -------
-    transformers.PreTrainedModel
-        The same model.
-    """
+    """Round every parameter of a model in place to what bfloat16 can hold; its type stays what it is."""
     import torch
 
     with torch.no_grad():

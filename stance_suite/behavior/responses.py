@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
 
 from stance_suite.behavior.embedding import axis, embed, reference_centroid
-from stance_suite.behavior.fluency import distinct_bigrams, is_copied, longest_copied_share, repetition
-from stance_suite.behavior.markers import count_words, find_markers
+from stance_suite.behavior.text_statistics import (
+    count_words,
+    distinct_bigrams,
+    find_markers,
+    is_copied,
+    longest_copied_share,
+    repetition,
+)
 from stance_suite.behavior_records import Fluency, Response
+from stance_suite.metrics import Metric
+
+if TYPE_CHECKING:
+    from stance_suite.behavior.measure import Probe
 
 
 def score_responses(
@@ -17,26 +29,7 @@ def score_responses(
     markers: Mapping[str, Sequence[str]],
     training_responses: Sequence[str],
 ) -> tuple[Response, ...]:
-    """Score every response for every stance.
-
-    Parameters
-    ----------
-    prompts : sequence of str
-        The prompts as declared.
-    written : sequence of sequence of str
-        The samples of each prompt.
-    references : mapping of str to sequence of str
-        References of each stance.
-    markers : mapping of str to sequence of str
-        Markers of each stance.
-    training_responses : sequence of str
-        What a response may have been copied from.
-
-    Returns
-    -------
-    tuple of Response
-        All samples of all prompts.
-    """
+    """Score every sample of every prompt for every stance, by its references and its markers."""
     centroids = {stance: reference_centroid(tuple(sentences)) for stance, sentences in references.items()}
     axes = {stance: axis(stance, centroids) for stance in centroids}
     flat = [
@@ -60,21 +53,24 @@ def score_responses(
     )
 
 
-def measure_fluency(responses: Sequence[Response], neutral_perplexity: float) -> Fluency:
-    """Measure whether the model still writes.
+def add_scores(responses: Sequence[Response], probe: Probe) -> tuple[Response, ...]:
+    """Measure what metrics declare with ``measured_by``.
 
-    Parameters
-    ----------
-    responses : sequence of Response
-        At least one.
-    neutral_perplexity : float
-        Perplexity of neutral text.
-
-    Returns
-    -------
-    Fluency
-        Over all these responses.
+    Such a function takes the responses and the probe, and gives for each response a figure, or one for each stance.
     """
+    scores = {
+        metric: resolve_name(metric.measured_by)(responses, probe)
+        for metric in Metric.all()
+        if metric.measured_by is not None
+    }
+    return tuple(
+        Response(**dict(response) | {"scores": dict(zip(scores, of_response, strict=True))})
+        for response, *of_response in zip(responses, *scores.values(), strict=True)
+    )
+
+
+def measure_fluency(responses: Sequence[Response], neutral_perplexity: float) -> Fluency:
+    """Measure over all responses, of which there is at least one, whether the model still writes."""
     texts = [response.text for response in responses]
     return Fluency(
         distinct_bigrams=distinct_bigrams(texts),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stance_suite.claims import Claim
-from stance_suite.metrics import BEHAVIORAL_METRICS, Metric
-from stance_suite.power import TYPICAL_SPREADS, Design, Spread, detectable_effect, power
+from stance_suite.metrics import Metric
+from stance_suite.power import Design, Spread, detectable_effect, power, typical_spreads
 
 if TYPE_CHECKING:
     from stance_suite.pipeline import Session
@@ -52,7 +52,7 @@ def show_power(session: Session, findings: Path | None) -> None:
 
     for model in session.settings.model:
         find_spec(model, session.library.models)
-    spreads = TYPICAL_SPREADS if findings is None else _measured_spreads(session, findings)
+    spreads = typical_spreads() if findings is None else _measured_spreads(session, findings)
     table = Table("claim", "prompts", "samples", "seeds", "p needed", "detectable", "minimum effect", "power")
     weak = []
     for claim, design in session.designs():
@@ -98,5 +98,5 @@ def _measured_spreads(session: Session, path: Path) -> dict[Metric, Spread]:
     from stance_suite.verdicts import pooled_spread
 
     trainings = read_findings(path).replicates()
-    found = {metric: pooled_spread(metric, trainings, session.library.stances) for metric in BEHAVIORAL_METRICS}
+    found = {metric: pooled_spread(metric, trainings, session.library.stances) for metric in Metric.behavioral()}
     return {metric: spread for metric, spread in found.items() if spread is not None}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import nan
 
-from stance_suite.behavior_records import Divergence, PromptLikelihood
+from stance_suite.behavior_records import Divergence
 from stance_suite.metrics import Metric
 from stance_suite.records import CellRecord, Findings, StanceShift
 
@@ -72,10 +72,11 @@ def trajectory(record: CellRecord, findings: Findings) -> Iterator[Epoch]:
     if base is None or record.training is None:
         return
     stance = record.cell.stance or ""
-    before = _preferences(base.behavior.likelihoods, stance)
+    before = {entry.prompt: entry.preference(stance) for entry in base.behavior.likelihoods}
     for snapshot in record.trajectory:
-        after = _preferences(snapshot.likelihoods, stance)
-        gains = [after[prompt] - before[prompt] for prompt in after if prompt in before]
+        gains = [
+            entry.preference(stance) - before[entry.prompt] for entry in snapshot.likelihoods if entry.prompt in before
+        ]
         yield Epoch(
             number=snapshot.epoch,
             loss=record.training.epoch_losses[snapshot.epoch - 1],
@@ -83,12 +84,3 @@ def trajectory(record: CellRecord, findings: Findings) -> Iterator[Epoch]:
             alpha_total=max((abs(change.total) for change in snapshot.alphas.values()), default=nan),
             alpha_spectrum=max((abs(change.spectrum) for change in snapshot.alphas.values()), default=nan),
         )
-
-
-def _preferences(likelihoods: Sequence[PromptLikelihood], stance: str) -> dict[str, float]:
-    """How much likelier a stance's references are than the others', by prompt; in nats per token."""
-    found = {}
-    for entry in likelihoods:
-        others = [score for name, score in entry.log_probability.items() if name != stance]
-        found[entry.prompt] = entry.log_probability[stance] - sum(others) / len(others)
-    return found

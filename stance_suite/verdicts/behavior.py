@@ -173,7 +173,7 @@ def _sign(claim: Claim) -> float:
 def _off_stance(evidence: Evidence) -> dict[str, float]:
     """Shift toward each contrast, averaged over prompts and seeds; a comparison of effects needs none."""
     metric, stance = evidence.claim.metric, evidence.arms.stance
-    if metric is Metric.DIVERGENCE or evidence.counterpart is not None:
+    if not metric.is_directed or evidence.counterpart is not None:
         return {}
     return {
         name: float(

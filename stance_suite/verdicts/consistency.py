@@ -8,8 +8,7 @@ from math import isclose
 
 import numpy as np
 
-from stance_suite.behavior.fluency import distinct_bigrams, is_copied, repetition
-from stance_suite.behavior.markers import count_words
+from stance_suite.behavior.text_statistics import count_words, distinct_bigrams, is_copied, repetition
 from stance_suite.behavior_records import Behavior
 from stance_suite.controls import SHAM
 from stance_suite.records import CellRecord, StanceSummary

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from stance_suite.behavior.fluency import longest_copied_share
-from stance_suite.behavior.markers import find_markers
+from stance_suite.behavior.text_statistics import find_markers, longest_copied_share
 from stance_suite.claims import Claim
 from stance_suite.policy import STANDARD, Policy, standard_claims
 from stance_suite.records import CellRecord, Findings, StanceSummary

@@ -17,7 +17,7 @@ from stance_suite.comparison_records import (
     Unmatched,
 )
 from stance_suite.judgments import Status, Verdict
-from stance_suite.metrics import Comparator, Metric
+from stance_suite.metrics import Comparator
 from stance_suite.records import Findings
 from stance_suite.statistics import SIGNIFICANCE, Array, PairedEffect, holm, paired_effect, smallest_p_value
 from stance_suite.verdicts.baselines import describe_run, differences_between
@@ -27,9 +27,6 @@ from stance_suite.verdicts.paired_scores import CONTROLS, EffectTable, effect_ta
 NEGLIGIBLE = 0.1
 """Share of the first run's effect up to which a difference does not matter: about as much as another seed makes, the
 same training with its examples in another order, which prompts alone cannot tell from a change."""
-
-WITHOUT_EMBEDDER = (Metric.LIKELIHOOD_PREFERENCE, Metric.MARKER_RATE, Metric.DIVERGENCE)
-"""Behavioral metrics that another sentence embedder leaves as they are."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +131,7 @@ def _why_other_measure(ours: Verdict, theirs: Verdict, before: Findings, after: 
     if changed:
         return f"stance {changed[0]} is not the same in both runs"
     embedders = [{record.provenance.embedder_sha256 for record in findings.cells} for findings in (before, after)]
-    if embedders[0] != embedders[1] and ours.claim.metric not in WITHOUT_EMBEDDER:
+    if embedders[0] != embedders[1] and ours.claim.metric.rests_on_embedder:
         return "another sentence embedder"
     return ""
 

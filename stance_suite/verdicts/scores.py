@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import numpy as np
 
-from stance_suite.behavior_records import Behavior, Response
+from stance_suite.behavior_records import Behavior
 from stance_suite.controls import Control, Part
 from stance_suite.metrics import Metric
 from stance_suite.records import CellRecord
@@ -48,7 +48,7 @@ def prompt_scores(
     over samples; shape (prompts,), NaN where nothing was measured.
     """
     by_prompt: dict[str, list[float]] = {prompt: [] for prompt in prompts}
-    for prompt, score in _scores(behavior, metric, stance, others):
+    for prompt, score in metric.scores(behavior, stance, others):
         by_prompt.get(prompt, []).append(score)
     return np.array([sum(scores) / len(scores) if scores else math.nan for scores in by_prompt.values()])
 
@@ -118,31 +118,3 @@ def _scored(
         if len(known) == len(replicates):
             found[control] = np.array([prompt_scores(one, metric, stance.name, others, prompts) for one in known])
     return found
-
-
-def _marker_rate(response: Response, stance: str) -> float:
-    if stance not in response.markers:
-        return math.nan
-    return 100 * len(response.markers[stance]) / response.words if response.words else 0.0
-
-
-SCORE_OF_RESPONSE: Mapping[Metric, Callable[[Response, str], float]] = {
-    Metric.EMBEDDING_SHIFT: lambda response, stance: response.projection.get(stance, math.nan),
-    Metric.EMBEDDING_SIMILARITY: lambda response, stance: response.similarity.get(stance, math.nan),
-    Metric.MARKER_RATE: _marker_rate,
-}
-"""The metrics that are sampled."""
-
-
-def _scores(behavior: Behavior, metric: Metric, stance: str, others: Sequence[str]) -> Iterator[tuple[str, float]]:
-    if metric is Metric.LIKELIHOOD_PREFERENCE:
-        for likelihood in behavior.likelihoods:
-            scores = likelihood.log_probability
-            other_scores = [scores.get(other, math.nan) for other in others]
-            yield likelihood.prompt, scores.get(stance, math.nan) - sum(other_scores) / len(others)
-    elif metric is Metric.DIVERGENCE:
-        for entry in behavior.divergences:
-            yield entry.text, entry.measured
-    else:
-        for response in behavior.responses:
-            yield response.prompt, SCORE_OF_RESPONSE[metric](response, stance)

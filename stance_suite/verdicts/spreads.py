@@ -12,7 +12,7 @@ from stance_suite.power import Spread, estimate_spread
 from stance_suite.records import CellRecord
 from stance_suite.replicates import Replicate
 from stance_suite.statistics import Array
-from stance_suite.verdicts.scores import SCORE_OF_RESPONSE, ProbedStance, control_scores, stance_scores
+from stance_suite.verdicts.scores import ProbedStance, control_scores, stance_scores
 
 
 def pooled_spread(
@@ -42,7 +42,7 @@ def pooled_spread(
         differences = np.array([_differences(metric, stance, one) for one in replicates])
         if not np.isfinite(differences).all():
             continue
-        samples = [_paired_samples(one, metric, stance) for one in replicates] if metric in SCORE_OF_RESPONSE else []
+        samples = [_paired_samples(one, metric, stance) for one in replicates] if metric.is_sampled else []
         spreads.append(estimate_spread(differences, samples))
     if not spreads:
         return None
@@ -72,8 +72,7 @@ def _paired_samples(replicate: Replicate, metric: Metric, stance: ProbedStance) 
 
 def _sample_scores(record: CellRecord, metric: Metric, stance: ProbedStance) -> Array:
     """Score every sample of every held-out prompt; shape (prompts, samples)."""
-    score = SCORE_OF_RESPONSE[metric]
     by_prompt: dict[str, list[float]] = {prompt: [] for prompt in stance.held_out_prompts}
-    for response in record.behavior.responses:
-        by_prompt.get(response.prompt, []).append(score(response, stance.name))
+    for prompt, score in metric.scores(record.behavior, stance.name, stance.contrasts):
+        by_prompt.get(prompt, []).append(score)
     return np.array(list(by_prompt.values()))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from stance_suite.metrics import TRIANGULATED_METRICS, Metric
+from stance_suite.metrics import Metric
 from stance_suite.records import Agreement, CellRecord, StanceShift, Triangulation
 from stance_suite.replicates import CellIndex, Replicate
 from stance_suite.statistics import SIGNIFICANCE, holm, paired_effect
@@ -29,7 +29,7 @@ def compare_trainings(
         if len(bases) < len(cells):
             continue
         measured = cells[0].behavior.likelihoods[0].log_probability
-        shifts += [stance_shift(metric, name, cells, bases) for metric in TRIANGULATED_METRICS for name in measured]
+        shifts += [stance_shift(metric, name, cells, bases) for metric in Metric.triangulated() for name in measured]
         replicates = index.of_training(cells)
         if replicates and cells[0].cell.is_elsewhere:
             elsewhere += [triangulate(stances[name], replicates) for name in measured]
@@ -48,7 +48,7 @@ def triangulate(stance: ProbedStance, replicates: Sequence[Replicate]) -> Triang
     ``opposed`` if something moved, and only away from it; else ``silent``.
     """
     p_values, signs = [], []
-    for metric in TRIANGULATED_METRICS:
+    for metric in Metric.triangulated():
         tuned = tuned_scores(metric, stance, replicates, stance.held_out_prompts)
         controls = control_scores(metric, stance, replicates, stance.held_out_prompts)
         versus = [paired_effect(tuned - scores) for scores in controls.values()]
@@ -56,8 +56,8 @@ def triangulate(stance: ProbedStance, replicates: Sequence[Replicate]) -> Triang
         both = {float(np.sign(effect.effect)) for effect in versus}
         signs.append(both.pop() if len(both) == 1 else 0.0)
     moved = [sign if adjusted <= SIGNIFICANCE else 0.0 for sign, adjusted in zip(signs, holm(p_values), strict=True)]
-    toward = tuple(metric for metric, sign in zip(TRIANGULATED_METRICS, moved, strict=True) if sign > 0)
-    away = tuple(metric for metric, sign in zip(TRIANGULATED_METRICS, moved, strict=True) if sign < 0)
+    toward = tuple(metric for metric, sign in zip(Metric.triangulated(), moved, strict=True) if sign > 0)
+    away = tuple(metric for metric, sign in zip(Metric.triangulated(), moved, strict=True) if sign < 0)
     cell = replicates[0].tuned.cell
     return Triangulation(
         model=cell.model,

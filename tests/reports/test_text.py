@@ -90,8 +90,8 @@ def test_figures_have_their_sign_or_are_a_dash():
     ],
 )
 def test_only_effects_and_changes_have_a_plus_and_counts_no_decimals(metric, figure, shown):
-    assert show_figure(figure, CLAIM.model_copy(update={"metric": Metric(metric)})) == shown
-    assert show_figure(figure, Metric(metric)) == shown
+    assert show_figure(figure, CLAIM.model_copy(update={"metric": Metric.named(metric)})) == shown
+    assert show_figure(figure, Metric.named(metric)) == shown
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_only_effects_and_changes_have_a_plus_and_counts_no_decimals(metric, fig
     ],
 )
 def test_a_difference_goes_up_or_down_and_a_ratio_is_said_to_be_one(metric, by, shown, unit):
-    compared = CLAIM.model_copy(update={"metric": Metric(metric), "versus": Counterpart(recipe="long", by=by)})
+    compared = CLAIM.model_copy(update={"metric": Metric.named(metric), "versus": Counterpart(recipe="long", by=by)})
     assert (show_figure(2.0, compared), show_unit(compared)) == (shown, unit)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stance_suite.caveats import Caveat
 from stance_suite.claims import Claim
 from stance_suite.judgments import Status
-from stance_suite.metrics import BEHAVIORAL_METRICS, Metric
+from stance_suite.metrics import Metric
 from stance_suite.verdicts import judge_behavior, prompt_scores, weigh_behavior
 from tests.measured import FLUENCY, behavior, beside, record, response
 
@@ -208,7 +208,7 @@ def test_several_seeds_must_agree(stance):
 
 
 def test_every_behavioral_metric_has_scores(stance):
-    for metric in BEHAVIORAL_METRICS:
+    for metric in Metric.behavioral():
         tuned = said(stance, toward=0.5, divergence=0.1)
         scores = prompt_scores(tuned, metric, stance.name, stance.contrasts, stance.held_out_prompts)
         assert scores.shape == (12,)
@@ -227,7 +227,7 @@ def test_prompts_of_other_stances_do_not_count(stance):
     own = said(stance)
     both = own.model_copy(update={"likelihoods": own.likelihoods + extra.likelihoods})
     both = both.model_copy(update={"responses": own.responses + extra.responses})
-    for metric in BEHAVIORAL_METRICS:
+    for metric in Metric.behavioral():
         arguments = (metric, stance.name, stance.contrasts, stance.held_out_prompts)
         assert prompt_scores(both, *arguments) == pytest.approx(prompt_scores(own, *arguments))
 

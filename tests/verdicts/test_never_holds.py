@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stance_suite.caveats import Caveat
 from stance_suite.judgments import Status
-from stance_suite.metrics import BEHAVIORAL_METRICS, Comparator, Metric
+from stance_suite.metrics import Comparator, Metric
 from stance_suite.spectra.power_law import alpha_change, fit_power_law
 from stance_suite.verdicts import judge_structure
 from tests.measured import alpha_change as made_up
@@ -21,7 +21,7 @@ from tests.verdicts.placed_changes import NAMES, claim, moved, replicate, vector
 
 LOST = st.sampled_from([None, math.nan, math.inf, -math.inf])
 FINITE = st.sampled_from([math.nan, math.inf, -math.inf])
-STRUCTURAL = [metric for metric in Metric if metric not in BEHAVIORAL_METRICS]
+STRUCTURAL = [metric for metric in Metric.all() if not metric.is_behavioral]
 FIGURES_OF_CHANGE = {
     Metric.RELATIVE_CHANGE_PERCENT: "relative_norm",
     Metric.CHANGE_STABLE_RANK: "stable_rank",

@@ -9,7 +9,7 @@ from typing import Any
 
 from stance_suite.controls import Control
 from stance_suite.judgments import PromptScores, Verdict
-from stance_suite.metrics import BEHAVIORAL_METRICS, Metric
+from stance_suite.metrics import Metric
 from stance_suite.records import CellRecord, Findings, StanceShift
 from stance_suite.reports.behavior import ConfusionMatrix, Epoch, confusion_matrices, trajectory
 from stance_suite.reports.charts import PAGE, Spec, alphas, effects, epoch_data, preference, prompt_data, prompts
@@ -62,14 +62,14 @@ def describe_behavior(findings: Findings, rows: Sequence[Row]) -> BehaviorSectio
     judged = [row for row in rows if row.verdict.prompts]
     tested = [record for record in findings.cells if record.cell.is_under_test]
     watched = [record for record in tested if record.trajectory]
-    metrics = [metric for metric in BEHAVIORAL_METRICS if any(row.verdict.claim.metric is metric for row in judged)]
+    metrics = [metric for metric in Metric.behavioral() if any(row.verdict.claim.metric is metric for row in judged)]
     places = Places()
     return BehaviorSection(
         data={
             "claims": [_claim(row, places) for row in judged],
             "controls": list(Control.trained()),
             "prompts": list(places),
-            "measures": {metric: {"unit": metric.unit, "meaning": metric.meaning} for metric in BEHAVIORAL_METRICS},
+            "measures": {metric: {"unit": metric.unit, "meaning": metric.meaning} for metric in Metric.behavioral()},
             "epochs": [one for model in _models(watched) for one in _epochs_of(model, watched, findings)],
             "first": _shown_first(judged, findings),
         },
