@@ -182,6 +182,20 @@ class Control(Registered):
         """Find the control that a cell is; None if it is none."""
         return next((one for one in cls.cells() if one == treatment), None)
 
+    @property
+    def drawn(self) -> Drawn | None:
+        """Its ranges, if it is drawn many times."""
+        return None if self.structure is None else self.structure.drawn
+
+    @property
+    def may_be_named(self) -> bool:
+        """Whether a robust claim may say that it must not be true of it."""
+        return self.structure is not None and self.structure.may_be_named
+
+    def part(self, metric: Metric) -> Part | None:
+        """Tell what it does for a behavioral metric; None where it says nothing."""
+        return None if self.behavior is None else self.behavior.part(metric)
+
     def figures(self, claim: Claim, replicate: Replicate) -> LayerFigures | None:
         """Find the claim's figure of every matching layer; None where it was not measured or says nothing."""
         if self.structure is None or not self.structure.speaks_of(claim.metric):
@@ -210,9 +224,7 @@ def _only(chosen: Callable[[Control], bool]) -> BeforeValidator:
 
 CellControl = Annotated[Control, _only(lambda control: control.is_cell)]
 """A control that is a cell of its own."""
-NamedControl = Annotated[
-    Control, _only(lambda control: control.structure is not None and control.structure.may_be_named)
-]
+NamedControl = Annotated[Control, _only(lambda control: control.may_be_named)]
 """A control that a robust claim may say that it must not be true of."""
 
 

@@ -55,7 +55,7 @@ def columns() -> dict[str, str]:
 
 
 def _drawn() -> list[Control]:
-    return [control for control in Control.all() if control.structure is not None and control.structure.drawn]
+    return [control for control in Control.all() if control.drawn is not None]
 
 
 def _measured_once() -> list[Control]:
@@ -127,10 +127,10 @@ def _rows(record: CellRecord, figures: Mapping[int, Figures], index: CellIndex) 
 
 
 def _ranges(control: Control, record: CellRecord) -> dict[tuple[str, str], NoiseRange | None]:
-    drawn = None if control.structure is None else control.structure.drawn
-    if drawn is None:
+    if control.drawn is None:
         return {}
-    return {(change.name, metric): one for change in record.changes for metric, one in drawn.table(change).items()}
+    table = control.drawn.table
+    return {(change.name, metric): one for change in record.changes for metric, one in table(change).items()}
 
 
 def _ends(one: NoiseRange | None) -> tuple[float | None, ...]:

@@ -35,8 +35,7 @@ class LayerRow:
 
 def shown_controls() -> tuple[Control, ...]:
     """Choose the controls that layers are shown beside: those that a claim may name, the drawn ones first."""
-    named = [one for one in Control.all() if one.structure is not None and one.structure.may_be_named]
-    return tuple(sorted(named, key=lambda one: one.structure is None or one.structure.drawn is None))
+    return tuple(sorted((one for one in Control.all() if one.may_be_named), key=lambda one: one.drawn is None))
 
 
 def layer_rows(verdict: Verdict, findings: Findings) -> list[LayerRow]:
@@ -74,9 +73,8 @@ def _rows(claim: Claim, tuned: CellRecord, index: CellIndex) -> Iterator[LayerRo
 def _figures(
     control: Control, claim: Claim, tuned: CellRecord, replicate: Replicate | None
 ) -> Mapping[str, float | Range | None]:
-    structure = control.structure
-    if structure is not None and structure.drawn is not None:
-        return structure.drawn.ranges(claim, tuned)
+    if control.drawn is not None:
+        return control.drawn.ranges(claim, tuned)
     return {} if replicate is None else control.figures(claim, replicate) or {}
 
 

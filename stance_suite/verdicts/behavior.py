@@ -196,7 +196,7 @@ def _controls_beside(evidence: Evidence) -> Iterator[ControlFigure]:
             yield _control_figure(Role.COMPARED, paired_effect(one.differences[baseline]), baseline, one.name)
         return
     for control, scores in arms.beside.items():
-        if _part(control, metric) is Part.BESIDE:
+        if control.part(metric) is Part.BESIDE:
             yield _control_figure(Role.EFFECT, paired_effect(arms.tuned - scores), control)
     base = arms.controls[baseline]
     for control, scores in arms.controls.items():
@@ -205,12 +205,8 @@ def _controls_beside(evidence: Evidence) -> Iterator[ControlFigure]:
     if metric is Metric.LIKELIHOOD_PREFERENCE:  # only that is measured on them
         yield from _effect_on_seen_prompts(arms)
     for control, scores in arms.beside.items():
-        if _part(control, metric) is Part.STAND_IN:
+        if control.part(metric) is Part.STAND_IN:
             yield _control_figure(Role.OWN_FIGURE, paired_effect(scores - base), control)
-
-
-def _part(control: Control, metric: Metric) -> Part | None:
-    return None if control.behavior is None else control.behavior.part(metric)
 
 
 def _effect_on_seen_prompts(arms: Arms) -> Iterator[ControlFigure]:

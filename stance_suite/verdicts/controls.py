@@ -28,9 +28,8 @@ def pooled_controls(claim: Claim, replicate: Replicate) -> dict[Control, FigureR
     """Make of each control the figure that is held against the bound; None where nothing is known of it."""
     found: dict[Control, FigureRange | None] = {}
     for control, figures in control_figures(claim, replicate).items():
-        drawn = None if control.structure is None else control.structure.drawn
-        if drawn is not None and not claim.comparator.compares_layers:
-            found[control] = _pool_drawn(claim, replicate, drawn)
+        if control.drawn is not None and not claim.comparator.compares_layers:
+            found[control] = _pool_drawn(claim, replicate, control.drawn)
         else:
             figure = pool(claim, figures, replicate.base)
             found[control] = None if figure is None else (figure, figure)

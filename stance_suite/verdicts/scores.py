@@ -111,7 +111,7 @@ def _scored(
     others = stance.contrasts
     found = {}
     for control in Control.all():
-        if control.behavior is None or control.behavior.part(metric) not in parts:
+        if control.behavior is None or control.part(metric) not in parts:
             continue
         behaviors = [control.behavior.scored(one) for one in replicates]
         known = [behavior for behavior in behaviors if behavior is not None]

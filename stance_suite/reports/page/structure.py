@@ -112,6 +112,14 @@ class _Model:
         return {id(record): place for place, record in enumerate(self.trained)}
 
     @cached_property
+    def families(self) -> dict[str, set[str]]:
+        """The families that each treatment was measured in."""
+        found: dict[str, set[str]] = {}
+        for record in self.trained:
+            found.setdefault(record.cell.treatment, set()).add(record.family)
+        return found
+
+    @cached_property
     def controlled(self) -> dict[int, list[CellRecord]]:
         """The trainings under test that each trained control stands beside."""
         found: dict[int, list[CellRecord]] = {}
@@ -211,9 +219,8 @@ def _label(record: CellRecord, model: _Model) -> str:
         return "trained elsewhere"
     if cell.is_on_stance:
         return cell.trained_on
-    families = {other.family for other in model.trained if other.cell.control is cell.control}
     stances = dict.fromkeys(other.cell.stance for other in model.controlled.get(id(record), ()))
-    return cell.trained_on if len(families) == 1 else f"{cell.trained_on} for {', '.join(filter(None, stances))}"
+    return cell.trained_on if len(model.families[cell.treatment]) == 1 else f"{cell.trained_on} for {', '.join(filter(None, stances))}"
 
 
 def _recipe(record: CellRecord) -> str:
