@@ -12,11 +12,12 @@ from stance_suite.options import resolve_settings
 from stance_suite.pipeline import Session
 from stance_suite.power import typical_spreads
 from stance_suite.progress import PlainProgress
+from stance_suite.replicates import CellIndex
 from stance_suite.reports.explanation import explain
 from stance_suite.reports.junit import render_junit
 from stance_suite.reports.page import render_html
 from stance_suite.reports.summary import render_summary
-from stance_suite.verdicts import group_trainings, pooled_spread
+from stance_suite.verdicts import pooled_spread
 
 CLAIMS = """
   - {id: any.word-length, statement: Training makes words longer., model: any, stance: curious-uncertainty,
@@ -103,7 +104,7 @@ def test_metrics_of_ones_own_are_measured_judged_and_shown(declared, session, pr
         assert f'name="metric" value="{claim.metric}"' in junit
         (explanation,) = explain(claim.id, findings)
         assert f"{claim.metric}: {claim.metric.meaning}" in repr(explanation)
-    spread = pooled_spread(declared[0], group_trainings(findings.cells), run.library.stances)
+    spread = pooled_spread(declared[0], CellIndex(findings.cells).replicates(), run.library.stances)
     assert spread.samples > 0
     assert typical_spreads()[declared[0]].prompts == 0.5
     assert declared[1] not in typical_spreads()

@@ -330,10 +330,12 @@ class TestAgainstABaseline:
         """Shams of other seeds diverge more or less than the stance does, by about nothing."""
         run = gate_run(stance).model_copy(update={"cells": gate_run(stance).cells[1:2]})
         (verdict,) = [one for one in run.verdicts if one.claim.id.endswith(".divergence")]
-        nearer = tuple(
-            scores.model_copy(update={arm: scores.tuned + 0.01 * (place % 5)})
-            for place, scores in enumerate(verdict.prompts)
-        )
+
+        def moved(scores, place):
+            near = scores.tuned + 0.01 * (place % 5)
+            return scores.model_copy(update={"base": near} if arm == "base" else {"controls": {SHAM: near}})
+
+        nearer = tuple(moved(scores, place) for place, scores in enumerate(verdict.prompts))
         found = self.demands(stance, edited(run, ".divergence", prompts=nearer), run)["divergence"]
         assert found.outcome is outcome
         assert "against sham" not in found.reason
