@@ -24,18 +24,7 @@ ROLES_OF_GROUP: dict[RoleGroup, frozenset[Role]] = {"all": frozenset(Role), "att
 
 
 def universality(findings: Findings) -> Universality:
-    """Tell whether models change at the same relative depths.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings of a run, of several models for correlations.
-
-    Returns
-    -------
-    Universality
-        Profiles of every model, and the correlation of every pair under the same recipe.
-    """
+    """Profile every model's changes over depth, and correlate every pair of models under the same recipe."""
     trained: dict[str, dict[str, list[CellRecord]]] = {}
     for record in findings.cells:
         if record.cell.recipe is not None:
@@ -56,23 +45,14 @@ def universality(findings: Findings) -> Universality:
 
 
 def correlate_profiles(ours: Array, theirs: Array) -> tuple[float, float] | None:
-    """Correlate two profiles over depth, and test it by shifting one of them around.
+    """Correlate two profiles over depth, shape (bins,), and test it by shifting one of them around.
 
-    Neighboring blocks change alike, so that bins are not independent and the usual p-value of a correlation is far too
-    small. A profile shifted circularly keeps its smoothness and loses its place. On unrelated profiles of 24 to 40
-    bins, 3 to 6 % of p-values are at most 0.05 where profiles are autocorrelated (of Spearman's own, 15 to 26 %), but
-    11 to 14 % (28 to 34 %) where they drift like random walks.
-
-    Parameters
-    ----------
-    ours, theirs : ndarray of shape (bins,)
-        Sizes by depth.
-
-    Returns
-    -------
-    tuple of (float, float) or None
-        Spearman's rank correlation, and the share of all shifts, the one by nothing included, that correlate at least
-        as much. None if there are fewer than four bins, one of them is empty (NaN), or a profile is flat.
+    Found are Spearman's rank correlation, and the share of all shifts, the one by nothing included, that correlate
+    at least as much; None if there are fewer than four bins, one of them is empty (NaN), or a profile is flat.
+    Neighboring blocks change alike, so that bins are not independent and the usual p-value of a correlation is far
+    too small. A profile shifted circularly keeps its smoothness and loses its place. On unrelated profiles of 24 to
+    40 bins, 3 to 6 % of p-values are at most 0.05 where profiles are autocorrelated (of Spearman's own, 15 to 26
+    %), but 11 to 14 % (28 to 34 %) where they drift like random walks.
     """
     from scipy.stats import rankdata
 

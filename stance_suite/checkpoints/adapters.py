@@ -29,24 +29,10 @@ CHANGING_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 
 
 def read_adapter(folder: Path) -> Checkpoint:
-    """Read a LoRA adapter.
+    """Read a LoRA adapter: its updates, and the tensors that it replaces as a whole (``modules_to_save``, biases).
 
-    Parameters
-    ----------
-    folder : Path
-        As PEFT's ``save_pretrained`` writes it.
-
-    Returns
-    -------
-    Checkpoint
-        Its updates, and the tensors that it replaces as a whole (``modules_to_save``, biases).
-
-    Raises
-    ------
-    WeightsUnavailableError
-        If it is no LoRA adapter, or one whose change of the weights is not the product of its two factors.
-    UnsafeWeightsError
-        If its weights are a pickle.
+    WeightsUnavailableError if its change of the weights is not the product of its two factors, UnsafeWeightsError
+    if it is a pickle.
     """
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():

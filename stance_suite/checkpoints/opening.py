@@ -26,27 +26,12 @@ FILE_SUFFIXES = (*PICKLE_SUFFIXES, ".safetensors", ".gguf")
 
 
 def open_checkpoint(model: Any) -> Checkpoint:
-    """Open a model without loading it.
+    """Open a model without loading it; its tensors are in natural order of their names, a module's in the module's.
 
-    Parameters
-    ----------
-    model : Path, str, torch.nn.Module or mapping of str to torch.Tensor
-        A safetensors or GGUF file, a folder with safetensors (sharded or not) or with a LoRA adapter, a registry name
-        or Hub id, a module, or its state dict.
-
-    Returns
-    -------
-    Checkpoint
-        Its tensors, in natural order of their names (a module's in the module's order).
-
-    Raises
-    ------
-    WeightsUnavailableError
-        If there is nothing, or nothing whole, at the path.
-    UnknownNameError
-        If a text is neither a path nor the name of a model.
-    UnsafeWeightsError
-        If the weights are a pickle.
+    It is a safetensors or GGUF file, a folder with safetensors (sharded or not) or with a LoRA adapter, a registry
+    name or Hub id, a module, or its state dict. WeightsUnavailableError if there is nothing, or nothing whole, at a
+    path, UnknownNameError if a text is neither a path nor a model's name, UnsafeWeightsError if the weights are a
+    pickle.
     """
     if isinstance(model, Checkpoint):
         return model

@@ -14,23 +14,10 @@ INDEX_FILE = "model.safetensors.index.json"
 
 
 def read_folder(folder: Path) -> dict[str, StoredTensor]:
-    """List the tensors of the model in a folder.
+    """List the tensors of the model in a folder, as ``save_pretrained`` writes it; empty if there is none.
 
-    Parameters
-    ----------
-    folder : Path
-        As ``save_pretrained`` writes it.
-
-    Returns
-    -------
-    dict of str to StoredTensor
-        Of the shards that the index names, else of ``model.safetensors``, else of every safetensors file; empty if
-        there is none.
-
-    Raises
-    ------
-    WeightsUnavailableError
-        If the index cannot be read, or something that it names is not there, or a file is damaged.
+    They are those of the shards that the index names, else of ``model.safetensors``, else of every safetensors
+    file. WeightsUnavailableError if something that the index names is not there, or a file is damaged.
     """
     index = folder / INDEX_FILE
     if not index.is_file():
@@ -54,22 +41,9 @@ def read_folder(folder: Path) -> dict[str, StoredTensor]:
 
 
 def read_headers(paths: Iterable[Path]) -> dict[str, StoredTensor]:
-    """List the tensors of safetensors files.
+    """List the tensors of one model's safetensors files, in their order.
 
-    Parameters
-    ----------
-    paths : iterable of Path
-        The files of one model.
-
-    Returns
-    -------
-    dict of str to StoredTensor
-        In the files' order.
-
-    Raises
-    ------
-    WeightsUnavailableError
-        If a file is damaged, or a name appears in two files.
+    WeightsUnavailableError if a file is damaged, or a name appears in two files.
     """
     from safetensors import SafetensorError, safe_open
 

@@ -31,13 +31,7 @@ class StoredTensor:
     """Read a block: one integer or slice for each dimension."""
 
     def whole(self) -> Block:
-        """Read all of it.
-
-        Returns
-        -------
-        ndarray
-            Of the tensor's shape, in its stored type.
-        """
+        """Read all of it, in its stored type."""
         return self.read((slice(None),) * len(self.shape))
 
 
@@ -63,24 +57,9 @@ class Checkpoint:
         return bool(self.updates)
 
     def on(self, base: Checkpoint) -> Checkpoint:
-        """Apply an adapter to its base model.
+        """Apply an adapter to its base model: updates added, replaced tensors replaced, all still read in blocks.
 
-        Parameters
-        ----------
-        base : Checkpoint
-            The model that the adapter was trained on.
-
-        Returns
-        -------
-        Checkpoint
-            The base with the updates added and the replaced tensors replaced, all still read in blocks.
-
-        Raises
-        ------
-        KeyError
-            If the adapter changes a tensor that the base lacks.
-        WeightsUnavailableError
-            If it changes one of another shape.
+        KeyError if it changes a tensor that the base lacks, WeightsUnavailableError if one of another shape.
         """
         # an embedding that grew is stored with the adapter, and its update is of the grown one
         tensors = {**base.tensors, **self.tensors}
@@ -96,18 +75,7 @@ class Checkpoint:
 
 
 def natural_order(name: str) -> tuple[tuple[bool, int, str], ...]:
-    """Sort key that reads the numbers in a name as numbers.
-
-    Parameters
-    ----------
-    name : str
-        A tensor's name, such as ``model.layers.10.mlp.up_proj.weight``.
-
-    Returns
-    -------
-    tuple
-        A key for `sorted`.
-    """
+    """Sort key that reads the numbers in a tensor's name as numbers: layer 2 before layer 10."""
     parts = re.split(r"(\d+)", name)
     return tuple((part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts)
 

@@ -55,26 +55,8 @@ def compare_models(
 ) -> StructureChange:
     """Measure what changed, beside Gaussian noise of the same Frobenius norm in every matrix.
 
-    Parameters
-    ----------
-    before, after : MeasuredModel
-        The two models.
-    seed : int
-        Seed of the noise; every layer draws from a stream of its own.
-    draws : int
-        Draws of noise for every layer.
-    device : str
-        Where to solve.
-
-    Returns
-    -------
-    StructureChange
-        With p-values adjusted over all layers.
-
-    Raises
-    ------
-    StanceSuiteError
-        If the two are not of one architecture.
+    Every layer draws from a stream of its own; p-values are adjusted over all layers. StanceSuiteError if the two
+    are not of one architecture.
     """
     _check_same_architecture(before, after)
     matrices = before.tensors.matrices
@@ -109,22 +91,7 @@ def compare_models(
 
 
 def alpha_changes(before: MeasuredModel, after: Any, device: str = "cpu") -> dict[str, AlphaChange]:
-    """Measure how alpha changed, and nothing else.
-
-    Parameters
-    ----------
-    before : MeasuredModel
-        The baseline.
-    after : Checkpoint, torch.nn.Module, str or Path
-        A model of the same architecture.
-    device : str
-        Where to solve.
-
-    Returns
-    -------
-    dict of str to AlphaChange
-        By the layer's long name, where both fits succeeded.
-    """
+    """Measure how alpha changed and nothing else, by the layer's long name, where both fits succeeded."""
     matrices = sort_tensors(open_checkpoint(after), largest_side=inf).matrices
     changes = {}
     for new in measure_spectra(matrices, device):

@@ -28,97 +28,30 @@ NEGLIGIBLE_PROBABILITY = 1e-10
 
 
 def absolute_cutoff(matrix: WeightMatrix, largest: float) -> float:
-    """Take WeightWatcher's cut-off: right for weights, whose eigenvalues are of order one.
-
-    Parameters
-    ----------
-    matrix : WeightMatrix
-        The matrix.
-    largest : float
-        Its largest eigenvalue.
-
-    Returns
-    -------
-    float
-        Eigenvalues at or below this are taken for zero.
-    """
+    """Take WeightWatcher's cut-off: right for weights, whose eigenvalues are of order one."""
     return SMALLEST_EIGENVALUE
 
 
 def relative_cutoff(matrix: WeightMatrix, largest: float) -> float:
-    """Cut off what float32 rounding alone could leave: right for changes of weights (numpy's rule for ranks).
-
-    Parameters
-    ----------
-    matrix : WeightMatrix
-        The matrix.
-    largest : float
-        Its largest eigenvalue.
-
-    Returns
-    -------
-    float
-        Eigenvalues at or below this are taken for zero.
-    """
+    """Cut off what float32 rounding alone could leave: right for changes of weights (numpy's rule for ranks)."""
     return largest * (matrix.larger_side * float(np.finfo(np.float32).eps)) ** 2
 
 
 def measure_spectra(
     matrices: Mapping[str, WeightMatrix], device: str = "cpu", cutoff: Cutoff = absolute_cutoff
 ) -> tuple[LayerSpectrum, ...]:
-    """Measure the spectrum of every matrix.
-
-    Parameters
-    ----------
-    matrices : mapping of str to WeightMatrix
-        Weight matrices by long name.
-    device : str
-        Where to solve.
-    cutoff : callable
-        Which eigenvalues are taken for zero.
-
-    Returns
-    -------
-    tuple of LayerSpectrum
-        In the given order, with eigenvalues.
-    """
+    """Measure the spectrum of every matrix, in the given order; `cutoff` says which eigenvalues are taken for zero."""
     solver = choose_solver(device)
     return tuple(in_parallel(lambda matrix: measure_layer(matrix, solver, cutoff), matrices.values()))
 
 
 def solving_cost(matrix: WeightMatrix) -> float:
-    """Estimate the operations that a matrix's Gram matrix and its eigenvalues take.
-
-    Parameters
-    ----------
-    matrix : WeightMatrix
-        The matrix.
-
-    Returns
-    -------
-    float
-        Multiplications and additions, roughly.
-    """
+    """Estimate the multiplications and additions that a matrix's Gram matrix and its eigenvalues take, roughly."""
     return float(matrix.smaller_side**2 * (matrix.larger_side + 4 * matrix.smaller_side) * len(matrix.positions))
 
 
 def measure_layer(matrix: WeightMatrix, solver: Solver, cutoff: Cutoff = absolute_cutoff) -> LayerSpectrum:
-    """Measure the spectrum of one matrix.
-
-    Parameters
-    ----------
-    matrix : WeightMatrix
-        The matrix.
-    solver : Solver
-        What solves it.
-    cutoff : callable
-        Which eigenvalues are taken for zero.
-
-    Returns
-    -------
-    LayerSpectrum
-        With eigenvalues; with the reason in `failure` where they cannot be had or fitted.
-    """
+    """Measure the spectrum of one matrix; the reason is in `failure` where it cannot be had or fitted."""
     try:
         eigenvalues = eigenvalues_of(matrix, solver)
     except NotFiniteError:
@@ -127,24 +60,9 @@ def measure_layer(matrix: WeightMatrix, solver: Solver, cutoff: Cutoff = absolut
 
 
 def eigenvalues_of(matrix: WeightMatrix, solver: Solver) -> Array:
-    """Compute the eigenvalues of W^T W, pooled over kernel positions.
+    """Compute the eigenvalues of W^T W, pooled over kernel positions: ascending, no 1/N, no centering.
 
-    Parameters
-    ----------
-    matrix : WeightMatrix
-        The matrix.
-    solver : Solver
-        What solves it.
-
-    Returns
-    -------
-    ndarray of shape (smaller_side * positions,)
-        Ascending, no 1/N, no centering.
-
-    Raises
-    ------
-    NotFiniteError
-        If the matrix holds NaN or infinite values.
+    NotFiniteError if the matrix holds NaN or infinite values.
     """
     found = [
         solver.eigenvalues(solver.gram(matrix.blocks(position), matrix.smaller_side)) for position in matrix.positions
@@ -153,20 +71,7 @@ def eigenvalues_of(matrix: WeightMatrix, solver: Solver) -> Array:
 
 
 def resolved(matrix: WeightMatrix, eigenvalues: Array) -> Array:
-    """Solve again, through a triangular factor, if the tail may reach into the Gram matrix's rounding.
-
-    Parameters
-    ----------
-    matrix : WeightMatrix
-        The matrix.
-    eigenvalues : ndarray of shape (n,)
-        Its eigenvalues from Gram matrices, ascending.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        The same, or more exact ones.
-    """
+    """Solve again, through a triangular factor, if the tail may reach into the Gram matrix's rounding."""
     if not _is_resolved(eigenvalues):
         exact = [squared_singular_values(matrix.blocks(position), matrix.smaller_side) for position in matrix.positions]
         return matrix.scale**2 * np.sort(np.concatenate(exact))
@@ -174,22 +79,7 @@ def resolved(matrix: WeightMatrix, eigenvalues: Array) -> Array:
 
 
 def describe_spectrum(matrix: WeightMatrix, eigenvalues: Array, cutoff: Cutoff = absolute_cutoff) -> LayerSpectrum:
-    """Compute the figures of a spectrum.
-
-    Parameters
-    ----------
-    matrix : WeightMatrix
-        Whose spectrum it is.
-    eigenvalues : ndarray of shape (n,)
-        Ascending.
-    cutoff : callable
-        Which eigenvalues are taken for zero.
-
-    Returns
-    -------
-    LayerSpectrum
-        With these eigenvalues.
-    """
+    """Compute the figures of a matrix's spectrum, given as ascending eigenvalues."""
     if eigenvalues[-1] == 0:
         return failed_layer(matrix, "is zero", tuple(eigenvalues.tolist()))
     with _ONE_AT_A_TIME:
@@ -223,39 +113,13 @@ def _describe(matrix: WeightMatrix, eigenvalues: Array, smallest: float) -> Laye
 
 
 def with_ks_distances(layer: LayerSpectrum) -> LayerSpectrum:
-    """Add the KS distance of every tail, which shows why one was chosen.
-
-    Parameters
-    ----------
-    layer : LayerSpectrum
-        A layer, with eigenvalues.
-
-    Returns
-    -------
-    LayerSpectrum
-        With distances, if any tail could be fitted.
-    """
+    """Add the KS distance of every tail that could be fitted, which shows why one was chosen; needs eigenvalues."""
     curve = tail_curve(np.asarray(layer.eigenvalues or ()))
     return layer if curve is None else layer.model_copy(update={"ks_distances": tuple(curve.distances.tolist())})
 
 
 def failed_layer(matrix: WeightMatrix, reason: str, eigenvalues: tuple[float, ...] | None = None) -> LayerSpectrum:
-    """Describe a matrix that nothing can be fitted to.
-
-    Parameters
-    ----------
-    matrix : WeightMatrix
-        The matrix.
-    reason : str
-        Why not.
-    eigenvalues : tuple of float, optional
-        Its eigenvalues, if there are any.
-
-    Returns
-    -------
-    LayerSpectrum
-        Without a fit.
-    """
+    """Describe a matrix that nothing can be fitted to, with its eigenvalues if there are any."""
     return LayerSpectrum(
         name=matrix.name,
         rows=matrix.rows,

@@ -26,19 +26,9 @@ Array = npt.NDArray[np.float64]
 
 
 def fit_marchenko_pastur(eigenvalues: Array, larger_side: int, smaller_side: int) -> MarchenkoPastur | None:
-    """Fit the width of the bulk.
+    """Fit the width of the bulk to non-negative, ascending eigenvalues of a matrix with these sides.
 
-    Parameters
-    ----------
-    eigenvalues : ndarray of shape (n,)
-        Non-negative, ascending.
-    larger_side, smaller_side : int
-        Sides of the matrix.
-
-    Returns
-    -------
-    MarchenkoPastur or None
-        None if the spectrum is zero, or so spread out that its density is nowhere dense enough to be compared.
+    None if the spectrum is zero, or so spread out that its density is nowhere dense enough to be compared.
     """
     from scipy.optimize import fmin
 

@@ -58,22 +58,7 @@ class MeasuredModel:
 
 
 def measure_model(model: Any, fused: Fused = "whole", device: str = "cpu") -> MeasuredModel:
-    """Measure what a comparison needs of either side.
-
-    Parameters
-    ----------
-    model : Checkpoint, torch.nn.Module, str or Path
-        Whatever `open_checkpoint` opens.
-    fused : {"whole", "split"}
-        Whether a fused query-key-value matrix is one matrix or three.
-    device : str
-        Where to solve.
-
-    Returns
-    -------
-    MeasuredModel
-        Its matrices measured, in the model's order.
-    """
+    """Measure what a comparison needs of either side; of whatever `open_checkpoint` opens."""
     checkpoint = open_checkpoint(model)
     # the limit on the larger side is WeightWatcher's; a comparison would miss most vocabularies by it
     tensors = sort_tensors(checkpoint, fused, largest_side=inf)

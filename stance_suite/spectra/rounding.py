@@ -14,20 +14,7 @@ from stance_suite.spectrum_records import LayerSpectrum, RoundingControl
 
 
 def control_rounding(model: MeasuredModel, device: str = "cpu") -> tuple[RoundingControl, ...]:
-    """Measure every matrix after rounding to bfloat16.
-
-    Parameters
-    ----------
-    model : MeasuredModel
-        The baseline.
-    device : str
-        Where to solve.
-
-    Returns
-    -------
-    tuple of RoundingControl
-        One entry a matrix that has a spectrum, before and after.
-    """
+    """Measure every matrix that has a spectrum, before and after rounding to bfloat16."""
     solver = choose_solver(device)
     matrices = [model.tensors.matrices[name] for name, layer in model.layers.items() if layer.spectrum.norm > 0]
     rounded = in_parallel(
