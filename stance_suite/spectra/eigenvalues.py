@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stance_suite.checkpoints.tensors import Block
-
-Array = npt.NDArray[np.float64]
+from stance_suite.spectra.power_law import Array
 
 FILTER_DEGREE = 5
 FILTER_ROUNDS = 5

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from stance_suite.spectra.power_law import Array
 from stance_suite.spectrum_records import MarchenkoPastur
 
 BANDWIDTH = 0.1
@@ -21,8 +21,6 @@ LOWEST_DENSITY = 0.01
 """Where the estimated density is at most this, the fit is not compared with it."""
 REJECTED = 1000.0
 """Residual of a width whose bulk does not cover the density's peak, or exceeds the spectrum."""
-
-Array = npt.NDArray[np.float64]
 
 
 def fit_marchenko_pastur(eigenvalues: Array, larger_side: int, smaller_side: int) -> MarchenkoPastur | None:

@@ -33,11 +33,10 @@ class MeasuredLayer:
 
     spectrum: LayerSpectrum
     """Its figures."""
-    long_side: Block | None = None
-    """Leading singular vectors of the larger side, shape (larger side, leading); None for convolutions and where values
-    are not finite."""
-    short_side: Block | None = None
-    """Those of the smaller side, shape (smaller side, leading)."""
+    left: Block | None = None
+    """Leading left singular vectors, shape (rows, leading); None for convolutions and where values are not finite."""
+    right: Block | None = None
+    """Leading right singular vectors, shape (columns, leading)."""
 
 
 @dataclass(frozen=True)
@@ -81,4 +80,5 @@ def _measure(matrix: WeightMatrix, solver: Solver) -> MeasuredLayer:
         return MeasuredLayer(spectrum)
     short = solver.leading_vectors(gram, eigenvalues, count)
     long = np.concatenate([block.astype(np.float64) @ short for block in matrix.blocks()])
-    return MeasuredLayer(spectrum, long / np.linalg.norm(long, axis=0), short)
+    long /= np.linalg.norm(long, axis=0)
+    return MeasuredLayer(spectrum, *((long, short) if matrix.rows >= matrix.columns else (short, long)))

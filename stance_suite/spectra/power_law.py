@@ -41,8 +41,10 @@ class TailCurve:
     """KS distance between every tail and its fit; shape (n - 1,). Exact at the minimum, elsewhere to 2e-5; 1 where a
     tail cannot be fitted."""
 
-    def fit(self, start: int) -> PowerLaw:
-        """Describe the tail that starts at a point."""
+    def fit(self, start: int | None) -> PowerLaw | None:
+        """Describe the tail that starts at a point; None of none, so that it may be `best` or `runner_up`."""
+        if start is None:
+            return None
         alpha, xmin = float(self.alphas[start]), float(self.points[start])
         return PowerLaw(
             alpha=alpha,
@@ -84,7 +86,7 @@ def tail_curve(eigenvalues: Array, cutoff: float = SMALLEST_EIGENVALUE) -> TailC
 def fit_power_law(eigenvalues: Array, cutoff: float = SMALLEST_EIGENVALUE) -> PowerLaw | None:
     """Fit a power law to the tail that it fits best; None if no tail can be fitted."""
     curve = tail_curve(eigenvalues, cutoff)
-    return None if curve is None or curve.best is None else curve.fit(curve.best)
+    return None if curve is None else curve.fit(curve.best)
 
 
 def alpha_of_tail(eigenvalues: Array, tail_size: int) -> float:

@@ -43,15 +43,6 @@ def test_a_surgical_change_is_told_from_a_distributed_one():
     assert surgical.gini == pytest.approx(0.75)
 
 
-def test_controls_are_compared_with_the_same_baseline():
-    model = random_model()
-    comparison = compare(model, pushed(model, 0.01), controls={"sham": pushed(model, 0.01, seed=2)})
-    sham = comparison.controls["sham"]
-    assert sham.before.layers == comparison.before.layers
-    assert sham.change.layers != comparison.change.layers
-    assert sham.change.concentration[0].figure == "relative_norm"
-
-
 def test_rounding_to_bfloat16_is_a_control():
     model = random_model()
     (first, *_) = compare(model, pushed(model, 1e-4)).rounding
