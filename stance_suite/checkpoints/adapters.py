@@ -17,7 +17,7 @@ import numpy as np
 
 from stance_suite.checkpoints.safetensors_files import read_headers
 from stance_suite.checkpoints.tensors import Block, Checkpoint, Index, StoredTensor, natural_order
-from stance_suite.errors import UnsafeWeightsError, WeightsUnavailableError
+from stance_suite.errors import WeightsUnavailableError, pickle_refused
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -37,10 +37,8 @@ def read_adapter(folder: Path) -> Checkpoint:
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():
         if (folder / "adapter_model.bin").is_file():
-            raise UnsafeWeightsError(
-                f"{folder} holds a pickle only (adapter_model.bin), which can run code when it is loaded and is "
-                "refused; load it where you trust it and save it again: PEFT writes safetensors"
-            )
+            way_out = "load it where you trust it and save it again: PEFT writes safetensors"
+            raise pickle_refused(f"{folder} holds a pickle only (adapter_model.bin)", way_out)
         raise WeightsUnavailableError(f"{folder} has an {CONFIG_FILE} but no {WEIGHTS_FILE}")
     config = _read_config(folder / CONFIG_FILE)
     stored = {name.removeprefix(PREFIX): tensor for name, tensor in read_headers([weights]).items()}

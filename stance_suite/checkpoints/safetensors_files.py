@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from stance_suite.checkpoints.tensors import Block, Index, StoredTensor
@@ -60,9 +60,7 @@ def read_headers(paths: Iterable[Path]) -> dict[str, StoredTensor]:
                         )
                     header = file.get_slice(name)
                     found_in[name] = path
-                    tensors[name] = StoredTensor(
-                        tuple(header.get_shape()), header.get_dtype(), _BlockReader(path, name)
-                    )
+                    tensors[name] = StoredTensor(tuple(header.get_shape()), header.get_dtype(), _reader(path, name))
         except (SafetensorError, OSError) as error:
             raise WeightsUnavailableError(
                 f"{path} is no whole safetensors file ({error}); is it a Git LFS pointer, or cut short?"
@@ -70,16 +68,15 @@ def read_headers(paths: Iterable[Path]) -> dict[str, StoredTensor]:
     return tensors
 
 
-class _BlockReader:
-    """Reads blocks of one tensor; the file is mapped only while it reads, or its pages would count as ours."""
+def _reader(path: Path, name: str) -> Callable[[Index], Block]:
+    """Read blocks of one tensor; the file is mapped only meanwhile, or its pages would count as ours."""
 
-    def __init__(self, path: Path, name: str) -> None:
-        self._path, self._name = path, name
-
-    def __call__(self, index: Index) -> Block:
+    def read(index: Index) -> Block:
         import ml_dtypes  # noqa: F401  # without it numpy does not know bfloat16
         from safetensors import safe_open
 
-        with safe_open(self._path, "numpy") as file:
-            block: Block = file.get_slice(self._name)[index]
+        with safe_open(path, "numpy") as file:
+            block: Block = file.get_slice(name)[index]
         return block
+
+    return read

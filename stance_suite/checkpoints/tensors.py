@@ -30,6 +30,11 @@ class StoredTensor:
     read: Callable[[Index], Block]
     """Read a block: one integer or slice for each dimension."""
 
+    @property
+    def size(self) -> str:
+        """Its shape in words, such as 4 x 8."""
+        return " x ".join(map(str, self.shape))
+
     def whole(self) -> Block:
         """Read all of it, in its stored type."""
         return self.read((slice(None),) * len(self.shape))
@@ -47,7 +52,6 @@ class Checkpoint:
     """The model's configuration; empty where there is none beside the weights."""
     updates: Mapping[str, StoredTensor] = field(default_factory=dict)
     """An adapter's low-rank updates by the name of the tensor that they are added to."""
-
     shared: Mapping[str, str] = field(default_factory=dict)
     """Tensors in memory that are others' memory, such as tied output heads, by name; they are in `tensors` once."""
 
@@ -64,11 +68,10 @@ class Checkpoint:
         # an embedding that grew is stored with the adapter, and its update is of the grown one
         tensors = {**base.tensors, **self.tensors}
         for name, update in self.updates.items():
-            shapes = [" x ".join(map(str, tensor.shape)) for tensor in (update, tensors[name])]
-            if shapes[0] != shapes[1]:
+            if update.shape != tensors[name].shape:
                 raise WeightsUnavailableError(
-                    f"the update of {name} is {shapes[0]} in {self.source}, the tensor {shapes[1]} in {base.source}; "
-                    "name the model that the adapter was trained on"
+                    f"the update of {name} is {update.size} in {self.source}, the tensor {tensors[name].size} in "
+                    f"{base.source}; name the model that the adapter was trained on"
                 )
         sums = {name: _sum(tensors[name], update) for name, update in self.updates.items()}
         return Checkpoint(f"{base.source} with {self.source}", {**tensors, **sums}, base.config)

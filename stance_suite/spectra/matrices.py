@@ -149,7 +149,7 @@ def _skip_reason(tensor: StoredTensor, found: Sequence[WeightMatrix], largest_si
     if not tensor.shape:
         return "is a single number"
     if not found:
-        return f"has {len(tensor.shape)} dimensions, {' x '.join(map(str, tensor.shape))}, and is no stack of matrices"
+        return f"has {len(tensor.shape)} dimensions, {tensor.size}, and is no stack of matrices"
     smaller = found[0].smaller_side * len(found[0].positions)
     larger = max(matrix.larger_side for matrix in found)
     if smaller < SMALLEST_SIDE:
@@ -245,7 +245,7 @@ def _setting(key: str, name: str, config: Mapping[str, Any]) -> int:
 
 def _unknown_layout(name: str, tensor: StoredTensor, config: Mapping[str, Any]) -> StanceSuiteError:
     return StanceSuiteError(
-        f"{name} ({' x '.join(map(str, tensor.shape))}) cannot be split: how a model of type "
+        f"{name} ({tensor.size}) cannot be split: how a model of type "
         f"{config.get('model_type', 'unknown')!r} lays out queries, keys and values is not known; "
         "measure fused matrices whole"
     )
