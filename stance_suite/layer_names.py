@@ -60,8 +60,8 @@ _ROLES = {module: role for role, modules in _MODULES.items() for module in modul
 
 def block(name: str) -> int | None:
     """Tell the index of the transformer block that a layer lies in, from 0; None outside of blocks."""
-    numbered = (int(index) for parent, index in pairwise(name.split(".")) if _counts_blocks(parent, index))
-    return next(numbered, None)
+    places = pairwise(name.split("."))
+    return next((int(index) for parent, index in places if parent in CONTAINERS and index.isdecimal()), None)
 
 
 def blocks(names: Iterable[str]) -> int:
@@ -95,10 +95,6 @@ def role(name: str) -> Role:
     if "norm" in module or module.startswith("ln_"):
         return Role.NORM
     return _ROLES.get(module) or _role_by_place(parts)
-
-
-def _counts_blocks(parent: str, index: str) -> bool:
-    return parent in CONTAINERS and index.isdecimal()
 
 
 def _role_by_place(parts: list[str]) -> Role:

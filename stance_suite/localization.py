@@ -102,6 +102,7 @@ def _localization(
     complete = bool(seeds) and len(known) == len(trainings) * len(seeds)
     shares = np.array([[one.share for one in row if one is not None] for row in spreads]) if complete else None
     interval = None if shares is None else _interval(shares)
+    low, high = interval or (None, None)
     sham_spreads = [_spread(sham[seed], figure) if seed in sham else None for seed in seeds]
     sham_share = _range([None if one is None else one.share for one in sham_spreads])
     noise_share = _range([end for one in known for end in (one.noise or (None,))])
@@ -116,8 +117,8 @@ def _localization(
         stances=len(trainings),
         seeds=len(seeds),
         share=None if shares is None else float(shares.mean()),
-        low=None if interval is None else interval[0],
-        high=None if interval is None else interval[1],
+        low=low,
+        high=high,
         gini=float(np.mean([one.gini for one in known])) if complete else None,
         sham_share=sham_share,
         noise_share=noise_share,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from typing import get_args
+from itertools import combinations, product
+from typing import Any, get_args
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from stance_suite.localization_records import DepthProfile, Figure, ProfileCorre
 from stance_suite.records import CellRecord, Findings
 from stance_suite.statistics import Array
 
-PROFILE_BINS = 10
 FEWEST_BINS = 4
 """Fewer bins of depth have no rank correlation worth the name."""
 
@@ -31,16 +30,12 @@ def universality(findings: Findings) -> Universality:
             trained.setdefault(record.cell.recipe, {}).setdefault(record.cell.model, []).append(record)
     profiles: list[DepthProfile] = []
     correlations: list[ProfileCorrelation] = []
-    for recipe, models in trained.items():
-        for figure in get_args(Figure):
-            for group in ROLES_OF_GROUP:
-                changes = {model: _ChangeByDepth.of(records, figure, group) for model, records in models.items()}
-                known = {model: change for model, change in changes.items() if any(change.sizes.values())}
-                profiles += [_profile(model, recipe, figure, group, change) for model, change in known.items()]
-                correlations += [
-                    _correlation((one, other), recipe, figure, group, known[one], known[other])
-                    for one, other in combinations(known, 2)
-                ]
+    for (recipe, models), figure, group in product(trained.items(), get_args(Figure), ROLES_OF_GROUP):
+        changes = {model: _ChangeByDepth.of(records, figure, group) for model, records in models.items()}
+        known = {model: change for model, change in changes.items() if any(change.sizes.values())}
+        about = {"recipe": recipe, "figure": figure, "group": group}
+        profiles += [_profile(model, change, about) for model, change in known.items()]
+        correlations += [_correlation(pair, known, about) for pair in combinations(known, 2)]
     return Universality(profiles=tuple(profiles), correlations=tuple(correlations))
 
 
@@ -102,20 +97,14 @@ class _ChangeByDepth:
         return np.array([np.mean(values) if values else math.nan for values in inside])
 
 
-def _profile(model: str, recipe: str, figure: Figure, group: RoleGroup, change: _ChangeByDepth) -> DepthProfile:
-    bins = min(PROFILE_BINS, change.blocks)
+def _profile(model: str, change: _ChangeByDepth, about: dict[str, Any]) -> DepthProfile:
     most = max(change.sizes, key=change.sizes.__getitem__)
     most_of_sham = max(change.sham, key=change.sham.__getitem__) if change.sham else None
     depth = relative_depth(most, change.blocks)
     assert depth is not None
     return DepthProfile(
+        **about,
         model=model,
-        recipe=recipe,
-        figure=figure,
-        group=group,
-        blocks=change.blocks,
-        sizes=_known(change.binned(change.sizes, bins)),
-        sham_sizes=_known(change.binned(change.sham, bins)) if change.sham else (),
         most_changed=most,
         most_changed_depth=depth,
         sham_most_changed=most_of_sham,
@@ -123,28 +112,19 @@ def _profile(model: str, recipe: str, figure: Figure, group: RoleGroup, change: 
     )
 
 
-def _known(values: Array) -> tuple[float | None, ...]:
-    return tuple(None if math.isnan(value) else float(value) for value in values)
-
-
 def _correlation(
-    models: tuple[str, str],
-    recipe: str,
-    figure: Figure,
-    group: RoleGroup,
-    ours: _ChangeByDepth,
-    theirs: _ChangeByDepth,
+    models: tuple[str, str], changes: dict[str, _ChangeByDepth], about: dict[str, Any]
 ) -> ProfileCorrelation:
+    ours, theirs = changes[models[0]], changes[models[1]]
     bins = min(ours.blocks, theirs.blocks)
     found = correlate_profiles(ours.binned(ours.sizes, bins), theirs.binned(theirs.sizes, bins))
     sham = correlate_profiles(ours.binned(ours.sham, bins), theirs.binned(theirs.sham, bins))
+    correlation, p_value = found or (None, None)
     return ProfileCorrelation(
+        **about,
         models=models,
-        recipe=recipe,
-        figure=figure,
-        group=group,
         bins=bins,
-        correlation=None if found is None else found[0],
-        p_value=None if found is None else found[1],
+        correlation=correlation,
+        p_value=p_value,
         sham_correlation=None if sham is None else sham[0],
     )

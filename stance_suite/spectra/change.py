@@ -108,23 +108,22 @@ def alpha_changes(before: MeasuredModel, after: Any, device: str = "cpu") -> dic
 
 
 def _check_same_architecture(before: MeasuredModel, after: MeasuredModel) -> None:
-    shapes = [
-        {name: (matrix.rows, matrix.columns) for name, matrix in side.tensors.matrices.items()}
-        | {name: tensor.shape for name, tensor in side.tensors.vectors.items()}
+    ours, theirs = (
+        {name: f"{matrix.rows} x {matrix.columns}" for name, matrix in side.tensors.matrices.items()}
+        | {name: tensor.size for name, tensor in side.tensors.vectors.items()}
         for side in (before, after)
-    ]
+    )
     refusal = f"{before.source} and {after.source} are not of one architecture: "
-    for one, other, lacking in ((shapes[0], shapes[1], after), (shapes[1], shapes[0], before)):
+    for one, other, lacking in ((ours, theirs, after), (theirs, ours, before)):
         missing = [name for name in one if name not in other]
         if missing:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             skipped = {entry.name.removesuffix(".weight"): entry.reason for entry in lacking.tensors.skipped}
             why = f"it {skipped[missing[0]]}" if missing[0] in skipped else nearest_names(missing[0], other)
             raise StanceSuiteError(f"{refusal}{lacking.source} lacks {missing[0]}{more}; {why}")
-    for name, shape in shapes[0].items():
-        if shapes[1][name] != shape:
-            sizes = [" x ".join(map(str, one)) for one in (shape, shapes[1][name])]
-            raise StanceSuiteError(f"{refusal}{name} is {sizes[0]} in the first and {sizes[1]} in the second")
+    for name, size in ours.items():
+        if theirs[name] != size:
+            raise StanceSuiteError(f"{refusal}{name} is {size} in the first and {theirs[name]} in the second")
 
 
 def _compare_layer(
