@@ -134,7 +134,9 @@ def test_a_mapping_and_a_module_of_the_same_weights_agree(loaded_tiny_model, tin
             np.testing.assert_array_equal(tensor.whole(), from_disk.tensors[name].whole())
 
 
-@pytest.mark.parametrize("typed", ["a/model.safetensors", "./a/tuned", "~/nowhere", "/nowhere/tuned", Path("absent")])
+@pytest.mark.parametrize(
+    "typed", ["a/b.safetensors", "a/b.gguf", "./a/tuned", "~/nowhere", "/nowhere/tuned", Path("absent")]
+)
 def test_a_mistyped_path_is_not_taken_for_a_hub_id(typed):
     with pytest.raises(WeightsUnavailableError, match=r"does not exist; give a folder"):
         open_checkpoint(typed)
