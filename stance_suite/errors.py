@@ -60,6 +60,14 @@ class CellFailedError(Exception):
     """A cell that could not be measured, though nothing is wrong that the user can mend: its claims become ERROR."""
 
 
+SAVE_AS_SAFETENSORS = "convert it where you trust it: model.save_pretrained(folder) writes safetensors"
+
+
+def pickle_refused(said: str, way_out: str = SAVE_AS_SAFETENSORS) -> UnsafeWeightsError:
+    """Refuse a pickle, which has just been named."""
+    return UnsafeWeightsError(f"{said}, which can run code when it is loaded and is refused; {way_out}")
+
+
 def nearest_names(name: str, known: Iterable[str], count: int = 3) -> str:
     """Say which known names are nearest to an unknown one.
 

@@ -59,52 +59,20 @@ _ROLES = {module: role for role, modules in _MODULES.items() for module in modul
 
 
 def block(name: str) -> int | None:
-    """Tell the transformer block that a layer lies in.
-
-    Parameters
-    ----------
-    name : str
-        Long name of a module or a parameter.
-
-    Returns
-    -------
-    int or None
-        Index of the block, from 0; None outside of blocks.
-    """
-    numbered = (int(index) for parent, index in pairwise(name.split(".")) if _counts_blocks(parent, index))
-    return next(numbered, None)
+    """Tell the index of the transformer block that a layer lies in, from 0; None outside of blocks."""
+    places = pairwise(name.split("."))
+    return next((int(index) for parent, index in places if parent in CONTAINERS and index.isdecimal()), None)
 
 
 def blocks(names: Iterable[str]) -> int:
-    """Count the transformer blocks of a model.
-
-    Parameters
-    ----------
-    names : iterable of str
-        Long names of its layers.
-
-    Returns
-    -------
-    int
-        One more than the largest index of a block; 0 if no name lies in one.
-    """
+    """Count the transformer blocks of a model by its layers' names: one more than the largest index."""
     return 1 + max((index for index in map(block, names) if index is not None), default=-1)
 
 
 def relative_depth(name: str, blocks: int) -> float | None:
-    """Tell how deep in its model a layer lies.
+    """Tell how deep in its model a layer lies, in percent; None outside of blocks.
 
-    Parameters
-    ----------
-    name : str
-        Long name of a module or a parameter.
-    blocks : int
-        Number of the model's blocks.
-
-    Returns
-    -------
-    float or None
-        In percent, ``100 * block / blocks``: 0 for the first block, 62.5 for block 15 of 24; None outside of blocks.
+    ``100 * block / blocks``: 0 for the first block, 62.5 for block 15 of 24.
     """
     index = block(name)
     return None if index is None else 100 * index / blocks
@@ -113,16 +81,8 @@ def relative_depth(name: str, blocks: int) -> float | None:
 def role(name: str) -> Role:
     """Tell what a layer does in its block.
 
-    Parameters
-    ----------
-    name : str
-        Long name of a module or a parameter.
-
-    Returns
-    -------
-    Role
-        `BIAS` for every parameter called bias, a norm's too;
-        `OTHER` for what is not known, such as a router to experts.
+    `BIAS` for every parameter called bias, a norm's too; `OTHER` for what is not known, such as a router to
+    experts.
     """
     parts = name.lower().split(".")
     if parts[-1] == "bias":
@@ -135,10 +95,6 @@ def role(name: str) -> Role:
     if "norm" in module or module.startswith("ln_"):
         return Role.NORM
     return _ROLES.get(module) or _role_by_place(parts)
-
-
-def _counts_blocks(parent: str, index: str) -> bool:
-    return parent in CONTAINERS and index.isdecimal()
 
 
 def _role_by_place(parts: list[str]) -> Role:

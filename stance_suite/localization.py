@@ -36,24 +36,13 @@ class _Spread:
 
 
 def localize(findings: Findings) -> tuple[Localization, ...]:
-    """Tell of every model and recipe whether few layers carry the change.
+    """Tell of every model, recipe, family and figure whether few layers carry the change.
 
-    Parameters
-    ----------
-    findings : Findings
-        The findings of a run.
-
-    Returns
-    -------
-    tuple of Localization
-        For each model, recipe, family and figure: all stances together, if there are several, then each by itself.
-
-    Notes
-    -----
-    The interval is Student's t over stances or over seeds; over both, if there are several of both, as crossed random
-    factors (`stance_suite.statistics.crossed_standard_error`), with the seeds that all stances have. ``localized`` and
-    ``distributed`` are said only if the whole interval lies on one side of half the fewest layers that any control
-    shows: the sham of any of these seeds and, of alpha, the lower end of the noise's 95 % range.
+    First of all stances together, if there are several, then of each by itself. The interval is Student's t over
+    stances or over seeds; over both, if there are several of both, as crossed random factors
+    (`crossed_standard_error`), with the seeds that all stances have. ``localized`` and ``distributed`` are said
+    only if the whole interval lies on one side of half the fewest layers that any control shows: the sham of any of
+    these seeds and, of alpha, the lower end of the noise's 95 % range.
     """
     found = []
     for (model, recipe, family), records in _by_recipe(findings).items():
@@ -68,19 +57,10 @@ def localize(findings: Findings) -> tuple[Localization, ...]:
 
 
 def change_size(change: LayerChange, figure: Figure) -> float | None:
-    """Take the size of one matrix's change.
+    """Take the size of one matrix's change, not negative; None where it is not known.
 
-    Parameters
-    ----------
-    change : LayerChange
-        What fine-tuning did to the matrix.
-    figure : {"relative_norm", "alpha_spectrum"}
-        Whose size: dW's over W's, as a ratio, or the change of alpha with the tail held fixed, in percent.
-
-    Returns
-    -------
-    float or None
-        Not negative; 0 for the norm of a matrix that did not change; None where it is not known.
+    Of dW its norm over W's, 0 if the matrix did not change; of alpha the change with the tail held fixed, in
+    percent.
     """
     if figure == "alpha_spectrum":
         return None if change.alpha_change is None else abs(change.alpha_change.spectrum)
@@ -123,6 +103,7 @@ def _localization(
     complete = bool(seeds) and len(known) == len(trainings) * len(seeds)
     shares = np.array([[one.share for one in row if one is not None] for row in spreads]) if complete else None
     interval = None if shares is None else _interval(shares)
+    low, high = interval or (None, None)
     sham_spreads = [_spread(sham[seed], figure) if seed in sham else None for seed in seeds]
     sham_share = _range([None if one is None else one.share for one in sham_spreads])
     noise_share = _range([end for one in known for end in (one.noise or (None,))])
@@ -137,8 +118,8 @@ def _localization(
         stances=len(trainings),
         seeds=len(seeds),
         share=None if shares is None else float(shares.mean()),
-        low=None if interval is None else interval[0],
-        high=None if interval is None else interval[1],
+        low=low,
+        high=high,
         gini=float(np.mean([one.gini for one in known])) if complete else None,
         sham_share=sham_share,
         noise_share=noise_share,

@@ -68,7 +68,7 @@ class Localization(Record):
 
 
 class DepthProfile(Record):
-    """How large a model's changes are at every depth, averaged over stances and seeds."""
+    """Where a model changes most, averaged over stances and seeds."""
 
     model: str
     """The model."""
@@ -78,12 +78,6 @@ class DepthProfile(Record):
     """Whose size it is."""
     group: RoleGroup
     """Which matrices of the blocks."""
-    blocks: int
-    """How many blocks the model has."""
-    sizes: tuple[float | None, ...]
-    """Mean size in equal bins of relative depth, the first block's first; None where no layer has the figure."""
-    sham_sizes: tuple[float | None, ...]
-    """The same under the sham; empty if it was not measured."""
     most_changed: str
     """Long name of the layer that changed most."""
     most_changed_depth: float

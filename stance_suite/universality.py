@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from typing import get_args
+from itertools import combinations, product
+from typing import Any, get_args
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from stance_suite.localization_records import DepthProfile, Figure, ProfileCorre
 from stance_suite.records import CellRecord, Findings
 from stance_suite.statistics import Array
 
-PROFILE_BINS = 10
 FEWEST_BINS = 4
 """Fewer bins of depth have no rank correlation worth the name."""
 
@@ -25,55 +24,31 @@ ROLES_OF_GROUP: dict[RoleGroup, frozenset[Role]] = {"all": frozenset(Role), "att
 
 
 def universality(findings: Findings) -> Universality:
-    """Tell whether models change at the same relative depths.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings of a run, of several models for correlations.
-
-    Returns
-    -------
-    Universality
-        Profiles of every model, and the correlation of every pair under the same recipe.
-    """
+    """Profile every model's changes over depth, and correlate every pair of models under the same recipe."""
     trained: dict[str, dict[str, list[CellRecord]]] = {}
     for record in findings.cells:
         if record.cell.recipe is not None:
             trained.setdefault(record.cell.recipe, {}).setdefault(record.cell.model, []).append(record)
     profiles: list[DepthProfile] = []
     correlations: list[ProfileCorrelation] = []
-    for recipe, models in trained.items():
-        for figure in get_args(Figure):
-            for group in ROLES_OF_GROUP:
-                changes = {model: _ChangeByDepth.of(records, figure, group) for model, records in models.items()}
-                known = {model: change for model, change in changes.items() if any(change.sizes.values())}
-                profiles += [_profile(model, recipe, figure, group, change) for model, change in known.items()]
-                correlations += [
-                    _correlation((one, other), recipe, figure, group, known[one], known[other])
-                    for one, other in combinations(known, 2)
-                ]
+    for (recipe, models), figure, group in product(trained.items(), get_args(Figure), ROLES_OF_GROUP):
+        changes = {model: _ChangeByDepth.of(records, figure, group) for model, records in models.items()}
+        known = {model: change for model, change in changes.items() if any(change.sizes.values())}
+        about = {"recipe": recipe, "figure": figure, "group": group}
+        profiles += [_profile(model, change, about) for model, change in known.items()]
+        correlations += [_correlation(pair, known, about) for pair in combinations(known, 2)]
     return Universality(profiles=tuple(profiles), correlations=tuple(correlations))
 
 
 def correlate_profiles(ours: Array, theirs: Array) -> tuple[float, float] | None:
-    """Correlate two profiles over depth, and test it by shifting one of them around.
+    """Correlate two profiles over depth, shape (bins,), and test it by shifting one of them around.
 
-    Neighboring blocks change alike, so that bins are not independent and the usual p-value of a correlation is far too
-    small. A profile shifted circularly keeps its smoothness and loses its place. On unrelated profiles of 24 to 40
-    bins, 3 to 6 % of p-values are at most 0.05 where profiles are autocorrelated (of Spearman's own, 15 to 26 %), but
-    11 to 14 % (28 to 34 %) where they drift like random walks.
-
-    Parameters
-    ----------
-    ours, theirs : ndarray of shape (bins,)
-        Sizes by depth.
-
-    Returns
-    -------
-    tuple of (float, float) or None
-        Spearman's rank correlation, and the share of all shifts, the one by nothing included, that correlate at least
-        as much. None if there are fewer than four bins, one of them is empty (NaN), or a profile is flat.
+    Found are Spearman's rank correlation, and the share of all shifts, the one by nothing included, that correlate
+    at least as much; None if there are fewer than four bins, one of them is empty (NaN), or a profile is flat.
+    Neighboring blocks change alike, so that bins are not independent and the usual p-value of a correlation is far
+    too small. A profile shifted circularly keeps its smoothness and loses its place. On unrelated profiles of 24 to
+    40 bins, 3 to 6 % of p-values are at most 0.05 where profiles are autocorrelated (of Spearman's own, 15 to 26
+    %), but 11 to 14 % (28 to 34 %) where they drift like random walks.
     """
     from scipy.stats import rankdata
 
@@ -123,20 +98,14 @@ class _ChangeByDepth:
         return np.array([np.mean(values) if values else math.nan for values in inside])
 
 
-def _profile(model: str, recipe: str, figure: Figure, group: RoleGroup, change: _ChangeByDepth) -> DepthProfile:
-    bins = min(PROFILE_BINS, change.blocks)
+def _profile(model: str, change: _ChangeByDepth, about: dict[str, Any]) -> DepthProfile:
     most = max(change.sizes, key=change.sizes.__getitem__)
     most_of_sham = max(change.sham, key=change.sham.__getitem__) if change.sham else None
     depth = relative_depth(most, change.blocks)
     assert depth is not None
     return DepthProfile(
+        **about,
         model=model,
-        recipe=recipe,
-        figure=figure,
-        group=group,
-        blocks=change.blocks,
-        sizes=_known(change.binned(change.sizes, bins)),
-        sham_sizes=_known(change.binned(change.sham, bins)) if change.sham else (),
         most_changed=most,
         most_changed_depth=depth,
         sham_most_changed=most_of_sham,
@@ -144,28 +113,19 @@ def _profile(model: str, recipe: str, figure: Figure, group: RoleGroup, change: 
     )
 
 
-def _known(values: Array) -> tuple[float | None, ...]:
-    return tuple(None if math.isnan(value) else float(value) for value in values)
-
-
 def _correlation(
-    models: tuple[str, str],
-    recipe: str,
-    figure: Figure,
-    group: RoleGroup,
-    ours: _ChangeByDepth,
-    theirs: _ChangeByDepth,
+    models: tuple[str, str], changes: dict[str, _ChangeByDepth], about: dict[str, Any]
 ) -> ProfileCorrelation:
+    ours, theirs = changes[models[0]], changes[models[1]]
     bins = min(ours.blocks, theirs.blocks)
     found = correlate_profiles(ours.binned(ours.sizes, bins), theirs.binned(theirs.sizes, bins))
     sham = correlate_profiles(ours.binned(ours.sham, bins), theirs.binned(theirs.sham, bins))
+    correlation, p_value = found or (None, None)
     return ProfileCorrelation(
+        **about,
         models=models,
-        recipe=recipe,
-        figure=figure,
-        group=group,
         bins=bins,
-        correlation=None if found is None else found[0],
-        p_value=None if found is None else found[1],
+        correlation=correlation,
+        p_value=p_value,
         sham_correlation=None if sham is None else sham[0],
     )

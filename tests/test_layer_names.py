@@ -5,87 +5,76 @@ import pytest
 
 from stance_suite.layer_names import Role, block, blocks, relative_depth, role
 
+ROLES = {
+    "model.layers.7": (
+        "self_attn.q_proj query, self_attn.k_proj.weight key, self_attn.v_proj value, self_attn.v_proj.bias bias, "
+        "self_attn.o_proj output, self_attn.q_norm.weight norm, mlp.gate_proj gate, mlp.up_proj up, "
+        "mlp.down_proj down, post_attention_layernorm.weight norm"
+    ),
+    "model.layers.0": "self_attn.k_proj.weight key",
+    "model.layers.15": "self_attn.q_proj query",
+    "model": "embed_tokens embedding, norm.weight norm",
+    "lm_head": " head",
+    # GPT-2
+    "transformer.h.11": (
+        "attn.c_attn query-key-value, attn.c_attn.key key, attn.c_proj output, mlp.c_fc up, mlp.c_proj down, "
+        "mlp.c_proj.bias bias, ln_1.weight norm"
+    ),
+    "transformer": "ln_f.weight norm, wte embedding",
+    "wpe.weight": " embedding",
+    "h.2": "mlp.c_fc up",
+    # GPT-NeoX
+    "gpt_neox.layers.11": (
+        "attention.query_key_value query-key-value, attention.query_key_value.value value, attention.dense output, "
+        "mlp.dense_h_to_4h up, mlp.dense_4h_to_h down"
+    ),
+    "gpt_neox.embed_in": " embedding",
+    "embed_out": " head",
+    # Phi, Phi-3, OPT
+    "model.layers.3": (
+        "self_attn.dense output, mlp.fc1 up, mlp.fc2 down, self_attn.qkv_proj query-key-value, mlp.gate_up_proj gate-up"
+    ),
+    "model.decoder.layers.9": "self_attn.out_proj output, fc1 up",
+    "model.decoder": "embed_positions embedding",
+    # BERT
+    "encoder.layer.5": (
+        "attention.self.query query, attention.output.dense output, attention.output.LayerNorm.weight norm, "
+        "intermediate.dense up, output.dense down, output.LayerNorm.bias bias"
+    ),
+    "0.auto_model.encoder.layer.5": "attention.self.value value",
+    "embeddings.word_embeddings": " embedding",
+    "pooler.dense": " other",
+    "cls.predictions.decoder": " head",
+    # experts: their numbers are no blocks, and the router is no gate
+    "model.layers.2": (
+        "block_sparse_moe.experts.31.w1 gate, block_sparse_moe.experts.31.w2 down, "
+        "block_sparse_moe.experts.31.w3.weight up, mlp.experts.down_proj.31 down, "
+        "mlp.experts.gate_up_proj.31 gate-up, mlp.gate other"
+    ),
+    "mlp.experts.3.up_proj": " up",
+    "encoder.layers.4": "layer_norm1.weight norm",
+    # GGUF
+    "blk.6": "attn_q.weight query, ffn_down.weight down, attn_norm.weight norm",
+    "output.weight": " head",
+    "token_embd.weight": " embedding",
+    # whatever else
+    "classifier.2": " other",
+    "layers.x.up": " other",
+    "weight": " other",
+    "": " other",
+}
+"""Beginnings of names, which end with the block where they lie in one, and how they go on: each with its role."""
+BLOCKS = ("layers", "h", "layer", "blk")
 
-@pytest.mark.parametrize(
-    ("name", "index", "expected"),
-    [
-        ("model.layers.15.self_attn.q_proj", 15, Role.QUERY),
-        ("model.layers.0.self_attn.k_proj.weight", 0, Role.KEY),
-        ("model.layers.7.self_attn.v_proj", 7, Role.VALUE),
-        ("model.layers.7.self_attn.v_proj.bias", 7, Role.BIAS),
-        ("model.layers.7.self_attn.o_proj", 7, Role.OUTPUT),
-        ("model.layers.7.self_attn.q_norm.weight", 7, Role.NORM),
-        ("model.layers.7.mlp.gate_proj", 7, Role.GATE),
-        ("model.layers.7.mlp.up_proj", 7, Role.UP),
-        ("model.layers.7.mlp.down_proj", 7, Role.DOWN),
-        ("model.layers.7.post_attention_layernorm.weight", 7, Role.NORM),
-        ("model.embed_tokens", None, Role.EMBEDDING),
-        ("model.norm.weight", None, Role.NORM),
-        ("lm_head", None, Role.HEAD),
-        # GPT-2
-        ("transformer.h.4.attn.c_attn", 4, Role.FUSED_QUERY_KEY_VALUE),
-        ("transformer.h.4.attn.c_attn.key", 4, Role.KEY),
-        ("transformer.h.4.attn.c_proj", 4, Role.OUTPUT),
-        ("transformer.h.11.mlp.c_fc", 11, Role.UP),
-        ("transformer.h.11.mlp.c_proj", 11, Role.DOWN),
-        ("transformer.h.11.mlp.c_proj.bias", 11, Role.BIAS),
-        ("transformer.h.0.ln_1.weight", 0, Role.NORM),
-        ("transformer.ln_f.weight", None, Role.NORM),
-        ("transformer.wte", None, Role.EMBEDDING),
-        ("wpe.weight", None, Role.EMBEDDING),
-        ("h.2.mlp.c_fc", 2, Role.UP),
-        # GPT-NeoX
-        ("gpt_neox.layers.11.attention.query_key_value", 11, Role.FUSED_QUERY_KEY_VALUE),
-        ("gpt_neox.layers.11.attention.query_key_value.value", 11, Role.VALUE),
-        ("gpt_neox.layers.11.attention.dense", 11, Role.OUTPUT),
-        ("gpt_neox.layers.1.mlp.dense_h_to_4h", 1, Role.UP),
-        ("gpt_neox.layers.1.mlp.dense_4h_to_h", 1, Role.DOWN),
-        ("gpt_neox.embed_in", None, Role.EMBEDDING),
-        ("embed_out", None, Role.HEAD),
-        # Phi, Phi-3, OPT
-        ("model.layers.3.self_attn.dense", 3, Role.OUTPUT),
-        ("model.layers.3.mlp.fc1", 3, Role.UP),
-        ("model.layers.3.mlp.fc2", 3, Role.DOWN),
-        ("model.layers.3.self_attn.qkv_proj", 3, Role.FUSED_QUERY_KEY_VALUE),
-        ("model.layers.3.mlp.gate_up_proj", 3, Role.FUSED_GATE_UP),
-        ("model.decoder.layers.9.self_attn.out_proj", 9, Role.OUTPUT),
-        ("model.decoder.layers.9.fc1", 9, Role.UP),
-        ("model.decoder.embed_positions", None, Role.EMBEDDING),
-        # BERT
-        ("encoder.layer.5.attention.self.query", 5, Role.QUERY),
-        ("0.auto_model.encoder.layer.5.attention.self.value", 5, Role.VALUE),
-        ("encoder.layer.5.attention.output.dense", 5, Role.OUTPUT),
-        ("encoder.layer.5.attention.output.LayerNorm.weight", 5, Role.NORM),
-        ("encoder.layer.5.intermediate.dense", 5, Role.UP),
-        ("encoder.layer.5.output.dense", 5, Role.DOWN),
-        ("encoder.layer.5.output.LayerNorm.bias", 5, Role.BIAS),
-        ("embeddings.word_embeddings", None, Role.EMBEDDING),
-        ("pooler.dense", None, Role.OTHER),
-        ("cls.predictions.decoder", None, Role.HEAD),
-        # experts: their numbers are no blocks, and the router is no gate
-        ("model.layers.2.block_sparse_moe.experts.31.w1", 2, Role.GATE),
-        ("model.layers.2.block_sparse_moe.experts.31.w2", 2, Role.DOWN),
-        ("model.layers.2.block_sparse_moe.experts.31.w3.weight", 2, Role.UP),
-        ("model.layers.2.mlp.experts.down_proj.31", 2, Role.DOWN),
-        ("model.layers.2.mlp.experts.gate_up_proj.31", 2, Role.FUSED_GATE_UP),
-        ("model.layers.2.mlp.gate", 2, Role.OTHER),
-        ("mlp.experts.3.up_proj", None, Role.UP),
-        ("encoder.layers.4.layer_norm1.weight", 4, Role.NORM),
-        # GGUF
-        ("blk.6.attn_q.weight", 6, Role.QUERY),
-        ("blk.6.ffn_down.weight", 6, Role.DOWN),
-        ("blk.6.attn_norm.weight", 6, Role.NORM),
-        ("output.weight", None, Role.HEAD),
-        ("token_embd.weight", None, Role.EMBEDDING),
-        # whatever else
-        ("classifier.2", None, Role.OTHER),
-        ("layers.x.up", None, Role.OTHER),
-        ("weight", None, Role.OTHER),
-        ("", None, Role.OTHER),
-    ],
-)
-def test_a_name_tells_block_and_role(name, index, expected):
-    assert (block(name), role(name)) == (index, expected)
+
+@pytest.mark.parametrize("beginning", ROLES)
+def test_a_name_tells_block_and_role(beginning):
+    parts = beginning.split(".")
+    index = int(parts[-1]) if parts[-2:-1] and parts[-2] in BLOCKS else None
+    for ending in ROLES[beginning].split(", "):
+        rest, expected = ending.split(" ")
+        name = f"{beginning}.{rest}" if rest else beginning
+        assert (block(name), role(name)) == (index, expected), name
 
 
 def test_relative_depth_is_the_blocks_index_over_their_number():

@@ -20,14 +20,10 @@ def pair(found, figure="relative_norm", group="all"):
 
 
 def test_models_of_different_size_that_change_at_the_same_depth_correlate():
-    found = universality(
-        findings(
-            trained(deep(12, 0.5), "a", model="small"),
-            trained(deep(24, 0.5), "a", model="large"),
-            trained(deep(12, 0.1), model="small"),
-            trained(deep(24, 0.1), model="large"),
-        )
-    )
+    sizes = {"small": 12, "large": 24}
+    tuned = [trained(deep(blocks, 0.5), "a", model=model) for model, blocks in sizes.items()]
+    sham = [trained(deep(blocks, 0.1), model=model) for model, blocks in sizes.items()]
+    found = universality(findings(*tuned, *sham))
     one = pair(found)
     assert one.models == ("small", "large")
     assert one.bins == 12
@@ -42,33 +38,38 @@ def test_models_of_different_size_that_change_at_the_same_depth_correlate():
 
 
 def test_models_that_change_elsewhere_do_not():
-    found = universality(
-        findings(trained(deep(16, 0.2), "a", model="small"), trained(deep(24, 0.8), "a", model="large"))
-    )
+    small, large = trained(deep(16, 0.2), "a", model="small"), trained(deep(24, 0.8), "a", model="large")
+    found = universality(findings(small, large))
     assert pair(found).correlation < 0
     assert pair(found).p_value > 0.5
     assert pair(found).sham_correlation is None
 
 
 def test_a_profile_averages_stances_seeds_and_the_layers_of_a_bin():
-    names = [f"h.{index}.attn.c_attn" for index in range(20)]
-    ones, threes = ({name: float(size) for name in names} for size in (1, 3))
-    found = universality(findings(trained(ones | {names[19]: 5.0}, "a"), trained(threes, "b", seed=1), trained(ones)))
-    profile = next(one for one in found.profiles if one.group == "all")
-    assert profile.sizes == pytest.approx([2.0] * 9 + [3.0]), "of two blocks a bin the last holds (5 + 3) / 2"
-    assert profile.sham_sizes == (1.0,) * 10
-    assert profile.most_changed == names[19]
-    assert profile.most_changed_depth == 95.0
-    assert found.correlations == ()
+    """Ten bins rise only on average: even bins fall apart by stance and seed, odd ones by layer."""
+
+    def sizes(blocks, by_training=0.0, by_layer=0.0):
+        bins = [place * 10 // blocks for place in range(blocks)]
+        apart = [by_training if bin % 2 == 0 else by_layer * (-1) ** place for place, bin in enumerate(bins)]
+        return {f"h.{place}.attn.c_attn": 10.0 + bins[place] + apart[place] for place in range(blocks)}
+
+    large = [
+        trained(sizes(20, 9, 9), "a", model="large"),
+        trained(sizes(20, -9, 9), "b", seed=1, model="large"),
+    ]
+    found = universality(findings(*large, trained(sizes(10), "a", model="small")))
+    assert pair(found).correlation == pytest.approx(1.0)
+    profile = next(one for one in found.profiles if (one.model, one.group) == ("large", "all"))
+    assert (profile.most_changed, profile.most_changed_depth) == ("h.18.attn.c_attn", 90.0)
+    assert profile.sham_most_changed is None
 
 
 def test_groups_hold_their_roles_and_nothing_outside_of_blocks():
     sizes = {"h.0.attn.c_attn": 1.0, "h.1.attn.c_proj": 2.0, "h.1.mlp.c_fc": 3.0, "wte": 100.0}
     found = universality(findings(trained(sizes, "a")))
-    by_group = {one.group: one for one in found.profiles if one.figure == "alpha_spectrum"}
-    assert by_group["attention"].sizes == (1.0, 2.0)
-    assert by_group["mlp"].sizes == (None, 3.0)
-    assert by_group["all"].most_changed == "h.1.mlp.c_fc"
+    most = {one.group: one.most_changed for one in found.profiles if one.figure == "alpha_spectrum"}
+    assert most == {"attention": "h.1.attn.c_proj", "mlp": "h.1.mlp.c_fc", "all": "h.1.mlp.c_fc"}
+    assert found.correlations == ()
 
 
 def test_a_model_without_any_change_has_no_profile():
@@ -87,19 +88,13 @@ def test_shifts_that_correlate_as_much_are_counted():
     assert correlate_profiles(rising, np.exp(rising))[0] == pytest.approx(1.0), "ranks only"
 
 
-@pytest.mark.parametrize(
-    "theirs",
-    [np.ones(6), np.array([1.0, 2, 3, 4, 5, np.nan]), np.array([1.0, 2, 3, 4, 5, np.inf])],
-    ids=["flat", "an empty bin", "infinite"],
-)
-def test_what_cannot_be_correlated_is_not(theirs):
-    assert correlate_profiles(np.arange(6.0), theirs) is None
-    assert correlate_profiles(theirs, np.arange(6.0)) is None
-
-
-def test_three_bins_are_too_few():
-    assert correlate_profiles(np.arange(3.0), np.arange(3.0)) is None
-    assert correlate_profiles(np.arange(4.0), np.arange(4.0)) is not None
+def test_what_cannot_be_correlated_is_not():
+    rising = np.arange(6.0)
+    for theirs in (np.ones(6), np.append(rising[:-1], np.nan), np.append(rising[:-1], np.inf)):
+        assert correlate_profiles(rising, theirs) is None
+        assert correlate_profiles(theirs, rising) is None
+    assert correlate_profiles(rising[:3], rising[:3]) is None, "three bins are too few"
+    assert correlate_profiles(rising[:4], rising[:4]) is not None
 
 
 def test_smooth_profiles_that_are_unrelated_are_rarely_called_alike():

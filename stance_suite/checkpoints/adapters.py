@@ -17,7 +17,7 @@ import numpy as np
 
 from stance_suite.checkpoints.safetensors_files import read_headers
 from stance_suite.checkpoints.tensors import Block, Checkpoint, Index, StoredTensor, natural_order
-from stance_suite.errors import UnsafeWeightsError, WeightsUnavailableError
+from stance_suite.errors import WeightsUnavailableError, pickle_refused
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -29,32 +29,16 @@ CHANGING_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 
 
 def read_adapter(folder: Path) -> Checkpoint:
-    """Read a LoRA adapter.
+    """Read a LoRA adapter: its updates, and the tensors that it replaces as a whole (``modules_to_save``, biases).
 
-    Parameters
-    ----------
-    folder : Path
-        As PEFT's ``save_pretrained`` writes it.
-
-    Returns
-    -------
-    Checkpoint
-        Its updates, and the tensors that it replaces as a whole (``modules_to_save``, biases).
-
-    Raises
-    ------
-    WeightsUnavailableError
-        If it is no LoRA adapter, or one whose change of the weights is not the product of its two factors.
-    UnsafeWeightsError
-        If its weights are a pickle.
+    WeightsUnavailableError if its change of the weights is not the product of its two factors, UnsafeWeightsError
+    if it is a pickle.
     """
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():
         if (folder / "adapter_model.bin").is_file():
-            raise UnsafeWeightsError(
-                f"{folder} holds a pickle only (adapter_model.bin), which can run code when it is loaded and is "
-                "refused; load it where you trust it and save it again: PEFT writes safetensors"
-            )
+            way_out = "load it where you trust it and save it again: PEFT writes safetensors"
+            raise pickle_refused(f"{folder} holds a pickle only (adapter_model.bin)", way_out)
         raise WeightsUnavailableError(f"{folder} has an {CONFIG_FILE} but no {WEIGHTS_FILE}")
     config = _read_config(folder / CONFIG_FILE)
     stored = {name.removeprefix(PREFIX): tensor for name, tensor in read_headers([weights]).items()}

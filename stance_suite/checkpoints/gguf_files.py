@@ -12,23 +12,7 @@ from stance_suite.errors import WeightsUnavailableError
 
 
 def read_gguf(path: Path) -> dict[str, StoredTensor]:
-    """List the tensors of a GGUF file.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    dict of str to StoredTensor
-        Under llama.cpp's names; quantized tensors read as float32.
-
-    Raises
-    ------
-    WeightsUnavailableError
-        If the file is damaged.
-    """
+    """List the tensors of a GGUF file under llama.cpp's names; quantized ones read as float32."""
     from gguf import GGUFReader
 
     try:

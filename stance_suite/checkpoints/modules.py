@@ -10,24 +10,9 @@ from stance_suite.errors import WeightsUnavailableError
 
 
 def read_parameters(named_tensors: Iterable[tuple[str, Any]]) -> tuple[dict[str, StoredTensor], dict[str, str]]:
-    """List tensors that are in memory.
+    """List tensors that are in memory, in the given order, and names of what is left out with the name it is listed by.
 
-    Parameters
-    ----------
-    named_tensors : iterable of (str, torch.Tensor)
-        As ``named_parameters()`` yields them. Of tensors that share memory the first is listed.
-
-    Returns
-    -------
-    tensors : dict of str to StoredTensor
-        In the given order.
-    shared : dict of str to str
-        Names of the tensors that are left out because another one is the same memory, and that one's name.
-
-    Raises
-    ------
-    WeightsUnavailableError
-        If a tensor is not in memory (offloaded, or on the meta device), or is none.
+    Of tensors that share memory the first is listed. WeightsUnavailableError if one is offloaded, or no tensor.
     """
     tensors: dict[str, StoredTensor] = {}
     shared: dict[str, str] = {}

@@ -15,38 +15,23 @@ from stance_suite.checkpoints.gguf_files import read_gguf
 from stance_suite.checkpoints.modules import read_parameters
 from stance_suite.checkpoints.safetensors_files import read_folder, read_headers
 from stance_suite.checkpoints.tensors import Checkpoint, natural_order
-from stance_suite.errors import UnsafeWeightsError, WeightsUnavailableError
+from stance_suite.errors import WeightsUnavailableError, pickle_refused
 from stance_suite.library import load_library
 from stance_suite.models import find_spec, locate
 from stance_suite.options import resolve_settings
-from stance_suite.weight_files import no_safetensors
+from stance_suite.weight_files import PICKLE_PATTERNS, no_safetensors
 
-PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+PICKLE_SUFFIXES = tuple(pattern.removeprefix("*") for pattern in PICKLE_PATTERNS)
 FILE_SUFFIXES = (*PICKLE_SUFFIXES, ".safetensors", ".gguf")
 
 
 def open_checkpoint(model: Any) -> Checkpoint:
-    """Open a model without loading it.
+    """Open a model without loading it; its tensors are in natural order of their names, a module's in the module's.
 
-    Parameters
-    ----------
-    model : Path, str, torch.nn.Module or mapping of str to torch.Tensor
-        A safetensors or GGUF file, a folder with safetensors (sharded or not) or with a LoRA adapter, a registry name
-        or Hub id, a module, or its state dict.
-
-    Returns
-    -------
-    Checkpoint
-        Its tensors, in natural order of their names (a module's in the module's order).
-
-    Raises
-    ------
-    WeightsUnavailableError
-        If there is nothing, or nothing whole, at the path.
-    UnknownNameError
-        If a text is neither a path nor the name of a model.
-    UnsafeWeightsError
-        If the weights are a pickle.
+    It is a safetensors or GGUF file, a folder with safetensors (sharded or not) or with a LoRA adapter, a registry
+    name or Hub id, a module, or its state dict. WeightsUnavailableError if there is nothing, or nothing whole, at a
+    path, UnknownNameError if a text is neither a path nor a model's name, UnsafeWeightsError if the weights are a
+    pickle.
     """
     if isinstance(model, Checkpoint):
         return model
@@ -89,10 +74,7 @@ def _open_path(path: Path) -> Checkpoint:
     if path.suffix == ".gguf":
         return _sorted(path, read_gguf(path), {})
     if path.suffix in PICKLE_SUFFIXES:
-        raise UnsafeWeightsError(
-            f"{path} is a pickle, which can run code when it is loaded and is refused; convert it where you trust it: "
-            "model.save_pretrained(folder) writes safetensors"
-        )
+        raise pickle_refused(f"{path} is a pickle")
     if path.suffix != ".safetensors":
         raise WeightsUnavailableError(f"{path} is neither a safetensors nor a GGUF file")
     if path.name == ADAPTER_WEIGHTS and (path.parent / ADAPTER_CONFIG).is_file():

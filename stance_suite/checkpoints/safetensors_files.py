@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from stance_suite.checkpoints.tensors import Block, Index, StoredTensor
@@ -14,23 +14,10 @@ INDEX_FILE = "model.safetensors.index.json"
 
 
 def read_folder(folder: Path) -> dict[str, StoredTensor]:
-    """List the tensors of the model in a folder.
+    """List the tensors of the model in a folder, as ``save_pretrained`` writes it; empty if there is none.
 
-    Parameters
-    ----------
-    folder : Path
-        As ``save_pretrained`` writes it.
-
-    Returns
-    -------
-    dict of str to StoredTensor
-        Of the shards that the index names, else of ``model.safetensors``, else of every safetensors file; empty if
-        there is none.
-
-    Raises
-    ------
-    WeightsUnavailableError
-        If the index cannot be read, or something that it names is not there, or a file is damaged.
+    They are those of the shards that the index names, else of ``model.safetensors``, else of every safetensors
+    file. WeightsUnavailableError if something that the index names is not there, or a file is damaged.
     """
     index = folder / INDEX_FILE
     if not index.is_file():
@@ -54,22 +41,9 @@ def read_folder(folder: Path) -> dict[str, StoredTensor]:
 
 
 def read_headers(paths: Iterable[Path]) -> dict[str, StoredTensor]:
-    """List the tensors of safetensors files.
+    """List the tensors of one model's safetensors files, in their order.
 
-    Parameters
-    ----------
-    paths : iterable of Path
-        The files of one model.
-
-    Returns
-    -------
-    dict of str to StoredTensor
-        In the files' order.
-
-    Raises
-    ------
-    WeightsUnavailableError
-        If a file is damaged, or a name appears in two files.
+    WeightsUnavailableError if a file is damaged, or a name appears in two files.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -86,9 +60,7 @@ def read_headers(paths: Iterable[Path]) -> dict[str, StoredTensor]:
                         )
                     header = file.get_slice(name)
                     found_in[name] = path
-                    tensors[name] = StoredTensor(
-                        tuple(header.get_shape()), header.get_dtype(), _BlockReader(path, name)
-                    )
+                    tensors[name] = StoredTensor(tuple(header.get_shape()), header.get_dtype(), _reader(path, name))
         except (SafetensorError, OSError) as error:
             raise WeightsUnavailableError(
                 f"{path} is no whole safetensors file ({error}); is it a Git LFS pointer, or cut short?"
@@ -96,16 +68,15 @@ def read_headers(paths: Iterable[Path]) -> dict[str, StoredTensor]:
     return tensors
 
 
-class _BlockReader:
-    """Reads blocks of one tensor; the file is mapped only while it reads, or its pages would count as ours."""
+def _reader(path: Path, name: str) -> Callable[[Index], Block]:
+    """Read blocks of one tensor; the file is mapped only meanwhile, or its pages would count as ours."""
 
-    def __init__(self, path: Path, name: str) -> None:
-        self._path, self._name = path, name
-
-    def __call__(self, index: Index) -> Block:
+    def read(index: Index) -> Block:
         import ml_dtypes  # noqa: F401  # without it numpy does not know bfloat16
         from safetensors import safe_open
 
-        with safe_open(self._path, "numpy") as file:
-            block: Block = file.get_slice(self._name)[index]
+        with safe_open(path, "numpy") as file:
+            block: Block = file.get_slice(name)[index]
         return block
+
+    return read

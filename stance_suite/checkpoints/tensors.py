@@ -30,14 +30,13 @@ class StoredTensor:
     read: Callable[[Index], Block]
     """Read a block: one integer or slice for each dimension."""
 
-    def whole(self) -> Block:
-        """Read all of it.
+    @property
+    def size(self) -> str:
+        """Its shape in words, such as 4 x 8."""
+        return " x ".join(map(str, self.shape))
 
-        Returns
-        -------
-        ndarray
-            Of the tensor's shape, in its stored type.
-        """
+    def whole(self) -> Block:
+        """Read all of it, in its stored type."""
         return self.read((slice(None),) * len(self.shape))
 
 
@@ -53,7 +52,6 @@ class Checkpoint:
     """The model's configuration; empty where there is none beside the weights."""
     updates: Mapping[str, StoredTensor] = field(default_factory=dict)
     """An adapter's low-rank updates by the name of the tensor that they are added to."""
-
     shared: Mapping[str, str] = field(default_factory=dict)
     """Tensors in memory that are others' memory, such as tied output heads, by name; they are in `tensors` once."""
 
@@ -63,51 +61,24 @@ class Checkpoint:
         return bool(self.updates)
 
     def on(self, base: Checkpoint) -> Checkpoint:
-        """Apply an adapter to its base model.
+        """Apply an adapter to its base model: updates added, replaced tensors replaced, all still read in blocks.
 
-        Parameters
-        ----------
-        base : Checkpoint
-            The model that the adapter was trained on.
-
-        Returns
-        -------
-        Checkpoint
-            The base with the updates added and the replaced tensors replaced, all still read in blocks.
-
-        Raises
-        ------
-        KeyError
-            If the adapter changes a tensor that the base lacks.
-        WeightsUnavailableError
-            If it changes one of another shape.
+        KeyError if it changes a tensor that the base lacks, WeightsUnavailableError if one of another shape.
         """
         # an embedding that grew is stored with the adapter, and its update is of the grown one
         tensors = {**base.tensors, **self.tensors}
         for name, update in self.updates.items():
-            shapes = [" x ".join(map(str, tensor.shape)) for tensor in (update, tensors[name])]
-            if shapes[0] != shapes[1]:
+            if update.shape != tensors[name].shape:
                 raise WeightsUnavailableError(
-                    f"the update of {name} is {shapes[0]} in {self.source}, the tensor {shapes[1]} in {base.source}; "
-                    "name the model that the adapter was trained on"
+                    f"the update of {name} is {update.size} in {self.source}, the tensor {tensors[name].size} in "
+                    f"{base.source}; name the model that the adapter was trained on"
                 )
         sums = {name: _sum(tensors[name], update) for name, update in self.updates.items()}
         return Checkpoint(f"{base.source} with {self.source}", {**tensors, **sums}, base.config)
 
 
 def natural_order(name: str) -> tuple[tuple[bool, int, str], ...]:
-    """Sort key that reads the numbers in a name as numbers.
-
-    Parameters
-    ----------
-    name : str
-        A tensor's name, such as ``model.layers.10.mlp.up_proj.weight``.
-
-    Returns
-    -------
-    tuple
-        A key for `sorted`.
-    """
+    """Sort key that reads the numbers in a tensor's name as numbers: layer 2 before layer 10."""
     parts = re.split(r"(\d+)", name)
     return tuple((part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts)
 

@@ -113,15 +113,14 @@ def _print_analysis(analysis: Analysis) -> None:
     console = _console()
     table = _table("layer", "alpha", "95 % interval", "KS", "tail", "stable rank", "MP soft rank", "warning")
     for layer in analysis.layers:
-        fit, interval, bulk = layer.fit, layer.interval, layer.bulk
         table.add_row(
             layer.name,
-            "" if fit is None else f"{fit.alpha:.3f}",
-            "" if interval is None else f"{interval.low:.2f} - {interval.high:.2f}",
-            "" if fit is None else f"{fit.ks_distance:.3f}",
-            "" if fit is None else f"{fit.tail_size}/{len(layer.eigenvalues or ())}",
+            _shown("{.alpha:.3f}", layer.fit),
+            _shown("{0.low:.2f} - {0.high:.2f}", layer.interval),
+            _shown("{.ks_distance:.3f}", layer.fit),
+            _shown(f"{{.tail_size}}/{len(layer.eigenvalues or ())}", layer.fit),
             f"{layer.stable_rank:.1f}",
-            "" if bulk is None else f"{bulk.soft_rank:.3f}",
+            _shown("{.soft_rank:.3f}", layer.bulk),
             layer.failure or layer.warning,
         )
     console.print(table)
@@ -140,15 +139,15 @@ def _print_comparison(comparison: Comparison) -> None:
         alpha, delta, noise = layer.alpha_change, layer.weight_change, layer.noise
         table.add_row(
             layer.name,
-            "" if before.fit is None else f"{before.fit.alpha:.3f}",
-            "" if alpha is None else f"{alpha.total:+.3f} %",
-            "" if alpha is None else f"{alpha.spectrum:+.3f} %",
-            "" if alpha is None else f"{alpha.tail_before} -> {alpha.tail_after}",
+            _shown("{.alpha:.3f}", before.fit),
+            _shown("{.total:+.3f} %", alpha),
+            _shown("{.spectrum:+.3f} %", alpha),
+            _shown("{0.tail_before} -> {0.tail_after}", alpha),
             "flip" if alpha is not None and alpha.tail_flip else "",
             layer.failure or ("0" if delta is None else f"{delta.relative_norm:.1e}"),
-            "" if delta is None else f"{delta.stable_rank:.1f}",
-            "" if noise is None else f"{noise.stable_rank.low:.1f} - {noise.stable_rank.high:.1f}",
-            "" if noise is None else f"{noise.smallest_p_value:.4f}",
+            _shown("{.stable_rank:.1f}", delta),
+            _shown("{0.stable_rank.low:.1f} - {0.stable_rank.high:.1f}", noise),
+            _shown("{.smallest_p_value:.4f}", noise),
         )
     console.print(table)
     _print_skipped(console, comparison.after)
@@ -167,6 +166,11 @@ def _print_comparison(comparison: Comparison) -> None:
             f"{spread.figure}: shared by {spread.participation_ratio:.1f} of {spread.layers} layers (participation "
             f"ratio{beside}), Gini {spread.gini:.2f}"
         )
+
+
+def _shown(form: str, record: object) -> str:
+    """Show figures of a record; nothing where there is none."""
+    return "" if record is None else form.format(record)
 
 
 def _console() -> Console:

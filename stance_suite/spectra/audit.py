@@ -8,7 +8,7 @@ against the tail's mean. So the tails that stayed tell how large dW is, and ther
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from math import hypot, inf, log, sqrt
 from pathlib import Path
@@ -25,9 +25,6 @@ LIKELY, SURE = 0.5, 0.95
 """Probability from which a change is called a tail flip, and from which no answer is marked as undecided."""
 UNTOUCHED = 1e-9
 """Relative changes below this are rounding: this layer was not trained, and says nothing about those that were."""
-
-FIGURES = ("alpha", "xmin", "sigma", "num_pl_spikes", "norm", "lambda_max", "N", "M", "rf")
-"""Columns that are read, beside `longname` and, where there is one, `status`."""
 
 
 class Finding(StrEnum):
@@ -123,25 +120,38 @@ class _Row:
 
 
 _Pair = tuple[_Row, _Row]
+FIGURES = tuple(field.name for field in fields(_Row))[1:]
+"""Columns that are read, beside `longname` and, where there is one, `status`."""
 
 
-def audit_tables(before: Path, after: Path) -> Audit:
+def audit_tables(before: Path | str, after: Path | str) -> Audit:
     """Audit the changes of alpha between two tables of WeightWatcher.
 
     Parameters
     ----------
-    before, after : Path
-        CSV files, each written with ``details.to_csv``; with or without an index.
+    before, after : Path or str
+        CSV files of the same model before and after, each written with ``details.to_csv``; with or without an index.
 
     Returns
     -------
     Audit
-        One entry a layer, and the rows left out.
+        One entry a layer, and the rows left out, each with the reason.
 
     Raises
     ------
     StanceSuiteError
         If a file is not such a table, or the two have no layer in common.
+
+    See Also
+    --------
+    stance_suite.spectra.compare : The same from the weights, for certain.
+
+    Examples
+    --------
+    >>> from stance_suite.spectra.audit import audit_tables
+    >>> audit = audit_tables("before.csv", "after.csv")
+    >>> audit.tail_flips
+    >>> [(layer.name, layer.change_percent) for layer in audit.layers if layer.remains]
     """
     old, new = _read_table(before), _read_table(after)
     shared = [name for name in old if name in new]
@@ -167,7 +177,7 @@ def audit_tables(before: Path, after: Path) -> Audit:
     return Audit(tuple(_audit_layer(name, pair, moves) for pair, name in pairs.items()), tuple(skipped))
 
 
-def _read_table(path: Path) -> dict[str, _Row]:
+def _read_table(path: Path | str) -> dict[str, _Row]:
     from pandas import read_csv, to_numeric
 
     try:

@@ -14,13 +14,20 @@ from stance_suite.checkpoints import StoredTensor, open_checkpoint
 from stance_suite.checkpoints.tensors import Block
 from stance_suite.errors import StanceSuiteError, nearest_names
 from stance_suite.spectra.concentration import LayerDraws, measure_concentration
-from stance_suite.spectra.eigenvalues import Array, NotFiniteError, Solver, choose_solver
-from stance_suite.spectra.layers import NOT_FINITE, measure_spectra, relative_cutoff, solving_cost
+from stance_suite.spectra.eigenvalues import NotFiniteError, Solver, choose_solver
+from stance_suite.spectra.layers import (
+    NOT_FINITE,
+    change_of_alpha,
+    measure_spectra,
+    pool,
+    relative_cutoff,
+    solving_cost,
+)
 from stance_suite.spectra.matrices import WeightMatrix, sort_tensors
 from stance_suite.spectra.measured import LEADING, MeasuredLayer, MeasuredModel
 from stance_suite.spectra.noise import NoiseShape, draw_noise_shape, draw_noisy_fits
 from stance_suite.spectra.parallel import in_parallel
-from stance_suite.spectra.power_law import alpha_change, fit_power_law
+from stance_suite.spectra.power_law import Array, fit_power_law
 from stance_suite.spectra.significance import adjust_p_values, range_above, range_below, range_either_way
 from stance_suite.spectrum_records import (
     AlphaChange,
@@ -55,26 +62,8 @@ def compare_models(
 ) -> StructureChange:
     """Measure what changed, beside Gaussian noise of the same Frobenius norm in every matrix.
 
-    Parameters
-    ----------
-    before, after : MeasuredModel
-        The two models.
-    seed : int
-        Seed of the noise; every layer draws from a stream of its own.
-    draws : int
-        Draws of noise for every layer.
-    device : str
-        Where to solve.
-
-    Returns
-    -------
-    StructureChange
-        With p-values adjusted over all layers.
-
-    Raises
-    ------
-    StanceSuiteError
-        If the two are not of one architecture.
+    Every layer draws from a stream of its own; p-values are adjusted over all layers. StanceSuiteError if the two
+    are not of one architecture.
     """
     _check_same_architecture(before, after)
     matrices = before.tensors.matrices
@@ -109,59 +98,40 @@ def compare_models(
 
 
 def alpha_changes(before: MeasuredModel, after: Any, device: str = "cpu") -> dict[str, AlphaChange]:
-    """Measure how alpha changed, and nothing else.
-
-    Parameters
-    ----------
-    before : MeasuredModel
-        The baseline.
-    after : Checkpoint, torch.nn.Module, str or Path
-        A model of the same architecture.
-    device : str
-        Where to solve.
-
-    Returns
-    -------
-    dict of str to AlphaChange
-        By the layer's long name, where both fits succeeded.
-    """
+    """Measure how alpha changed and nothing else, by the layer's long name, where both fits succeeded."""
     matrices = sort_tensors(open_checkpoint(after), largest_side=inf).matrices
-    changes = {}
-    for new in measure_spectra(matrices, device):
-        old = before.layers[new.name].spectrum
-        if old.fit is not None and new.fit is not None:
-            changes[new.name] = alpha_change(old.fit, new.fit, np.asarray(new.eigenvalues))
-    return changes
+    changes = {
+        new.name: change_of_alpha(before.layers[new.name].spectrum, new.fit, new.eigenvalues)
+        for new in measure_spectra(matrices, device)
+    }
+    return {name: change for name, change in changes.items() if change is not None}
 
 
 def _check_same_architecture(before: MeasuredModel, after: MeasuredModel) -> None:
-    shapes = [
-        {name: (matrix.rows, matrix.columns) for name, matrix in side.tensors.matrices.items()}
-        | {name: tensor.shape for name, tensor in side.tensors.vectors.items()}
+    ours, theirs = (
+        {name: f"{matrix.rows} x {matrix.columns}" for name, matrix in side.tensors.matrices.items()}
+        | {name: tensor.size for name, tensor in side.tensors.vectors.items()}
         for side in (before, after)
-    ]
+    )
     refusal = f"{before.source} and {after.source} are not of one architecture: "
-    for one, other, lacking in ((shapes[0], shapes[1], after), (shapes[1], shapes[0], before)):
+    for one, other, lacking in ((ours, theirs, after), (theirs, ours, before)):
         missing = [name for name in one if name not in other]
         if missing:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             skipped = {entry.name.removesuffix(".weight"): entry.reason for entry in lacking.tensors.skipped}
             why = f"it {skipped[missing[0]]}" if missing[0] in skipped else nearest_names(missing[0], other)
             raise StanceSuiteError(f"{refusal}{lacking.source} lacks {missing[0]}{more}; {why}")
-    for name, shape in shapes[0].items():
-        if shapes[1][name] != shape:
-            sizes = [" x ".join(map(str, one)) for one in (shape, shapes[1][name])]
-            raise StanceSuiteError(f"{refusal}{name} is {sizes[0]} in the first and {sizes[1]} in the second")
+    for name, size in ours.items():
+        if theirs[name] != size:
+            raise StanceSuiteError(f"{refusal}{name} is {size} in the first and {theirs[name]} in the second")
 
 
 def _compare_layer(
     pair: tuple[WeightMatrix, WeightMatrix], sides: tuple[MeasuredLayer, MeasuredLayer], solver: Solver
 ) -> LayerChange:
     matrix, old, new = pair[0], sides[0].spectrum, sides[1].spectrum
-    change: AlphaChange | None = None
-    if old.fit is not None and new.fit is not None:
-        change = alpha_change(old.fit, new.fit, np.asarray(new.eigenvalues))
-    unchanged = LayerChange(name=matrix.name, alpha_change=change, weight_change=None, noise=None)
+    alpha = change_of_alpha(old, new.fit, new.eigenvalues)
+    unchanged = LayerChange(name=matrix.name, alpha_change=alpha, weight_change=None, noise=None)
     try:
         eigenvalues = _eigenvalues_of_difference(*pair, solver)
     except NotFiniteError:
@@ -172,16 +142,14 @@ def _compare_layer(
         return unchanged
     if old.norm == 0:
         return unchanged.model_copy(update={"failure": f"before: {old.failure}"})
-    long, short = _overlap(sides[0].long_side, sides[1].long_side), _overlap(sides[0].short_side, sides[1].short_side)
-    left, right = (long, short) if matrix.rows >= matrix.columns else (short, long)
     weight_change = WeightChange(
         relative_norm=float(np.sqrt(energy / old.norm)),
         relative_spectral_norm=float(np.sqrt(largest)) / old.spectral_norm,
         stable_rank=energy / largest,
         top_ten_energy=float(eigenvalues[-LEADING:].sum()) / energy,
         fit=fit_power_law(eigenvalues, relative_cutoff(matrix, largest)),
-        left_overlap=left,
-        right_overlap=right,
+        left_overlap=_overlap(sides[0].left, sides[1].left),
+        right_overlap=_overlap(sides[0].right, sides[1].right),
     )
     return unchanged.model_copy(update={"weight_change": weight_change})
 
@@ -191,8 +159,8 @@ def _eigenvalues_of_difference(before: WeightMatrix, after: WeightMatrix, solver
         for old, new in zip(before.blocks(position), after.blocks(position), strict=True):
             yield new.astype(np.float64) - old.astype(np.float64)
 
-    grams = (solver.gram(differences(position), before.smaller_side) for position in before.positions)
-    return before.scale**2 * np.sort(np.concatenate([solver.eigenvalues(gram) for gram in grams]))
+    side = before.smaller_side
+    return pool(before, lambda position: solver.eigenvalues(solver.gram(differences(position), side)))
 
 
 def _overlap(before: Block | None, after: Block | None) -> float | None:

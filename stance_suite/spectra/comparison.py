@@ -1,9 +1,8 @@
-"""One call for a pair of checkpoints: what changed, layer by layer, against noise, rounding and other fine-tunings."""
+"""One call for a pair of checkpoints: what changed, layer by layer, against noise and rounding."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,26 +20,15 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 COMPARED = (
-    "alpha",
-    "xmin",
-    "D",
-    "num_pl_spikes",
-    "alpha_weighted",
-    "log_alpha_norm",
-    "log_norm",
-    "log_spectral_norm",
-    "stable_rank",
-    "entropy",
-    "matrix_rank",
-    "mp_softrank",
-    "lambda_max",
+    *("alpha", "xmin", "D", "num_pl_spikes", "alpha_weighted", "log_alpha_norm", "log_norm", "log_spectral_norm"),
+    *("stable_rank", "entropy", "matrix_rank", "mp_softrank", "lambda_max", "runner_up_gap"),
 )
 """Columns of both analyses whose change a comparison tells."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What changed from one checkpoint to another."""
+    """What changed from one checkpoint to another: the records of both sides and of the change, and one table."""
 
     before: Analysis
     """Spectra of the first."""
@@ -50,12 +38,18 @@ class Comparison:
     """What changed in matrices and vectors, and how it is spread over the layers."""
     rounding: tuple[RoundingControl, ...]
     """What bfloat16 would have done to the first."""
-    controls: Mapping[str, Comparison] = field(default_factory=dict)
-    """The same for other fine-tunings of the first, such as a sham or a replicate."""
 
     @cached_property
     def details(self) -> DataFrame:
-        """A table with one row a matrix: every figure before and after, dW's own, and what noise would have given."""
+        """A table with one row a matrix: every figure before and after, dW's own, and what noise would have given.
+
+        Columns of an analysis stand with ``_before`` and ``_after``. `alpha_total` is the change of alpha in percent,
+        split into `alpha_spectrum` (the tail size held fixed) and `alpha_tail_choice`; `tail_flip` tells where the
+        latter is all. ``delta_*`` describes dW by itself, norms as shares of W's. ``noise_*`` holds the 95 % range,
+        p-value and adjusted p-value of draws of Gaussian noise of dW's norm; `beyond_noise` sums them up at 5 % after
+        Benjamini-Hochberg. ``rounding_*`` is what storing the first in bfloat16 would do. NaN or None where there is no
+        such figure; `failure` says why there is none of the change.
+        """
         from pandas import DataFrame
 
         rounding = {control.name: control for control in self.rounding}
@@ -66,16 +60,8 @@ class Comparison:
             row |= {"status_before": old["status"], "status_after": new["status"]}
             for column in COMPARED:
                 row |= {f"{column}_before": old[column], f"{column}_after": new[column]}
-            row |= {"runner_up_gap_before": old["runner_up_gap"], "runner_up_gap_after": new["runner_up_gap"]}
             rows.append(row | _describe_change(change, rounding.get(change.name)))
         return DataFrame(rows)
-
-    @cached_property
-    def vector_details(self) -> DataFrame:
-        """A table with one row a bias or norm: its name, and the norm of its change over its own."""
-        from pandas import DataFrame
-
-        return DataFrame([vector.model_dump() for vector in self.change.vectors], columns=["name", "relative_norm"])
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -89,51 +75,58 @@ def compare(
     before: Any,
     after: Any,
     *,
-    controls: Mapping[str, Any] | None = None,
     draws: int = DRAWS,
     seed: int = 0,
     fused: Fused = "whole",
     device: str = "cpu",
 ) -> Comparison:
-    """Compare two checkpoints of one architecture.
+    """Compare two checkpoints of one architecture, beside Gaussian noise of the same norms and rounding to bfloat16.
 
     Parameters
     ----------
     before, after : str, Path, torch.nn.Module, mapping of str to torch.Tensor, or Checkpoint
         As `analyze` takes them. A LoRA adapter as `after` is applied to `before`.
-    controls : mapping of str to model, optional
-        Other fine-tunings of `before` by name, such as a sham or a replicate.
     draws : int
-        Draws of Gaussian noise for every layer.
+        Draws of Gaussian noise for every layer; at most 40 are made where each costs an eigenproblem.
     seed : int
-        Seed of the noise.
+        Seed of the noise; the same seed gives the same figures.
     fused : {"whole", "split"}
         Whether a fused query-key-value matrix is one matrix or three.
     device : str
-        ``cpu``, or PyTorch's name of another device.
+        Where eigenvalues are solved: ``cpu``, or PyTorch's name of another device.
 
     Returns
     -------
     Comparison
-        Records and table.
+        Records (`before`, `after`, `change`, `rounding`), the table (`details`) and the names of the layers that
+        changed beyond noise (`changed`).
 
     Raises
     ------
     StanceSuiteError
         If the two are not of one architecture.
+    WeightsUnavailableError
+        If there is nothing, or nothing whole, to compare.
+    UnsafeWeightsError
+        If weights are a pickle.
+
+    See Also
+    --------
+    stance_suite.spectra.analyze : The spectra of one model.
+
+    Examples
+    --------
+    >>> from stance_suite.spectra import compare
+    >>> comparison = compare("path/to/base", "path/to/fine-tuned-or-lora")
+    >>> comparison.changed
+    >>> comparison.details[["longname", "alpha_total", "alpha_spectrum", "tail_flip", "delta_stable_rank"]]
     """
-    opened = open_checkpoint(before)
-    old = measure_model(opened, fused, device)
-    rounding = control_rounding(old, device)
-
-    def compare_with(model: Any) -> Comparison:
-        new = measure_model(_on_base(open_checkpoint(model), opened), fused, device)
-        change = compare_models(old, new, seed=seed, draws=draws, device=device)
-        analyses = [Analysis(side.source, side.spectra, side.tensors.skipped) for side in (old, new)]
-        return Comparison(analyses[0], analyses[1], change, rounding)
-
-    found = compare_with(after)
-    return replace(found, controls={name: compare_with(model) for name, model in (controls or {}).items()})
+    base = open_checkpoint(before)
+    old = measure_model(base, fused, device)
+    new = measure_model(_on_base(open_checkpoint(after), base), fused, device)
+    change = compare_models(old, new, seed=seed, draws=draws, device=device)
+    sides = [Analysis(side.source, side.spectra, side.tensors.skipped) for side in (old, new)]
+    return Comparison(sides[0], sides[1], change, control_rounding(old, device))
 
 
 def _on_base(checkpoint: Checkpoint, base: Checkpoint) -> Checkpoint:

@@ -22,46 +22,19 @@ class LayerDraws:
 
     @classmethod
     def still(cls, draws: int) -> LayerDraws:
-        """Stand for a layer that did not change: noise of its norm changes nothing.
-
-        Parameters
-        ----------
-        draws : int
-            How many.
-
-        Returns
-        -------
-        LayerDraws
-            Zeros.
-        """
+        """Stand for a layer that did not change: noise of its norm changes nothing."""
         return cls(np.zeros(draws), np.zeros(draws))
 
     @classmethod
     def none(cls) -> LayerDraws:
-        """Stand for a layer whose noise is not known, which is then left out.
-
-        Returns
-        -------
-        LayerDraws
-            Empty.
-        """
+        """Stand for a layer whose noise is not known, which is then left out."""
         return cls(np.empty(0), np.empty(0))
 
 
 def measure_concentration(changes: Sequence[LayerChange], noise: Sequence[LayerDraws]) -> tuple[Concentration, ...]:
-    """Measure how a change is spread over the layers.
+    """Measure how dW's relative norm and each part of alpha's change are spread over the layers.
 
-    Parameters
-    ----------
-    changes : sequence of LayerChange
-        One entry a layer.
-    noise : sequence of LayerDraws
-        The noise's changes of the same layers.
-
-    Returns
-    -------
-    tuple of Concentration
-        One entry for dW's relative norm and one for each part of alpha's change; what no layer has is left out.
+    What no layer has is left out. Changes and the noise's changes of them are one entry a layer, in the same order.
     """
     measured = [(change, drawn) for change, drawn in zip(changes, noise, strict=True) if change.failure is None]
     norms = [change.weight_change.relative_norm if change.weight_change else 0.0 for change, _ in measured]
@@ -102,33 +75,17 @@ def _concentration(figure: str, sizes: Array, draws: Sequence[Array]) -> Concent
 
 
 def participation_ratio(sizes: Array) -> float:
-    """Count the layers that effectively share a change.
+    """Count the layers that effectively share a change, of non-negative sizes that are not all zero.
 
-    Parameters
-    ----------
-    sizes : ndarray of shape (layers,)
-        Non-negative, not all zero.
-
-    Returns
-    -------
-    float
-        ``(sum d)^2 / sum d^2``: 1 if one layer has all, the number of layers if all change alike (Bell and Dean 1970).
+    ``(sum d)^2 / sum d^2``: 1 if one layer has all, the number of layers if all change alike (Bell and Dean 1970).
     """
     return float(sizes.sum() ** 2 / np.sum(sizes**2))
 
 
 def gini(sizes: Array) -> float:
-    """Compute the Gini coefficient.
+    """Compute the Gini coefficient of non-negative sizes that are not all zero.
 
-    Parameters
-    ----------
-    sizes : ndarray of shape (layers,)
-        Non-negative, not all zero.
-
-    Returns
-    -------
-    float
-        0 if all layers change alike, ``1 - 1 / layers`` if one has all.
+    0 if all layers change alike, ``1 - 1 / layers`` if one has all.
     """
     count = len(sizes)
     ranks = np.arange(1, count + 1)

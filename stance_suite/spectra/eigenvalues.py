@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stance_suite.checkpoints.tensors import Block
-
-Array = npt.NDArray[np.float64]
+from stance_suite.spectra.power_law import Array
 
 FILTER_DEGREE = 5
 FILTER_ROUNDS = 5
@@ -28,58 +27,20 @@ class Solver(Protocol):
     """Where Gram matrices are formed and solved."""
 
     def gram(self, blocks: Iterable[Block], size: int) -> Any:
-        """Form ``W^T W`` in float64.
+        """Form ``W^T W`` of shape (size, size) in float64, on the solver's device, from blocks of W's rows.
 
-        Parameters
-        ----------
-        blocks : iterable of ndarray of shape (block, size)
-            The rows of W.
-        size : int
-            Number of columns of W.
-
-        Returns
-        -------
-        array of shape (size, size)
-            On the solver's device.
-
-        Raises
-        ------
-        NotFiniteError
-            If W holds NaN or infinite values.
+        NotFiniteError if W holds NaN or infinite values.
         """
         ...
 
     def eigenvalues(self, gram: Any) -> Array:
-        """Solve for all eigenvalues.
-
-        Parameters
-        ----------
-        gram : array of shape (size, size)
-            From `gram`.
-
-        Returns
-        -------
-        ndarray of shape (size,)
-            Ascending; rounding below zero is clipped.
-        """
+        """Solve a Gram matrix for all eigenvalues: ascending, rounding below zero clipped."""
         ...
 
     def leading_vectors(self, gram: Any, eigenvalues: Array, count: int) -> Array:
-        """Solve for the eigenvectors of the largest eigenvalues.
+        """Solve a Gram matrix for the eigenvectors of its largest eigenvalues: leading right singular vectors of W.
 
-        Parameters
-        ----------
-        gram : array of shape (size, size)
-            From `gram`.
-        eigenvalues : ndarray of shape (size,)
-            Its eigenvalues, ascending.
-        count : int
-            How many.
-
-        Returns
-        -------
-        ndarray of shape (size, count)
-            Orthonormal columns: leading right singular vectors of W.
+        The eigenvalues are given, ascending; the vectors are orthonormal columns, shape (size, count).
         """
         ...
 
@@ -163,39 +124,16 @@ class TorchSolver:
 
 
 def choose_solver(device: str = "cpu") -> Solver:
-    """Choose where to solve.
-
-    Parameters
-    ----------
-    device : str
-        ``cpu``, or PyTorch's name of another device.
-
-    Returns
-    -------
-    Solver
-        For that device.
-    """
+    """Choose where to solve: ``cpu``, or PyTorch's name of another device."""
     return CpuSolver() if device == "cpu" else TorchSolver(device)
 
 
 def squared_singular_values(blocks: Iterable[Block], size: int) -> Array:
-    """Compute the same eigenvalues without squaring the matrix's condition.
+    """Compute the eigenvalues of W^T W, ascending, without squaring the matrix's condition; W in blocks of rows.
 
-    A Gram matrix resolves eigenvalues down to about 1e-16 of the largest. Where the tail reaches deeper, the blocks are
-    reduced to one triangular factor instead, and its singular values taken (Demmel et al., "Communication-optimal
-    parallel and sequential QR and LU factorizations", SIAM J. Sci. Comput. 34, 2012).
-
-    Parameters
-    ----------
-    blocks : iterable of ndarray of shape (block, size)
-        The rows of W.
-    size : int
-        Number of columns of W.
-
-    Returns
-    -------
-    ndarray of shape (size,)
-        Ascending.
+    A Gram matrix resolves eigenvalues down to about 1e-16 of the largest. Where the tail reaches deeper, the blocks
+    are reduced to one triangular factor instead, and its singular values taken (Demmel et al.,
+    "Communication-optimal parallel and sequential QR and LU factorizations", SIAM J. Sci. Comput. 34, 2012).
     """
     triangle: npt.NDArray[Any] = np.zeros((0, size))
     for block in blocks:

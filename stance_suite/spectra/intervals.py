@@ -26,18 +26,7 @@ SHORTEST_TAIL = 8
 
 
 def alpha_interval(curve: TailCurve) -> AlphaInterval | None:
-    """Compute the bootstrap percentile interval of a fitted alpha.
-
-    Parameters
-    ----------
-    curve : TailCurve
-        All tails of the spectrum.
-
-    Returns
-    -------
-    AlphaInterval or None
-        Covers 95 %; None if there is no fit, or fewer than 20 points.
-    """
+    """Find the 95 % bootstrap percentile interval of a fitted alpha; None without a fit, or of fewer than 20 points."""
     count = len(curve.points)
     if curve.best is None or count < FEW_POINTS:
         return None

@@ -4,192 +4,87 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from threading import Lock
+from typing import Any
 
 import numpy as np
 
-from stance_suite.spectra.eigenvalues import Array, NotFiniteError, Solver, choose_solver, squared_singular_values
+from stance_suite.spectra.eigenvalues import NotFiniteError, Solver, choose_solver, squared_singular_values
 from stance_suite.spectra.intervals import alpha_interval
 from stance_suite.spectra.marchenko_pastur import fit_marchenko_pastur
 from stance_suite.spectra.matrices import WeightMatrix
 from stance_suite.spectra.parallel import in_parallel
-from stance_suite.spectra.power_law import SMALLEST_EIGENVALUE, tail_curve
-from stance_suite.spectrum_records import LayerSpectrum
+from stance_suite.spectra.power_law import SMALLEST_EIGENVALUE, Array, alpha_change, tail_curve
+from stance_suite.spectrum_records import AlphaChange, LayerSpectrum, PowerLaw
 
 NOT_FINITE = "holds NaN or infinite values, or values whose squares overflow"
 RESOLVED_BY_GRAM = 1e-8
 """Eigenvalues under this share of the largest are not exact enough from a Gram matrix: rounding is 1e-16 of it."""
+NEGLIGIBLE_PROBABILITY = 1e-10
+"""WeightWatcher's guard against the logarithm of zero."""
 Cutoff = Callable[[WeightMatrix, float], float]
+"""Given a matrix and its largest eigenvalue, the value at or below which eigenvalues are taken for zero."""
 
 _ONE_AT_A_TIME = Lock()
 """Fits are many short NumPy calls: threads that fit at once hand the interpreter back and forth and are slower than one
 after the other, while the others solve."""
-NEGLIGIBLE_PROBABILITY = 1e-10
-"""WeightWatcher's guard against the logarithm of zero."""
 
 
 def absolute_cutoff(matrix: WeightMatrix, largest: float) -> float:
-    """Take WeightWatcher's cut-off: right for weights, whose eigenvalues are of order one.
-
-    Parameters
-    ----------
-    matrix : WeightMatrix
-        The matrix.
-    largest : float
-        Its largest eigenvalue.
-
-    Returns
-    -------
-    float
-        Eigenvalues at or below this are taken for zero.
-    """
+    """Take WeightWatcher's cut-off: right for weights, whose eigenvalues are of order one."""
     return SMALLEST_EIGENVALUE
 
 
 def relative_cutoff(matrix: WeightMatrix, largest: float) -> float:
-    """Cut off what float32 rounding alone could leave: right for changes of weights (numpy's rule for ranks).
-
-    Parameters
-    ----------
-    matrix : WeightMatrix
-        The matrix.
-    largest : float
-        Its largest eigenvalue.
-
-    Returns
-    -------
-    float
-        Eigenvalues at or below this are taken for zero.
-    """
+    """Cut off what float32 rounding alone could leave: right for changes of weights (numpy's rule for ranks)."""
     return largest * (matrix.larger_side * float(np.finfo(np.float32).eps)) ** 2
 
 
 def measure_spectra(
     matrices: Mapping[str, WeightMatrix], device: str = "cpu", cutoff: Cutoff = absolute_cutoff
 ) -> tuple[LayerSpectrum, ...]:
-    """Measure the spectrum of every matrix.
-
-    Parameters
-    ----------
-    matrices : mapping of str to WeightMatrix
-        Weight matrices by long name.
-    device : str
-        Where to solve.
-    cutoff : callable
-        Which eigenvalues are taken for zero.
-
-    Returns
-    -------
-    tuple of LayerSpectrum
-        In the given order, with eigenvalues.
-    """
+    """Measure the spectrum of every matrix, in the given order."""
     solver = choose_solver(device)
     return tuple(in_parallel(lambda matrix: measure_layer(matrix, solver, cutoff), matrices.values()))
 
 
 def solving_cost(matrix: WeightMatrix) -> float:
-    """Estimate the operations that a matrix's Gram matrix and its eigenvalues take.
-
-    Parameters
-    ----------
-    matrix : WeightMatrix
-        The matrix.
-
-    Returns
-    -------
-    float
-        Multiplications and additions, roughly.
-    """
+    """Estimate the multiplications and additions that a matrix's Gram matrix and its eigenvalues take, roughly."""
     return float(matrix.smaller_side**2 * (matrix.larger_side + 4 * matrix.smaller_side) * len(matrix.positions))
 
 
 def measure_layer(matrix: WeightMatrix, solver: Solver, cutoff: Cutoff = absolute_cutoff) -> LayerSpectrum:
-    """Measure the spectrum of one matrix.
-
-    Parameters
-    ----------
-    matrix : WeightMatrix
-        The matrix.
-    solver : Solver
-        What solves it.
-    cutoff : callable
-        Which eigenvalues are taken for zero.
-
-    Returns
-    -------
-    LayerSpectrum
-        With eigenvalues; with the reason in `failure` where they cannot be had or fitted.
-    """
+    """Measure the spectrum of one matrix; the reason is in `failure` where it cannot be had or fitted."""
     try:
-        eigenvalues = eigenvalues_of(matrix, solver)
+        return describe_spectrum(matrix, eigenvalues_of(matrix, solver), cutoff)
     except NotFiniteError:
         return failed_layer(matrix, NOT_FINITE)
-    return describe_spectrum(matrix, eigenvalues, cutoff)
 
 
 def eigenvalues_of(matrix: WeightMatrix, solver: Solver) -> Array:
-    """Compute the eigenvalues of W^T W, pooled over kernel positions.
+    """Compute the eigenvalues of W^T W, pooled over kernel positions: ascending, no 1/N, no centering.
 
-    Parameters
-    ----------
-    matrix : WeightMatrix
-        The matrix.
-    solver : Solver
-        What solves it.
-
-    Returns
-    -------
-    ndarray of shape (smaller_side * positions,)
-        Ascending, no 1/N, no centering.
-
-    Raises
-    ------
-    NotFiniteError
-        If the matrix holds NaN or infinite values.
+    NotFiniteError if the matrix holds NaN or infinite values.
     """
-    found = [
-        solver.eigenvalues(solver.gram(matrix.blocks(position), matrix.smaller_side)) for position in matrix.positions
-    ]
-    return resolved(matrix, matrix.scale**2 * np.sort(np.concatenate(found)))
+    side = matrix.smaller_side
+    pooled = pool(matrix, lambda position: solver.eigenvalues(solver.gram(matrix.blocks(position), side)))
+    return resolved(matrix, pooled)
+
+
+def pool(matrix: WeightMatrix, solve: Callable[[tuple[int, ...]], Array]) -> Array:
+    """Put the eigenvalues of all kernel positions together, scaled as the matrix is, in ascending order."""
+    return matrix.scale**2 * np.sort(np.concatenate([solve(position) for position in matrix.positions]))
 
 
 def resolved(matrix: WeightMatrix, eigenvalues: Array) -> Array:
-    """Solve again, through a triangular factor, if the tail may reach into the Gram matrix's rounding.
-
-    Parameters
-    ----------
-    matrix : WeightMatrix
-        The matrix.
-    eigenvalues : ndarray of shape (n,)
-        Its eigenvalues from Gram matrices, ascending.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        The same, or more exact ones.
-    """
-    if not _is_resolved(eigenvalues):
-        exact = [squared_singular_values(matrix.blocks(position), matrix.smaller_side) for position in matrix.positions]
-        return matrix.scale**2 * np.sort(np.concatenate(exact))
-    return eigenvalues
+    """Solve again, through a triangular factor, if the tail may reach into the Gram matrix's rounding."""
+    counted = eigenvalues[eigenvalues > SMALLEST_EIGENVALUE]
+    if len(counted) == 0 or counted[0] > RESOLVED_BY_GRAM * eigenvalues[-1]:
+        return eigenvalues
+    return pool(matrix, lambda position: squared_singular_values(matrix.blocks(position), matrix.smaller_side))
 
 
 def describe_spectrum(matrix: WeightMatrix, eigenvalues: Array, cutoff: Cutoff = absolute_cutoff) -> LayerSpectrum:
-    """Compute the figures of a spectrum.
-
-    Parameters
-    ----------
-    matrix : WeightMatrix
-        Whose spectrum it is.
-    eigenvalues : ndarray of shape (n,)
-        Ascending.
-    cutoff : callable
-        Which eigenvalues are taken for zero.
-
-    Returns
-    -------
-    LayerSpectrum
-        With these eigenvalues.
-    """
+    """Compute the figures of a matrix's spectrum, given as ascending eigenvalues."""
     if eigenvalues[-1] == 0:
         return failed_layer(matrix, "is zero", tuple(eigenvalues.tolist()))
     with _ONE_AT_A_TIME:
@@ -199,89 +94,48 @@ def describe_spectrum(matrix: WeightMatrix, eigenvalues: Array, cutoff: Cutoff =
 def _describe(matrix: WeightMatrix, eigenvalues: Array, smallest: float) -> LayerSpectrum:
     largest, total = float(eigenvalues[-1]), float(eigenvalues.sum())
     curve = tail_curve(eigenvalues, smallest)
-    best = curve.best if curve is not None else None
-    runner_up = curve.runner_up if curve is not None else None
+    fit = None if curve is None else curve.fit(curve.best)
     rank = int(np.count_nonzero(eigenvalues > largest * matrix.larger_side * np.finfo(float).eps))
     shares = eigenvalues / total + NEGLIGIBLE_PROBABILITY
+    entropy = -np.sum(shares * np.log(shares)) / np.log(rank + NEGLIGIBLE_PROBABILITY) if rank > 1 else 0.0
     return LayerSpectrum(
-        name=matrix.name,
-        rows=matrix.rows,
-        columns=matrix.columns,
-        positions=len(matrix.positions),
-        failure=None if best is not None else f"no tail to fit: {_few_distinct(eigenvalues, smallest)}",
-        fit=None if curve is None or best is None else curve.fit(best),
+        **_described(matrix),
+        failure=None if fit is not None else f"no tail to fit: {_few_distinct(eigenvalues, smallest)}",
+        fit=fit,
         interval=None if curve is None else alpha_interval(curve),
-        runner_up=None if curve is None or runner_up is None else curve.fit(runner_up),
+        runner_up=None if curve is None else curve.fit(curve.runner_up),
         bulk=fit_marchenko_pastur(eigenvalues, matrix.larger_side, matrix.smaller_side),
         norm=total,
         stable_rank=total / largest,
         spectral_norm=float(np.sqrt(largest)),
-        entropy=_entropy(shares, rank),
+        entropy=float(entropy),
         matrix_rank=rank,
         eigenvalues=tuple(eigenvalues.tolist()),
     )
 
 
+def failed_layer(matrix: WeightMatrix, reason: str, eigenvalues: tuple[float, ...] | None = None) -> LayerSpectrum:
+    """Describe a matrix that nothing can be fitted to, with its eigenvalues if there are any."""
+    zeros: dict[str, Any] = {"norm": 0.0, "stable_rank": 0.0, "spectral_norm": 0.0, "entropy": 0.0, "matrix_rank": 0}
+    return LayerSpectrum(**_described(matrix), **zeros, failure=reason, fit=None, eigenvalues=eigenvalues)
+
+
+def _described(matrix: WeightMatrix) -> dict[str, Any]:
+    sizes = {"rows": matrix.rows, "columns": matrix.columns, "positions": len(matrix.positions)}
+    return {"name": matrix.name, **sizes}
+
+
 def with_ks_distances(layer: LayerSpectrum) -> LayerSpectrum:
-    """Add the KS distance of every tail, which shows why one was chosen.
-
-    Parameters
-    ----------
-    layer : LayerSpectrum
-        A layer, with eigenvalues.
-
-    Returns
-    -------
-    LayerSpectrum
-        With distances, if any tail could be fitted.
-    """
+    """Add the KS distance of every tail that could be fitted, which shows why one was chosen; needs eigenvalues."""
     curve = tail_curve(np.asarray(layer.eigenvalues or ()))
     return layer if curve is None else layer.model_copy(update={"ks_distances": tuple(curve.distances.tolist())})
 
 
-def failed_layer(matrix: WeightMatrix, reason: str, eigenvalues: tuple[float, ...] | None = None) -> LayerSpectrum:
-    """Describe a matrix that nothing can be fitted to.
-
-    Parameters
-    ----------
-    matrix : WeightMatrix
-        The matrix.
-    reason : str
-        Why not.
-    eigenvalues : tuple of float, optional
-        Its eigenvalues, if there are any.
-
-    Returns
-    -------
-    LayerSpectrum
-        Without a fit.
-    """
-    return LayerSpectrum(
-        name=matrix.name,
-        rows=matrix.rows,
-        columns=matrix.columns,
-        positions=len(matrix.positions),
-        failure=reason,
-        fit=None,
-        norm=0.0,
-        stable_rank=0.0,
-        spectral_norm=0.0,
-        entropy=0.0,
-        matrix_rank=0,
-        eigenvalues=eigenvalues,
-    )
-
-
-def _entropy(shares: Array, rank: int) -> float:
-    if rank <= 1:
-        return 0.0
-    return float(-np.sum(shares * np.log(shares)) / np.log(rank + NEGLIGIBLE_PROBABILITY))
-
-
-def _is_resolved(eigenvalues: Array) -> bool:
-    """Tell whether the fitted tail stays clear of the Gram matrix's rounding."""
-    counted = eigenvalues[eigenvalues > SMALLEST_EIGENVALUE]
-    return len(counted) == 0 or bool(counted[0] > RESOLVED_BY_GRAM * eigenvalues[-1])
+def change_of_alpha(before: LayerSpectrum, fit: PowerLaw | None, eigenvalues: Any) -> AlphaChange | None:
+    """Split the change of alpha from a spectrum to another's fit and eigenvalues; None where either has no fit."""
+    if before.fit is None or fit is None:
+        return None
+    return alpha_change(before.fit, fit, np.asarray(eigenvalues))
 
 
 def _few_distinct(eigenvalues: Array, smallest: float) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from stance_suite.spectra.power_law import Array
 from stance_suite.spectrum_records import MarchenkoPastur
 
 BANDWIDTH = 0.1
@@ -22,23 +22,11 @@ LOWEST_DENSITY = 0.01
 REJECTED = 1000.0
 """Residual of a width whose bulk does not cover the density's peak, or exceeds the spectrum."""
 
-Array = npt.NDArray[np.float64]
-
 
 def fit_marchenko_pastur(eigenvalues: Array, larger_side: int, smaller_side: int) -> MarchenkoPastur | None:
-    """Fit the width of the bulk.
+    """Fit the width of the bulk to non-negative, ascending eigenvalues of a matrix with these sides.
 
-    Parameters
-    ----------
-    eigenvalues : ndarray of shape (n,)
-        Non-negative, ascending.
-    larger_side, smaller_side : int
-        Sides of the matrix.
-
-    Returns
-    -------
-    MarchenkoPastur or None
-        None if the spectrum is zero, or so spread out that its density is nowhere dense enough to be compared.
+    None if the spectrum is zero, or so spread out that its density is nowhere dense enough to be compared.
     """
     from scipy.optimize import fmin
 

@@ -70,17 +70,9 @@ class WeightMatrix:
         return self.rows * self.columns * len(self.positions)
 
     def blocks(self, position: tuple[int, ...] = ()) -> Iterator[Block]:
-        """Read it in blocks of its larger side.
+        """Read it, or one kernel position of a convolution, in blocks of shape (block, smaller side).
 
-        Parameters
-        ----------
-        position : tuple of int
-            The kernel position, of a convolution.
-
-        Yields
-        ------
-        ndarray of shape (block, smaller_side)
-            In stored precision, unscaled; the transpose of the stored block where the matrix is wide.
+        They are in stored precision and unscaled, and the transpose of what is stored where the matrix is wide.
         """
         step = max(1, BLOCK_ELEMENTS // self.smaller_side)
         row_ranges = self.row_ranges or (range(self.rows),)
@@ -95,13 +87,7 @@ class WeightMatrix:
                 yield (parts[0] if len(parts) == 1 else np.concatenate(parts)).T
 
     def rounded(self) -> WeightMatrix:
-        """Round every value to bfloat16 when it is read.
-
-        Returns
-        -------
-        WeightMatrix
-            Otherwise the same matrix.
-        """
+        """Round every value to bfloat16 when it is read."""
         import ml_dtypes
 
         stored = self.tensor
@@ -128,26 +114,10 @@ class SortedTensors:
 def sort_tensors(
     checkpoint: Checkpoint, fused: Fused = "whole", largest_side: float = LARGEST_LARGER_SIDE
 ) -> SortedTensors:
-    """Sort a checkpoint's tensors into matrices, vectors and what is skipped.
+    """Sort a checkpoint's tensors, of an adapter its updates, into matrices, vectors and what is skipped.
 
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        The checkpoint; of an adapter its updates are sorted.
-    fused : {"whole", "split"}
-        Whether a fused query-key-value matrix is one matrix, as in WeightWatcher, or three.
-    largest_side : float
-        Matrices whose larger side exceeds this are skipped.
-
-    Returns
-    -------
-    SortedTensors
-        Nothing is read yet, except to recognize tied tensors.
-
-    Raises
-    ------
-    StanceSuiteError
-        If a fused matrix is to be split and its layout is not known.
+    Only to recognize tied tensors are any read. `largest_side` bounds the larger side of what is measured.
+    StanceSuiteError if a fused matrix is to be split and its layout is not known.
     """
     matrices: dict[str, WeightMatrix] = {}
     vectors: dict[str, StoredTensor] = {}
@@ -179,7 +149,7 @@ def _skip_reason(tensor: StoredTensor, found: Sequence[WeightMatrix], largest_si
     if not tensor.shape:
         return "is a single number"
     if not found:
-        return f"has {len(tensor.shape)} dimensions, {' x '.join(map(str, tensor.shape))}, and is no stack of matrices"
+        return f"has {len(tensor.shape)} dimensions, {tensor.size}, and is no stack of matrices"
     smaller = found[0].smaller_side * len(found[0].positions)
     larger = max(matrix.larger_side for matrix in found)
     if smaller < SMALLEST_SIDE:
@@ -275,7 +245,7 @@ def _setting(key: str, name: str, config: Mapping[str, Any]) -> int:
 
 def _unknown_layout(name: str, tensor: StoredTensor, config: Mapping[str, Any]) -> StanceSuiteError:
     return StanceSuiteError(
-        f"{name} ({' x '.join(map(str, tensor.shape))}) cannot be split: how a model of type "
+        f"{name} ({tensor.size}) cannot be split: how a model of type "
         f"{config.get('model_type', 'unknown')!r} lays out queries, keys and values is not known; "
         "measure fused matrices whole"
     )

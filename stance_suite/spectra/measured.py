@@ -33,11 +33,10 @@ class MeasuredLayer:
 
     spectrum: LayerSpectrum
     """Its figures."""
-    long_side: Block | None = None
-    """Leading singular vectors of the larger side, shape (larger side, leading); None for convolutions and where values
-    are not finite."""
-    short_side: Block | None = None
-    """Those of the smaller side, shape (smaller side, leading)."""
+    left: Block | None = None
+    """Leading left singular vectors, shape (rows, leading); None for convolutions and where values are not finite."""
+    right: Block | None = None
+    """Leading right singular vectors, shape (columns, leading)."""
 
 
 @dataclass(frozen=True)
@@ -58,22 +57,7 @@ class MeasuredModel:
 
 
 def measure_model(model: Any, fused: Fused = "whole", device: str = "cpu") -> MeasuredModel:
-    """Measure what a comparison needs of either side.
-
-    Parameters
-    ----------
-    model : Checkpoint, torch.nn.Module, str or Path
-        Whatever `open_checkpoint` opens.
-    fused : {"whole", "split"}
-        Whether a fused query-key-value matrix is one matrix or three.
-    device : str
-        Where to solve.
-
-    Returns
-    -------
-    MeasuredModel
-        Its matrices measured, in the model's order.
-    """
+    """Measure what a comparison needs of either side; of whatever `open_checkpoint` opens."""
     checkpoint = open_checkpoint(model)
     # the limit on the larger side is WeightWatcher's; a comparison would miss most vocabularies by it
     tensors = sort_tensors(checkpoint, fused, largest_side=inf)
@@ -96,4 +80,5 @@ def _measure(matrix: WeightMatrix, solver: Solver) -> MeasuredLayer:
         return MeasuredLayer(spectrum)
     short = solver.leading_vectors(gram, eigenvalues, count)
     long = np.concatenate([block.astype(np.float64) @ short for block in matrix.blocks()])
-    return MeasuredLayer(spectrum, long / np.linalg.norm(long, axis=0), short)
+    long /= np.linalg.norm(long, axis=0)
+    return MeasuredLayer(spectrum, *((long, short) if matrix.rows >= matrix.columns else (short, long)))

@@ -63,26 +63,10 @@ class NoiseShape:
 
 
 def draw_noise_shape(shape: tuple[int, int], leading: int, draws: int, generator: np.random.Generator) -> NoiseShape:
-    """Draw what a Gaussian matrix looks like by itself.
+    """Draw what a Gaussian matrix looks like by itself, and the energy of its leading singular values.
 
     Its singular values are those of a bidiagonal matrix of independent chi variables (Dumitriu and Edelman, "Matrix
     models for beta ensembles", J. Math. Phys. 43, 2002), and the leading ones are those of its first rows.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        Shape of the matrix.
-    leading : int
-        How many leading singular values count for the energy.
-    draws : int
-        How many draws.
-    generator : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    NoiseShape
-        One entry a draw.
     """
     from scipy.linalg import eigvalsh_tridiagonal
 
@@ -109,27 +93,10 @@ def draw_noise_shape(shape: tuple[int, int], leading: int, draws: int, generator
 def draw_noisy_fits(
     eigenvalues: Array, larger_side: int, tail_size: int, noise: float, draws: int, generator: np.random.Generator
 ) -> NoisyFits:
-    """Draw spectra after noise and fit each.
+    """Draw spectra after noise and fit each; fewer draws are made where they must be exact.
 
-    Parameters
-    ----------
-    eigenvalues : ndarray of shape (n,)
-        The baseline's eigenvalues, ascending.
-    larger_side : int
-        The matrix's larger side.
-    tail_size : int
-        Size of the baseline's fitted tail.
-    noise : float
-        Standard deviation of the noise on each weight.
-    draws : int
-        How many draws; fewer are made where they must be exact.
-    generator : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    NoisyFits
-        One entry a draw.
+    Given are the baseline's eigenvalues, ascending, the size of its fitted tail, and the standard deviation of the
+    noise on each weight.
     """
     if is_one_step_adequate(eigenvalues, larger_side, noise, tail_size):
         normals = generator.standard_normal((draws, len(eigenvalues)))
@@ -142,25 +109,9 @@ def draw_noisy_fits(
 def is_one_step_adequate(eigenvalues: Array, larger_side: int, noise: float, tail_size: int) -> bool:
     """Tell whether second-order perturbation theory will do.
 
-    The noise must be small beside the spacing of neighbors, in the fitted tail and in the spectrum as a whole (every
-    tail competes), and hardly any value may be pushed by others further than noise itself moves it: values that
-    coincide, such as the zeros of a matrix of low rank, move as a block and not one by one.
-
-    Parameters
-    ----------
-    eigenvalues : ndarray of shape (n,)
-        Eigenvalues of W^T W, ascending.
-    larger_side : int
-        The matrix's larger side.
-    noise : float
-        Standard deviation of the noise on each weight.
-    tail_size : int
-        Size of the fitted tail.
-
-    Returns
-    -------
-    bool
-        Whether one step is adequate.
+    The noise must be small beside the spacing of neighbors, in the fitted tail and in the spectrum as a whole
+    (every tail competes), and hardly any value may be pushed by others further than noise itself moves it: values
+    that coincide, such as the zeros of a matrix of low rank, move as a block and not one by one.
     """
     counted = eigenvalues > min(SMALLEST_EIGENVALUE, eigenvalues[-1] * ROUNDING)
     everything = step_over_spacing(eigenvalues[counted], noise, int(counted.sum()))
@@ -171,44 +122,15 @@ def is_one_step_adequate(eigenvalues: Array, larger_side: int, noise: float, tai
 
 
 def step_over_spacing(eigenvalues: Array, noise: float, tail_size: int) -> float:
-    """Compare the noise with the spacing of the tail's singular values.
-
-    Parameters
-    ----------
-    eigenvalues : ndarray of shape (n,)
-        Eigenvalues of W^T W, ascending.
-    noise : float
-        Standard deviation of the noise on each weight.
-    tail_size : int
-        How many of the largest count.
-
-    Returns
-    -------
-    float
-        Noise over the median spacing of neighbors.
-    """
+    """Compare the noise with the spacing of the tail's singular values: standard deviation over median spacing."""
     spacing = float(np.median(np.diff(np.sqrt(eigenvalues[-max(tail_size, 2) :]))))
     return noise / spacing if spacing > 0 else float("inf")
 
 
 def perturbed_singular_values(eigenvalues: Array, larger_side: int, noise: float, normals: Array) -> Array:
-    """Draw singular values after noise, to second order.
+    """Draw singular values after noise, to second order, from independent standard normals of shape (draws, n).
 
-    Parameters
-    ----------
-    eigenvalues : ndarray of shape (n,)
-        Eigenvalues of W^T W, ascending.
-    larger_side : int
-        The matrix's larger side m.
-    noise : float
-        Standard deviation of the noise on each weight.
-    normals : ndarray of shape (draws, n)
-        Independent standard normals.
-
-    Returns
-    -------
-    ndarray of shape (draws, n)
-        Ascending in each row.
+    Shape (draws, n), ascending in each row.
     """
     values = np.sqrt(eigenvalues)
     # two that all but coincide part by about the noise, not by one over their distance
@@ -230,26 +152,7 @@ def _pushes(values: Array, larger_side: int) -> Array:
 def exact_singular_values(
     eigenvalues: Array, larger_side: int, noise: float, draws: int, generator: np.random.Generator
 ) -> Array:
-    """Draw singular values after noise, exactly: one eigenproblem a draw.
-
-    Parameters
-    ----------
-    eigenvalues : ndarray of shape (n,)
-        Eigenvalues of W^T W, ascending.
-    larger_side : int
-        The matrix's larger side m.
-    noise : float
-        Standard deviation of the noise on each weight.
-    draws : int
-        How many draws.
-    generator : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    ndarray of shape (draws, n)
-        Ascending in each row.
-    """
+    """Draw singular values after noise, exactly: one eigenproblem a draw. Shape (draws, n), ascending in each row."""
     size = len(eigenvalues)
     values = np.sqrt(eigenvalues)
     below = larger_side - size  # rows of noise under the square part that holds W
@@ -269,22 +172,7 @@ def exact_singular_values(
 
 
 def fit_drawn(eigenvalues: Array, tail_size: int, singular_values: Array) -> NoisyFits:
-    """Fit every drawn spectrum.
-
-    Parameters
-    ----------
-    eigenvalues : ndarray of shape (n,)
-        The baseline's eigenvalues, ascending.
-    tail_size : int
-        Size of the baseline's fitted tail.
-    singular_values : ndarray of shape (draws, n)
-        Drawn, ascending.
-
-    Returns
-    -------
-    NoisyFits
-        One entry a draw.
-    """
+    """Fit every drawn spectrum: singular values of shape (draws, n), ascending in each row."""
     counts = np.count_nonzero(singular_values**2 > SMALLEST_EIGENVALUE, axis=1)
     alphas, sizes, fixed = (np.full(len(singular_values), np.nan) for _ in range(3))
     # noise moves eigenvalues over the cut-off: draws are searched together if as many are above it

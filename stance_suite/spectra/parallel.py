@@ -20,23 +20,10 @@ _limit: ContextVar[int | None] = ContextVar("limit", default=None)
 def in_parallel(
     work: Callable[[Input], Output], items: Iterable[Input], cost: Callable[[Input], float] | None = None
 ) -> list[Output]:
-    """Apply a function to every item, one thread a core, of all or of `limited_cores`.
+    """Apply a function to every item, one thread a core, of all or of `limited_cores`; results in the items' order.
 
-    Matrices are independent: one BLAS thread each on every core beats many threads on one matrix.
-
-    Parameters
-    ----------
-    work : callable
-        What is done; mostly inside NumPy, which lets other threads run.
-    items : iterable
-        What it is done to.
-    cost : callable, optional
-        Estimate of an item's cost: the dearest begin first, so that none is left alone at the end.
-
-    Returns
-    -------
-    list
-        Results in the order of the items.
+    Matrices are independent: one BLAS thread each on every core beats many threads on one matrix. By their
+    estimated cost the dearest begin first, so that none is left alone at the end.
     """
     listed = list(items)
     order = sorted(range(len(listed)), key=lambda place: -cost(listed[place])) if cost else range(len(listed))
@@ -51,18 +38,7 @@ def in_parallel(
 
 @contextmanager
 def limited_cores(count: int | None) -> Iterator[None]:
-    """Leave the other cores to others for a while.
-
-    Parameters
-    ----------
-    count : int or None
-        How many cores at most; None for all.
-
-    Yields
-    ------
-    None
-        The body runs here.
-    """
+    """Leave all cores but so many to others for a while; None uses all."""
     before = _limit.set(count)
     try:
         yield
@@ -71,13 +47,7 @@ def limited_cores(count: int | None) -> Iterator[None]:
 
 
 def cores() -> int:
-    """Count the cores that this process may use.
-
-    Returns
-    -------
-    int
-        At least 1.
-    """
+    """Count the cores that this process may use: at least 1."""
     limit = _limit.get()
     if limit is not None:
         return limit

@@ -41,19 +41,10 @@ class TailCurve:
     """KS distance between every tail and its fit; shape (n - 1,). Exact at the minimum, elsewhere to 2e-5; 1 where a
     tail cannot be fitted."""
 
-    def fit(self, start: int) -> PowerLaw:
-        """Describe the tail that starts at a point.
-
-        Parameters
-        ----------
-        start : int
-            Index of the tail.
-
-        Returns
-        -------
-        PowerLaw
-            Its fit.
-        """
+    def fit(self, start: int | None) -> PowerLaw | None:
+        """Describe the tail that starts at a point; None of none, so that it may be `best` or `runner_up`."""
+        if start is None:
+            return None
         alpha, xmin = float(self.alphas[start]), float(self.points[start])
         return PowerLaw(
             alpha=alpha,
@@ -83,20 +74,7 @@ class TailCurve:
 
 
 def tail_curve(eigenvalues: Array, cutoff: float = SMALLEST_EIGENVALUE) -> TailCurve | None:
-    """Fit every tail of a spectrum.
-
-    Parameters
-    ----------
-    eigenvalues : ndarray of shape (n,)
-        Non-negative, in any order.
-    cutoff : float
-        Eigenvalues at or below this are left out.
-
-    Returns
-    -------
-    TailCurve or None
-        None if there is no tail to fit: fewer than two distinct eigenvalues above the cut-off.
-    """
+    """Fit every tail of a spectrum in any order; None with fewer than two distinct eigenvalues above the cut-off."""
     points = np.sort(eigenvalues[eigenvalues > cutoff])
     if len(points) < 2 or points[0] == points[-1]:
         return None
@@ -106,38 +84,15 @@ def tail_curve(eigenvalues: Array, cutoff: float = SMALLEST_EIGENVALUE) -> TailC
 
 
 def fit_power_law(eigenvalues: Array, cutoff: float = SMALLEST_EIGENVALUE) -> PowerLaw | None:
-    """Fit a power law to the tail that it fits best.
-
-    Parameters
-    ----------
-    eigenvalues : ndarray of shape (n,)
-        Non-negative, in any order.
-    cutoff : float
-        Eigenvalues at or below this are left out.
-
-    Returns
-    -------
-    PowerLaw or None
-        None if no tail can be fitted.
-    """
+    """Fit a power law to the tail that it fits best; None if no tail can be fitted."""
     curve = tail_curve(eigenvalues, cutoff)
-    return None if curve is None or curve.best is None else curve.fit(curve.best)
+    return None if curve is None else curve.fit(curve.best)
 
 
 def alpha_of_tail(eigenvalues: Array, tail_size: int) -> float:
     """Estimate alpha on the largest eigenvalues, however many the caller says.
 
-    Parameters
-    ----------
-    eigenvalues : ndarray of shape (n,)
-        Non-negative, in any order.
-    tail_size : int
-        How many of the largest eigenvalues make the tail.
-
-    Returns
-    -------
-    float
-        The maximum-likelihood exponent; NaN if the tail has no spread or reaches zero.
+    NaN if the tail has no spread or reaches zero.
     """
     points = np.sort(eigenvalues[eigenvalues > SMALLEST_EIGENVALUE])
     if len(points) < tail_size or tail_size < 2:
@@ -149,21 +104,10 @@ def alpha_of_tail(eigenvalues: Array, tail_size: int) -> float:
 
 
 def alpha_change(before: PowerLaw, after: PowerLaw, eigenvalues_after: Array) -> AlphaChange:
-    """Split a change of alpha into what the spectrum did and what the choice of tail did.
+    """Split a change of alpha into what the spectrum did and what the choice of tail did, in percent of the baseline's.
 
-    Parameters
-    ----------
-    before : PowerLaw
-        Fit of the baseline.
-    after : PowerLaw
-        Fit after the change.
-    eigenvalues_after : ndarray of shape (n,)
-        The spectrum after the change, refitted here with the baseline's tail size.
-
-    Returns
-    -------
-    AlphaChange
-        In percent of the baseline's alpha; NaN parts where the fixed tail cannot be fitted.
+    The spectrum after the change is refitted with the baseline's tail size. Parts are NaN where that cannot be
+    fitted.
     """
     total = 100 * (after.alpha / before.alpha - 1)
     spectrum = 100 * (alpha_of_tail(eigenvalues_after, before.tail_size) / before.alpha - 1)
@@ -178,35 +122,14 @@ def alpha_change(before: PowerLaw, after: PowerLaw, eigenvalues_after: Array) ->
 
 
 def is_tail_flip(total: float, spectrum: float, tail_before: int, tail_after: int) -> bool:
-    """Tell whether a change of alpha is owed to the choice of the tail.
-
-    Parameters
-    ----------
-    total, spectrum : float
-        Change of the fitted alpha, and of alpha with the tail held fixed, in percent.
-    tail_before, tail_after : int
-        Tail sizes.
-
-    Returns
-    -------
-    bool
-        Whether the tail moved and the spectrum accounts for a negligible share.
-    """
+    """Tell whether a change of alpha is owed to the choice of the tail: this moved, the spectrum explains little."""
     return tail_before != tail_after and abs(spectrum) < NEGLIGIBLE_SHARE * abs(total)
 
 
 def alpha_of_every_tail(logs: Array) -> Array:
-    """Estimate alpha for the tail starting at each point but the last.
+    """Estimate alpha for the tail starting at each point but the last, of ascending logarithms of shape (..., n).
 
-    Parameters
-    ----------
-    logs : ndarray of shape (..., n)
-        Logarithms of the points, ascending along the last axis.
-
-    Returns
-    -------
-    ndarray of shape (..., n - 1)
-        Infinite where a tail has no spread.
+    Shape (..., n - 1); infinite where a tail has no spread.
     """
     count = logs.shape[-1]
     sizes = np.arange(count, 1, -1, dtype=float)
@@ -218,39 +141,16 @@ def alpha_of_every_tail(logs: Array) -> Array:
 
 
 def last_start(count: int) -> int:
-    """Tell how many tails of a spectrum are candidates: WeightWatcher demands 8 points of few, and 2 of many.
-
-    Parameters
-    ----------
-    count : int
-        Number of points.
-
-    Returns
-    -------
-    int
-        Tails that start at this point or later are not fitted.
-    """
+    """Tell how many tails of so many points are candidates: WeightWatcher demands 8 points of few, and 2 of many."""
     if count >= FEW_POINTS:
         return count - 1
     return max(count - SHORTEST_TAIL_OF_FEW + 1, 1)
 
 
 def tail_distance(logs: Array, alpha: float, start: int) -> float:
-    """Compute the KS distance between one tail and its fit.
+    """Compute the KS distance between one tail and its fit, from the ascending logarithms of all points.
 
-    Parameters
-    ----------
-    logs : ndarray of shape (n,)
-        Logarithms of the points, ascending.
-    alpha : float
-        The fitted exponent.
-    start : int
-        Where the tail starts.
-
-    Returns
-    -------
-    float
-        WeightWatcher's D; the empirical distribution is taken from below, 0 at the first point.
+    It is WeightWatcher's D; the empirical distribution is taken from below, 0 at the first point.
     """
     tail = logs[start:]
     survival = np.exp((1 - alpha) * (tail - tail[0]))

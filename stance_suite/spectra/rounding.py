@@ -5,29 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from stance_suite.spectra.eigenvalues import NotFiniteError, Solver, choose_solver
-from stance_suite.spectra.layers import eigenvalues_of, solving_cost
+from stance_suite.spectra.layers import change_of_alpha, eigenvalues_of, solving_cost
 from stance_suite.spectra.matrices import WeightMatrix
 from stance_suite.spectra.measured import MeasuredModel
 from stance_suite.spectra.parallel import in_parallel
-from stance_suite.spectra.power_law import alpha_change, fit_power_law
+from stance_suite.spectra.power_law import fit_power_law
 from stance_suite.spectrum_records import LayerSpectrum, RoundingControl
 
 
 def control_rounding(model: MeasuredModel, device: str = "cpu") -> tuple[RoundingControl, ...]:
-    """Measure every matrix after rounding to bfloat16.
-
-    Parameters
-    ----------
-    model : MeasuredModel
-        The baseline.
-    device : str
-        Where to solve.
-
-    Returns
-    -------
-    tuple of RoundingControl
-        One entry a matrix that has a spectrum, before and after.
-    """
+    """Measure every matrix that has a spectrum, before and after rounding to bfloat16."""
     solver = choose_solver(device)
     matrices = [model.tensors.matrices[name] for name, layer in model.layers.items() if layer.spectrum.norm > 0]
     rounded = in_parallel(
@@ -42,12 +29,10 @@ def _round(matrix: WeightMatrix, spectrum: LayerSpectrum, solver: Solver) -> Rou
         eigenvalues = eigenvalues_of(rounded, solver)
     except NotFiniteError:  # the largest float32 numbers round to infinity
         return None
-    fit = fit_power_law(eigenvalues)
-    fitted = spectrum.fit is not None and fit is not None
     return RoundingControl(
         name=matrix.name,
         relative_norm=float(np.sqrt(_squared_distance(matrix, rounded) / spectrum.norm)),
-        alpha_change=alpha_change(spectrum.fit, fit, eigenvalues) if fitted else None,  # type: ignore[arg-type]
+        alpha_change=change_of_alpha(spectrum, fit_power_law(eigenvalues), eigenvalues),
     )
 
 

@@ -18,20 +18,7 @@ FIGURES = ("alpha_total", "alpha_spectrum", "stable_rank", "top_ten_energy")
 
 
 def range_either_way(draws: Array, measured: float) -> NoiseRange | None:
-    """Hold a change against the size of noise's changes.
-
-    Parameters
-    ----------
-    draws : ndarray of shape (draws,)
-        The figure under noise.
-    measured : float
-        The measured figure.
-
-    Returns
-    -------
-    NoiseRange or None
-        None if there are no draws, or a fit failed in any.
-    """
+    """Hold a change against the size of noise's changes; None if there are no draws, or a fit failed in any."""
     if not len(draws) or not np.isfinite(draws).all() or not np.isfinite(measured):
         return None
     sizes = np.abs(draws)
@@ -40,58 +27,22 @@ def range_either_way(draws: Array, measured: float) -> NoiseRange | None:
 
 
 def range_below(draws: Array, measured: float) -> NoiseRange:
-    """Hold a figure that structure makes smaller against noise's.
-
-    Parameters
-    ----------
-    draws : ndarray of shape (draws,)
-        The figure under noise.
-    measured : float
-        The measured figure.
-
-    Returns
-    -------
-    NoiseRange
-        With the share of draws at most as large.
-    """
+    """Hold a figure that structure makes smaller against noise's; the p-value is the share at most as large."""
     # of the reciprocals: the largest eigenvalue's law has the longer tail where the rank is small
     beyond = _detectable(1 / draws)
     return _noise_range(draws, None if beyond is None else 1 / beyond, _share_above(1 / draws, 1 / measured))
 
 
 def range_above(draws: Array, measured: float) -> NoiseRange:
-    """Hold a figure that structure makes larger against noise's.
-
-    Parameters
-    ----------
-    draws : ndarray of shape (draws,)
-        The figure under noise.
-    measured : float
-        The measured figure.
-
-    Returns
-    -------
-    NoiseRange
-        With the share of draws at least as large.
-    """
+    """Hold a figure that structure makes larger against noise's; the p-value is the share at least as large."""
     return _noise_range(draws, _detectable(draws), _share_above(draws, measured))
 
 
 def adjust_p_values(changes: Sequence[LayerChange]) -> tuple[LayerChange, ...]:
     """Adjust p-values over all figures of all changed layers.
 
-    Benjamini and Hochberg, "Controlling the false discovery rate", J. Royal Statistical Society B 57 (1995). If nothing
-    but noise changed, the chance that any layer is called changed is at most the level.
-
-    Parameters
-    ----------
-    changes : sequence of LayerChange
-        With p-values of each layer alone.
-
-    Returns
-    -------
-    tuple of LayerChange
-        With `adjusted_p_value` filled in.
+    Benjamini and Hochberg, "Controlling the false discovery rate", J. Royal Statistical Society B 57 (1995). If
+    nothing but noise changed, the chance that any layer is called changed is at most the level.
     """
     from scipy.stats import false_discovery_control
 

@@ -22,15 +22,7 @@ Indices = npt.NDArray[np.intp]
 def thin_spectrum(layer: LayerSpectrum) -> SpectrumCurve | None:
     """Thin a spectrum, and tell the KS distance of the tails that start at the points that are left.
 
-    Parameters
-    ----------
-    layer : LayerSpectrum
-        A layer, with eigenvalues.
-
-    Returns
-    -------
-    SpectrumCurve or None
-        None if no eigenvalue is above the cut-off.
+    None if no eigenvalue is above the cut-off.
     """
     eigenvalues = np.asarray(layer.eigenvalues or ())
     count = int(np.count_nonzero(eigenvalues > SMALLEST_EIGENVALUE))
@@ -40,19 +32,9 @@ def thin_spectrum(layer: LayerSpectrum) -> SpectrumCurve | None:
 
 
 def curve_at(eigenvalues: Array, sizes: npt.ArrayLike) -> SpectrumCurve | None:
-    """Tell where tails of some sizes start, and their KS distances.
+    """Tell where tails of some sizes start, and their KS distances; each point once.
 
-    Parameters
-    ----------
-    eigenvalues : ndarray of shape (n,)
-        In any order.
-    sizes : array_like of shape (k,)
-        How many eigenvalues each tail has; where there is no such tail, the next longer one is taken.
-
-    Returns
-    -------
-    SpectrumCurve or None
-        Each point once; None if no eigenvalue is above the cut-off.
+    Where there is no tail of a size, the next longer one is taken. None if no eigenvalue is above the cut-off.
     """
     points = np.sort(eigenvalues[eigenvalues > SMALLEST_EIGENVALUE])
     if len(points) == 0:
@@ -70,37 +52,14 @@ def curve_at(eigenvalues: Array, sizes: npt.ArrayLike) -> SpectrumCurve | None:
 
 
 def thin_spectra(layers: Sequence[LayerSpectrum]) -> tuple[LayerSpectrum, ...]:
-    """Give every layer its thinned spectrum.
-
-    Parameters
-    ----------
-    layers : sequence of LayerSpectrum
-        With eigenvalues.
-
-    Returns
-    -------
-    tuple of LayerSpectrum
-        With curves, too.
-    """
+    """Give every layer its thinned spectrum."""
     return tuple(layer.model_copy(update={"curve": thin_spectrum(layer)}) for layer in layers)
 
 
 def tail_distances(logs: Array, alphas: Array, starts: Indices) -> Array:
-    """Compute the KS distances of some tails at once, in double precision.
+    """Compute the KS distances of the tails at these starts at once: `tail_distance` of each, in double precision.
 
-    Parameters
-    ----------
-    logs : ndarray of shape (n,)
-        Logarithms of the points, ascending.
-    alphas : ndarray of shape (n - 1,)
-        The fitted exponent of every tail.
-    starts : ndarray of shape (k,)
-        Where each tail starts.
-
-    Returns
-    -------
-    ndarray of shape (k,)
-        What `tail_distance` gives for each.
+    Given are the ascending logarithms of all n points and the exponents of all n - 1 tails.
     """
     sizes = len(logs) - starts
     ends = np.cumsum(sizes)

@@ -8,20 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from stance_suite.checkpoints import open_checkpoint
 from stance_suite.errors import UnsafeWeightsError, WeightsUnavailableError
-
-
-def llama(**settings):
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    sizes = {"vocab_size": 64, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
-    settings = {**sizes, "num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": True, **settings}
-    return LlamaForCausalLM(LlamaConfig(**settings))
-
-
-def gpt2():
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    return GPT2LMHeadModel(GPT2Config(vocab_size=64, n_positions=32, n_embd=16, n_layer=2, n_head=2))
+from tests.checkpoints.small_models import gpt2, llama
 
 
 def save_adapter(folder, model, **settings):

@@ -8,22 +8,11 @@ from stance_suite.checkpoints.gguf_files import read_gguf
 from stance_suite.errors import WeightsUnavailableError
 from stance_suite.spectra import matrices
 from stance_suite.spectra.matrices import sort_tensors
+from tests.checkpoints.small_models import write_gguf
 
 
 def random_array(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-
-
-def write_gguf(path, tensors):
-    """Tensors are plain arrays, or the bytes of a quantized one with its type."""
-    writer = gguf.GGUFWriter(path, "llama")
-    for name, (values, stored_type) in tensors.items():
-        writer.add_tensor(name, values, raw_dtype=stored_type)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
 
 
 def quantized(values: np.ndarray, stored_type: Type):

@@ -5,21 +5,12 @@ import torch
 from stance_suite.checkpoints import open_checkpoint
 from stance_suite.checkpoints.modules import read_parameters
 from stance_suite.errors import WeightsUnavailableError
+from tests.checkpoints.small_models import llama, random_tensor
 
 
 @pytest.fixture
 def model():
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    config = LlamaConfig(
-        vocab_size=64,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        tie_word_embeddings=True,
-    )
-    return LlamaForCausalLM(config)
+    return llama()
 
 
 @pytest.mark.parametrize(
@@ -39,7 +30,7 @@ def test_parameters_are_read_exactly(model, dtype, name):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_blocks_are_read_by_rows_columns_and_integers(dtype):
-    values = torch.randn(3, 6, 5, generator=torch.Generator().manual_seed(0)).to(dtype)
+    values = random_tensor(3, 6, 5, dtype=dtype)
     tensor = open_checkpoint({"a": values}).tensors["a"]
     np.testing.assert_array_equal(
         tensor.read((1, slice(2, 5), slice(1, 4))).astype(np.float32), values[1, 2:5, 1:4].float().numpy()
@@ -65,15 +56,12 @@ def test_tied_parameters_are_listed_once(model):
         assert checkpoint.shared == {"lm_head.weight": "model.embed_tokens.weight"}
 
 
-def test_parts_of_one_memory_are_not_taken_for_tied():
+def test_parts_of_one_memory_and_transposes_are_not_taken_for_tied():
     values = torch.arange(32.0).reshape(8, 4)
     tensors = {"whole": values, "top": values[:4], "bottom": values[4:], "empty": values[:0], "also_empty": values[:0]}
-    assert list(open_checkpoint(tensors).tensors) == list(tensors)
-
-
-def test_a_transpose_is_not_taken_for_its_original():
     square = torch.arange(64.0).reshape(8, 8)
-    assert list(open_checkpoint({"a": square, "b": square.T}).tensors) == ["a", "b"]
+    tensors |= {"square": square, "turned": square.T}
+    assert list(open_checkpoint(tensors).tensors) == list(tensors)
 
 
 @pytest.mark.parametrize("value", [3, "text", [1.0], np.ones((8, 8))])
@@ -82,18 +70,14 @@ def test_what_is_no_tensor_is_refused(value):
         open_checkpoint({"a": torch.ones(8, 8), "epoch": value})
 
 
-def test_a_state_dict_has_the_modules_tensors(model):
-    checkpoint = open_checkpoint(model.state_dict())
-    assert list(checkpoint.tensors) == [name for name, _ in model.named_parameters()]
-    assert checkpoint.config == {}
-    assert checkpoint.source == "a state dict"
-
-
-def test_a_modules_configuration_is_read_from_it(model):
+def test_a_module_has_a_configuration_and_a_state_dict_has_none(model):
     checkpoint = open_checkpoint(model)
     assert checkpoint.source == "LlamaForCausalLM"
     assert (checkpoint.config["model_type"], checkpoint.config["num_attention_heads"]) == ("llama", 4)
     assert open_checkpoint(torch.nn.Linear(3, 2)).config == {}
+    state = open_checkpoint(model.state_dict())
+    assert list(state.tensors) == list(checkpoint.tensors)
+    assert (state.config, state.source) == ({}, "a state dict")
 
 
 def test_integers_keep_their_type():

@@ -1,8 +1,8 @@
 import shutil
 import socket
+from pathlib import Path
 from types import SimpleNamespace
 
-import gguf
 import numpy as np
 import pytest
 import torch
@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from stance_suite.checkpoints import open_checkpoint, opening
 from stance_suite.errors import UnknownNameError, UnsafeWeightsError, WeightsUnavailableError
+from tests.checkpoints.small_models import ones_in_gguf
 
 
 @pytest.fixture(autouse=True)
@@ -25,17 +26,7 @@ def offline(tmp_path, monkeypatch):
 
 @pytest.fixture
 def gguf_file(tmp_path):
-    return write_gguf(tmp_path / "model.gguf")
-
-
-def write_gguf(path):
-    writer = gguf.GGUFWriter(path, "llama")
-    writer.add_tensor("blk.0.ffn_up.weight", np.ones((8, 9), np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
+    return ones_in_gguf(tmp_path / "model.gguf")
 
 
 def assert_is_tiny_model(checkpoint, folder):
@@ -47,16 +38,13 @@ def assert_is_tiny_model(checkpoint, folder):
 
 
 @pytest.mark.parametrize("kind", [str, lambda path: path])
-def test_a_folder(tiny_model, kind):
+def test_a_folder_or_its_file(tiny_model, kind):
     checkpoint = open_checkpoint(kind(tiny_model))
     assert_is_tiny_model(checkpoint, tiny_model)
     assert checkpoint.source == str(tiny_model)
     assert not checkpoint.is_adapter
-
-
-@pytest.mark.parametrize("kind", [str, lambda path: path])
-def test_a_file_with_the_configuration_beside_it(tiny_model, kind):
     assert_is_tiny_model(open_checkpoint(kind(tiny_model / "model.safetensors")), tiny_model)
+    assert open_checkpoint(checkpoint) is checkpoint
 
 
 def test_a_path_below_the_home_folder(tiny_model, tmp_path, monkeypatch):
@@ -72,7 +60,7 @@ def test_a_gguf_file_or_the_folder_of_one(gguf_file, asked):
 
 
 def test_of_two_gguf_files_one_must_be_named(gguf_file, tmp_path):
-    write_gguf(tmp_path / "other.gguf")
+    ones_in_gguf(tmp_path / "other.gguf")
     with pytest.raises(WeightsUnavailableError, match="holds 2 GGUF files; name one of them"):
         open_checkpoint(tmp_path)
 
@@ -111,11 +99,6 @@ def test_an_unknown_name_is_answered_with_the_nearest(monkeypatch):
         open_checkpoint("smollm2-35m")
 
 
-def test_a_path_that_is_not_there(tmp_path):
-    with pytest.raises(WeightsUnavailableError, match="does not exist"):
-        open_checkpoint(tmp_path / "absent")
-
-
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth", "model.ckpt", "model.pkl"])
 def test_a_pickle_is_refused_unread(tmp_path, name):
     (tmp_path / name).write_bytes(b"cos\nsystem\n(S'touch ran'\ntR.")
@@ -125,13 +108,10 @@ def test_a_pickle_is_refused_unread(tmp_path, name):
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_file_of_another_format_is_refused(tmp_path):
+def test_what_holds_no_weights_is_refused(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"")
     with pytest.raises(WeightsUnavailableError, match="neither a safetensors nor a GGUF file"):
         open_checkpoint(tmp_path / "model.onnx")
-
-
-def test_a_folder_without_weights(tmp_path):
     with pytest.raises(WeightsUnavailableError, match=r"holds no \*\.safetensors file"):
         open_checkpoint(tmp_path)
 
@@ -145,11 +125,6 @@ def test_a_configuration_that_is_no_json(tiny_model, tmp_path):
     assert open_checkpoint(tmp_path / "copy").config == {}
 
 
-def test_what_is_open_stays_open(tiny_model):
-    checkpoint = open_checkpoint(tiny_model)
-    assert open_checkpoint(checkpoint) is checkpoint
-
-
 def test_a_mapping_and_a_module_of_the_same_weights_agree(loaded_tiny_model, tiny_model):
     model, _ = loaded_tiny_model
     from_disk = open_checkpoint(tiny_model)
@@ -160,7 +135,7 @@ def test_a_mapping_and_a_module_of_the_same_weights_agree(loaded_tiny_model, tin
 
 
 @pytest.mark.parametrize(
-    "typed", ["runs/model.safetensors", "./runs/tuned", "~/nowhere", "/nowhere/tuned", "runs/a.gguf"]
+    "typed", ["a/b.safetensors", "a/b.gguf", "./a/tuned", "~/nowhere", "/nowhere/tuned", Path("absent")]
 )
 def test_a_mistyped_path_is_not_taken_for_a_hub_id(typed):
     with pytest.raises(WeightsUnavailableError, match=r"does not exist; give a folder"):
@@ -168,7 +143,7 @@ def test_a_mistyped_path_is_not_taken_for_a_hub_id(typed):
 
 
 def test_one_part_of_a_gguf_is_refused(tmp_path):
-    path = write_gguf(tmp_path / "model-00001-of-00003.gguf")
+    path = ones_in_gguf(tmp_path / "model-00001-of-00003.gguf")
     with pytest.raises(WeightsUnavailableError, match=r"is one of 3 parts; merge them first"):
         open_checkpoint(path)
 

@@ -10,10 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from stance_suite.checkpoints import open_checkpoint
 from stance_suite.errors import WeightsUnavailableError
-
-
-def random_tensor(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+from tests.checkpoints.small_models import llama, random_tensor
 
 
 def with_header(header: bytes) -> bytes:
@@ -22,17 +19,7 @@ def with_header(header: bytes) -> bytes:
 
 @pytest.fixture
 def sharded(tmp_path):
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    config = LlamaConfig(
-        vocab_size=64,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=11,
-        num_attention_heads=4,
-        tie_word_embeddings=False,
-    )
-    model = LlamaForCausalLM(config)
+    model = llama(num_hidden_layers=11, tie_word_embeddings=False)
     model.save_pretrained(tmp_path, max_shard_size="20KB")
     assert len(list(tmp_path.glob("*.safetensors"))) > 3
     return tmp_path, model

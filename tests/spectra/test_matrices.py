@@ -7,15 +7,12 @@ from stance_suite.checkpoints import Checkpoint, StoredTensor, open_checkpoint
 from stance_suite.errors import StanceSuiteError
 from stance_suite.spectra import matrices
 from stance_suite.spectra.matrices import sort_tensors
+from tests.checkpoints.small_models import gpt2, random_tensor
 
 
 def unreadable(*shape: int, dtype: str = "F32") -> StoredTensor:
     """A tensor of any size, which sorting must not read."""
     return StoredTensor(shape, dtype, lambda index: pytest.fail(f"{index} was read"))
-
-
-def random_tensor(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def sort_one(tensor: StoredTensor, name: str = "a.weight"):
@@ -74,6 +71,7 @@ def test_what_is_no_matrix_is_a_vector_or_skipped_with_a_reason():
         "conv1.weight": unreadable(384, 80, 3),
         "pos_conv.weight": unreadable(768, 48, 128),
         "patches.weight": unreadable(16, 3, 2, 14, 14),
+        "causal_mask.bias": unreadable(1, 1, 64, 64),
     }
     found = sort_tensors(Checkpoint("test", tensors))
     assert not found.matrices
@@ -89,6 +87,7 @@ def test_what_is_no_matrix_is_a_vector_or_skipped_with_a_reason():
         "conv1.weight": "has 3 dimensions, 384 x 80 x 3, and is no stack of matrices",
         "pos_conv.weight": "has 3 dimensions, 768 x 48 x 128, and is no stack of matrices",
         "patches.weight": "has 5 dimensions, 16 x 3 x 2 x 14 x 14, and is no stack of matrices",
+        "causal_mask.bias": "has 4 dimensions, 1 x 1 x 64 x 64, and is no stack of matrices",
     }
 
 
@@ -159,15 +158,8 @@ def test_every_expert_is_a_matrix(tmp_path, small_blocks, shape):
 def test_the_experts_of_a_real_model():
     from transformers import MixtralConfig, MixtralForCausalLM
 
-    config = MixtralConfig(
-        vocab_size=64,
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        num_local_experts=4,
-    )
+    sizes = {"vocab_size": 64, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1}
+    config = MixtralConfig(**sizes, num_attention_heads=2, num_key_value_heads=2, num_local_experts=4)
     model = MixtralForCausalLM(config)
     parameters = dict(model.named_parameters())
     stacks = [name for name, tensor in parameters.items() if tensor.dim() == 3]
@@ -313,9 +305,7 @@ def test_bloom_is_split_as_its_attention_splits_it():
 
 
 def test_gpt2_is_split_by_columns(small_blocks):
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    model = GPT2LMHeadModel(GPT2Config(vocab_size=64, n_positions=32, n_embd=24, n_layer=1, n_head=3))
+    model = gpt2(n_embd=24, n_layer=1, n_head=3)
     attention = model.transformer.h[0].attn
     expected = attention.c_attn.weight.split(attention.split_size, dim=1)
     assert_split(model, "transformer.h.0.attn.c_attn", dict(zip(matrices.PROJECTIONS, expected, strict=True)))
@@ -325,16 +315,8 @@ def test_gpt2_is_split_by_columns(small_blocks):
 def test_phi3_is_split_with_fewer_keys_than_queries(small_blocks, key_heads):
     from transformers import Phi3Config, Phi3ForCausalLM
 
-    config = Phi3Config(
-        vocab_size=64,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=1,
-        num_attention_heads=4,
-        num_key_value_heads=key_heads,
-        pad_token_id=0,
-    )
-    model = Phi3ForCausalLM(config)
+    sizes = {"vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "pad_token_id": 0}
+    model = Phi3ForCausalLM(Phi3Config(**sizes, num_attention_heads=4, num_key_value_heads=key_heads))
     stacked = model.model.layers[0].self_attn.qkv_proj.weight
     query, key, value = stacked.split([32, 8 * key_heads, 8 * key_heads])
     assert_split(model, "model.layers.0.self_attn.qkv_proj", {"query": query, "key": key, "value": value})
@@ -371,9 +353,3 @@ def test_a_layout_that_is_not_known_is_not_guessed(name, shape, config):
 def test_a_setting_that_the_configuration_lacks_is_named(name, config, lacking):
     with pytest.raises(StanceSuiteError, match=rf"does not say {lacking}; measure fused matrices whole"):
         sort_tensors(Checkpoint("test", {f"{name}.weight": unreadable(48, 16)}, config), "split")
-
-
-def test_a_causal_mask_is_no_convolution():
-    tensors = sort_tensors(open_checkpoint({"h.0.attn.bias": torch.ones(1, 1, 64, 64)}))
-    assert not tensors.matrices
-    assert "is no stack of matrices" in tensors.skipped[0].reason
