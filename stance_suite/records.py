@@ -32,9 +32,6 @@ MEASUREMENT_VERSION = 3
 FINDINGS_SCHEMA_VERSION: Final = 5
 """Raised when the findings file changes its shape."""
 
-READABLE_SCHEMA_VERSIONS: Final = (4, FINDINGS_SCHEMA_VERSION)
-"""Versions that are understood; what an older one lacks is empty."""
-
 
 class Cell(Record):
     """What was done to which model."""
@@ -227,8 +224,8 @@ class Triangulation(Record):
 class Findings(Record):
     """All verdicts and measurements of one run; every report rebuilds from this alone."""
 
-    schema_version: Literal[4, 5] = FINDINGS_SCHEMA_VERSION
-    """Shape of this file; version 4 has neither curves of spectra nor recipes and settings."""
+    schema_version: Literal[5] = FINDINGS_SCHEMA_VERSION
+    """Shape of this file."""
     suite_version: str
     """Version of stance-suite."""
     created: str

@@ -7,9 +7,10 @@ import shutil
 
 import pytest
 
-from stance_suite.derivatives import load_derivative, locate_derivative
 from stance_suite.errors import StanceSuiteError, UnknownNameError, UnsafeWeightsError, WeightsUnavailableError
-from stance_suite.models import find_spec, load_model, locate
+from stance_suite.library import find_spec
+from stance_suite.loading import load_derivative, load_model
+from stance_suite.models import locate
 
 ADAPTER = "adapter_config.json"
 
@@ -24,7 +25,7 @@ def load_from(base, tmp_path):
     """Load what is in a folder as the base's derivative: its parameters by name."""
 
     def load(folder):
-        model, _ = load_derivative(locate_derivative(str(folder), {}, tmp_path, base), base)
+        model, _ = load_derivative(locate(find_spec(str(folder), {}), tmp_path, base), base)
         return dict(model.named_parameters())
 
     return load
@@ -85,7 +86,7 @@ def test_a_checkpoint_needs_no_tokenizer_of_its_own(base, tmp_path):
     model = tuned(base)
     model.save_pretrained(tmp_path / "after")
     assert not list((tmp_path / "after").glob("tokenizer*"))
-    derivative = locate_derivative(str(tmp_path / "after"), {}, tmp_path, base)
+    derivative = locate(find_spec(str(tmp_path / "after"), {}), tmp_path, base)
     loaded, tokenizer = load_derivative(derivative, base)
     assert_equal(dict(loaded.named_parameters()), dict(model.named_parameters()))
     assert not loaded.training
@@ -98,7 +99,7 @@ def test_a_checkpoint_needs_no_tokenizer_of_its_own(base, tmp_path):
 def test_the_base_decides_how_it_is_spoken_to(base, tmp_path):
     tuned(base).save_pretrained(tmp_path / "after")
     (tmp_path / "after" / "chat_template.jinja").write_text("{{ messages }}")
-    assert locate_derivative(str(tmp_path / "after"), {}, tmp_path, base).prompt_format == "plain"
+    assert locate(find_spec(str(tmp_path / "after"), {}), tmp_path, base).prompt_format == "plain"
 
 
 def test_the_base_itself_is_a_derivative(base, load_from):
@@ -133,7 +134,7 @@ def test_another_adapter_has_another_hash(base, tmp_path):
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     config = json.loads((tmp_path / "two" / ADAPTER).read_text())
     (tmp_path / "two" / ADAPTER).write_text(json.dumps(config | {"lora_alpha": 1}))
-    one, two = (locate_derivative(str(tmp_path / name), {}, tmp_path, base).sha256 for name in ("one", "two"))
+    one, two = (locate(find_spec(str(tmp_path / name), {}), tmp_path, base).sha256 for name in ("one", "two"))
     assert one != two
 
 
@@ -144,7 +145,7 @@ def test_an_adapter_in_a_pickle_is_refused(base, load_from, tmp_path):
     adapted.save_pretrained(tmp_path / "adapter")
     (tmp_path / "adapter" / "adapter_model.safetensors").unlink()
     torch.save({}, tmp_path / "adapter" / "adapter_model.bin")
-    with pytest.raises(UnsafeWeightsError, match=r"holds its adapter as a pickle \(adapter_model.bin\)"):
+    with pytest.raises(UnsafeWeightsError, match=r"holds a pickle only \(adapter_model.bin\)"):
         load_from(tmp_path / "adapter")
     (tmp_path / "adapter" / "adapter_model.bin").unlink()
     with pytest.raises(WeightsUnavailableError, match=r"no adapter_model.safetensors; save the adapter with"):
@@ -285,7 +286,7 @@ def test_code_in_a_checkpoint_never_runs(base, load_from, tmp_path):
 
 def test_a_derivative_that_is_not_there_is_one_sentence(base, load_from, library, tmp_path, monkeypatch):
     with pytest.raises(UnknownNameError, match=r"no model is called 'smollm2-135n', .*did you mean 'smollm2-135m'"):
-        locate_derivative("smollm2-135n", library.models, tmp_path, base)
+        find_spec("smollm2-135n", library.models)
     with pytest.raises(UnknownNameError, match="and no folder is there"):
         load_from(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()

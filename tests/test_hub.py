@@ -18,7 +18,9 @@ import json, sys
 from pathlib import Path
 from stance_suite.errors import StanceSuiteError
 from stance_suite.library import load_library
-from stance_suite.models import find_spec, load, locate
+from stance_suite.library import find_spec
+from stance_suite.loading import load
+from stance_suite.models import locate
 try:
     weights = locate(find_spec(sys.argv[1], load_library(Path("none")).models), Path("cache"))
 except StanceSuiteError as error:

@@ -7,7 +7,9 @@ import torch
 from stance_suite import wheels
 from stance_suite.checkpoints import open_checkpoint
 from stance_suite.errors import UnknownNameError, UnsafeWeightsError, WeightsUnavailableError
-from stance_suite.models import find_spec, load, locate
+from stance_suite.library import find_spec
+from stance_suite.loading import load
+from stance_suite.models import locate
 from stance_suite.specs import FolderSource, HubSource, ModelSpec, WheelSource
 
 

