@@ -41,7 +41,7 @@ def test_nothing_is_there_before_something_is_written(shelf):
     assert names(shelf) == []
     assert list(shelf.leftovers()) == []
     assert not shelf.exists(A)
-    for read in (lambda: shelf.read(A), lambda: shelf.read_start(A, 2)):
+    for read in (lambda: shelf.read(A), lambda: shelf.read(A, 2)):
         with pytest.raises(FileNotFoundError):
             read()
     shelf.remove(A)
@@ -52,8 +52,8 @@ def test_what_is_there_is_never_written_over(shelf):
     assert shelf.create(A, b"first")
     assert not shelf.create(A, b"second")
     assert shelf.read(A) == b"first"
-    assert shelf.read_start(A, 2) == b"fi"
-    assert shelf.read_start(A, 99) == b"first"
+    assert shelf.read(A, 2) == b"fi"
+    assert shelf.read(A, 99) == b"first"
     assert shelf.exists(A)
     assert [(kept.name, kept.size) for kept in shelf.contents()] == [(A, 5)]
 
@@ -131,7 +131,7 @@ def test_what_may_not_be_written_or_read_is_one_sentence(unprivileged):
     shelf = open_shelf(str(unprivileged))
     shelf.create(A, b"first")
     (unprivileged / A).chmod(0)
-    for read in (lambda: shelf.read(A), lambda: shelf.read_start(A, 1)):
+    for read in (lambda: shelf.read(A), lambda: shelf.read(A, 1)):
         with pytest.raises(
             StanceSuiteError, match=r"a0+ cannot be read: Permission denied; mend that, or name another"
         ):
@@ -143,7 +143,7 @@ def test_what_may_not_be_written_or_read_is_one_sentence(unprivileged):
         lambda: shelf.remove(A),
         lambda: shelf.rename(A, C),
         lambda: shelf.claim(B).__enter__(),
-        lambda: shelf.try_to_claim(B).__enter__(),
+        lambda: shelf.claim(B, wait=False).__enter__(),
     ):
         with pytest.raises(StanceSuiteError, match="cannot be written: Permission denied; make it writable or name"):
             write()
@@ -165,7 +165,7 @@ HOLD = """
 import sys
 from stance_suite.shelves import open_shelf
 shelf = open_shelf(sys.argv[1])
-with shelf.try_to_claim(sys.argv[2]) as granted:
+with shelf.claim(sys.argv[2], wait=False) as granted:
     print(granted, flush=True)
     sys.stdin.read()
 """
@@ -189,7 +189,7 @@ def test_a_claim_holds_others_off_until_its_process_dies(kind, tmp_path, request
     shelf = open_shelf(location)
     process, granted = hold(location)
     assert granted
-    with shelf.try_to_claim(A) as mine, shelf.try_to_claim(B) as another:
+    with shelf.claim(A, wait=False) as mine, shelf.claim(B, wait=False) as another:
         assert (mine, another) == (False, True)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -197,7 +197,7 @@ def test_a_claim_holds_others_off_until_its_process_dies(kind, tmp_path, request
         process, granted = hold(location)
         assert not granted
         process.communicate()
-    with shelf.try_to_claim(A) as mine:
+    with shelf.claim(A, wait=False) as mine:
         assert mine
 
 
@@ -208,7 +208,7 @@ def test_a_locks_file_goes_when_nothing_is_left_to_be_made(tmp_path):
     assert [path.name for path in tmp_path.glob("*.lock")] == [f"{A}.lock"], "whoever waits for it must not lose it"
     with shelf.claim(A):
         shelf.create(A, b"made")
-    with shelf.try_to_claim(A) as granted:
+    with shelf.claim(A, wait=False) as granted:
         assert granted
     assert list(tmp_path.glob("*.lock")) == []
 
