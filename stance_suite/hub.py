@@ -65,10 +65,7 @@ def _ask(source: HubSource) -> tuple[str, dict[str, Any]]:
 
     with _explaining(source, UNREACHABLE):
         info = HfApi().model_info(
-            source.repository,
-            revision=source.revision,
-            files_metadata=True,
-            timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT,
+            source.repository, revision=source.revision, files_metadata=True, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
         )
     name, declared = _name(source), {file.rfilename: file for file in info.siblings or ()}
     if not any(fnmatchcase(file, "*.safetensors") for file in declared if "/" not in file):

@@ -237,10 +237,7 @@ FOREIGN_CHECKPOINTS = {
         "model.layers.2.* in the first and absent or tied to another in the second",
     ),
     "fewer layers": ({"num_hidden_layers": 1}, "model.layers.1.* is absent or tied to another in the first and "),
-    "other sizes": (
-        {"intermediate_size": 48},
-        "model.layers.0.mlp.gate_proj.weight is 48 x 32 in the first and 64 x",
-    ),
+    "other sizes": ({"intermediate_size": 48}, "model.layers.0.mlp.gate_proj.weight is 48 x 32 in the first and 64 x"),
 }
 
 
