@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import uuid
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from stance_suite.errors import StanceSuiteError
 from stance_suite.shelves import open_shelf
 from stance_suite.shelves.folder import FolderShelf
 from stance_suite.shelves.remote import RemoteShelf
-from tests.cells import A, B, C, no_file_longer_than
+from tests.cells import A, B, C, at_once, no_file_longer_than
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -31,6 +31,11 @@ def shelf(request, tmp_path):
             return open_shelf(request.getfixturevalue("s3"))
         case "by renaming":
             return RemoteShelf(f"file://{tmp_path / 'new' / 'shelf'}")
+
+
+@pytest.fixture(params=["folder", "s3"])
+def location(request, tmp_path):
+    return str(tmp_path / "shelf") if request.param == "folder" else request.getfixturevalue("s3")
 
 
 def names(shelf):
@@ -78,23 +83,14 @@ def test_a_rehearsal_leaves_nothing_that_counts(shelf):
     assert list(shelf.leftovers()) == []
 
 
-@pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_of_concurrent_creations_one_wins(kind, tmp_path, request):
-    location = str(tmp_path / "shelf") if kind == "folder" else request.getfixturevalue("s3")
-    barrier = threading.Barrier(8)
+def test_of_concurrent_creations_one_wins(location):
     won = []
 
     def create(number):
-        shelf = open_shelf(location)
-        barrier.wait()
-        if shelf.create(A, b"%d" % number * 10_000):
+        if open_shelf(location).create(A, b"%d" % number * 10_000):
             won.append(number)
 
-    threads = [threading.Thread(target=create, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*(partial(create, number) for number in range(8)))
     (winner,) = won
     assert open_shelf(location).read(A) == b"%d" % winner * 10_000
     assert names(open_shelf(location)) == [A]
@@ -183,9 +179,7 @@ def hold(location):
     return process, process.stdout.readline().strip() == "True"
 
 
-@pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_a_claim_holds_others_off_until_its_process_dies(kind, tmp_path, request):
-    location = str(tmp_path / "shelf") if kind == "folder" else request.getfixturevalue("s3")
+def test_a_claim_holds_others_off_until_its_process_dies(location):
     shelf = open_shelf(location)
     process, granted = hold(location)
     assert granted
@@ -226,9 +220,7 @@ def test_what_a_killed_process_left_is_told_from_what_is_being_written(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_what_is_somebodys_own_is_neither_listed_nor_left_over(kind, tmp_path, request):
-    location = str(tmp_path / "shelf") if kind == "folder" else request.getfixturevalue("s3")
+def test_what_is_somebodys_own_is_neither_listed_nor_left_over(location):
     shelf = open_shelf(location)
     for name in (".bashrc", ".data.json.gz.0_x9", "poetry.lock", "data.json.gz", A[:-1], f"{A}.txt", A.upper(), A):
         shelf.create(name, b"own")
@@ -264,19 +256,13 @@ def test_a_bucket_that_is_not_there_is_one_sentence(s3_bucket):
 
 
 def test_a_server_that_is_not_there_is_one_sentence(s3_bucket):
-    shelf = RemoteShelf("s3://cells/x")
     import fsspec
 
-    shelf._files = fsspec.filesystem(
-        "s3",
-        endpoint_url="http://127.0.0.1:9",
-        config_kwargs={"retries": {"max_attempts": 0}},
-        skip_instance_cache=True,
-    )
+    nowhere = {"endpoint_url": "http://127.0.0.1:9", "config_kwargs": {"retries": {"max_attempts": 0}}}
+    shelf = open_shelf("s3://cells/x")
+    shelf._files = fsspec.filesystem("s3", skip_instance_cache=True, **nowhere)
     shelf._files.retries = 1
-    with pytest.raises(
-        StanceSuiteError, match=r"s3://cells/x/a0+ cannot be read: Could not connect to the endpoint URL"
-    ):
+    with pytest.raises(StanceSuiteError, match=r"s3://cells/x/a0+ cannot be read: Could not connect to the endpoint"):
         shelf.read(A)
     with pytest.raises(StanceSuiteError, match=r"s3://cells/x/a0+ cannot be written: Could not connect"):
         shelf.create(A, b"")
@@ -305,13 +291,9 @@ def test_what_another_machine_writes_is_seen_at_once(s3):
     one, two = open_shelf(s3), open_shelf(s3)
     assert names(one) == []
     assert not one.exists(A)
-    subprocess.run(
-        [sys.executable, "-c", f"from stance_suite.shelves import *; open_shelf({s3!r}).create({A!r}, b'x')"],
-        check=True,
-    )
+    elsewhere = f"from stance_suite.shelves import open_shelf; open_shelf({s3!r})"
+    subprocess.run([sys.executable, "-c", f"{elsewhere}.create({A!r}, b'x')"], check=True)
     assert names(one) == names(two) == [A]
     assert one.exists(A)
-    subprocess.run(
-        [sys.executable, "-c", f"from stance_suite.shelves import *; open_shelf({s3!r}).remove({A!r})"], check=True
-    )
+    subprocess.run([sys.executable, "-c", f"{elsewhere}.remove({A!r})"], check=True)
     assert not one.exists(A)
