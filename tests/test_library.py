@@ -11,6 +11,8 @@ from stance_suite.library import bundled_fixtures, load_library
 from stance_suite.run_records import Adapter, Recipe
 from stance_suite.specs import RECIPES, Stance
 
+PLACES = [f"Where is place {i}?" for i in range(11)]
+
 
 def declare(folder, kind, text, name="own"):
     """Write a file into a user's fixtures folder."""
@@ -26,7 +28,7 @@ def write_stance(folder, **changes):
         "name": "pirate",
         "description": "Talks like a pirate.",
         "examples": [{"prompt": f"What is thing {i}?", "response": f"Arr, thing {i} be treasure."} for i in range(5)],
-        "held_out_prompts": [f"Where is place {i}?" for i in range(12)],
+        "held_out_prompts": [*PLACES, "Where is the last place?"],
         "references": [f"Arr, matey number {i}." for i in range(6)],
         "markers": ["arr"],
         "contrasts": ["confident-expertise", "curious-uncertainty"],
@@ -68,11 +70,8 @@ def test_a_users_own_stance_replaces_the_suite_and_may_contrast_bundled_ones(tmp
     write_stance(tmp_path)
     library = load_library(tmp_path)
     assert library.suite == ("pirate",)
-    assert [stance.name for stance in library.family("pirate")] == [
-        "confident-expertise",
-        "curious-uncertainty",
-        "pirate",
-    ]
+    family = [stance.name for stance in library.family("pirate")]
+    assert family == ["confident-expertise", "curious-uncertainty", "pirate"]
     assert library.claims == ()
     assert "smollm2-135m" in library.models
 
@@ -80,10 +79,7 @@ def test_a_users_own_stance_replaces_the_suite_and_may_contrast_bundled_ones(tmp
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"contrasts": ["confident-expertice", "x"]},
-            "contrasts.0: no stance is called 'confident-expertice'; did you",
-        ),
+        ({"contrasts": ["confident-expertice", "x"]}, "contrasts.0: no stance is called 'confident-expertice'; did"),
         ({"contrasts": ["pirate", "engaged-difficulty"]}, "contrasts name the stance itself"),
         ({"contrasts": ["engaged-difficulty"]}, "contrasts: needs two other stances"),
         (
@@ -91,15 +87,12 @@ def test_a_users_own_stance_replaces_the_suite_and_may_contrast_bundled_ones(tmp
             "contrasts.0: confident-expertise has 5 examples and pirate 6",
         ),
         (
-            {"held_out_prompts": [f"Where is place {i}?" for i in range(11)] + ["why do people dream"]},
-            "contrasts.0: confident-expertise trains on 'Why do people dream?', which pirate holds out",
+            {"held_out_prompts": [*PLACES, "why do people dream"]},
+            "trains on 'Why do people dream?', which pirate holds",
         ),
+        ({"held_out_prompts": [*PLACES, "what is THING 3"]}, "overlap the training prompts: 'what is THING 3'"),
         (
-            {"held_out_prompts": [f"Where is place {i}?" for i in range(11)] + ["what is THING 3"]},
-            "held_out_prompts overlap the training prompts: 'what is THING 3'",
-        ),
-        (
-            {"held_out_prompts": [f"Where is place {i}?" for i in range(5)]},
+            {"held_out_prompts": PLACES[:5]},
             ":14: held_out_prompts: has 5 entries, at least 12 are needed: with 5 prompts a sign-flip test cannot go "
             "below p = 0.0625, so no effect could be significant",
         ),
@@ -213,20 +206,12 @@ BAD_RECIPES = [
     ("learning_rate: 2e-5", "learning_rate: .inf", ":4: recipes.0.learning_rate: Input should be a finite number"),
     ("batch_size: 5", "batch_size: 0", ":5: recipes.0.batch_size"),
     ("batch_size: 5", "batchsize: 5", ":5: recipes.0.batchsize: unknown key; did you mean 'batch_size'"),
-    (
-        "batch_size: 5",
-        "precision: bf16",
-        ":5: recipes.0.precision: 'bf16' is not allowed; did you mean 'bfloat16'?",
-    ),
+    ("batch_size: 5", "precision: bf16", ":5: recipes.0.precision: 'bf16' is not allowed; did you mean 'bfloat16'?"),
     ("rank: 32", "rank: 0", ":8: recipes.1.adapter.rank"),
     ("rank: 32", "ranks: 32", ":8: recipes.1.adapter.ranks: unknown key; did you mean 'rank'"),
     ("name: gentle", "name: Gentle!", ":2: recipes.0.name"),
     ("name: rank-32", "name: gentle", ":6: recipes.1.name: is taken by"),
-    (
-        "name: gentle",
-        "name: long",
-        ":2: recipes.0.name: 'long' is a bundled recipe that trains differently; choose",
-    ),
+    ("name: gentle", "name: long", ":2: recipes.0.name: 'long' is a bundled recipe that trains differently; choose"),
     ("name: gentle", "name: elsewhere", ":2: recipes.0.name: 'elsewhere' stands for models that were trained"),
     ("recipes:", "recipe:", ":1: recipes: a recipes file has one key, 'recipes', with a list of recipes"),
 ]
