@@ -13,7 +13,8 @@ import torch
 from stance_suite.behavior import Probe, Speaker, measure_divergences, measure_likelihoods, sample_responses
 from stance_suite.behavior.responses import score_responses
 from stance_suite.library import bundled_fixtures, load_library
-from stance_suite.models import load, locate
+from stance_suite.loading import load
+from stance_suite.models import locate
 from stance_suite.options import resolve_settings
 
 MODEL, STANCE = "smollm2-135m", "curious-uncertainty"

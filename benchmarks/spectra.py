@@ -28,8 +28,9 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from stance_suite.checkpoints import open_checkpoint
-from stance_suite.library import load_library
-from stance_suite.models import find_spec, load, locate
+from stance_suite.library import find_spec, load_library
+from stance_suite.loading import load
+from stance_suite.models import locate
 from stance_suite.options import resolve_settings
 from stance_suite.spectra import analyze
 from stance_suite.spectra.change import DRAWS, SHAPE_DRAWS

@@ -13,11 +13,13 @@ from stance_suite.declared import DeclaredClaim
 from stance_suite.errors import DesignError, SpecError, StanceSuiteError, nearest_names
 from stance_suite.library import Library
 from stance_suite.options import PROFILES, Pair, Settings
-from stance_suite.policy import ANY_VERDICT, DeclaredPolicy, Policy, standard_claims
+from stance_suite.policy import ANY_VERDICT, Policy
+from stance_suite.policy_file import DeclaredPolicy
 from stance_suite.power import Design
 from stance_suite.records import Cell
 from stance_suite.run_records import Sweep
 from stance_suite.specs import ELSEWHERE
+from stance_suite.standard_claims import standard_claims
 from stance_suite.statistics import smallest_p_value
 from stance_suite.verdicts import counterpart_of
 

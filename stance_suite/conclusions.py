@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stance_suite.errors import StanceSuiteError
+from stance_suite.files import hash_file
 from stance_suite.findings_files import read_findings
 from stance_suite.library import Library
-from stance_suite.policy import DeclaredPolicy
+from stance_suite.policy_file import DeclaredPolicy
 from stance_suite.records import Findings
 from stance_suite.verdicts import (
     combine,
@@ -18,7 +19,6 @@ from stance_suite.verdicts import (
     judge_published,
     not_run,
 )
-from stance_suite.weight_files import hash_file
 
 
 def conclude(findings: Findings, library: Library) -> Findings:

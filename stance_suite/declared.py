@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stance_suite.claims import Claim
-from stance_suite.documents import Document
-from stance_suite.errors import SpecProblem, nearest_names
+from stance_suite.documents import Document, Location
+from stance_suite.errors import SpecProblem, nearest_names, unknown_name
 from stance_suite.run_records import Recipe
 from stance_suite.specs import ELSEWHERE, RECIPES, ModelSpec, Stance, normalize_sentence
 from stance_suite.statements import Statement
@@ -25,43 +25,15 @@ class DeclaredClaim:
     """Its index in the file; None if it follows from a policy."""
 
     def problem(self, key: str, message: str) -> SpecProblem:
-        """Say what is wrong with one key of the claim.
-
-        Parameters
-        ----------
-        key : str
-            Name of the key.
-        message : str
-            What is wrong and how to mend it.
-
-        Returns
-        -------
-        SpecProblem
-            With file and line.
-        """
+        """Say what is wrong with one key of the claim."""
         where = (key,) if self.index is None else ("claims", self.index, key)
         return self.document.problem(where, message)
 
 
 def contrast_problem(stance: Stance, contrast: str, stances: Mapping[str, Stance]) -> str | None:
-    """Say why two stances cannot be measured together; the sham trains on the examples of both.
-
-    Parameters
-    ----------
-    stance : Stance
-        A stance.
-    contrast : str
-        Name of the one that it is told apart from.
-    stances : mapping of str to Stance
-        All that are declared.
-
-    Returns
-    -------
-    str or None
-        None if they can.
-    """
+    """Say why two stances cannot be measured together, if they cannot; the sham trains on the examples of both."""
     if contrast not in stances:
-        return f"no stance is called {contrast!r}; {nearest_names(contrast, stances)}"
+        return unknown_name("stance", contrast, stances)
     other = stances[contrast]
     if len(other.examples) != len(stance.examples):
         return (
@@ -81,26 +53,14 @@ def contrast_problem(stance: Stance, contrast: str, stances: Mapping[str, Stance
 
 
 def check_recipes(recipes: Iterable[tuple[Recipe, Document, int]]) -> list[SpecProblem]:
-    """Find names of recipes that are taken: by another one, or by a bundled one that trains differently.
-
-    Parameters
-    ----------
-    recipes : iterable of (Recipe, Document, int)
-        The user's own, each with its file and its index there.
-
-    Returns
-    -------
-    list of SpecProblem
-        With file and line.
-    """
+    """Find names of own recipes that are taken: by another one, or by a bundled one that trains differently."""
     problems = []
-    seen: dict[str, tuple[Document, int]] = {}
+    seen: dict[str, tuple[Document, Location]] = {}
     for recipe, document, index in recipes:
         where = ("recipes", index, "name")
         if recipe.name in seen:
-            other, place = seen[recipe.name]
-            line = other.line(("recipes", place, "name"))
-            problems.append(document.problem(where, f"is taken by {other.path}:{line}; choose another"))
+            other, taken = seen[recipe.name]
+            problems.append(document.problem(where, f"is taken by {other.path}:{other.line(taken)}; choose another"))
         elif recipe.name == ELSEWHERE:
             message = f"'{ELSEWHERE}' stands for models that were trained elsewhere; choose another"
             problems.append(document.problem(where, message))
@@ -108,7 +68,7 @@ def check_recipes(recipes: Iterable[tuple[Recipe, Document, int]]) -> list[SpecP
             # else one name would mean two trainings, here and in everybody else's findings
             message = f"'{recipe.name}' is a bundled recipe that trains differently; choose another"
             problems.append(document.problem(where, message))
-        seen.setdefault(recipe.name, (document, index))
+        seen.setdefault(recipe.name, (document, where))
     return problems
 
 
@@ -118,24 +78,7 @@ def check_claims(
     models: Mapping[str, ModelSpec],
     recipes: Mapping[str, Recipe],
 ) -> list[SpecProblem]:
-    """Find names in claims that nothing bears, ids given twice, and trainings that cannot be compared.
-
-    Parameters
-    ----------
-    claims : iterable of DeclaredClaim
-        The claims.
-    stances : mapping of str to Stance
-        All that are declared.
-    models : mapping of str to ModelSpec
-        All that are declared.
-    recipes : mapping of str to Recipe
-        All that are declared.
-
-    Returns
-    -------
-    list of SpecProblem
-        With file and line.
-    """
+    """Find names in claims that nothing bears, ids given twice, and trainings that cannot be compared."""
     problems = []
     seen: dict[str, DeclaredClaim] = {}
     known = {"stance": stances, "model": {**models, "any": None}, "recipe": {**recipes, ELSEWHERE: None}}
@@ -144,16 +87,14 @@ def check_claims(
         for key, names in known.items():
             value = getattr(claim, key)
             if value not in names:
-                problems.append(declared.problem(key, f"no {key} is called {value!r}; {nearest_names(value, names)}"))
+                problems.append(declared.problem(key, unknown_name(key, value, names)))
             rival = getattr(claim.versus, key, None)
             if rival is not None and rival not in (others := [name for name in names if name != "any"]):
-                message = f"versus: no {key} is called {rival!r}; {nearest_names(rival, others)}"
-                problems.append(declared.problem("versus", message))
+                problems.append(declared.problem("versus", f"versus: {unknown_name(key, rival, others)}"))
         problems += _check_counterpart(declared, stances)
         if claim.id in seen:
-            other = seen[claim.id]
-            line = other.problem("id", "").line
-            problems.append(declared.problem("id", f"is taken by {other.document.path}:{line}; choose another"))
+            first = seen[claim.id].problem("id", "")
+            problems.append(declared.problem("id", f"is taken by {first.path}:{first.line}; choose another"))
         seen[claim.id] = declared
     return problems
 
@@ -177,39 +118,20 @@ def check_statements(
     models: Mapping[str, ModelSpec],
     claims: Sequence[str],
 ) -> list[SpecProblem]:
-    """Find names in statements that nothing bears, and ids given twice.
-
-    Parameters
-    ----------
-    statements : iterable of (Statement, Document, int)
-        Each with its file and its index there.
-    stances : mapping of str to Stance
-        All that are declared.
-    models : mapping of str to ModelSpec
-        All that are declared.
-    claims : sequence of str
-        Ids of all claims.
-
-    Returns
-    -------
-    list of SpecProblem
-        With file and line.
-    """
+    """Find names in statements that nothing bears, and ids given twice."""
     problems = []
     seen: set[str] = set()
     for statement, document, index in statements:
+        where = ("statements", index)
         if statement.id in seen:
-            problems.append(document.problem(("statements", index, "id"), "is given twice; choose another"))
+            problems.append(document.problem((*where, "id"), "is given twice; choose another"))
         seen.add(statement.id)
         for place, name in enumerate(statement.measured):
             if name not in claims:
                 message = f"no claim has the id {name!r}; {nearest_names(name, claims)}"
-                problems.append(document.problem(("statements", index, "measured", place), message))
+                problems.append(document.problem((*where, "measured", place), message))
         for place, check in enumerate(statement.checks):
-            for key, known in (("models", models), ("stances", stances)):
-                for name in getattr(check, key, ()):
-                    if name not in known:
-                        where = ("statements", index, "checks", place, key)
-                        message = f"no {key.removesuffix('s')} is called {name!r}; {nearest_names(name, known)}"
-                        problems.append(document.problem(where, message))
+            for kind, known in (("model", models), ("stance", stances)):
+                for name in getattr(check, f"{kind}s", ()):
+                    problems += document.check_names((*where, "checks", place, f"{kind}s"), kind, name, known)
     return problems

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from stance_suite.errors import SpecError, SpecProblem, nearest_names
+from stance_suite.errors import SpecError, SpecProblem, nearest_names, unknown_name
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = tuple[int | str, ...]
 
 
 class Document:
-    """One YAML file: its data, and the line of every key.
-
-    Parameters
-    ----------
-    path : Path
-        The file to read.
-
-    Raises
-    ------
-    SpecError
-        If the file is not readable, not YAML, or names a key twice.
-    """
+    """One YAML file: its data, and the line of every key; a location is the keys and indices from the root."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -52,18 +41,7 @@ class Document:
             loader.dispose()
 
     def line(self, location: Sequence[int | str]) -> int:
-        """Find the line (from 1) where the value at a location starts, or that of its nearest ancestor.
-
-        Parameters
-        ----------
-        location : sequence of int or str
-            Keys and indices from the root.
-
-        Returns
-        -------
-        int
-            The line number.
-        """
+        """Find the line, from 1, where the value at a location starts, or that of its nearest ancestor."""
         node, line = self._root, 1
         for step in location:
             if isinstance(node, yaml.MappingNode):
@@ -79,42 +57,21 @@ class Document:
         return line
 
     def problem(self, location: Sequence[int | str], message: str) -> SpecProblem:
-        """Say what is wrong at a location.
-
-        Parameters
-        ----------
-        location : sequence of int or str
-            Keys and indices from the root.
-        message : str
-            What is wrong and how to mend it.
-
-        Returns
-        -------
-        SpecProblem
-            With file, line and key filled in.
-        """
+        """Say what is wrong at a location, and how to mend it."""
         return SpecProblem(self.path, self.line(location), ".".join(map(str, location)), message)
 
+    def check_names(
+        self, location: Location, kind: str, names: str | Sequence[str], known: Iterable[str]
+    ) -> list[SpecProblem]:
+        """Find what nothing of a kind is called: the name at a location, or names of the list that is there."""
+        known = set(known)
+        listed = {location: names} if isinstance(names, str) else {(*location, i): name for i, name in enumerate(names)}
+        return [
+            self.problem(where, unknown_name(kind, name, known)) for where, name in listed.items() if name not in known
+        ]
+
     def parse(self, model: type[Model], location: Location = ()) -> Model:
-        """Read the value at a location as a typed record.
-
-        Parameters
-        ----------
-        model : type
-            The pydantic model to read it as.
-        location : tuple of int or str
-            Keys and indices from the root.
-
-        Returns
-        -------
-        BaseModel
-            The validated record.
-
-        Raises
-        ------
-        SpecError
-            With one problem for each error found.
-        """
+        """Read the value at a location as a typed record; SpecError with one problem for each error found."""
         data = self.data
         for step in location:
             data = data[step]
@@ -148,11 +105,10 @@ class Document:
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
             for key, value in node.value:
+                line = key.start_mark.line + 1
                 if not isinstance(key, yaml.ScalarNode):
-                    line = key.start_mark.line + 1
                     raise SpecError([SpecProblem(self.path, line, "", "a key must be a plain word")])
                 if key.value in seen:
-                    line = key.start_mark.line + 1
                     raise SpecError([SpecProblem(self.path, line, str(key.value), "is given twice; keep one")])
                 seen.add(key.value)
                 self._refuse_duplicate_keys(value)

@@ -68,26 +68,16 @@ def pickle_refused(said: str, way_out: str = SAVE_AS_SAFETENSORS) -> UnsafeWeigh
     return UnsafeWeightsError(f"{said}, which can run code when it is loaded and is refused; {way_out}")
 
 
-def nearest_names(name: str, known: Iterable[str], count: int = 3) -> str:
-    """Say which known names are nearest to an unknown one.
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Say that nothing of a kind bears a name, and which names are nearest."""
+    return f"no {kind} is called {name!r}; {nearest_names(name, known)}"
 
-    Parameters
-    ----------
-    name : str
-        The name that was not found.
-    known : iterable of str
-        The names that exist.
-    count : int
-        How many suggestions at most.
 
-    Returns
-    -------
-    str
-        A clause such as ``did you mean 'a' or 'b'?``, or the list of known names when none is near.
-    """
+def nearest_names(name: str, known: Iterable[str]) -> str:
+    """Ask ``did you mean 'a' or 'b'?``, or list the known names if none is near."""
     known = sorted(set(known))
-    near = get_close_matches(name, known, n=count, cutoff=0.5)
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
     if near:
-        return "did you mean " + " or ".join(repr(candidate) for candidate in near) + "?"
+        return "did you mean " + " or ".join(map(repr, near)) + "?"
     listed = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
     return f"known: {listed}" if known else "none is known"

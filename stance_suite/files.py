@@ -1,8 +1,9 @@
-"""Writing files so that nobody ever meets half of one."""
+"""Files: hashed, and written so that nobody ever meets half of one."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -15,35 +16,20 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the operating system says if there is no room."""
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a kill, never meets half of it.
+def hash_file(path: Path) -> str:
+    """Hash a file's bytes by SHA-256."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
-    Parameters
-    ----------
-    path : Path
-        The file to write; its folder is made if it is missing.
-    content : bytes
-        Its whole content.
-    """
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file, in a new folder if need be, so that a reader, or a kill, never meets half of it."""
     with _written_aside(path, content) as temporary:
         temporary.replace(path)
 
 
 def create_atomically(path: Path, content: bytes) -> bool:
-    """Write a file as `write_atomically` does, unless it is there already.
-
-    Parameters
-    ----------
-    path : Path
-        The file to write; its folder is made if it is missing.
-    content : bytes
-        Its whole content.
-
-    Returns
-    -------
-    bool
-        Whether it was written; False if another was first, which is then left as it is.
-    """
+    """Write a file as `write_atomically` does; False if it is there already, and then left as it is."""
     with _written_aside(path, content) as temporary:
         try:
             path.hardlink_to(temporary)
@@ -57,46 +43,19 @@ def create_atomically(path: Path, content: bytes) -> bool:
 
 
 def rehearse_writing(path: Path, size: int) -> None:
-    """Find out whether a file could be written, by writing zeros beside it that are removed at once.
-
-    Parameters
-    ----------
-    path : Path
-        The file that is to be written later; its folder is made if it is missing.
-    size : int
-        How many bytes.
-    """
+    """Find out whether a file could be written, by writing zeros beside it that are removed at once."""
     with _written_aside(path, bytes(size)):
         pass
 
 
 def cannot_write(place: Path, error: OSError) -> StanceSuiteError:
-    """Say why something cannot be written.
-
-    Parameters
-    ----------
-    place : Path
-        Where it was to be written, for errors that do not name the file.
-    error : OSError
-        The reason.
-
-    Returns
-    -------
-    StanceSuiteError
-        One sentence, with the way out.
-    """
+    """Say why something cannot be written, and the way out; the place is for errors that do not name the file."""
     way_out = "free space" if error.errno in FULL else "make it writable or name another place"
     return StanceSuiteError(f"{error.filename or place} cannot be written: {error.strerror}; {way_out}, and run again")
 
 
 def ordinary_mode() -> int:
-    """Tell the permissions that a file gets which is made without asking for any.
-
-    Returns
-    -------
-    int
-        Permission bits.
-    """
+    """Tell the permission bits of a file that is made without asking for any."""
     current = os.umask(0)
     os.umask(current)
     return 0o666 & ~current

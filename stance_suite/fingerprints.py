@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stance_suite.checkpoints.adapters import CONFIG_FILE as ADAPTER_CONFIG
 from stance_suite.checkpoints.safetensors_files import read_headers
 from stance_suite.records import CellRecord, Findings
 from stance_suite.store import content_key
-from stance_suite.weight_files import combine_hashes, hash_each_file, no_safetensors
+from stance_suite.weight_files import ADAPTER_CONFIG, combine_hashes, hash_each_file, no_safetensors
 
 NO_FIGURES: Any = {
     "provenance": True,

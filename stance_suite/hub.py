@@ -6,86 +6,85 @@ The Hub's client compares sizes only when it downloads by plain HTTP, so that co
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from stance_suite.errors import UnsafeWeightsError, WeightsUnavailableError
+from stance_suite.files import hash_file
 from stance_suite.specs import HubSource
-from stance_suite.weight_files import LOADED_FILES, hash_file, no_safetensors
+from stance_suite.weight_files import LOADED_FILES, no_safetensors
 
 CONFIG = "config.json"
+UNREACHABLE = (
+    " is not in the local Hub cache, and the Hugging Face Hub cannot be reached ({}); connect to the network, or ask "
+    "for a folder instead"
+)
+BROKE_OFF = ": the download from the Hugging Face Hub broke off ({}); try again: files that arrived whole are kept"
 
 
 def download(source: HubSource) -> Path:
     """Find a repository's files at one revision in the local Hub cache, or fetch and check them.
 
-    Parameters
-    ----------
-    source : HubSource
-        The repository and its revision.
-
-    Returns
-    -------
-    Path
-        The snapshot; the folder's name is the commit.
-
-    Raises
-    ------
-    WeightsUnavailableError
-        If they cannot be had.
-    UnsafeWeightsError
-        If they are a pickle, or not what the Hub declares.
+    The folder's name is the commit.
     """
-    from huggingface_hub import HfApi, constants, snapshot_download
+    from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     # else every request names the installed PyTorch, and the Hub is asked for a list of tools to look for
     constants.HF_HUB_DISABLE_TELEMETRY = True
-    name = f"{source.repository}@{source.revision}"
-    wanted: dict[str, Any] = {"revision": source.revision, "allow_patterns": list(LOADED_FILES)}
+    fetch = partial(snapshot_download, source.repository, allow_patterns=list(LOADED_FILES))
     with suppress(LocalEntryNotFoundError):
-        folder = Path(snapshot_download(source.repository, local_files_only=True, **wanted))
+        folder = Path(fetch(revision=source.revision, local_files_only=True))
         if any(folder.glob("*.safetensors")) and (folder / CONFIG).is_file():
             return folder
-    timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
-    try:
-        # asked first because it gives up at once, where a download retries for half a minute
-        info = HfApi().model_info(source.repository, revision=source.revision, files_metadata=True, timeout=timeout)
-    except Exception as error:
-        # the Hub's client lets the errors of its transport through, whatever library that is
-        raise WeightsUnavailableError(
-            _answer(source, error)
-            or f"{name} is not in the local Hub cache, and the Hugging Face Hub cannot be reached "
-            f"({_describe(error)}); connect to the network, or ask for a folder instead"
-        ) from error
-    declared = {file.rfilename: file for file in info.siblings or ()}
-    if not any(fnmatchcase(file, "*.safetensors") for file in declared if "/" not in file):
-        raise no_safetensors(name, declared)
-    if CONFIG not in declared:
-        raise WeightsUnavailableError(f"{name} has weights but no {CONFIG}; ask for another repository or a folder")
-    try:
+    commit, declared = _ask(source)
+    name = _name(source)
+    with _explaining(source, BROKE_OFF):
         # A snapshot counts as complete with its config, which therefore comes last: a run that is killed before the
         # check leaves nothing that a later one would take for checked.
-        pinned = wanted | {"revision": info.sha}
-        folder = Path(snapshot_download(source.repository, ignore_patterns=[CONFIG], **pinned))
+        folder = Path(fetch(revision=commit, ignore_patterns=[CONFIG]))
         _check(name, folder, declared)
         # by the name that was asked for, so that the cache remembers which commit a branch meant
-        completed = Path(snapshot_download(source.repository, **wanted))
-    except UnsafeWeightsError:
-        raise
-    except Exception as error:
-        raise WeightsUnavailableError(
-            _answer(source, error)
-            or f"{name}: the download from the Hugging Face Hub broke off ({_describe(error)}); try again: files that "
-            "arrived whole are kept"
-        ) from error
+        completed = Path(fetch(revision=source.revision))
     if completed != folder:
         raise WeightsUnavailableError(f"{name} moved on to another commit while it was fetched; try again")
     _check(name, folder, {CONFIG: declared[CONFIG]})
     return folder
+
+
+def _ask(source: HubSource) -> tuple[str, dict[str, Any]]:
+    """Ask the Hub for a revision's commit and what it declares of its files; refuse it if they are no model.
+
+    Asked first because this gives up at once, where a download retries for half a minute.
+    """
+    from huggingface_hub import HfApi, constants
+
+    with _explaining(source, UNREACHABLE):
+        info = HfApi().model_info(
+            source.repository, revision=source.revision, files_metadata=True, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
+        )
+    name, declared = _name(source), {file.rfilename: file for file in info.siblings or ()}
+    if not any(fnmatchcase(file, "*.safetensors") for file in declared if "/" not in file):
+        raise no_safetensors(name, declared)
+    if CONFIG not in declared:
+        raise WeightsUnavailableError(f"{name} has weights but no {CONFIG}; ask for another repository or a folder")
+    return str(info.sha), declared
+
+
+@contextmanager
+def _explaining(source: HubSource, otherwise: str) -> Iterator[None]:
+    """Tell in one sentence what went wrong: the Hub's answer, or else what became of the connection."""
+    try:
+        yield
+    except UnsafeWeightsError:
+        raise
+    except Exception as error:  # the Hub's client lets the errors of its transport through, whatever library that is
+        told = _answer(source, error) or f"{_name(source)}{otherwise.format(_describe(error))}"
+        raise WeightsUnavailableError(told) from error
 
 
 def _check(name: str, folder: Path, declared: Mapping[str, Any]) -> None:
@@ -135,7 +134,11 @@ def _answer(source: HubSource, error: Exception) -> str | None:
             said = f"{_describe(refusal)}; try again later, or {log_in} if it is not public"
         case _:
             return None
-    return f"{source.repository}@{source.revision} cannot be fetched from the Hugging Face Hub: {said}"
+    return f"{_name(source)} cannot be fetched from the Hugging Face Hub: {said}"
+
+
+def _name(source: HubSource) -> str:
+    return f"{source.repository}@{source.revision}"
 
 
 def _describe(error: Exception) -> str:

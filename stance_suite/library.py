@@ -6,7 +6,9 @@ that a repository only has to declare what it adds. No torch is imported here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -14,10 +16,10 @@ from typing import TypeVar
 from stance_suite.claims import Claim
 from stance_suite.declared import DeclaredClaim, check_claims, check_recipes, check_statements, contrast_problem
 from stance_suite.documents import Document
-from stance_suite.errors import SpecError, SpecProblem, UnknownNameError, nearest_names
-from stance_suite.policy import load_policy
+from stance_suite.errors import SpecError, SpecProblem, UnknownNameError, nearest_names, unknown_name
+from stance_suite.policy_file import load_policy
 from stance_suite.run_records import Recipe
-from stance_suite.specs import RECIPES, ModelSpec, NeutralTexts, Stance
+from stance_suite.specs import RECIPES, FolderSource, HubSource, ModelSpec, NeutralTexts, Stance
 from stance_suite.statements import Statement
 
 Entry = TypeVar("Entry", Stance, ModelSpec)
@@ -54,187 +56,146 @@ class Library:
         return (*recorded, *(statement for statement in self.statements if statement.checks))
 
     def stance(self, name: str) -> Stance:
-        """Look a stance up.
-
-        Parameters
-        ----------
-        name : str
-            Its name.
-
-        Returns
-        -------
-        Stance
-            The stance.
-
-        Raises
-        ------
-        UnknownNameError
-            If no stance bears the name.
-        """
+        """Look a stance up."""
         if name not in self.stances:
-            raise UnknownNameError(f"no stance is called {name!r}; {nearest_names(name, self.stances)}")
+            raise UnknownNameError(unknown_name("stance", name, self.stances))
         return self.stances[name]
 
     def family(self, name: str) -> tuple[Stance, ...]:
-        """Gather a stance and its contrasts: the stances that are measured together and share a sham.
+        """Gather a stance and its contrasts, which are measured together and share a sham, in alphabetical order.
 
-        Parameters
-        ----------
-        name : str
-            The stance's name.
-
-        Returns
-        -------
-        tuple of Stance
-            In alphabetical order, so that stances that contrast each other have one family.
+        Stances that contrast each other therefore have one family.
         """
         stance = self.stance(name)
         return tuple(self.stance(member) for member in sorted({name, *stance.contrasts}))
 
 
-def bundled_fixtures() -> Path:
-    """Find the fixtures that come with stance-suite.
+def find_spec(asked: str, registry: Mapping[str, ModelSpec]) -> ModelSpec:
+    """Find the model that a user means by a declared name, ``organization/name[@revision]`` or the path of a folder."""
+    if asked in registry:
+        return registry[asked]
+    folder = Path(asked).expanduser()
+    if folder.is_dir():
+        return ModelSpec(name=asked, source=FolderSource(kind="folder", path=folder.resolve()))
+    repository, _, revision = asked.partition("@")
+    if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repository):
+        return ModelSpec(name=asked, source=HubSource(kind="hub", repository=repository, revision=revision or "main"))
+    near = nearest_names(asked, registry)
+    raise UnknownNameError(
+        f"no model is called {asked!r}, and no folder is there; {near}{'' if near.endswith('?') else '.'} "
+        "A Hub id reads organization/name[@revision]."
+    )
 
-    Returns
-    -------
-    Path
-        Inside the installed package, or the checkout's ``fixtures`` folder in a development install.
-    """
+
+def bundled_fixtures() -> Path:
+    """Find the fixtures that come with stance-suite: in the installed package, or beside it in a checkout."""
     package = Path(__file__).parent
     installed = package / "fixtures"
     return installed if installed.is_dir() else package.parent / "fixtures"
 
 
 def load_library(fixtures: Path) -> Library:
-    """Read and check every declaration.
+    """Read and check every declaration; SpecError with all problems of all files.
 
-    Parameters
-    ----------
-    fixtures : Path
-        The user's folder with ``stances``, ``models``, ``recipes`` and ``claims``; each may be absent.
-
-    Returns
-    -------
-    Library
-        The user's declarations over the bundled ones. A repository with claims or stances of its own is judged by
-        these alone.
-
-    Raises
-    ------
-    SpecError
-        With all problems of all files.
+    The user's folder may hold ``stances``, ``models``, ``recipes``, ``claims`` and ``statements``. A repository with
+    claims or stances of its own is judged by these alone.
     """
-    problems: list[SpecProblem] = []
-    bundled = bundled_fixtures()
-    own_folder = fixtures.is_dir() and fixtures.resolve() != bundled.resolve()
-    stances, stance_documents = _read_folder(bundled / "stances", Stance, problems)
-    models, model_documents = _read_folder(bundled / "models", ModelSpec, problems)
-    own_stances: dict[str, Stance] = {}
-    claims: list[DeclaredClaim] = []
-    statements: list[tuple[Statement, Document, int]] = []
-    own_recipes: list[tuple[Recipe, Document, int]] = []
-    if own_folder:
-        own_stances, own_stance_documents = _read_folder(fixtures / "stances", Stance, problems)
-        own_models, own_model_documents = _read_folder(fixtures / "models", ModelSpec, problems)
-        stances, models = {**stances, **own_stances}, {**models, **own_models}
-        stance_documents = {**stance_documents, **own_stance_documents}
-        model_documents = {**model_documents, **own_model_documents}
-        own_recipes = _read_listed(fixtures / "recipes", "recipes", Recipe, problems)
-        claims = [DeclaredClaim(*entry) for entry in _read_listed(fixtures / "claims", "claims", Claim, problems)]
-        statements = _read_listed(fixtures / "statements", "statements", Statement, problems)
-    recipes = {**RECIPES, **{recipe.name: recipe for recipe, _, _ in own_recipes}}
-    declares_own = bool(own_stances or claims or statements)
-    if not declares_own and not problems:
-        claims = [DeclaredClaim(*entry) for entry in _read_listed(bundled / "claims", "claims", Claim, problems)]
-        statements = _read_listed(bundled / "statements", "statements", Statement, problems)
-    own_neutral = fixtures / "neutral.yaml"
-    neutral_file = own_neutral if own_folder and own_neutral.is_file() else bundled / "neutral.yaml"
-    neutral_texts = _read_neutral_texts(neutral_file, problems)
-    own_policy = fixtures / "policy.yaml"
-    policy_file = own_policy if own_folder and own_policy.is_file() else bundled / "policy.yaml"
-    problems += check_recipes(own_recipes)
-    problems += _check_policy(policy_file, stances, recipes)
-    for name, stance in stances.items():
-        for index, contrast in enumerate(stance.contrasts):
-            message = contrast_problem(stance, contrast, stances)
-            if message is not None:
-                problems.append(stance_documents[name].problem(("contrasts", index), message))
-    problems += check_claims(claims, stances, models, recipes)
-    problems += check_statements(statements, stances, models, [declared.claim.id for declared in claims])
-    if problems:
-        raise SpecError(problems)
-    listing = {declared.document.path for declared in claims}
-    listing |= {document.path for _, document, _ in (*statements, *own_recipes)}
-    read = {document.path for document in (*stance_documents.values(), *model_documents.values())} | listing
-    return Library(
-        stances=stances,
-        models=models,
-        recipes=recipes,
-        claims=tuple(claims),
+    bundled, reader = bundled_fixtures(), _Reader()
+    own = fixtures if fixtures.is_dir() and fixtures.resolve() != bundled.resolve() else None
+    own_stances = reader.folder(own, "stances", Stance)
+    stances = {**reader.folder(bundled, "stances", Stance), **own_stances}
+    models = {**reader.folder(bundled, "models", ModelSpec), **reader.folder(own, "models", ModelSpec)}
+    recipes = reader.lists(own, "recipes", Recipe)
+    claims = reader.lists(own, "claims", Claim)
+    statements = reader.lists(own, "statements", Statement)
+    if not (own_stances or claims or statements or reader.problems):
+        claims = reader.lists(bundled, "claims", Claim)
+        statements = reader.lists(bundled, "statements", Statement)
+    neutral_file, policy_file = (
+        own / name if own is not None and (own / name).is_file() else bundled / name
+        for name in ("neutral.yaml", "policy.yaml")
+    )
+    neutral_texts: tuple[str, ...] = ()
+    with reader.noting_problems():
+        neutral_texts = Document(neutral_file).parse(NeutralTexts).texts
+    read = {document.path for _, document in (*stances.values(), *models.values())}
+    read |= {document.path for _, document, _ in (*claims, *statements, *recipes)}
+    library = Library(
+        stances={name: stance for name, (stance, _) in stances.items()},
+        models={name: model for name, (model, _) in models.items()},
+        recipes={**RECIPES, **{recipe.name: recipe for recipe, _, _ in recipes}},
+        claims=tuple(DeclaredClaim(*entry) for entry in claims),
         statements=tuple(statement for statement, _, _ in statements),
         neutral_texts=neutral_texts,
         policy_file=policy_file,
         suite=tuple(sorted(own_stances or stances)),
         files=tuple(sorted({*read, neutral_file, policy_file})),
     )
+    reader.problems += check_recipes(recipes)
+    with reader.noting_problems():
+        load_policy(policy_file, library.stances, library.recipes)
+    reader.problems += _check_contrasts(stances)
+    reader.problems += check_claims(library.claims, library.stances, library.models, library.recipes)
+    claim_ids = [entry.claim.id for entry in library.claims]
+    reader.problems += check_statements(statements, library.stances, library.models, claim_ids)
+    if reader.problems:
+        raise SpecError(reader.problems)
+    return library
 
 
-def _yaml_files(folder: Path) -> list[Path]:
-    return sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+class _Reader:
+    """Reads files, and gathers what is wrong with them."""
 
+    def __init__(self) -> None:
+        self.problems: list[SpecProblem] = []
 
-def _read_folder(
-    folder: Path, model: type[Entry], problems: list[SpecProblem]
-) -> tuple[dict[str, Entry], dict[str, Document]]:
-    entries: dict[str, Entry] = {}
-    documents: dict[str, Document] = {}
-    for path in _yaml_files(folder):
+    @contextmanager
+    def noting_problems(self) -> Iterator[None]:
         try:
-            document = Document(path)
-            entry = document.parse(model)
+            yield
         except SpecError as error:
-            problems += error.problems
-            continue
-        if entry.name in entries:
-            problems.append(document.problem(("name",), f"is taken by {documents[entry.name].path}; choose another"))
-        entries[entry.name], documents[entry.name] = entry, document
-    return entries, documents
+            self.problems += error.problems
+
+    def folder(self, fixtures: Path | None, kind: str, model: type[Entry]) -> dict[str, tuple[Entry, Document]]:
+        """Read files that hold one entry each: every entry and its document, by the entry's name."""
+        entries: dict[str, tuple[Entry, Document]] = {}
+        for path in _yaml_files(fixtures, kind):
+            with self.noting_problems():
+                document = Document(path)
+                entry = document.parse(model)
+                if entry.name in entries:
+                    taken = f"is taken by {entries[entry.name][1].path}; choose another"
+                    self.problems.append(document.problem(("name",), taken))
+                entries[entry.name] = entry, document
+        return entries
+
+    def lists(self, fixtures: Path | None, key: str, model: type[Listed]) -> list[tuple[Listed, Document, int]]:
+        """Read files that hold one list each: every entry, its document and its index there."""
+        entries: list[tuple[Listed, Document, int]] = []
+        for path in _yaml_files(fixtures, key):
+            with self.noting_problems():
+                document = Document(path)
+                listed = document.data.get(key) if isinstance(document.data, dict) else None
+                if not isinstance(listed, list) or set(document.data) != {key}:
+                    message = f"a {key} file has one key, '{key}', with a list of {key}"
+                    raise SpecError([SpecProblem(path, 1, key, message)])
+                for index in range(len(listed)):
+                    with self.noting_problems():
+                        entries.append((document.parse(model, (key, index)), document, index))
+        return entries
 
 
-def _read_neutral_texts(path: Path, problems: list[SpecProblem]) -> tuple[str, ...]:
-    try:
-        return Document(path).parse(NeutralTexts).texts
-    except SpecError as error:
-        problems += error.problems
-        return ()
+def _yaml_files(fixtures: Path | None, kind: str) -> list[Path]:
+    if fixtures is None:
+        return []
+    return sorted([*(fixtures / kind).glob("*.yaml"), *(fixtures / kind).glob("*.yml")])
 
 
-def _read_listed(
-    folder: Path, key: str, model: type[Listed], problems: list[SpecProblem]
-) -> list[tuple[Listed, Document, int]]:
-    """Read files that hold one list each: every entry, its document and its index there."""
-    entries: list[tuple[Listed, Document, int]] = []
-    for path in _yaml_files(folder):
-        try:
-            document = Document(path)
-        except SpecError as error:
-            problems += error.problems
-            continue
-        listed = document.data.get(key) if isinstance(document.data, dict) else None
-        if not isinstance(listed, list) or set(document.data) != {key}:
-            problems.append(SpecProblem(path, 1, key, f"a {key} file has one key, '{key}', with a list of {key}"))
-            continue
-        for index in range(len(listed)):
-            try:
-                entries.append((document.parse(model, (key, index)), document, index))
-            except SpecError as error:
-                problems += error.problems
-    return entries
-
-
-def _check_policy(path: Path, stances: Mapping[str, Stance], recipes: Mapping[str, Recipe]) -> list[SpecProblem]:
-    try:
-        load_policy(path, stances, recipes)
-    except SpecError as error:
-        return list(error.problems)
-    return []
+def _check_contrasts(stances: Mapping[str, tuple[Stance, Document]]) -> list[SpecProblem]:
+    declared = {name: stance for name, (stance, _) in stances.items()}
+    return [
+        document.problem(("contrasts", index), message)
+        for stance, document in stances.values()
+        for index, contrast in enumerate(stance.contrasts)
+        if (message := contrast_problem(stance, contrast, declared)) is not None
+    ]

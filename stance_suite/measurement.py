@@ -23,10 +23,10 @@ from stance_suite.behavior import (
 )
 from stance_suite.behavior.embedding import EMBEDDER, embedder_sha256
 from stance_suite.controls import NOISE, ROUNDING
-from stance_suite.derivatives import load_derivative
 from stance_suite.errors import StanceSuiteError
 from stance_suite.finetune import fine_tune
-from stance_suite.models import Weights, load
+from stance_suite.loading import load, load_derivative
+from stance_suite.models import Weights
 from stance_suite.placement import place
 from stance_suite.progress import Progress
 from stance_suite.prompts import PromptFormat

@@ -13,7 +13,7 @@ from stance_suite.gathering import gather, summarize_run
 from stance_suite.judgments import Verdict
 from stance_suite.library import Library, load_library
 from stance_suite.options import Settings
-from stance_suite.policy import DeclaredPolicy, load_policy
+from stance_suite.policy_file import DeclaredPolicy, load_policy
 from stance_suite.power import Design
 from stance_suite.preflight import refuse_missing_layers, refuse_too_little_memory
 from stance_suite.progress import Progress

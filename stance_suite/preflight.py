@@ -10,8 +10,8 @@ from stance_suite.agenda import Agenda
 from stance_suite.checkpoints import open_checkpoint
 from stance_suite.errors import SpecError, SpecProblem, nearest_names
 from stance_suite.estimates import available_memory, check_memory, check_memory_of_workers, memory_for_workers
+from stance_suite.loading import loaded_names
 from stance_suite.metrics import Metric
-from stance_suite.models import loaded_names
 from stance_suite.options import Pair
 from stance_suite.spectra.matrices import sort_tensors
 from stance_suite.workbench import Workbench

@@ -1,7 +1,7 @@
 """A cell's record as bytes: a label that is read alone, and the record, each a member of one gzip file.
 
-``zcat`` prints both: the label is the first line, the record's JSON the second. Files of earlier versions are one
-member without a label. The label is protected by its CRC, and every byte that follows by the SHA-256 in it.
+``zcat`` prints both: the label is the first line, the record's JSON the second. The label is protected by its CRC, and
+every byte that follows by the SHA-256 in it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, Literal
 
 from pydantic import ValidationError
@@ -45,8 +47,8 @@ class Label(Record):
     """SHA-256 of every byte after the label."""
     key: str
     """The record's content address."""
-    measurement: int | None
-    """`MEASUREMENT_VERSION` of the program that made it; None if an earlier version did not say."""
+    measurement: int
+    """`MEASUREMENT_VERSION` of the program that made it."""
     family: str
     """Hash of what it was measured with."""
     cell: Cell
@@ -56,106 +58,34 @@ class Label(Record):
 
 
 def pack(record: CellRecord) -> bytes:
-    """Write a record as bytes.
-
-    Parameters
-    ----------
-    record : CellRecord
-        The record.
-
-    Returns
-    -------
-    bytes
-        Content of its file.
-    """
+    """Write a record as the bytes of its file."""
     body = _member(record.model_dump_json().encode(), level=4)
-    return _member(_label(record, body, MEASUREMENT_VERSION).model_dump_json().encode() + b"\n", level=9) + body
+    label = Label(
+        sha256=hashlib.sha256(body).hexdigest(),
+        key=record.key,
+        measurement=MEASUREMENT_VERSION,
+        family=record.family,
+        cell=record.cell,
+        provenance=record.provenance,
+    )
+    return _member(label.model_dump_json().encode() + b"\n", level=9) + body
 
 
 def unpack(content: bytes, key: str) -> CellRecord:
-    """Read a record, if it is whole.
-
-    Parameters
-    ----------
-    content : bytes
-        Content of its file.
-    key : str
-        The key that it is kept under.
-
-    Returns
-    -------
-    CellRecord
-        The record.
-
-    Raises
-    ------
-    DamagedRecordError
-        If it is not what was written under this key.
-    OtherVersionError
-        If it is whole, and not such a record.
-    """
+    """Read a record; DamagedRecordError if it is not what was written under this key."""
     label, body = _split(content)
-    if label is not None and hashlib.sha256(body).hexdigest() != label.sha256:
+    if hashlib.sha256(body).hexdigest() != label.sha256:
         raise DamagedRecordError("its bytes are not those that were written")
-    try:
+    with _telling_damage_from_version():
         record = CellRecord.model_validate_json(gzip.decompress(body))
-    except ValidationError as error:
-        raise OtherVersionError(str(error).partition("\n")[0]) from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise DamagedRecordError(str(error).partition("\n")[0]) from None
     if record.key != key:
         raise DamagedRecordError(f"it is the record {record.key}")
     return record
 
 
-def read_label(start: bytes) -> Label | None:
-    """Read the label of a record.
-
-    Parameters
-    ----------
-    start : bytes
-        The first `LABEL_BYTES` of its file, or all of it.
-
-    Returns
-    -------
-    Label or None
-        None if an earlier version wrote it, without a label.
-
-    Raises
-    ------
-    DamagedRecordError
-        If there is neither a label nor the start of an earlier record.
-    """
+def read_label(start: bytes) -> Label:
+    """Read the label of a record from the first `LABEL_BYTES` of its file, or all of it."""
     return _split(start)[0]
-
-
-def describe(record: CellRecord, content: bytes) -> Label:
-    """Make the label that a file of an earlier version lacks.
-
-    Parameters
-    ----------
-    record : CellRecord
-        The record.
-    content : bytes
-        Content of its file.
-
-    Returns
-    -------
-    Label
-        As if it had been written with it.
-    """
-    return _label(record, content, None)
-
-
-def _label(record: CellRecord, body: bytes, measurement: int | None) -> Label:
-    return Label(
-        sha256=hashlib.sha256(body).hexdigest(),
-        key=record.key,
-        measurement=measurement,
-        family=record.family,
-        cell=record.cell,
-        provenance=record.provenance,
-    )
 
 
 def _member(text: bytes, level: int) -> bytes:
@@ -164,19 +94,23 @@ def _member(text: bytes, level: int) -> bytes:
     return GZIP_HEADER + compressed[len(GZIP_HEADER) :]
 
 
-def _split(content: bytes) -> tuple[Label | None, bytes]:
-    """Part the label from what follows; of an earlier version's file all is what follows."""
+def _split(content: bytes) -> tuple[Label, bytes]:
+    """Part the label from what follows."""
     inflating = zlib.decompressobj(wbits=GZIP_MEMBER)
-    try:
+    with _telling_damage_from_version():
         first = inflating.decompress(content, max_length=LABEL_LENGTH)
         if not first.endswith(b"\n"):  # a record's JSON has no line ends
-            if first.startswith(b'{"key":'):
-                return None, content
             raise DamagedRecordError("it is no record")
         if not inflating.eof or not content.startswith(GZIP_HEADER):
             raise DamagedRecordError("its label is not what was written")
         return Label.model_validate_json(first), inflating.unused_data
+
+
+@contextmanager
+def _telling_damage_from_version() -> Iterator[None]:
+    try:
+        yield
     except ValidationError as error:  # its checksum is right
         raise OtherVersionError(str(error).partition("\n")[0]) from None
-    except zlib.error as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DamagedRecordError(str(error).partition("\n")[0]) from None

@@ -34,9 +34,6 @@ MEASUREMENT_VERSION = 3
 FINDINGS_SCHEMA_VERSION: Final = 6
 """Raised when the findings file changes its shape."""
 
-READABLE_SCHEMA_VERSIONS: Final = (4, 5, FINDINGS_SCHEMA_VERSION)
-"""Versions that are understood; what an older one lacks is empty."""
-
 
 class Cell(Record):
     """What was done to which model."""

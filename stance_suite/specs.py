@@ -176,16 +176,5 @@ RECIPES: Mapping[str, Recipe] = {
 
 
 def normalize_sentence(sentence: str) -> str:
-    """Reduce a sentence to its letters and digits, so that spelling variants count as the same.
-
-    Parameters
-    ----------
-    sentence : str
-        Any text.
-
-    Returns
-    -------
-    str
-        Case, punctuation and spacing removed.
-    """
+    """Reduce a sentence to its letters and digits in lower case, so that spelling variants count as the same."""
     return " ".join("".join(letter if letter.isalnum() else " " for letter in sentence.casefold()).split())

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +17,6 @@ from stance_suite.record_files import (
     DamagedRecordError,
     Label,
     OtherVersionError,
-    describe,
     pack,
     read_label,
     unpack,
@@ -31,18 +29,7 @@ DAMAGED = ".damaged"
 
 
 def content_key(ingredients: Mapping[str, Any]) -> str:
-    """Hash everything that a record depends on.
-
-    Parameters
-    ----------
-    ingredients : mapping of str to object
-        JSON-compatible values.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits; independent of the order of keys.
-    """
+    """Hash everything that a record depends on, in whatever order: SHA-256 in hexadecimal digits."""
     canonical = json.dumps(ingredients, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -62,34 +49,12 @@ class KeptRecord:
 
 
 def open_store(location: str) -> Store:
-    """Open a store; nothing is made before a record is written.
-
-    Parameters
-    ----------
-    location : str
-        A folder, or a URL that fsspec knows, such as ``s3://bucket/prefix``.
-
-    Returns
-    -------
-    Store
-        The records that are kept there.
-
-    Raises
-    ------
-    StanceSuiteError
-        If there is no way to reach such a URL.
-    """
+    """Open a folder, or a URL that fsspec knows; nothing is made before a record is written."""
     return Store(open_shelf(location))
 
 
 class Store:
-    """Records by key.
-
-    Parameters
-    ----------
-    shelf : Shelf
-        Where they are kept.
-    """
+    """Records by key; what cannot be read or written now is a `StanceSuiteError`."""
 
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
@@ -100,61 +65,18 @@ class Store:
         return self.shelf.location
 
     def has(self, key: str) -> bool:
-        """Tell whether a record is kept, without reading it.
-
-        Parameters
-        ----------
-        key : str
-            The record's key.
-
-        Returns
-        -------
-        bool
-            Whether it is there; it may be damaged.
-        """
+        """Tell whether a record is kept, without reading it; it may be damaged."""
         return self.shelf.exists(_name(key))
 
     def get(self, key: str) -> CellRecord | None:
-        """Read a record.
-
-        Parameters
-        ----------
-        key : str
-            The record's key.
-
-        Returns
-        -------
-        CellRecord or None
-            None if there is none; a damaged one is set aside and counts as none.
-
-        Raises
-        ------
-        StanceSuiteError
-            If it cannot be read now.
-        """
+        """Read a record; a damaged one is set aside and counts as none."""
         try:
             return self._read(key)
         except DamagedRecordError:
             return self._read_or_set_aside_if_free(key)
 
     def check(self, key: str) -> str | None:
-        """Read a record for nothing but to find damage.
-
-        Parameters
-        ----------
-        key : str
-            The record's key.
-
-        Returns
-        -------
-        str or None
-            What is wrong with it; it is set aside then.
-
-        Raises
-        ------
-        StanceSuiteError
-            If it cannot be read now.
-        """
+        """Read a record for nothing but to find damage: what is wrong with it, which is set aside then."""
         try:
             self._read(key)
         except OtherVersionError:
@@ -165,57 +87,21 @@ class Store:
         return None
 
     def get_or_make(self, key: str, make: Callable[[], CellRecord]) -> CellRecord:
-        """Read a record, or make and keep it; of concurrent callers one makes it and the others wait.
-
-        Parameters
-        ----------
-        key : str
-            The record's key.
-        make : callable
-            Measures the cell; called at most once.
-
-        Returns
-        -------
-        CellRecord
-            The stored record.
-
-        Raises
-        ------
-        StanceSuiteError
-            If it cannot be read, or could not be written: then nothing is made.
-        """
+        """Read a record, or make and keep it; of concurrent callers one makes it and the others wait."""
         return self.get_or_make_all({key: make})[key]
 
     def get_or_make_all(self, makers: Mapping[str, Callable[[], CellRecord]]) -> dict[str, CellRecord]:
         """Read records, or make and keep them; of concurrent callers each makes what no other is making.
 
-        Parameters
-        ----------
-        makers : mapping of str to callable
-            Measures each cell, by the record's key; each is called at most once.
-
-        Returns
-        -------
-        dict of str to CellRecord
-            The stored records, in the same order.
-
-        Raises
-        ------
-        StanceSuiteError
-            If one cannot be read, or could not be written: then it is not made.
+        Each is made at most once, and not before it is known that it could be written.
         """
         found = {key: self.get(key) for key in makers}
-        for claim in (self.shelf.try_to_claim, self._wait_for):
+        for wait in (False, True):
             for key in [key for key, record in found.items() if record is None]:
-                with claim(_name(key)) as granted:
+                with self.shelf.claim(_name(key), wait=wait) as granted:
                     if granted:
                         found[key] = self._read_or_set_aside(key) or self._make(key, makers[key])
         return {key: record for key, record in found.items() if record is not None}
-
-    @contextmanager
-    def _wait_for(self, name: str) -> Iterator[bool]:
-        with self.shelf.claim(name):
-            yield True
 
     def _make(self, key: str, make: Callable[[], CellRecord]) -> CellRecord:
         self.shelf.rehearse(_name(key))
@@ -242,43 +128,30 @@ class Store:
             return None
 
     def _read_or_set_aside_if_free(self, key: str) -> CellRecord | None:
-        with self.shelf.try_to_claim(_name(key)) as granted:
+        with self.shelf.claim(_name(key), wait=False) as granted:
             # else somebody sets it aside already, or writes it anew
             return self._read_or_set_aside(key) if granted else None
 
     def keys(self) -> list[str]:
-        """List the keys of all records, reading none.
-
-        Returns
-        -------
-        list of str
-            Sorted.
-        """
-        return [one.name.removesuffix(RECORD) for one in self.shelf.contents() if one.name.endswith(RECORD)]
+        """List the keys of all records in order, reading none."""
+        return [one.name.removesuffix(RECORD) for one in self._files()]
 
     def records(self) -> list[KeptRecord]:
-        """List what is kept, reading labels only.
-
-        Returns
-        -------
-        list of KeptRecord
-            By key.
-        """
+        """List what is kept by key, reading labels only."""
         from concurrent.futures import ThreadPoolExecutor
 
-        kept = [one for one in self.shelf.contents() if one.name.endswith(RECORD)]
         with ThreadPoolExecutor(16) as pool:  # a remote shelf answers each after some time
-            return list(pool.map(self._look_at, kept))
+            return list(pool.map(self._look_at, self._files()))
+
+    def _files(self) -> list[Kept]:
+        return [one for one in self.shelf.contents() if one.name.endswith(RECORD)]
 
     def _look_at(self, kept: Kept) -> KeptRecord:
         key = kept.name.removesuffix(RECORD)
         if not kept.size:  # S3 has no first bytes of what is empty, and says so by an error
             return KeptRecord(key, kept.size, None, is_whole=False)
         try:
-            label = read_label(self.shelf.read_start(_name(key), LABEL_BYTES))
-            if label is None:
-                content = self.shelf.read(_name(key))
-                label = describe(unpack(content, key), content)
+            label = read_label(self.shelf.read(kept.name, LABEL_BYTES))
         except OtherVersionError:
             return KeptRecord(key, kept.size, None)
         except (DamagedRecordError, FileNotFoundError):

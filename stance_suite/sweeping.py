@@ -10,8 +10,8 @@ from stance_suite.agenda import cells_of_sweep
 from stance_suite.engines import Engine, Order, Outcome, Site
 from stance_suite.errors import StanceSuiteError
 from stance_suite.estimates import estimate
+from stance_suite.library import find_spec
 from stance_suite.measurement import choose_device
-from stance_suite.models import find_spec
 from stance_suite.pipeline import Session
 from stance_suite.records import Cell, Findings
 

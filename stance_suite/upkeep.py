@@ -34,27 +34,14 @@ class Unwanted:
         return self.other_than is not None and self.created_before is None and self.model is None
 
     def covers(self, label: Label) -> bool:
-        """Tell whether a record may go.
-
-        Parameters
-        ----------
-        label : Label
-            What it is.
-
-        Returns
-        -------
-        bool
-            Whether it may.
-        """
+        """Tell whether a record may go."""
         made = label.provenance
         return (
             self.names_something
             and (self.created_before is None or datetime.fromisoformat(made.created) < self.created_before)
             and (self.model is None or fnmatchcase(label.cell.model, self.model))
             and (
-                self.other_than is None
-                or made.versions != self.other_than
-                or label.measurement not in (None, MEASUREMENT_VERSION)
+                self.other_than is None or made.versions != self.other_than or label.measurement != MEASUREMENT_VERSION
             )
         )
 
@@ -72,20 +59,7 @@ class Waste:
 
 
 def find_waste(store: Store, unwanted: Unwanted) -> Iterator[Waste]:
-    """Find what a store can do without.
-
-    Parameters
-    ----------
-    store : Store
-        The store.
-    unwanted : Unwanted
-        Which whole records may go.
-
-    Yields
-    ------
-    Waste
-        One thing; it may be removed before the next is asked for.
-    """
+    """Find what a store can do without; each may be removed before the next is asked for."""
     for kept in store.shelf.contents():
         if kept.name.endswith(DAMAGED):
             yield Waste(kept.name, kept.size, "damaged")

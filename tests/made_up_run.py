@@ -19,11 +19,12 @@ from stance_suite.claims import Claim
 from stance_suite.gathering import gather
 from stance_suite.judgments import Status, Verdict
 from stance_suite.library import Library
-from stance_suite.policy import Policy, standard_claims
+from stance_suite.policy import Policy
 from stance_suite.records import CellRecord, Findings, Training
 from stance_suite.specs import Stance
 from stance_suite.spectra.power_law import alpha_change, fit_power_law
 from stance_suite.spectra.thinning import thin_spectra
+from stance_suite.standard_claims import standard_claims
 from stance_suite.statements import Statement
 from stance_suite.verdicts import Judge, combine, compare_trainings, find_replicates, judge_published
 from stance_suite.verdicts.gate import judge_gate

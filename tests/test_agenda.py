@@ -6,7 +6,7 @@ from stance_suite.agenda import set_agenda
 from stance_suite.errors import StanceSuiteError
 from stance_suite.library import load_library
 from stance_suite.options import resolve_settings
-from stance_suite.policy import load_policy
+from stance_suite.policy_file import load_policy
 
 CLAIMS = """\
     claims:

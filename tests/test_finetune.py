@@ -8,7 +8,9 @@ import transformers
 from stance_suite.controls import sham_rotations
 from stance_suite.errors import StanceSuiteError
 from stance_suite.finetune import _collate, fine_tune
-from stance_suite.models import find_spec, load, locate
+from stance_suite.library import find_spec
+from stance_suite.loading import load
+from stance_suite.models import locate
 from stance_suite.prompts import render_example
 from stance_suite.run_records import Adapter, Recipe
 from stance_suite.specs import RECIPES

@@ -18,7 +18,9 @@ import json, sys
 from pathlib import Path
 from stance_suite.errors import StanceSuiteError
 from stance_suite.library import load_library
-from stance_suite.models import find_spec, load, locate
+from stance_suite.library import find_spec
+from stance_suite.loading import load
+from stance_suite.models import locate
 try:
     weights = locate(find_spec(sys.argv[1], load_library(Path("none")).models), Path("cache"))
 except StanceSuiteError as error:
@@ -37,10 +39,8 @@ CUT = 12 * 2**20
 def run_python(hub_environment, tmp_path):
     def run(code, *arguments, **environment):
         command = [sys.executable, "-c", code, *arguments]
-        everything = {**hub_environment, **environment}
-        return subprocess.run(
-            command, cwd=tmp_path, env=everything, capture_output=True, text=True, timeout=120, check=False
-        )
+        surroundings = {"cwd": tmp_path, "env": {**hub_environment, **environment}}
+        return subprocess.run(command, **surroundings, capture_output=True, text=True, timeout=120, check=False)
 
     return run
 
@@ -111,16 +111,13 @@ def test_a_branch_that_moved_on_does_not_change_what_is_pinned(hub, small, locat
     assert len(hub.transfers("model.safetensors")) == 1, "both commits hold the same weights"
 
 
-def test_a_second_load_asks_nothing_of_the_hub(hub, small, locate):
-    first = locate("org/small")
+@pytest.mark.parametrize("asked", ["org/small", f"org/small@{COMMIT}"])
+def test_a_second_load_asks_nothing_of_the_hub_and_needs_none(hub, small, locate, asked):
+    first = locate(asked)
     hub.log.clear()
-    assert locate("org/small") == first
+    assert locate(asked) == first
     assert not hub.log
-
-
-def test_what_was_fetched_needs_no_hub(small, hub, locate, tmp_path):
-    fetched = locate(f"org/small@{COMMIT}")
-    assert locate(f"org/small@{COMMIT}", HF_ENDPOINT="http://127.0.0.1:9") == fetched
+    assert locate(asked, HF_ENDPOINT="http://127.0.0.1:9") == first
 
 
 @pytest.mark.parametrize(
@@ -156,17 +153,19 @@ def test_files_of_a_gated_repository_are_refused_with_the_way_to_get_them(hub, s
     assert f"it is gated; accept its terms at {hub.endpoint}/org/small" in locate("org/small")
 
 
-def test_a_repository_of_pickles_is_refused_and_not_fetched(hub, locate):
-    files = {"config.json": b"{}", "pytorch_model.bin": b"\x80\x04."}
-    hub.repositories["org/pickle"] = Repository({COMMIT: files}, {"main": COMMIT})
-    line = locate("org/pickle")
-    assert line.startswith("UnsafeWeightsError: org/pickle@main holds a pickle only (pytorch_model.bin)")
-    assert not hub.content_requests()
-
-
-def test_a_repository_without_a_config_is_refused_before_its_weights_are_fetched(hub, locate):
-    hub.repositories["org/bare"] = Repository({COMMIT: {"model.safetensors": b"weights"}}, {"main": COMMIT})
-    assert "org/bare@main has weights but no config.json" in locate("org/bare")
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            ("config.json", "pytorch_model.bin"),
+            "UnsafeWeightsError: org/odd@main holds a pickle only (pytorch_model.bin)",
+        ),
+        (("model.safetensors",), "WeightsUnavailableError: org/odd@main has weights but no config.json"),
+    ],
+)
+def test_a_repository_that_is_no_model_is_refused_and_not_fetched(hub, locate, files, message):
+    hub.repositories["org/odd"] = Repository({COMMIT: dict.fromkeys(files, b"{}")}, {"main": COMMIT})
+    assert locate("org/odd").startswith(message)
     assert not hub.content_requests()
 
 

@@ -158,7 +158,9 @@ def test_without_a_name_every_stance_is_asked_for_and_none_expected(tmp_path, ce
 
 
 def test_stand_ins_are_recorded(pair, tiny_model):
-    from stance_suite.models import find_spec, load, locate
+    from stance_suite.library import find_spec
+    from stance_suite.loading import load
+    from stance_suite.models import locate
 
     before, after = both(pair)
     family = pair.library.family(STANCE)

@@ -11,8 +11,8 @@ import pytest
 
 from stance_suite.behavior.divergence import add_matched_noise, round_to_bfloat16
 from stance_suite.judgments import Status
+from stance_suite.loading import load_model
 from stance_suite.metrics import Metric
-from stance_suite.models import load_model
 from stance_suite.options import resolve_settings
 from tests.pairs import STANCE, open_pair, train_elsewhere
 
@@ -83,7 +83,8 @@ def test_nor_has_its_round_trip_through_bfloat16(judge_pair, smollm2, tmp_path):
 
 @pytest.mark.exhaustive
 def test_nor_has_noise_of_the_norm_of_a_training(judge_pair, smollm2, tuned_elsewhere, tmp_path):
-    from stance_suite.models import find_spec, locate
+    from stance_suite.library import find_spec
+    from stance_suite.models import locate
 
     noisy = load_model(smollm2)
     trained = load_model(locate(find_spec(str(tuned_elsewhere), {}), tmp_path))

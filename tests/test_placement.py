@@ -14,7 +14,9 @@ from stance_suite.behavior.generation import Sampling, generate
 from stance_suite.behavior.likelihood import response_log_probabilities
 from stance_suite.errors import StanceSuiteError
 from stance_suite.finetune import fine_tune
-from stance_suite.models import find_spec, load, locate
+from stance_suite.library import find_spec
+from stance_suite.loading import load
+from stance_suite.models import locate
 from stance_suite.options import resolve_settings
 from stance_suite.placement import map_devices, place, spread
 from stance_suite.progress import PlainProgress

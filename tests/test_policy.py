@@ -11,9 +11,11 @@ from stance_suite.library import bundled_fixtures, load_library
 from stance_suite.metrics import Metric
 from stance_suite.options import resolve_settings
 from stance_suite.pipeline import Session
-from stance_suite.policy import SIGNS_OF_DEGENERATION, Adoption, Policy, Structure, load_policy, standard_claims
+from stance_suite.policy import SIGNS_OF_DEGENERATION, Adoption, Policy, Structure
+from stance_suite.policy_file import load_policy
 from stance_suite.progress import PlainProgress
 from stance_suite.specs import RECIPES
+from stance_suite.standard_claims import standard_claims
 
 STANCES = ("curious-uncertainty", "confident-expertise")
 POLICY = """\
@@ -50,6 +52,7 @@ def test_every_key_is_read(tmp_path):
         inconclusive="warn",
     )
     assert declared.document.path == tmp_path / "policy.yaml"
+    assert load_policy(write(tmp_path, "{}"), STANCES, RECIPES).policy == Policy(), "every key may be left out"
 
 
 def test_the_bundled_policy_says_what_holds_without_one():
@@ -58,61 +61,33 @@ def test_the_bundled_policy_says_what_holds_without_one():
     assert set(declared.document.data) == set(Policy.model_fields), "every key is shown"
 
 
-def test_every_key_may_be_left_out(tmp_path):
-    assert load_policy(write(tmp_path, "{}"), STANCES, RECIPES).policy == Policy()
-
-
 @pytest.mark.parametrize(
     ("old", "new", "line", "message"),
     [
-        (
-            "[curious-uncertainty]",
-            "[curious-uncertanty]",
-            2,
-            "stances.0: no stance is called 'curious-uncertanty'; d",
-        ),
+        ("[curious-uncertainty]", "[curious-uncertanty]", 2, "stances.0: no stance is called 'curious-uncertanty'; d"),
         ("[curious-uncertainty]", "[a-stance, b]", 2, "stances.1: no stance is called 'b'; known: confident-expertise"),
         ("[curious-uncertainty]", "[x, x]", 2, "stances: 'x' is given twice; keep one"),
         ("recipe: long", "recipe: lnog", 3, "recipe: no recipe is called 'lnog'; did you mean 'long' or 'lora'?"),
-        (
-            "recipe: long",
-            "recipe: elsewhere",
-            3,
-            "recipe: no recipe is called 'elsewhere'; known: documented, long",
-        ),
+        ("recipe: long", "recipe: elsewhere", 3, "recipe: no recipe is called 'elsewhere'; known: documented, long"),
         ("recipe", "recpie", 3, "recpie: unknown key; did you mean 'recipe'? Allowed here: stances, recipe, adoption"),
         ("preference: 0.2", "preference: -1", 4, "adoption.preference: Input should be greater than 0"),
         ("preference: 0.2", "preference: .nan", 4, "adoption.preference: Input should be"),
         ("preference: 0.2", "preference: .inf", 4, "adoption.preference: Input should be a finite number"),
-        (
-            "agreement: adopted",
-            "agreement: full",
-            4,
-            "adoption.agreement: 'full' is not allowed; allowed: 'partial'",
-        ),
-        (
-            "warn",
-            "warning",
-            5,
-            "degeneration: 'warning' is not allowed; did you mean 'warn'? Allowed: 'fail', 'warn' or 'ignore'",
-        ),
-        (
-            "alpha_change_percent: 3",
-            "alpha_change_percent: 0",
-            7,
-            "structure.alpha_change_percent: Input should be gr",
-        ),
+        ("agreement: adopted", "agreement: full", 4, "adoption.agreement: 'full' is not allowed; allowed: 'partial'"),
+        ("warn", "warning", 5, "degeneration: 'warning' is not allowed; did you mean 'warn'? Allowed: 'fail', 'warn' "),
+        ("alpha_change_percent: 3", "alpha_change_percent: 0", 7, "structure.alpha_change_percent: Input should be gr"),
         (
             "unexplained",
             "unexplaned",
             8,
-            "structure.unexplaned: unknown key; did you mean 'unexplained'? Allowed here: alpha_change_percent, unex",
+            "structure.unexplaned: unknown key; did you mean 'unexplained'? Allowed here: ",
         ),
         ('["own.*"]', "5", 9, "claims: Input should be a valid tuple"),
         ("share: 0.25", "share: 1", 10, "regression.share: Input should be less than 1"),
         ("inconclusive: warn", "inconclusive: 1", 11, "inconclusive: 1 is not allowed; allowed: 'fail'"),
         ("inconclusive: warn", "degeneration: warn", 11, "degeneration: is given twice; keep one"),
         ("regression: {share", "regression: {share: {", 10, "is not valid YAML"),
+        (POLICY, "- a", 1, "must be a mapping with the keys stances, recipe"),
     ],
 )
 def test_what_is_wrong_is_told_with_line_and_key(tmp_path, old, new, line, message):
@@ -120,11 +95,6 @@ def test_what_is_wrong_is_told_with_line_and_key(tmp_path, old, new, line, messa
     with pytest.raises(SpecError) as raised:
         load_policy(path, STANCES, RECIPES)
     assert f"{path}:{line}: {message}" in str(raised.value)
-
-
-def test_a_list_is_no_policy(tmp_path):
-    with pytest.raises(SpecError, match=r"policy\.yaml:1: must be a mapping with the keys stances, recipe"):
-        load_policy(write(tmp_path, "- a"), STANCES, RECIPES)
 
 
 @pytest.fixture
@@ -192,26 +162,21 @@ def test_the_profile_adds_recipes_to_the_policys(tmp_path):
 
 def test_standard_claims_carry_the_policys_bounds(stance):
     policy = Policy(adoption=Adoption(preference=0.3), structure=Structure(alpha_change_percent=7))
-    claims = {claim.id: claim for claim in standard_claims(policy, stance, "some/model", "long")}
-    name = f"standard.{stance.name}"
-    assert list(claims) == [
-        f"{name}.{what}" for what in ("preference", "responses", "markers", "divergence", "structure")
-    ]
-    assert {(one.model, one.stance, one.recipe) for one in claims.values()} == {("some/model", stance.name, "long")}
-    assert claims[f"{name}.preference"].asked == "above 0.3"
-    assert "0.3 nats per token" in claims[f"{name}.preference"].statement
-    structure = claims[f"{name}.structure"]
+    claims = standard_claims(policy, stance, "some/model", "long")
+    kinds = ("preference", "responses", "markers", "divergence", "structure")
+    assert [claim.id for claim in claims] == [f"standard.{stance.name}.{kind}" for kind in kinds]
+    assert {(one.model, one.stance, one.recipe) for one in claims} == {("some/model", stance.name, "long")}
+    preference, responses, markers, divergence, structure = claims
+    assert preference.asked == "above 0.3"
+    assert "0.3 nats per token" in preference.statement
     assert (structure.threshold, structure.robust, structure.over, structure.layer) == (7, True, "any", "*")
     assert structure.against == ("sham", "noise")
     assert set(structure.expected) == {"FAILS", "INCONCLUSIVE"}
     assert "7 %" in structure.statement
-    assert [claims[f"{name}.{what}"].expected for what in ("preference", "divergence")] == [("HOLDS",)] * 2
-    assert [len(claims[f"{name}.{what}"].expected) for what in ("responses", "markers")] == [3, 3]
-    assert [one.metric for one in claims.values()][1:4] == [
-        Metric.EMBEDDING_SHIFT,
-        Metric.MARKER_RATE,
-        Metric.DIVERGENCE,
-    ]
+    assert preference.expected == divergence.expected == ("HOLDS",)
+    assert len(responses.expected) == len(markers.expected) == 3
+    measured = (responses.metric, markers.metric, divergence.metric)
+    assert measured == (Metric.EMBEDDING_SHIFT, Metric.MARKER_RATE, Metric.DIVERGENCE)
 
 
 def test_every_behavioral_claim_can_show_degeneration():
@@ -224,7 +189,7 @@ def test_every_behavioral_claim_can_show_degeneration():
 def test_a_policy_is_checked_without_torch(tmp_path):
     write(tmp_path, POLICY)
     code = (
-        "import sys; from pathlib import Path; from stance_suite.policy import load_policy\n"
+        "import sys; from pathlib import Path; from stance_suite.policy_file import load_policy\n"
         "load_policy(Path('policy.yaml'), ['curious-uncertainty'], ['documented', 'long'])\n"
         "print({'torch', 'transformers', 'pandas'} & set(sys.modules))"
     )

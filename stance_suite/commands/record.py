@@ -46,9 +46,9 @@ def show_fingerprint(what: FindingsOrModel) -> None:
 
 
 def _of_findings(path: Path) -> tuple[Entry, ...]:
+    from stance_suite.files import hash_file
     from stance_suite.findings_files import read_findings
     from stance_suite.fingerprints import Entry, fingerprint_findings
-    from stance_suite.weight_files import hash_file
 
     findings = read_findings(path)
     return (Entry("findings", str(path), hash_file(path)), *fingerprint_findings(findings))
@@ -56,8 +56,8 @@ def _of_findings(path: Path) -> tuple[Entry, ...]:
 
 def _of_model(asked: str) -> tuple[Entry, ...]:
     from stance_suite.fingerprints import fingerprint_model
-    from stance_suite.library import load_library
-    from stance_suite.models import find_spec, locate
+    from stance_suite.library import find_spec, load_library
+    from stance_suite.models import locate
     from stance_suite.options import resolve_settings
 
     folder = Path(asked).expanduser()
@@ -71,9 +71,9 @@ def verify_findings(
     findings: FindingsFile, fixtures: Declared = None, policy: PolicyFile = None, baseline: Baseline = None
 ) -> None:
     """Recompute every verdict from the cells in the file; exit 1, naming each difference, if it was edited."""
+    from stance_suite.files import hash_file
     from stance_suite.findings_files import read_findings
     from stance_suite.verdicts.verification import verify, verify_gate
-    from stance_suite.weight_files import hash_file
 
     found = read_findings(findings)
     if found.cells and not any(record.spectra for record in found.cells):
@@ -124,7 +124,7 @@ def _left_open(found: Findings, baseline: Findings | None) -> Iterator[str]:
 
 def _compare_declarations(found: Findings, fixtures: Path, policy: Path | None) -> tuple[Discrepancy, ...]:
     from stance_suite.library import load_library
-    from stance_suite.policy import load_policy
+    from stance_suite.policy_file import load_policy
     from stance_suite.verdicts.declarations import Declarations, check_declarations
 
     library = load_library(fixtures)

@@ -8,7 +8,8 @@ from functools import cache
 from math import prod
 from typing import Any
 
-from stance_suite.models import Weights, empty_model
+from stance_suite.loading import empty_model
+from stance_suite.models import Weights
 from stance_suite.spectra.matrices import LARGEST_SMALLER_SIDE, SMALLEST_SIDE
 
 Matrix = tuple[int, int]

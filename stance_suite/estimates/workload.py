@@ -12,8 +12,9 @@ from typing import Any
 from stance_suite.behavior.divergence import PASSAGES_PER_BATCH
 from stance_suite.behavior.generation import PROMPTS_PER_BATCH
 from stance_suite.behavior.likelihood import RESPONSES_PER_BATCH
+from stance_suite.loading import load_tokenizer
 from stance_suite.measurement import Plan, check_prompt_format
-from stance_suite.models import Weights, load_tokenizer
+from stance_suite.models import Weights
 from stance_suite.prompts import render_example, render_prompt, render_response
 
 Lengths = Callable[[Sequence[str]], list[int]]

@@ -17,23 +17,7 @@ __all__ = ["Kept", "Shelf", "open_shelf"]
 
 
 def open_shelf(location: str) -> Shelf:
-    """Open a shelf; nothing is made before something is written.
-
-    Parameters
-    ----------
-    location : str
-        A folder, or a URL that fsspec knows.
-
-    Returns
-    -------
-    Shelf
-        What is kept there.
-
-    Raises
-    ------
-    StanceSuiteError
-        If there is no way to reach such a URL; with the package that is missing.
-    """
+    """Open a folder, or a URL that fsspec knows; nothing is made before something is written."""
     protocol, separator, rest = location.partition("://")
     if not separator:
         return FolderShelf(Path(location))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+
+from stance_suite.shelves.locks import SUFFIX, hold_lock
 
 OURS = re.compile(r"[0-9a-f]{64}(\.json\.gz|\.damaged)?")
 """What things on a shelf are called; whatever else lies in the same place is somebody's own, and left alone."""
@@ -22,169 +25,54 @@ class Kept:
     """In bytes."""
 
 
-class Shelf(Protocol):
-    """Bytes by name."""
+class Shelf(ABC):
+    """Bytes by name; what cannot be read or written is a `StanceSuiteError`."""
 
-    location: str
-    """Where it is, as it was asked for."""
+    def __init__(self, location: str, locks: Path) -> None:
+        self.location = location
+        """Where it is, as it was asked for."""
+        self._locks = locks
+        """Folder of the files that are locked; made when something is first claimed."""
 
-    def read(self, name: str) -> bytes:
-        """Read all of one thing.
+    @abstractmethod
+    def read(self, name: str, count: int | None = None) -> bytes:
+        """Read one thing, or its first bytes; FileNotFoundError if there is none."""
 
-        Parameters
-        ----------
-        name : str
-            Its name.
-
-        Returns
-        -------
-        bytes
-            Its content.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is none.
-        """
-        ...
-
-    def read_start(self, name: str, count: int) -> bytes:
-        """Read the start of one thing.
-
-        Parameters
-        ----------
-        name : str
-            Its name.
-        count : int
-            How many bytes.
-
-        Returns
-        -------
-        bytes
-            Fewer if there are fewer.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is none.
-        """
-        ...
-
+    @abstractmethod
     def exists(self, name: str) -> bool:
-        """Tell whether something is there, without reading it.
+        """Tell whether something is there, without reading it."""
 
-        Parameters
-        ----------
-        name : str
-            Its name.
-
-        Returns
-        -------
-        bool
-            Whether it is there.
-        """
-        ...
-
+    @abstractmethod
     def rehearse(self, name: str) -> None:
-        """Find out whether something could be written, before it is made.
+        """Find out whether something could be written, before it is made."""
 
-        Parameters
-        ----------
-        name : str
-            Its name.
-
-        Raises
-        ------
-        StanceSuiteError
-            If it could not.
-        """
-        ...
-
+    @abstractmethod
     def create(self, name: str, content: bytes) -> bool:
-        """Write something, unless it is there already.
+        """Write something; False if it is there already, and then left as it is."""
 
-        Parameters
-        ----------
-        name : str
-            Its name.
-        content : bytes
-            All of it.
-
-        Returns
-        -------
-        bool
-            Whether it was written; False if another was first.
-        """
-        ...
-
+    @abstractmethod
     def rename(self, name: str, new: str) -> None:
-        """Give something another name, if it is there.
+        """Give something another name, if it is there; what bore that name is gone."""
 
-        Parameters
-        ----------
-        name : str
-            Its name.
-        new : str
-            The other; what bore it is gone.
-        """
-        ...
-
+    @abstractmethod
     def remove(self, name: str) -> None:
-        """Remove something, if it is there.
+        """Remove something, if it is there."""
 
-        Parameters
-        ----------
-        name : str
-            Its name.
-        """
-        ...
+    @abstractmethod
+    def leftovers(self) -> Iterator[Kept]:
+        """Find half-written files and locks of killed processes; none is in use until the next is asked for."""
+
+    @abstractmethod
+    def _everything(self) -> Sequence[Kept]:
+        """List what lies there, somebody's own and what is hidden too, by name."""
 
     def contents(self) -> Sequence[Kept]:
-        """List everything that is kept.
+        """List everything that is kept, by name."""
+        return [one for one in self._everything() if OURS.fullmatch(one.name)]
 
-        Returns
-        -------
-        sequence of Kept
-            By name, without what is hidden.
-        """
-        ...
+    def claim(self, name: str, *, wait: bool = True) -> AbstractContextManager[bool]:
+        """Claim to make something, which one process does at a time; yields whether the claim is held."""
+        return hold_lock(self._lock_file(name), lambda: self.exists(name), wait=wait)
 
-    def leftovers(self) -> Iterator[Kept]:
-        """Find what killed processes left behind: half-written files, and locks.
-
-        Yields
-        ------
-        Kept
-            One of them; no process can be about it until the next one is asked for.
-        """
-        ...
-
-    def claim(self, name: str) -> AbstractContextManager[None]:
-        """Wait until this process alone may make something.
-
-        Parameters
-        ----------
-        name : str
-            Its name.
-
-        Returns
-        -------
-        context manager
-            Holds the claim.
-        """
-        ...
-
-    def try_to_claim(self, name: str) -> AbstractContextManager[bool]:
-        """Ask whether this process may make something, without waiting.
-
-        Parameters
-        ----------
-        name : str
-            Its name.
-
-        Returns
-        -------
-        context manager
-            Yields whether it may, and holds the claim if so.
-        """
-        ...
+    def _lock_file(self, name: str) -> Path:
+        return self._locks / f"{name}{SUFFIX}"

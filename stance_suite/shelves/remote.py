@@ -8,15 +8,14 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from stance_suite.errors import StanceSuiteError
-from stance_suite.shelves.locks import Locks
-from stance_suite.shelves.protocol import OURS, Kept
-from stance_suite.shelves.troubles import cannot_read, cannot_write
+from stance_suite.shelves.errors import reading, writing
+from stance_suite.shelves.protocol import Kept, Shelf
 
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
 """What has to be installed for a protocol."""
@@ -25,36 +24,27 @@ TRIAL = ".stance-suite"
 PATIENCE = (0.1, 0.3, 1, 3)
 """Seconds to wait before a creation is tried again that met another of the same name under way."""
 
-Result = TypeVar("Result")
 
-
-class RemoteShelf:
-    """Objects whose names begin alike, which any number of machines may share.
-
-    Parameters
-    ----------
-    location : str
-        A URL that fsspec knows, such as ``s3://bucket/prefix``.
-    """
+class RemoteShelf(Shelf):
+    """Objects whose URLs begin alike, such as ``s3://bucket/prefix``, which any number of machines may share."""
 
     def __init__(self, location: str) -> None:
         from fsspec.core import url_to_fs
 
-        self.location = location.rstrip("/")
-        protocol = location.partition("://")[0]
         try:
             # what other machines write is not in a listing of a minute ago
             self._files, path = url_to_fs(location, use_listings_cache=False)
         except ImportError as error:
-            package = PACKAGES.get(protocol)
+            package = PACKAGES.get(location.partition("://")[0])
             way_out = f"pip install {package}" if package else str(error)
             raise StanceSuiteError(
                 f"the store {location} cannot be reached without another package: {way_out}"
             ) from None
         except Exception as error:
             raise StanceSuiteError(f"the store {location} cannot be opened: {error}") from None
+        location = location.rstrip("/")
+        super().__init__(location, locks=_folder_of_claims(location))
         self._prefix = path.rstrip("/")
-        self._locks = Locks(_folder_of_claims(self.location), self.exists)
         self._creates = _creates_exclusively(self._files)
 
     def _path(self, name: str) -> str:
@@ -63,45 +53,42 @@ class RemoteShelf:
     def _url(self, name: str) -> str:
         return f"{self.location}/{name}"
 
-    def read(self, name: str) -> bytes:
-        return bytes(self._reading(name, lambda: self._files.cat_file(self._path(name))))
-
-    def read_start(self, name: str, count: int) -> bytes:
-        return bytes(self._reading(name, lambda: self._files.cat_file(self._path(name), start=0, end=count)))
+    def read(self, name: str, count: int | None = None) -> bytes:
+        with reading(self._url(name)):
+            return bytes(self._files.cat_file(self._path(name), start=0 if count else None, end=count))
 
     def exists(self, name: str) -> bool:
-        try:
-            self._reading(name, lambda: self._files.info(self._path(name)))
-        except FileNotFoundError:
-            return False
-        return True
+        with reading(self._url(name)), suppress(FileNotFoundError):
+            self._files.info(self._path(name))
+            return True
+        return False
 
     def rehearse(self, name: str) -> None:
-        def write() -> None:
+        with writing(self._url(TRIAL)):
             if not self._creates:
                 self._files.makedirs(self._prefix, exist_ok=True)
             self._files.pipe_file(self._path(TRIAL), b"")
 
-        self._writing(TRIAL, write)
-
     def create(self, name: str, content: bytes) -> bool:
         create = self._create if self._creates else self._create_by_renaming
-        try:
-            self._writing(name, lambda: create(self._path(name), content))
-        except FileExistsError:
-            return False
+        with writing(self._url(name)):
+            try:
+                create(self._path(name), content)
+            except FileExistsError:
+                return False
         return True
 
-    def _create(self, path: str, content: bytes) -> Any:
+    def _create(self, path: str, content: bytes) -> None:
         for patience in PATIENCE:
             try:
-                return self._files.pipe_file(path, content, mode="create")
+                self._files.pipe_file(path, content, mode="create")
+                return
             except OSError as error:
                 # S3 answers 409 while another creation of that name is under way, and that one may fail yet
                 if "ConditionalRequestConflict" not in repr(error.__cause__):
                     raise
             time.sleep(patience)
-        return self._files.pipe_file(path, content, mode="create")
+        self._files.pipe_file(path, content, mode="create")
 
     def _create_by_renaming(self, path: str, content: bytes) -> None:
         """Create on a file system that knows no exclusive creation: never half of it, and seldom twice."""
@@ -118,57 +105,25 @@ class RemoteShelf:
                 self._files.rm_file(temporary)
 
     def rename(self, name: str, new: str) -> None:
-        def move() -> None:
-            with suppress(FileNotFoundError):
-                self._files.mv(self._path(name), self._path(new))
-
-        self._writing(name, move)
+        with writing(self._url(name)), suppress(FileNotFoundError):
+            self._files.mv(self._path(name), self._path(new))
 
     def remove(self, name: str) -> None:
-        def remove() -> None:
-            with suppress(FileNotFoundError):
-                self._files.rm_file(self._path(name))
-
-        self._writing(name, remove)
-
-    def contents(self) -> Sequence[Kept]:
-        return [one for one in self._objects() if OURS.fullmatch(one.name)]
+        with writing(self._url(name)), suppress(FileNotFoundError):
+            self._files.rm_file(self._path(name))
 
     def leftovers(self) -> Iterator[Kept]:
         # other machines may be writing what else is hidden
-        yield from (one for one in self._objects() if one.name == TRIAL)
+        yield from (one for one in self._everything() if one.name == TRIAL)
 
-    def _objects(self) -> Sequence[Kept]:
-        try:
-            listed = self._reading("", lambda: self._files.ls(self._prefix, detail=True))
-        except FileNotFoundError:
-            return []
+    def _everything(self) -> Sequence[Kept]:
+        listed: list[dict[str, Any]] = []
+        with reading(self._url("")), suppress(FileNotFoundError):
+            listed = self._files.ls(self._prefix, detail=True)
         files = [entry for entry in listed if entry["type"] == "file"]
         return sorted(
             (Kept(entry["name"].rpartition("/")[2], int(entry["size"])) for entry in files), key=lambda one: one.name
         )
-
-    def claim(self, name: str) -> AbstractContextManager[None]:
-        return self._locks.claim(name)
-
-    def try_to_claim(self, name: str) -> AbstractContextManager[bool]:
-        return self._locks.try_to_claim(name)
-
-    def _reading(self, name: str, read: Callable[[], Result]) -> Result:
-        try:
-            return read()
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # file systems raise what their clients do: botocore's errors, aiohttp's, Google's
-            raise cannot_read(self._url(name), error) from None
-
-    def _writing(self, name: str, write: Callable[[], Any]) -> None:
-        try:
-            write()
-        except FileExistsError:
-            raise
-        except Exception as error:
-            raise cannot_write(self._url(name), error) from None
 
 
 def _folder_of_claims(location: str) -> Path:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from stance_suite.behavior.text_statistics import find_markers, longest_copied_share
 from stance_suite.claims import Claim
-from stance_suite.policy import STANDARD, Policy, standard_claims
+from stance_suite.policy import STANDARD, Policy
 from stance_suite.records import CellRecord, Findings, StanceSummary
 from stance_suite.specs import Stance
+from stance_suite.standard_claims import standard_claims
 from stance_suite.statements import Statement
 from stance_suite.verdicts.consistency import name_of
 from stance_suite.verdicts.discrepancies import Discrepancy, differences

@@ -62,7 +62,9 @@ def test_the_projection_is_on_the_axis_from_the_other_stances(measured):
 
 def test_divergences_are_measured_beside_noise_of_the_same_norm(speaker, probe, stance, tiny_model):
     from stance_suite.finetune import fine_tune
-    from stance_suite.models import find_spec, load, locate
+    from stance_suite.library import find_spec
+    from stance_suite.loading import load
+    from stance_suite.models import locate
     from stance_suite.specs import RECIPES
 
     weights = locate(find_spec(str(tiny_model), {}), tiny_model.parent)

@@ -4,9 +4,9 @@ from typer.testing import CliRunner
 
 from stance_suite.commands.record import show_fingerprint, verify_findings
 from stance_suite.errors import StanceSuiteError
+from stance_suite.files import hash_file
 from stance_suite.findings_files import read_findings, write_baseline
 from stance_suite.verdicts import judge_gate
-from stance_suite.weight_files import hash_file
 from tests.edits import edited
 from tests.made_up_run import POLICY
 

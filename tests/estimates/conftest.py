@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from stance_suite.library import load_library
-from stance_suite.models import find_spec, locate
+from stance_suite.library import find_spec, load_library
+from stance_suite.models import locate
 from stance_suite.options import resolve_settings
 from stance_suite.progress import PlainProgress
 from stance_suite.records import Cell

@@ -5,7 +5,7 @@ from torch import nn
 
 from stance_suite.checkpoints import open_checkpoint
 from stance_suite.estimates.shapes import shapes_of
-from stance_suite.models import load_model
+from stance_suite.loading import load_model
 from stance_suite.spectra.matrices import sort_tensors
 from tests.twins import BUILDERS, HEAD_OF_PYTHIA
 

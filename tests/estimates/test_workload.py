@@ -3,7 +3,7 @@ import pytest
 from stance_suite.behavior import Speaker, measure_behavior, measure_divergences
 from stance_suite.estimates.workload import workload_of
 from stance_suite.finetune import fine_tune
-from stance_suite.models import load
+from stance_suite.loading import load
 
 
 class Passes:

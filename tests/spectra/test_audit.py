@@ -340,7 +340,7 @@ def test_tables_of_other_models_are_refused(folder):
 
 @pytest.mark.slow
 def test_weightwatchers_tables_give_the_flips_that_the_weights_give(smollm2, tmp_path):
-    from stance_suite.models import load
+    from stance_suite.loading import load
 
     model = load(smollm2)[0]
     before = {name: value.clone() for name, value in model.state_dict().items()}

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stance_suite.models import load
+from stance_suite.loading import load
 from stance_suite.spectra import analyze
 
 EXACT = ("alpha", "xmin", "xmax", "D", "sigma", "num_pl_spikes", "log_norm", "log_spectral_norm", "stable_rank")
