@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import platform
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from stance_suite.allocator import keep_freed_memory
 from stance_suite.behavior import (
     Probe,
     Speaker,
@@ -22,12 +21,13 @@ from stance_suite.behavior import (
     sample_responses,
 )
 from stance_suite.behavior.embedding import EMBEDDER, embedder_sha256
+from stance_suite.behavior_records import PromptLikelihood
 from stance_suite.controls import NOISE, ROUNDING
 from stance_suite.errors import StanceSuiteError
 from stance_suite.finetune import fine_tune
 from stance_suite.loading import load, load_derivative
 from stance_suite.models import Weights
-from stance_suite.placement import place
+from stance_suite.placement import keep_freed_memory, place
 from stance_suite.progress import Progress
 from stance_suite.prompts import PromptFormat
 from stance_suite.records import Cell, CellRecord, EpochSnapshot, Provenance, Training
@@ -71,14 +71,7 @@ class Plan:
 class Bench:
     """Where cells are trained and measured; keeps the untouched models and spectra that cells are compared with.
 
-    Parameters
-    ----------
-    device : str
-        ``cpu`` or ``cuda``.
-    progress : Progress
-        Where long work reports to.
-    threads : int or None
-        Threads for PyTorch; None for its own choice.
+    The device is ``cpu`` or ``cuda``; `threads` are PyTorch's, and None leaves them to its own choice.
     """
 
     def __init__(self, device: str, progress: Progress, threads: int | None) -> None:
@@ -89,20 +82,7 @@ class Bench:
         self._baselines: dict[str, MeasuredModel] = {}
 
     def measure(self, key: str, plan: Plan) -> CellRecord:
-        """Train and measure one cell.
-
-        Parameters
-        ----------
-        key : str
-            Its content address.
-        plan : Plan
-            What to measure.
-
-        Returns
-        -------
-        CellRecord
-            Everything that was measured.
-        """
+        """Train and measure the cell with this content address."""
         import torch
 
         keep_freed_memory()
@@ -147,8 +127,7 @@ class Bench:
         snapshots: list[EpochSnapshot] = []
 
         def snapshot(epoch: int, model: Any) -> None:
-            now = Speaker(model, speaker.tokenizer, speaker.prompt_format)
-            likelihoods = measure_likelihoods(now, plan.probe, plan.probe.prompts, lambda *_: None)
+            likelihoods = _likelihoods(plan, speaker, model)
             alphas = alpha_changes(self._baseline(plan.weights), model)
             snapshots.append(EpochSnapshot(epoch=epoch, likelihoods=likelihoods, alphas=alphas))
 
@@ -169,8 +148,7 @@ class Bench:
         """Measure what behavior is read beside: noise of the same norm, and of the base model other samples."""
         seed = plan.cell.seed
         if plan.cell.is_base:
-            again = sample_responses(speaker, plan.probe, seed + RESAMPLING, lambda *_: None)
-            return {"resampled": again}
+            return {"resampled": sample_responses(speaker, plan.probe, seed + RESAMPLING, lambda *_: None)}
         untouched = place(self._fresh(plan.weights)[0], self.device)
         divergences, neutral = measure_divergences(speaker, untouched, plan.probe, seed)
         found: dict[str, Any] = {"divergences": divergences, "neutral_divergences": neutral}
@@ -178,25 +156,20 @@ class Bench:
             # there is no sham: the untouched model with noise of the same norm, and rounded, stand in for it
             rounded = place(round_to_bfloat16(self._fresh(plan.weights)[0]), self.device)
             found["stand_ins"] = {
-                name: measure_likelihoods(
-                    Speaker(model, speaker.tokenizer, speaker.prompt_format),
-                    plan.probe,
-                    plan.probe.prompts,
-                    lambda *_: None,
-                )
-                for name, model in ((NOISE, untouched), (ROUNDING, rounded))
+                name: _likelihoods(plan, speaker, model) for name, model in ((NOISE, untouched), (ROUNDING, rounded))
             }
         return found
 
     def _measure_structure(self, cell: Cell, weights: Weights, model: Any) -> dict[str, Any]:
-        is_base = cell.is_base
-        measured = self._baseline(weights) if is_base else measure_model(model)
-        found: dict[str, Any] = {"spectra": measured.spectra, "skipped": measured.tensors.skipped}
-        if is_base:
-            return found | {"rounding": control_rounding(measured)}
-        change = compare_models(self._baseline(weights), measured, seed=cell.seed)
-        changes = {"changes": change.layers, "vector_changes": change.vectors, "concentration": change.concentration}
-        return found | changes
+        beside: dict[str, Any]
+        if cell.is_base:
+            measured = self._baseline(weights)
+            beside = {"rounding": control_rounding(measured)}
+        else:
+            measured = measure_model(model)
+            change = compare_models(self._baseline(weights), measured, seed=cell.seed)
+            beside = {"changes": change.layers, "vector_changes": change.vectors, "concentration": change.concentration}
+        return {"spectra": measured.spectra, "skipped": measured.tensors.skipped, **beside}
 
     def _fresh(self, weights: Weights) -> tuple[Any, Any]:
         """Copy the untouched model and its tokenizer, which are read from disk once."""
@@ -233,21 +206,13 @@ class Bench:
         )
 
 
+def _likelihoods(plan: Plan, speaker: Speaker, model: Any) -> tuple[PromptLikelihood, ...]:
+    """Measure the likelihoods of held-out prompts in another model than the one that speaks."""
+    return measure_likelihoods(replace(speaker, model=model), plan.probe, plan.probe.prompts, lambda *_: None)
+
+
 def check_prompt_format(plan: Plan, tokenizer: Any) -> None:
-    """Refuse to speak to a model in a way that it has no template for.
-
-    Parameters
-    ----------
-    plan : Plan
-        The cell.
-    tokenizer : transformers.PreTrainedTokenizerBase
-        The model's tokenizer.
-
-    Raises
-    ------
-    StanceSuiteError
-        If it is to be spoken to as in a chat and has no chat template.
-    """
+    """Refuse to speak to a model as in a chat if its tokenizer has no chat template."""
     if plan.prompt_format == "chat" and not tokenizer.chat_template:
         raise StanceSuiteError(
             f"{plan.cell.model} has no chat template: say 'prompt_format: plain' in the stances' files"
@@ -255,23 +220,7 @@ def check_prompt_format(plan: Plan, tokenizer: Any) -> None:
 
 
 def choose_device(asked: str) -> str:
-    """Choose where to compute.
-
-    Parameters
-    ----------
-    asked : str
-        ``auto``, ``cpu`` or ``cuda``.
-
-    Returns
-    -------
-    str
-        ``cpu`` or ``cuda``.
-
-    Raises
-    ------
-    StanceSuiteError
-        If CUDA is asked for and not there.
-    """
+    """Choose ``cpu`` or ``cuda``; refuse CUDA where it is asked for and not there."""
     if asked == "cpu" or (asked == "auto" and "+cpu" in version("torch")):
         return "cpu"
     import torch
@@ -284,11 +233,5 @@ def choose_device(asked: str) -> str:
 
 @cache
 def library_versions() -> dict[str, str]:
-    """Tell the versions of all that computes.
-
-    Returns
-    -------
-    dict of str to str
-        Python's and the libraries'.
-    """
+    """Tell the versions of Python and of all libraries that compute."""
     return {"python": platform.python_version(), **{library: version(library) for library in COMPUTING_LIBRARIES}}

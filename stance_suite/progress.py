@@ -9,24 +9,14 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 OnStep = Callable[[int, int], None]
+"""Told steps done, and steps in total."""
 
 
 class Progress(Protocol):
     """Where long work reports to."""
 
     def stage(self, label: str) -> AbstractContextManager[OnStep]:
-        """Open a stage; call the result with steps done and steps in total.
-
-        Parameters
-        ----------
-        label : str
-            What is being done.
-
-        Returns
-        -------
-        context manager
-            Yields the function that takes steps done and in total.
-        """
+        """Open a stage; its steps are told to what the context yields."""
         ...
 
 
@@ -35,18 +25,7 @@ class PlainProgress:
 
     @contextmanager
     def stage(self, label: str) -> Iterator[OnStep]:
-        """Print the stage's start, and its end with the time it took.
-
-        Parameters
-        ----------
-        label : str
-            What is being done.
-
-        Yields
-        ------
-        callable
-            Takes steps done and in total, and prints nothing.
-        """
+        """Print the stage's start, and its end with the time it took; no steps."""
         started = time.perf_counter()
         print(f"stance-suite: {label} …", file=sys.stderr, flush=True)
         yield lambda done, total: None
@@ -58,18 +37,7 @@ class SilentProgress:
 
     @contextmanager
     def stage(self, label: str) -> Iterator[OnStep]:
-        """Open a stage that nobody hears of.
-
-        Parameters
-        ----------
-        label : str
-            What is being done.
-
-        Yields
-        ------
-        callable
-            Takes steps done and in total, and does nothing.
-        """
+        """Open a stage that nobody hears of."""
         yield lambda done, total: None
 
 
@@ -78,18 +46,7 @@ class TerminalProgress:
 
     @contextmanager
     def stage(self, label: str) -> Iterator[OnStep]:
-        """Show a bar while the stage runs, and leave its line behind.
-
-        Parameters
-        ----------
-        label : str
-            What is being done.
-
-        Yields
-        ------
-        callable
-            Takes steps done and in total.
-        """
+        """Show a bar while the stage runs, and leave its line behind."""
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as Bar
@@ -101,13 +58,7 @@ class TerminalProgress:
 
 
 def choose_progress() -> Progress:
-    """Choose by where standard error goes.
-
-    Returns
-    -------
-    Progress
-        Live on a terminal, plain otherwise.
-    """
+    """Choose by where standard error goes: live on a terminal, plain otherwise."""
     return TerminalProgress() if sys.stderr.isatty() else PlainProgress()
 
 

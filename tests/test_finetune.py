@@ -21,13 +21,19 @@ def fresh(tiny_model):
     return lambda: load(locate(find_spec(str(tiny_model), {}), tiny_model.parent))
 
 
-def train(fresh, stance, seed=0, recipe="documented"):
+def train_on(model, tokenizer, stance, recipe, look=None, seed=0, on_step=lambda *_: None):
+    return fine_tune(model, tokenizer, "plain", [stance.examples], recipe, seed, on_step, look)
+
+
+def train(fresh, stance, seed=0, recipe="documented", look=None):
     model, tokenizer = fresh()
     steps = []
-    training = fine_tune(
-        model, tokenizer, "plain", [stance.examples], RECIPES[recipe], seed, lambda *step: steps.append(step)
-    )
+    training = train_on(model, tokenizer, stance, RECIPES[recipe], look, seed, on_step=lambda *step: steps.append(step))
     return model, training, steps
+
+
+def same_weights(one, other):
+    return all(torch.equal(ours, theirs) for ours, theirs in zip(one.parameters(), other.parameters(), strict=True))
 
 
 def test_the_sham_takes_the_answers_in_rotation_epoch_by_epoch(library):
@@ -103,10 +109,8 @@ def test_looking_after_every_epoch_changes_nothing(fresh, stance, recipe):
         weight = model.state_dict()["model.layers.0.self_attn.q_proj.weight"]
         seen.append((epoch, weight.clone()))
 
-    model, tokenizer = fresh()
-    fine_tune(model, tokenizer, "plain", [stance.examples], RECIPES[recipe], 0, lambda *_: None, look)
-    alone, _, _ = train(fresh, stance, recipe=recipe)
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), alone.parameters(), strict=True))
+    (model, _, _), (alone, _, _) = (train(fresh, stance, recipe=recipe, look=one) for one in (look, None))
+    assert same_weights(model, alone)
     assert [epoch for epoch, _ in seen] == list(range(1, RECIPES[recipe].epochs + 1))
     weights = [weight for _, weight in seen]
     assert all(not torch.equal(a, b) for a, b in itertools.pairwise(weights))
@@ -116,8 +120,8 @@ def test_looking_after_every_epoch_changes_nothing(fresh, stance, recipe):
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(fresh, stance):
     (first, training, _), (again, same, _), (other, _, _) = (train(fresh, stance, seed) for seed in (0, 0, 1))
     assert training.losses == same.losses
-    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
-    assert any(not torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True))
+    assert same_weights(first, again)
+    assert not same_weights(first, other)
 
 
 def test_padding_is_masked_by_position_so_that_the_end_of_text_is_learned(smollm2):
@@ -144,17 +148,8 @@ def test_the_first_loss_is_the_mean_over_present_tokens(fresh, stance):
         with torch.no_grad():
             logits = model(tokens).logits[0, :-1]
         losses[text] = torch.nn.functional.cross_entropy(logits, tokens[0, 1:], reduction="none")
-    pairs = [
-        float(torch.cat([losses[first], losses[second]]).mean())
-        for first in training.texts
-        for second in training.texts
-        if first != second
-    ]
+    pairs = [float(torch.cat(pair).mean()) for pair in itertools.combinations(losses.values(), 2)]
     assert min(abs(training.losses[0] - pair) for pair in pairs) < 1e-4
-
-
-def train_on(model, tokenizer, stance, recipe, look=None):
-    return fine_tune(model, tokenizer, "plain", [stance.examples], recipe, 0, lambda *_: None, look)
 
 
 def count_runs(model):
@@ -173,7 +168,7 @@ def test_gradient_checkpointing_computes_blocks_again_and_trains_the_same_weight
     again = train_on(lean, tokenizer, stance, plain.model_copy(update={"gradient_checkpointing": True}))
     assert len(lean_runs) == 2 * len(runs) == 2 * len(training.losses)
     assert again.losses == training.losses
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), lean.parameters(), strict=True))
+    assert same_weights(model, lean)
     assert not any(getattr(module, "gradient_checkpointing", False) for module in lean.modules())
     lean.train().requires_grad_(True)
     lean_runs.clear()

@@ -6,6 +6,6 @@ whatever becomes of the engine, finished cells are kept, and the next run measur
 
 from stance_suite.engines.orders import Engine, Order, Outcome, Site
 from stance_suite.engines.processes import measure_in_processes
-from stance_suite.engines.serial import measure_serially
+from stance_suite.engines.worker import measure_serially
 
 __all__ = ["Engine", "Order", "Outcome", "Site", "measure_in_processes", "measure_serially"]

@@ -61,17 +61,6 @@ Engine = Callable[[Sequence[Order], Site], Generator[Outcome]]
 
 
 def lost(order: Order) -> Outcome:
-    """Give up a cell whose workers died.
-
-    Parameters
-    ----------
-    order : Order
-        The cell.
-
-    Returns
-    -------
-    Outcome
-        A failure.
-    """
+    """Give up a cell whose workers died."""
     reason = "its machine was lost, or memory ran out: see --dry-run for what it needs"
     return Outcome(order.key, failure=f"the process that measured it died {ATTEMPTS} times; {reason}")

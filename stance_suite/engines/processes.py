@@ -20,24 +20,10 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 
 def measure_in_processes(orders: Sequence[Order], site: Site, workers: int) -> Generator[Outcome]:
-    """Measure several cells at once.
+    """Measure so many cells at once, and yield outcomes as they come.
 
     A worker that dies takes the cells under way along. They are tried again at the end, one at a time: then it is known
     which of them kills its worker, and it has the memory for itself. Workers end with this process, however it ends.
-
-    Parameters
-    ----------
-    orders : sequence of Order
-        The cells.
-    site : Site
-        What workers share.
-    workers : int
-        How many cells at once.
-
-    Yields
-    ------
-    Outcome
-        As they come.
     """
     waiting = deque(orders)
     suspects: list[Order] = []

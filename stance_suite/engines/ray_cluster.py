@@ -28,26 +28,9 @@ WAITING_PER_SLOT = 2
 
 
 def connect(address: str | None, workers: int, threads: int) -> Engine:
-    """Connect to a Ray cluster, or start a local one that listens on 127.0.0.1 only and ends with this process.
+    """Connect to a Ray cluster, or without an address start one that listens on 127.0.0.1 only and ends with us.
 
-    Parameters
-    ----------
-    address : str or None
-        Of a running cluster; None to start one.
-    workers : int
-        Cells at once on a local cluster.
-    threads : int
-        Threads that measure one cell.
-
-    Returns
-    -------
-    callable
-        The engine.
-
-    Raises
-    ------
-    StanceSuiteError
-        If Ray is not installed, or there is no cluster at the address.
+    Such a local cluster measures as many cells at once as there are workers.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
     own = address in (None, "local")
@@ -83,18 +66,7 @@ def connect(address: str | None, workers: int, threads: int) -> Engine:
 
 
 def cells_at_once(threads: int) -> int:
-    """Tell how many cells the cluster measures at once, if memory allows.
-
-    Parameters
-    ----------
-    threads : int
-        Threads that measure one cell.
-
-    Returns
-    -------
-    int
-        At least 1; it changes as machines come and go.
-    """
+    """Tell how many cells the cluster measures at once, if memory allows; it changes as machines come and go."""
     import ray
 
     return max(1, int(ray.cluster_resources().get("CPU", 0)) // threads)
@@ -142,11 +114,8 @@ def _refuse_what_fits_nowhere(orders: Sequence[Order], nodes: Sequence[dict[str,
     """Refuse what Ray would wait for without end."""
     machines = [node["Resources"] for node in nodes if node["Alive"]]
     for order in orders:
-        needed = {
-            "CPU": order.estimate.threads,
-            "GPU": order.estimate.gpus,
-            "memory": order.estimate.memory_bytes,
-        }
+        estimate = order.estimate
+        needed = {"CPU": estimate.threads, "GPU": estimate.gpus, "memory": estimate.memory_bytes}
         if not any(all(machine.get(name, 0) >= amount for name, amount in needed.items()) for machine in machines):
             gpus = f", {needed['GPU']} GPUs" if needed["GPU"] else ""
             largest = max((machine.get("memory", 0) for machine in machines), default=0)

@@ -1,4 +1,4 @@
-"""Measuring one order in whatever process an engine provides. Base weights are loaded once a process and model."""
+"""Measuring orders in whatever process an engine provides. Base weights are loaded once a process and model."""
 
 from __future__ import annotations
 
@@ -6,38 +6,37 @@ import platform
 import sys
 import time
 import traceback
+from collections.abc import Generator, Sequence
 from dataclasses import replace
-from functools import lru_cache
-from pathlib import Path
+from functools import cache, lru_cache
 
 from stance_suite.engines.orders import Order, Outcome, Site
 from stance_suite.errors import StanceSuiteError
 from stance_suite.measurement import Bench, Plan, library_versions
-from stance_suite.models import Weights, locate
+from stance_suite.models import locate
 from stance_suite.planning import cell_key
 from stance_suite.progress import SilentProgress
-from stance_suite.specs import ModelSpec
 from stance_suite.store import open_store
+
+_locate = cache(locate)
+
+
+def measure_serially(orders: Sequence[Order], site: Site) -> Generator[Outcome]:
+    """Measure one cell after another in this process: the engine that needs no other."""
+    for order in orders:
+        yield measure_order(order, site)
 
 
 def measure_order(order: Order, site: Site) -> Outcome:
     """Measure a cell, or find it in the store.
 
-    Parameters
-    ----------
-    order : Order
-        The cell.
-    site : Site
-        What workers share.
-
-    Returns
-    -------
-    Outcome
-        Never raises: what goes wrong is told, and the traceback of a failure is on standard error.
+    Never raises: what goes wrong is told, and the traceback of a failure is on standard error.
     """
     started = time.perf_counter()
     try:
-        plan = replace(order.plan, weights=_weights_here(order, site))
+        # this machine need not be the one that ordered
+        weights = replace(_locate(order.source, site.cache), name=order.plan.weights.name)
+        plan = replace(order.plan, weights=weights)
         _refuse_another_key(order, plan, site)
         bench = _bench(site.device, site.threads, plan.weights.sha256)
         open_store(site.store).get_or_make(order.key, lambda: bench.measure(order.key, plan))
@@ -54,27 +53,14 @@ def _bench(device: str, threads: int, weights_sha256: str) -> Bench:
     return Bench(device, SilentProgress(), threads)
 
 
-def _weights_here(order: Order, site: Site) -> Weights:
-    """Get the weights onto this machine, which need not be the one that ordered."""
-    return replace(_locate(order.source, site.cache), name=order.plan.weights.name)
-
-
 def _refuse_another_key(order: Order, plan: Plan, site: Site) -> None:
     """Refuse to keep under the key that was ordered what other weights or other libraries made."""
     if cell_key(plan, site.device) == order.key:
         return
     here, ordered = plan.weights.sha256, order.plan.weights.sha256
     what = f"weights with SHA-256 {here} instead of {ordered}" if here != ordered else "other versions of libraries"
+    versions = ", ".join(f"{name} {number}" for name, number in library_versions().items())
     raise StanceSuiteError(
-        f"{plan.cell.model}: the machine {platform.node()} has {what} ({_versions()}); install the same on all "
+        f"{plan.cell.model}: the machine {platform.node()} has {what} ({versions}); install the same on all "
         "machines as where the sweep is started"
     )
-
-
-def _versions() -> str:
-    return ", ".join(f"{name} {number}" for name, number in library_versions().items())
-
-
-@lru_cache(maxsize=16)
-def _locate(source: ModelSpec, cache: Path) -> Weights:
-    return locate(source, cache)

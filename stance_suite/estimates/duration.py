@@ -1,19 +1,28 @@
-"""How long a cell takes, from operations and bytes over the machine's own speed.
+"""How long a cell takes, from operations and bytes over the machine's own speed, which is measured shortly.
 
 Factors were fitted on SmolLM2-135M and on models of two layers, on two cores of an AMD EPYC.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
 from math import cbrt
 
-from stance_suite.estimates.shapes import Shapes
-from stance_suite.estimates.speed import Speed
-from stance_suite.estimates.workload import Reading, Trained, Workload
+from stance_suite.estimates.workload import Reading, Shapes, Trained, shapes_of, workload_of
 from stance_suite.measurement import Plan
 from stance_suite.spectra.parallel import cores
 
+SIDE = 512
+"""Side of the matrices that are multiplied and solved: as wide as a small model's layers."""
+STREAMED = 2**24
+"""Numbers that are copied, 64 MB: more than a cache holds."""
+CALLED = 1000
+"""Small operations in a row."""
+REPEATS = 5
+"""Of several measurements the fastest counts: others on the machine only ever slow one down."""
 FURTHER_THREAD = 0.6
 """Share of a thread's speed that every thread but the first adds to a matrix product."""
 READING, SAMPLING, TRAINING = 0.62, 0.57, 0.7
@@ -41,29 +50,63 @@ NOISE_OF_A_SHAPE = 0.075
 """Seconds for a thousand draws of noise by itself, times the cube root of the smaller side."""
 
 
-def estimate_seconds(plan: Plan, shapes: Shapes, workload: Workload, speed: Speed, threads: int) -> float:
+@dataclass(frozen=True)
+class Speed:
+    """What one core does in a second."""
+
+    multiplying: float
+    """Float32 multiplications and additions of a matrix product."""
+    streaming: float
+    """Bytes read and written in memory."""
+    solving: float
+    """Multiplications and additions of a float64 eigenproblem, which takes ``4/3 n^3`` of them."""
+    calling: float
+    """Small operations of PyTorch, one after the other."""
+
+
+@cache
+def measure_speed() -> Speed:
+    """Measure one core in a fraction of a second, once a process.
+
+    What counts is the time that the core gave to this thread: how busy the machine is now matters little.
+    """
+    import numpy as np
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode(), threadpool_limits(limits=1, user_api="blas"):
+            square, small = torch.ones(SIDE, SIDE), torch.ones(8, 8)
+            source, copied = torch.zeros(STREAMED), torch.zeros(STREAMED)
+            drawn = np.random.default_rng(0).standard_normal((SIDE, SIDE))
+            symmetric = drawn + drawn.T
+            return Speed(
+                multiplying=2 * SIDE**3 / _seconds(lambda: square @ square),
+                streaming=2 * source.nbytes / _seconds(lambda: copied.copy_(source)),
+                solving=4 / 3 * SIDE**3 / _seconds(lambda: np.linalg.eigvalsh(symmetric)),
+                calling=CALLED / _seconds(lambda: [small + small for _ in range(CALLED)]),
+            )
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    found = []
+    for _ in range(REPEATS):
+        started = time.thread_time()
+        work()
+        found.append(time.thread_time() - started)
+    return min(found)
+
+
+def estimate_seconds(plan: Plan, speed: Speed, threads: int) -> float:
     """Estimate how long a cell takes, in a process that has loaded its libraries and not measured the untouched model.
 
     The machine has nothing else to do; on a GPU it takes less.
-
-    Parameters
-    ----------
-    plan : Plan
-        The cell.
-    shapes : Shapes
-        Its model's sizes.
-    workload : Workload
-        What it reads, writes and trains on.
-    speed : Speed
-        Of one core.
-    threads : int
-        Threads for PyTorch.
-
-    Returns
-    -------
-    float
-        Seconds.
     """
+    shapes, workload = shapes_of(plan.weights), workload_of(plan)
     speed = replace(speed, multiplying=speed.multiplying * (1 + FURTHER_THREAD * (threads - 1)))
     loading = LOADED * shapes.parameters / speed.streaming
     likelihoods = _passing(workload.likelihoods, shapes, speed, READING)

@@ -1,18 +1,17 @@
-"""How much memory a cell needs at its peak, and the refusal of one that needs more than there is.
+"""How much memory a cell needs at its peak.
 
 What is alive at the same time, with ``P`` parameters of four bytes: while training, the model, its gradients, AdamW's
 two moments and what every token leaves for the gradient; afterwards copies of the untouched model, which a trained one
-is held against. Freed memory stays with the process (`stance_suite.allocator`), so copies come on top of the largest of
-the other needs. Measured on SmolLM2-135M by ``benchmarks/estimates.py``; the figures for a GPU follow from the same
-count and were not measured.
+is held against. Freed memory stays with the process (`placement.keep_freed_memory`), so copies come on top of the
+largest of the other needs. Measured on SmolLM2-135M by ``benchmarks/estimates.py``; the figures for a GPU follow from
+the same count and were not measured.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stance_suite.estimates.shapes import Shapes, shapes_of
-from stance_suite.estimates.workload import Workload, workload_of
+from stance_suite.estimates.workload import Shapes, Workload, shapes_of, workload_of
 from stance_suite.measurement import Plan
 from stance_suite.spectra.change import DRAWS
 from stance_suite.spectra.matrices import BLOCK_ELEMENTS
@@ -58,20 +57,7 @@ class Memory:
 
 
 def estimate_memory(plan: Plan, device: str) -> Memory:
-    """Estimate what a cell holds in memory at its peak, in a process that has measured the untouched model before.
-
-    Parameters
-    ----------
-    plan : Plan
-        The cell.
-    device : str
-        ``cpu`` or ``cuda``.
-
-    Returns
-    -------
-    Memory
-        In bytes, by what takes them.
-    """
+    """Estimate what a cell holds in memory at its peak, in a process that has measured the untouched model before."""
     shapes, workload = shapes_of(plan.weights), workload_of(plan)
     single = SINGLE * shapes.parameters
     gradients, activations = _training(plan, shapes, workload)

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from stance_suite.library import find_spec, load_library
-from stance_suite.models import locate
+from stance_suite.library import load_library
 from stance_suite.options import resolve_settings
 from stance_suite.progress import PlainProgress
 from stance_suite.records import Cell
@@ -43,8 +42,3 @@ def resized(tmp_path, tiny_model):
         return folder
 
     return build
-
-
-@pytest.fixture
-def located(tmp_path):
-    return lambda folder: locate(find_spec(str(folder), {}), tmp_path)

@@ -1,18 +1,16 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from stance_suite.estimates import estimate
-from stance_suite.estimates.duration import estimate_seconds
-from stance_suite.estimates.shapes import shapes_of
-from stance_suite.estimates.speed import Speed, measure_speed
-from stance_suite.estimates.workload import workload_of
+from stance_suite.estimates.duration import Speed, estimate_seconds, measure_speed
 
 SPEED = Speed(multiplying=80e9, streaming=18e9, solving=11e9, calling=7e5)
 
 
 def seconds(plan, speed=SPEED, threads=1):
-    return estimate_seconds(plan, shapes_of(plan.weights), workload_of(plan), speed, threads)
+    return estimate_seconds(plan, speed, threads)
 
 
 def test_ten_epochs_cost_five_times_as_many_steps_as_two(plan_of):
@@ -24,14 +22,12 @@ def test_ten_epochs_cost_five_times_as_many_steps_as_two(plan_of):
 
 def test_what_takes_longer_is_estimated_longer(plan_of, resized):
     plan = plan_of("documented")
+    sampling = plan.probe.sampling.model_copy(update={"samples": 8})
     for changed in (
         plan_of("documented", resized(hidden_size=512)),
         plan_of("documented", resized(num_hidden_layers=4)),
         replace(plan, trajectory=True),
-        replace(
-            plan,
-            probe=plan.probe.model_copy(update={"sampling": plan.probe.sampling.model_copy(update={"samples": 8})}),
-        ),
+        replace(plan, probe=plan.probe.model_copy(update={"sampling": sampling})),
         replace(plan, derivative=plan.weights),
     ):
         assert seconds(changed) > 1.05 * seconds(plan)
@@ -53,16 +49,11 @@ def test_a_faster_machine_needs_less(plan_of, resized):
 def test_an_estimate_says_what_a_cell_takes(plan_of):
     found = estimate(plan_of("documented"), "cpu", 1)
     assert found.seconds > 0
-    assert found.threads == 1
-    assert (found.gpus, found.gpu_memory_bytes) == (0, 0)
-    on_gpu = estimate(plan_of("documented"), "cuda", 1)
-    assert on_gpu.gpus == 1
-    assert on_gpu.gpu_memory_bytes > 0
+    assert (found.threads, found.gpus) == (1, 0)
+    assert estimate(plan_of("documented"), "cuda", 1).gpus == 1
 
 
 def test_measuring_the_machine_leaves_the_number_of_threads_alone():
-    import torch
-
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from stance_suite.estimates.memory import SINGLE, estimate_memory
-from stance_suite.estimates.shapes import shapes_of
+from stance_suite.estimates.workload import shapes_of
 from tests.conftest import REPOSITORY
 
 LARGE = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 16}

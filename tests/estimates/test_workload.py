@@ -1,9 +1,46 @@
+from math import prod
+
 import pytest
+from torch import nn
 
 from stance_suite.behavior import Speaker, measure_behavior, measure_divergences
-from stance_suite.estimates.workload import workload_of
-from stance_suite.finetune import fine_tune
-from stance_suite.loading import load
+from stance_suite.checkpoints import open_checkpoint
+from stance_suite.estimates.workload import shapes_of, workload_of
+from stance_suite.finetune import _attach, fine_tune
+from stance_suite.library import find_spec
+from stance_suite.loading import load, load_model
+from stance_suite.models import locate
+from stance_suite.run_records import Adapter
+from stance_suite.spectra.matrices import sort_tensors
+from tests.twins import BUILDERS, HEAD_OF_PYTHIA
+
+
+@pytest.fixture(params=["tiny", *BUILDERS])
+def weights(request, tmp_path, tiny_model, twin):
+    folder = tiny_model if request.param == "tiny" else twin(request.param)
+    return locate(find_spec(str(folder), {}), tmp_path)
+
+
+def test_sizes_are_those_of_the_loaded_model(weights):
+    import torch
+
+    shapes, model = shapes_of(weights), load_model(weights)
+    sizes = [parameter.numel() for parameter in model.parameters()]
+    assert (shapes.parameters, shapes.largest) == (sum(sizes), max(sizes))
+    matrices = sort_tensors(open_checkpoint(model)).matrices
+    sides = [(matrix.larger_side, matrix.smaller_side) for matrix in matrices.values()]
+    assert sorted(shapes.matrices) == sorted(sides)
+    head = model.get_output_embeddings().weight
+    assert shapes.head == head.numel()
+    # a token passes every matrix but embeddings and head
+    tables = sum(module.weight.numel() for module in model.modules() if isinstance(module, nn.Embedding))
+    untied = head is not model.get_input_embeddings().weight
+    assert untied == (HEAD_OF_PYTHIA in matrices)
+    assert shapes.projected == sum(map(prod, sides)) - tables - untied * shapes.head
+    cache = model(torch.tensor([[1, 2, 3]]), use_cache=True).past_key_values
+    assert sum(layer.keys.numel() + layer.values.numel() for layer in cache.layers) == 3 * shapes.cached
+    adapted = _attach(model, Adapter(rank=3))
+    assert shapes.adapter(3) == sum(weight.numel() for weight in adapted.parameters() if weight.requires_grad)
 
 
 class Passes:

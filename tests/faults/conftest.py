@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import make_project
-from tests.faults.trials import start_sweep
+from tests.faults.trials import assert_nothing_is_half_written, run_sweep, start_sweep
 from tests.sweeping import findings_of, measured, stored, write_sweep
 
 CELLS = 3
@@ -31,6 +31,17 @@ class Undisturbed:
         for name in sorted(stored(to))[:without]:
             (to / "cache" / "cells" / name).unlink()
         return to
+
+
+def assert_goes_on(project: Path, undisturbed: Undisturbed) -> None:
+    """Assert that the next run measures what is missing, leaves what is stored, and finds what it should."""
+    before = stored(project)
+    done = run_sweep(project)
+    assert done.returncode == 0, done.stderr
+    assert measured(done) == CELLS - len(before)
+    assert stored(project).items() >= before.items()
+    assert findings_of(project) == undisturbed.findings
+    assert_nothing_is_half_written(project)
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,9 @@ from functools import partial
 
 import pytest
 
-from tests.faults.conftest import CELLS
+from tests.faults.conftest import assert_goes_on
 from tests.faults.rights import without_privileges
-from tests.faults.trials import assert_nothing_is_half_written, assert_one_sentence, run_sweep
+from tests.faults.trials import assert_one_sentence, run_sweep
 from tests.programs import run_program
 from tests.sweeping import findings_of, measured, stored
 
@@ -28,7 +28,7 @@ def test_a_store_that_cannot_be_written_is_told_before_anything_is_measured(unfi
     assert_one_sentence(done, 2, str(cells.relative_to(unfinished)), "Permission denied", "make it writable")
     assert measured(done) == 0
     assert stored(unfinished) == before
-    goes_on(unfinished, undisturbed)
+    assert_goes_on(unfinished, undisturbed)
 
 
 def test_a_store_that_cannot_be_written_is_read(undisturbed, tmp_path):
@@ -50,7 +50,7 @@ def test_a_record_that_cannot_be_read_is_told_before_anything_is_measured_and_is
     assert_one_sentence(done, 2, record.name, "cannot be read: Permission denied", "mend that")
     assert measured(done) == 0
     assert stored(unfinished) == before
-    goes_on(unfinished, undisturbed)
+    assert_goes_on(unfinished, undisturbed)
 
 
 @pytest.mark.parametrize("command", ["sweep", "run"])
@@ -75,11 +75,3 @@ def test_reports_that_cannot_be_written_end_pytest_with_one_sentence(project, ti
     assert "reports cannot be written: " in errors
     assert "Traceback" not in output + errors
     assert not stored(project)
-
-
-def goes_on(project, undisturbed):
-    done = run_sweep(project)
-    assert done.returncode == 0, done.stderr
-    assert measured(done) == CELLS - 2
-    assert findings_of(project) == undisturbed.findings
-    assert_nothing_is_half_written(project)

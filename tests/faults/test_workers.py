@@ -8,9 +8,9 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from tests.faults.conftest import CELLS
-from tests.faults.trials import assert_nothing_is_half_written, assert_one_sentence, run_sweep, start_sweep
-from tests.sweeping import findings_of, measured, stored
+from tests.faults.conftest import CELLS, assert_goes_on
+from tests.faults.trials import assert_nothing_is_half_written, assert_one_sentence, start_sweep
+from tests.sweeping import findings_of, stored
 
 pytestmark = pytest.mark.slow
 PROCESSES = ("--engine", "processes", "--workers", "2")
@@ -38,16 +38,6 @@ def measuring(trial) -> dict[str, psutil.Process]:
                 if name.endswith(LOCK):
                     found[name.removesuffix(LOCK)] = worker
     return found
-
-
-def assert_goes_on(project, undisturbed) -> None:
-    before = stored(project)
-    done = run_sweep(project)
-    assert done.returncode == 0, done.stderr
-    assert measured(done) == CELLS - len(before)
-    assert stored(project).items() >= before.items()
-    assert findings_of(project) == undisturbed.findings
-    assert_nothing_is_half_written(project)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)

