@@ -60,13 +60,12 @@ class CellFailedError(Exception):
     """A cell that could not be measured, though nothing is wrong that the user can mend: its claims become ERROR."""
 
 
-def pickle_refused(place: object, pickle: str = "") -> UnsafeWeightsError:
-    """Refuse a place that is a pickle, or that holds one only; with the way out."""
-    what = f"holds a pickle only ({pickle})" if pickle else "is a pickle"
-    return UnsafeWeightsError(
-        f"{place} {what}, which can run code when it is loaded and is refused; convert it where you trust it: "
-        "model.save_pretrained(folder) writes safetensors"
-    )
+SAVE_AS_SAFETENSORS = "convert it where you trust it: model.save_pretrained(folder) writes safetensors"
+
+
+def pickle_refused(said: str, way_out: str = SAVE_AS_SAFETENSORS) -> UnsafeWeightsError:
+    """Refuse a pickle, which has just been named."""
+    return UnsafeWeightsError(f"{said}, which can run code when it is loaded and is refused; {way_out}")
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

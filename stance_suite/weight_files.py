@@ -37,5 +37,5 @@ def no_safetensors(place: object, files: Iterable[str]) -> WeightsUnavailableErr
     listed = sorted(files)
     pickles = [name for pattern in PICKLE_PATTERNS for name in listed if fnmatchcase(name, pattern)]
     if pickles:
-        return pickle_refused(place, pickles[0])
+        return pickle_refused(f"{place} holds a pickle only ({pickles[0]})")
     return WeightsUnavailableError(f"{place} holds no *.safetensors file")
