@@ -137,7 +137,7 @@ def test_an_adapter_in_a_pickle_is_refused(base, load_from, tmp_path):
     adapted.save_pretrained(tmp_path / "adapter")
     (tmp_path / "adapter" / "adapter_model.safetensors").unlink()
     torch.save({}, tmp_path / "adapter" / "adapter_model.bin")
-    with pytest.raises(UnsafeWeightsError, match=r"holds a pickle only \(adapter_model.bin\)"):
+    with pytest.raises(UnsafeWeightsError, match=r"holds its adapter as a pickle \(adapter_model.bin\)"):
         load_from(tmp_path / "adapter")
     (tmp_path / "adapter" / "adapter_model.bin").unlink()
     with pytest.raises(WeightsUnavailableError, match=r"no adapter_model.safetensors; save the adapter with"):
