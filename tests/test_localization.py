@@ -31,35 +31,34 @@ def together(*records):
     return {one.figure: one for one in found}
 
 
-def test_few_layers_against_even_controls_are_localized():
-    sizes = [peaked(0.01), peaked(0.02), peaked(0.015)]
-    found = together(*stances(*sizes), trained(EVEN))
+THREE = [peaked(0.01), peaked(0.02), peaked(0.015)]
+
+
+def test_shares_are_told_beside_those_of_sham_and_noise():
+    found = together(*stances(*THREE), trained(EVEN))
     assert set(found) == {"relative_norm", "alpha_spectrum"}
     for one in found.values():
-        assert one.encoding is Encoding.LOCALIZED
-        assert one.share == pytest.approx(np.mean([share(one) for one in sizes]))
+        assert one.share == pytest.approx(np.mean([share(one) for one in THREE]))
         assert one.sham_share == pytest.approx((1.0, 1.0))
         assert (one.layers, one.stances, one.seeds) == (20, 3, 1)
     assert found["relative_norm"].noise_share is None
     assert found["alpha_spectrum"].noise_share == pytest.approx((0.25, 0.45))
 
 
-def test_a_sham_as_concentrated_makes_it_distributed():
-    sizes = stances(peaked(0.01), peaked(0.02), peaked(0.015))
-    for one in together(*sizes, trained(peaked(0.015))).values():
-        assert one.encoding is Encoding.DISTRIBUTED
-
-
-def test_noise_as_concentrated_makes_alphas_change_distributed():
-    sizes = stances(peaked(0.01), peaked(0.02), peaked(0.015), noise=(1.1, 18.0))
-    found = together(*sizes, trained(EVEN))
-    assert found["relative_norm"].encoding is Encoding.LOCALIZED
-    assert found["alpha_spectrum"].encoding is Encoding.DISTRIBUTED
-
-
-def test_a_share_hardly_below_the_controls_is_distributed():
-    sizes = stances(peaked(0.5), peaked(0.52), peaked(0.51))
-    assert together(*sizes, trained(EVEN))["relative_norm"].encoding is Encoding.DISTRIBUTED
+@pytest.mark.parametrize(
+    ("sizes", "sham", "noise", "norm", "alpha"),
+    [
+        (THREE, EVEN, (5.0, 9.0), "localized", "localized"),
+        (THREE, peaked(0.015), (5.0, 9.0), "distributed", "distributed"),
+        (THREE, EVEN, (1.1, 18.0), "localized", "distributed"),
+        (THREE, EVEN, None, "localized", "undecided"),
+        ([peaked(0.5), peaked(0.52), peaked(0.51)], EVEN, (5.0, 9.0), "distributed", "distributed"),
+    ],
+    ids=["few layers", "the sham is as concentrated", "noise is", "no noise range", "hardly below the controls"],
+)
+def test_localized_is_what_fewer_layers_share_than_under_any_control(sizes, sham, noise, norm, alpha):
+    found = together(*stances(*sizes, noise=noise), trained(sham))
+    assert (found["relative_norm"].encoding, found["alpha_spectrum"].encoding) == (norm, alpha)
 
 
 def test_trainings_that_differ_leave_it_undecided():
@@ -99,33 +98,22 @@ def test_each_stance_by_itself_rests_on_seeds():
     [
         [trained(peaked(0.01), "a"), trained(EVEN)],
         [*stances(peaked(0.01), peaked(0.01), peaked(0.01)), trained(EVEN)],
-        stances(peaked(0.01), peaked(0.02), peaked(0.015)),
-        [*stances(peaked(0.01), peaked(0.02), peaked(0.015)), trained(EVEN, seed=1)],
+        stances(*THREE),
+        [*stances(*THREE), trained(EVEN, seed=1)],
         [*stances(peaked(0.01), peaked(0.02), peaked(float("nan"))), trained(EVEN)],
         [*stances(peaked(0.01), peaked(0.02), dict.fromkeys(NAMES, 0.0)), trained(EVEN)],
         [*(trained(peaked(0.01 + 0.01 * seed), "a", seed=seed) for seed in range(3)), trained(EVEN)],
         [trained(peaked(0.01), "a"), trained(peaked(0.02), "b", seed=1), trained(EVEN), trained(EVEN, seed=1)],
     ],
     ids=[
-        "one training",
-        "equal trainings",
-        "no sham",
-        "sham of another seed",
-        "NaN",
-        "no change",
-        "a sham short of seeds",
-        "no common seed",
+        *("one training", "equal trainings", "no sham", "sham of another seed"),
+        *("NaN", "no change", "a sham short of seeds", "no common seed"),
     ],
 )
 def test_what_cannot_be_told_is_undecided(records):
     found = [one for one in localize(findings(*records)) if one.figure == "relative_norm"]
     assert {one.encoding for one in found} == {Encoding.UNDECIDED}
     assert found
-
-
-def test_alpha_without_a_noise_range_is_undecided():
-    sizes = stances(peaked(0.01), peaked(0.02), peaked(0.015), noise=None)
-    assert together(*sizes, trained(EVEN))["alpha_spectrum"].encoding is Encoding.UNDECIDED
 
 
 def test_only_blocks_share_the_norm_and_unknown_changes_are_left_out():
@@ -140,9 +128,8 @@ def test_only_blocks_share_the_norm_and_unknown_changes_are_left_out():
 
 
 def test_models_recipes_and_families_are_kept_apart():
-    sizes = (peaked(0.01), peaked(0.02), peaked(0.015))
     far = [one.model_copy(update={"family": "g"}) for one in stances(EVEN, peaked(0.9))]
-    found = localize(findings(*stances(*sizes), *stances(*sizes, model="n"), trained(EVEN), *far))
+    found = localize(findings(*stances(*THREE), *stances(*THREE, model="n"), trained(EVEN), *far))
     whole = {(one.model, one.family): one for one in found if one.stance is None and one.figure == "relative_norm"}
     assert whole["m", "f"].encoding is Encoding.LOCALIZED
     assert whole["n", "f"].sham_share is None, "the sham is another model's"

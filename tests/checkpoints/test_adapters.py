@@ -60,11 +60,6 @@ def test_an_update_of_a_layer_that_stores_inputs_first(tmp_path):
     assert open_checkpoint(tmp_path).updates["transformer.h.0.attn.c_attn.weight"].shape == (16, 48)
 
 
-def test_rank_stabilized_scaling(tmp_path):
-    base, merged = save_adapter(tmp_path, llama(), target_modules=["q_proj"], use_rslora=True)
-    assert assert_same_as_merged(tmp_path, base, merged) == projections("q_proj")
-
-
 @pytest.mark.parametrize("use_rslora", [False, True])
 def test_patterns_of_rank_and_alpha(tmp_path, use_rslora):
     base, merged = save_adapter(

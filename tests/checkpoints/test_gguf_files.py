@@ -88,12 +88,6 @@ def test_integers_and_types_that_cannot_be_dequantized_are_skipped(tmp_path):
     ]
 
 
-def test_layer_2_is_listed_before_layer_10(tmp_path):
-    names = ["output.weight", "blk.10.a.weight", "blk.2.a.weight"]
-    path = write_gguf(tmp_path / "a.gguf", {name: (random_array(8, 8), None) for name in names})
-    assert list(open_checkpoint(path).tensors) == ["blk.2.a.weight", "blk.10.a.weight", "output.weight"]
-
-
 @pytest.mark.parametrize("kept", [0, 3, 6, 20, 60, 0.5, -1])
 def test_a_file_that_was_cut_short_is_refused(tmp_path, kept):
     path = write_gguf(tmp_path / "a.gguf", {"a": (random_array(16, 16), None), "b": (random_array(16, 16), None)})

@@ -70,16 +70,6 @@ def test_safetensors_are_preferred_over_gguf(gguf_file, tmp_path):
     assert list(open_checkpoint(tmp_path).tensors) == ["a"]
 
 
-def test_the_folder_of_an_adapter(tmp_path):
-    from peft import LoraConfig, get_peft_model
-
-    model = torch.nn.Sequential(torch.nn.Linear(12, 10))
-    get_peft_model(model, LoraConfig(r=2, target_modules=["0"])).save_pretrained(tmp_path)
-    checkpoint = open_checkpoint(tmp_path)
-    assert checkpoint.is_adapter
-    assert {name: tensor.shape for name, tensor in checkpoint.updates.items()} == {"0.weight": (10, 12)}
-
-
 @pytest.mark.parametrize("asked", ["smollm2-135m", "organization/name@main"])
 def test_a_name_is_located(tiny_model, monkeypatch, asked):
     located = []
@@ -148,12 +138,13 @@ def test_one_part_of_a_gguf_is_refused(tmp_path):
         open_checkpoint(path)
 
 
-def test_the_weights_of_an_adapter_stand_for_the_adapter(tmp_path):
+def test_the_folder_of_an_adapter_or_its_weights(tmp_path):
     factors = {
         f"base_model.model.a.lora_{side}.weight": torch.ones(shape) for side, shape in (("A", (2, 8)), ("B", (9, 2)))
     }
     save_file(factors, tmp_path / "adapter_model.safetensors")
     (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 2, "lora_alpha": 4}')
-    checkpoint = open_checkpoint(tmp_path / "adapter_model.safetensors")
-    assert checkpoint.is_adapter
-    assert checkpoint.updates["a.weight"].shape == (9, 8)
+    for asked in (tmp_path, tmp_path / "adapter_model.safetensors"):
+        checkpoint = open_checkpoint(asked)
+        assert checkpoint.is_adapter
+        assert {name: tensor.shape for name, tensor in checkpoint.updates.items()} == {"a.weight": (9, 8)}

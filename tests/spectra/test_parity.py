@@ -1,9 +1,5 @@
 """The installed WeightWatcher is the reference, on every matrix of real weights and of random-weight architectures."""
 
-import io
-import logging
-import warnings
-from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -14,32 +10,14 @@ from hypothesis import strategies as st
 
 from stance_suite.loading import load
 from stance_suite.spectra import analyze
+from tests.spectra.reference import weightwatcher_table
 
 EXACT = ("alpha", "xmin", "xmax", "D", "sigma", "num_pl_spikes", "log_norm", "log_spectral_norm", "stable_rank")
 ALSO = (
-    "alpha_weighted",
-    "log_alpha_norm",
-    "lambda_max",
-    "spectral_norm",
-    "entropy",
-    "matrix_rank",
-    "N",
-    "M",
-    "Q",
-    "num_evals",
+    *("alpha_weighted", "log_alpha_norm", "lambda_max", "spectral_norm", "entropy", "matrix_rank"),
+    *("N", "M", "Q", "num_evals"),
 )
 MARCHENKO_PASTUR = ("mp_softrank", "sigma_mp", "num_spikes", "bulk_max", "bulk_min")
-
-
-def weightwatcher_table(model, **options):
-    logging.disable(logging.CRITICAL)
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        import weightwatcher
-
-        table = weightwatcher.WeightWatcher(model=model).analyze(plot=False, randomize=False, **options)
-    logging.disable(logging.NOTSET)
-    return table.set_index("longname")
 
 
 def assert_parity(model, *, mp_fit, only_theirs=(), **options):
@@ -121,38 +99,22 @@ def test_minilm_as_weightwatcher_analyzes_by_default():
 
 
 def seeded(architecture):
-    import transformers
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(0)
-    small = {"vocab_size": 300}
+    sizes = {"vocab_size": 300, "hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
     match architecture:
         case "gpt2":
-            config = transformers.GPT2Config(n_embd=48, n_layer=2, n_head=4, n_positions=64, **small)
+            sizes |= {"max_position_embeddings": 64}
         case "gpt_neox":
-            config = transformers.GPTNeoXConfig(
-                hidden_size=48, num_hidden_layers=2, num_attention_heads=4, intermediate_size=120, **small
-            )
+            sizes |= {"intermediate_size": 120}
         case "qwen2":
-            config = transformers.Qwen2Config(
-                hidden_size=48,
-                num_hidden_layers=2,
-                num_attention_heads=4,
-                num_key_value_heads=2,
-                intermediate_size=120,
-                **small,
-            )
+            sizes |= {"intermediate_size": 120, "num_key_value_heads": 2}
         case "gemma":
-            config = transformers.GemmaConfig(
-                hidden_size=48,
-                num_hidden_layers=2,
-                num_attention_heads=4,
-                num_key_value_heads=1,
-                head_dim=12,
-                intermediate_size=120,
-                **small,
-            )
+            sizes |= {"intermediate_size": 120, "num_key_value_heads": 1, "head_dim": 12}
+    config = AutoConfig.for_model(architecture, **sizes)
     config.initializer_range = 0.2
-    return transformers.AutoModelForCausalLM.from_config(config)
+    return AutoModelForCausalLM.from_config(config)
 
 
 @pytest.mark.parametrize(

@@ -13,18 +13,13 @@ def layer(values) -> LayerSpectrum:
     """A spectrum as it is measured, zero and equal eigenvalues included."""
     values = np.sort(np.asarray(values, dtype=float))
     curve = tail_curve(values)
-    best, runner_up = (None, None) if curve is None else (curve.best, curve.runner_up)
     return LayerSpectrum(
         name="a",
         rows=len(values),
         columns=len(values),
-        fit=None if best is None else curve.fit(best),
-        runner_up=None if runner_up is None else curve.fit(runner_up),
-        norm=1.0,
-        stable_rank=1.0,
-        spectral_norm=1.0,
-        entropy=1.0,
-        matrix_rank=len(values),
+        fit=curve and curve.fit(curve.best),
+        runner_up=curve and curve.fit(curve.runner_up),
+        **dict.fromkeys(("norm", "stable_rank", "spectral_norm", "entropy", "matrix_rank"), 1),
         eigenvalues=tuple(values.tolist()),
     )
 
