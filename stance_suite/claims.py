@@ -266,16 +266,5 @@ def _number(value: object) -> float:
 
 
 def is_glob(layer: str) -> bool:
-    """Tell whether a layer's name is a pattern.
-
-    Parameters
-    ----------
-    layer : str
-        The key ``layer`` of a claim.
-
-    Returns
-    -------
-    bool
-        Whether it may match several layers.
-    """
+    """Tell whether a layer's name is a pattern."""
     return any(character in layer for character in GLOB_CHARACTERS)

@@ -38,20 +38,9 @@ class _Spread:
 def localize(findings: Findings) -> tuple[Localization, ...]:
     """Tell of every model and recipe whether few layers carry the change.
 
-    Parameters
-    ----------
-    findings : Findings
-        The findings of a run.
-
-    Returns
-    -------
-    tuple of Localization
-        For each model, recipe, family and figure: all stances together, if there are several, then each by itself.
-
-    Notes
-    -----
-    The interval is Student's t over stances or over seeds; over both, if there are several of both, as crossed random
-    factors (`stance_suite.statistics.crossed_standard_error`), with the seeds that all stances have. ``localized`` and
+    All stances together, if there are several, then each by itself. The interval is Student's t over stances or over
+    seeds; over both, if there are several of both, as crossed random factors
+    (`stance_suite.statistics.crossed_standard_error`), with the seeds that all stances have. ``localized`` and
     ``distributed`` are said only if the whole interval lies on one side of half the fewest layers that any control
     shows: the sham of any of these seeds and, of alpha, the lower end of the noise's 95 % range.
     """
@@ -70,17 +59,7 @@ def localize(findings: Findings) -> tuple[Localization, ...]:
 def change_size(change: LayerChange, figure: Figure) -> float | None:
     """Take the size of one matrix's change.
 
-    Parameters
-    ----------
-    change : LayerChange
-        What fine-tuning did to the matrix.
-    figure : {"relative_norm", "alpha_spectrum"}
-        Whose size: dW's over W's, as a ratio, or the change of alpha with the tail held fixed, in percent.
-
-    Returns
-    -------
-    float or None
-        Not negative; 0 for the norm of a matrix that did not change; None where it is not known.
+    That of dW over that of W, or of alpha's change with the tail held fixed, in percent; None where it is not known.
     """
     if figure == "alpha_spectrum":
         return None if change.alpha_change is None else abs(change.alpha_change.spectrum)

@@ -27,15 +27,7 @@ ROLES_OF_GROUP: dict[RoleGroup, frozenset[Role]] = {"all": frozenset(Role), "att
 def universality(findings: Findings) -> Universality:
     """Tell whether models change at the same relative depths.
 
-    Parameters
-    ----------
-    findings : Findings
-        The findings of a run, of several models for correlations.
-
-    Returns
-    -------
-    Universality
-        Profiles of every model, and the correlation of every pair under the same recipe.
+    Profiles of every model, and the correlation of every pair under the same recipe.
     """
     trained: dict[str, dict[str, list[CellRecord]]] = {}
     for record in findings.cells:
@@ -64,16 +56,8 @@ def correlate_profiles(ours: Array, theirs: Array) -> tuple[float, float] | None
     bins, 3 to 6 % of p-values are at most 0.05 where profiles are autocorrelated (of Spearman's own, 15 to 26 %), but
     11 to 14 % (28 to 34 %) where they drift like random walks.
 
-    Parameters
-    ----------
-    ours, theirs : ndarray of shape (bins,)
-        Sizes by depth.
-
-    Returns
-    -------
-    tuple of (float, float) or None
-        Spearman's rank correlation, and the share of all shifts, the one by nothing included, that correlate at least
-        as much. None if there are fewer than four bins, one of them is empty (NaN), or a profile is flat.
+    The p-value is the share of all shifts, the one by nothing included, that correlate at least as much. None if there
+    are fewer than four bins, one of them is empty (NaN), or a profile is flat.
     """
     from scipy.stats import rankdata
 
