@@ -56,8 +56,8 @@ def correlate_profiles(ours: Array, theirs: Array) -> tuple[float, float] | None
     bins, 3 to 6 % of p-values are at most 0.05 where profiles are autocorrelated (of Spearman's own, 15 to 26 %), but
     11 to 14 % (28 to 34 %) where they drift like random walks.
 
-    The p-value is the share of all shifts, the one by nothing included, that correlate at least as much. None if there
-    are fewer than four bins, one of them is empty (NaN), or a profile is flat.
+    The correlation is Spearman's rank correlation, the p-value the share of all shifts, the one by nothing included,
+    that correlate at least as much. None if there are fewer than four bins, one is empty (NaN), or a profile is flat.
     """
     from scipy.stats import rankdata
 
