@@ -142,7 +142,7 @@ def test_what_did_not_change_does_not_weaken_what_did(stance):
         (lambda entries: (*entries, entries[0]), "listed twice"),
         (lambda entries: (), "no scores"),
         (lambda entries: (entries[0].model_copy(update={"tuned": math.nan}), *entries[1:]), "missing"),
-        (lambda entries: (entries[0].model_copy(update={"sham": math.inf}), *entries[1:]), "missing"),
+        (lambda entries: (entries[0].model_copy(update={"controls": {SHAM: math.inf}}), *entries[1:]), "missing"),
     ],
 )
 def test_scores_that_cannot_be_paired_give_no_difference(stance, prompts, reason):
@@ -168,9 +168,10 @@ def test_a_missing_figure_is_unknown(stance, figure):
 def test_a_constant_difference_has_no_test(stance):
     run = one_run(stance, 0.5)
     shifted = tuple(
-        entry.model_copy(update={"tuned": entry.base + 0.25, "sham": entry.base}) for entry in run.verdicts[0].prompts
+        entry.model_copy(update={"tuned": entry.base + 0.25, "controls": {SHAM: entry.base}})
+        for entry in run.verdicts[0].prompts
     )
-    flat = edited(run, prompts=shifted, cells=())
+    flat = edited(run, prompts=shifted, replicates=())
     raised = tuple(entry.model_copy(update={"tuned": entry.tuned + 0.25}) for entry in shifted)
     change = only(flat, edited(flat, prompts=raised))
     assert change.outcome is Outcome.UNKNOWN
@@ -346,9 +347,9 @@ def test_an_empty_run(stance):
 def test_runs_of_a_model_trained_elsewhere_are_compared_without_a_sham(stance):
     def without_sham(run):
         (verdict,) = run.verdicts
-        prompts = tuple(entry.model_copy(update={"sham": None}) for entry in verdict.prompts)
-        cells = tuple(key for key in verdict.cells if "sham" not in key)
-        kept = verdict.model_copy(update={"prompts": prompts, "cells": cells})
+        prompts = tuple(entry.model_copy(update={"controls": {}}) for entry in verdict.prompts)
+        cells = tuple(one.model_copy(update={"controls": {}}) for one in verdict.replicates)
+        kept = verdict.model_copy(update={"prompts": prompts, "replicates": cells})
         return run.model_copy(update={"verdicts": (kept,)})
 
     before, after = (without_sham(one_run(stance, level)) for level in (0.5, 0.1))

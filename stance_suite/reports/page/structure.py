@@ -219,9 +219,10 @@ def _label(record: CellRecord, model: _Model) -> str:
         return "trained elsewhere"
     if cell.is_on_stance:
         return cell.trained_on
+    if len(model.families[cell.treatment]) == 1:
+        return cell.trained_on
     stances = dict.fromkeys(other.cell.stance for other in model.controlled.get(id(record), ()))
-    is_only = len(model.families[cell.treatment]) == 1
-    return cell.trained_on if is_only else f"{cell.trained_on} for {', '.join(filter(None, stances))}"
+    return f"{cell.trained_on} for {', '.join(filter(None, stances))}"
 
 
 def _recipe(record: CellRecord) -> str:
