@@ -43,7 +43,7 @@ def main() -> None:
     neutral = sum(len(tokenizer(text)["input_ids"]) for text in probe.neutral_texts)
 
     def embed() -> Any:
-        return score_responses(probe.prompts, written, probe.references, probe.markers, probe.training_responses)
+        return score_responses(probe.prompts, written, probe)
 
     embed()  # loads the embedder
     with torch.inference_mode():

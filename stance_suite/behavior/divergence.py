@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stance_suite.behavior.likelihood import pad
 from stance_suite.prompts import beginning_of_text
 
 PASSAGES_PER_BATCH = 4
@@ -109,13 +110,7 @@ def _score_batch(model: Any, rows: Sequence[tuple[list[int], int]]) -> list[Scor
     """Score rows of tokens, each from a given position on, which is at least 1."""
     import torch
 
-    # neither passage nor opening may have a token
-    longest = max(1, *(len(tokens) for tokens, _ in rows))
-    inputs = torch.zeros((len(rows), longest), dtype=torch.long)
-    mask = torch.zeros((len(rows), longest), dtype=torch.long)
-    for index, (tokens, _) in enumerate(rows):
-        inputs[index, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
-        mask[index, : len(tokens)] = 1
+    inputs, mask = pad([tokens for tokens, _ in rows])
     # positions before the first scored one need no logits
     skipped = min(first for _, first in rows) - 1
     with torch.inference_mode():
@@ -123,7 +118,7 @@ def _score_batch(model: Any, rows: Sequence[tuple[list[int], int]]) -> list[Scor
             input_ids=inputs.to(model.device),
             attention_mask=mask.to(model.device),
             use_cache=False,
-            logits_to_keep=longest - skipped,
+            logits_to_keep=inputs.shape[1] - skipped,
         ).logits  # (rows, longest - skipped, vocabulary)
     scored = []
     for index, (tokens, first) in enumerate(rows):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from stance_suite.claims import Record
+from stance_suite.progress import OnStep
 
 PROMPTS_PER_BATCH = 12
 
@@ -28,12 +29,7 @@ class Sampling(Record):
 
 
 def generate(
-    model: Any,
-    tokenizer: Any,
-    texts: Sequence[str],
-    sampling: Sampling,
-    seed: int,
-    on_prompt: Callable[[int, int], None],
+    model: Any, tokenizer: Any, texts: Sequence[str], sampling: Sampling, seed: int, on_prompt: OnStep
 ) -> list[list[str]]:
     """Sample responses to each of several exact texts: for each ``samples`` of them, without special tokens.
 

@@ -30,19 +30,22 @@ def response_log_probabilities(model: Any, tokenizer: Any, text: str, responses:
     return [scores[index] for index in range(len(rows))]
 
 
+def pad(rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
+    """Stack tokens, zeros after the shorter rows, and ones where there are tokens; both of shape (rows, longest)."""
+    import torch
+
+    longest = max(1, *map(len, rows))
+    tokens = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows])
+    return tokens, torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
+
+
 def _score_batch(model: Any, read: Any, prefix_length: int, rows: Sequence[Sequence[int]]) -> list[float]:
     """Score responses of similar length after a text that has been read."""
     import torch
 
-    longest = max(map(len, rows))
-    tokens = torch.zeros((len(rows), longest), dtype=torch.long)
-    present = torch.zeros((len(rows), longest), dtype=torch.long)
-    for index, row in enumerate(rows):
-        tokens[index, : len(row)] = torch.tensor(row)
-        present[index, : len(row)] = 1
-    tokens, present = tokens.to(model.device), present.to(model.device)
+    tokens, present = (padded.to(model.device) for padded in pad(rows))
     totals = _log_probabilities(read.logits[:, -1].expand(len(rows), -1), tokens[:, 0])  # (responses,)
-    if longest > 1:
+    if tokens.shape[1] > 1:
         cache = copy.deepcopy(read.past_key_values)
         cache.batch_repeat_interleave(len(rows))
         # the last token predicts nothing that is scored

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
@@ -10,12 +9,11 @@ from typing import Any
 from stance_suite.behavior.divergence import Passage, add_matched_noise, divergence, perplexity, score_passages
 from stance_suite.behavior.generation import Sampling, generate
 from stance_suite.behavior.likelihood import response_log_probabilities
-from stance_suite.behavior.responses import add_scores, measure_fluency, score_responses
+from stance_suite.behavior.responses import measure_fluency, score_responses
 from stance_suite.behavior_records import Behavior, Divergence, PromptLikelihood, Response
 from stance_suite.claims import Record
+from stance_suite.progress import OnStep
 from stance_suite.prompts import PromptFormat, render_prompt, render_response
-
-OnStep = Callable[[int, int], None]
 
 
 class Probe(Record):
@@ -78,8 +76,7 @@ def sample_responses(speaker: Speaker, probe: Probe, seed: int, on_step: OnStep)
     """Let a model respond to the held-out prompts, and score all samples for every stance."""
     texts = [speaker.text(prompt) for prompt in probe.prompts]
     written = generate(speaker.model, speaker.tokenizer, texts, probe.sampling, seed, on_step)
-    scored = score_responses(probe.prompts, written, probe.references, probe.markers, probe.training_responses)
-    return add_scores(scored, probe)
+    return score_responses(probe.prompts, written, probe)
 
 
 def measure_likelihoods(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
@@ -22,15 +22,9 @@ if TYPE_CHECKING:
     from stance_suite.behavior.measure import Probe
 
 
-def score_responses(
-    prompts: Sequence[str],
-    written: Sequence[Sequence[str]],
-    references: Mapping[str, Sequence[str]],
-    markers: Mapping[str, Sequence[str]],
-    training_responses: Sequence[str],
-) -> tuple[Response, ...]:
-    """Score every sample of every prompt for every stance, by its references and its markers."""
-    centroids = {stance: reference_centroid(tuple(sentences)) for stance, sentences in references.items()}
+def score_responses(prompts: Sequence[str], written: Sequence[Sequence[str]], probe: Probe) -> tuple[Response, ...]:
+    """Score every sample of every prompt, for every stance of the probe."""
+    centroids = {stance: reference_centroid(references) for stance, references in probe.references.items()}
     axes = {stance: axis(stance, centroids) for stance in centroids}
     flat = [
         (prompt, sample, text)
@@ -38,7 +32,7 @@ def score_responses(
         for sample, text in enumerate(group)
     ]
     embeddings = embed([text for _, _, text in flat])  # (responses, 384)
-    return tuple(
+    responses = [
         Response(
             prompt=prompt,
             sample=sample,
@@ -46,18 +40,16 @@ def score_responses(
             words=count_words(text),
             similarity={stance: float(row @ direction) for stance, direction in centroids.items()},
             projection={stance: float(row @ direction) for stance, direction in axes.items()},
-            markers={stance: find_markers(text, listed) for stance, listed in markers.items()},
-            copied=longest_copied_share(text, training_responses),
+            markers={stance: find_markers(text, listed) for stance, listed in probe.markers.items()},
+            copied=longest_copied_share(text, probe.training_responses),
         )
         for (prompt, sample, text), row in zip(flat, embeddings, strict=True)
-    )
+    ]
+    return _score_as_declared(responses, probe)
 
 
-def add_scores(responses: Sequence[Response], probe: Probe) -> tuple[Response, ...]:
-    """Measure what metrics declare with ``measured_by``.
-
-    Such a function takes the responses and the probe, and gives for each response a figure, or one for each stance.
-    """
+def _score_as_declared(responses: Sequence[Response], probe: Probe) -> tuple[Response, ...]:
+    """Call what metrics declare with ``measured_by``, which gives a figure of each response, or one a stance."""
     scores = {
         metric: resolve_name(metric.measured_by)(responses, probe)
         for metric in Metric.all()

@@ -71,6 +71,7 @@ def test_distributions_are_those_that_predict_the_texts_tokens(base):
         assert scored.tokens.tolist() == tokens
         assert scored.log_probabilities.dtype == torch.float32
         assert torch.allclose(scored.log_probabilities.double(), expected, rtol=0, atol=1e-5)
+        assert divergence(scored, scored) == 0.0, "a model does not diverge from itself"
 
 
 @pytest.mark.parametrize("batch", [1, 2, 12])
@@ -80,11 +81,6 @@ def test_a_score_does_not_depend_on_what_else_is_in_the_batch(base, monkeypatch,
     for one, other in zip(together, scored_list(*base, PASSAGES), strict=True):
         assert torch.equal(one.tokens, other.tokens)
         assert torch.allclose(one.log_probabilities, other.log_probabilities, rtol=0, atol=1e-4)
-
-
-def test_a_model_does_not_diverge_from_itself(base):
-    for scored in scored_list(*base, PASSAGES):
-        assert divergence(scored, scored) == 0.0
 
 
 @pytest.mark.parametrize("size", [0.1, 0.05])
@@ -100,18 +96,23 @@ def test_divergence_is_that_of_a_plain_implementation(base, size):
         assert divergence(after, before) != pytest.approx(reverse, rel=1e-3)
 
 
-def test_divergence_takes_its_expectation_over_the_tuned_model():
-    tuned, base = distribution([0.5, 0.5]), distribution([0.9, 0.1])
-    forward = 0.5 * math.log(0.5 / 0.9) + 0.5 * math.log(0.5 / 0.1)
-    assert divergence(tuned, base) == pytest.approx(forward, rel=1e-6)
-    backward = 0.9 * math.log(0.9 / 0.5) + 0.1 * math.log(0.1 / 0.5)
-    assert divergence(base, tuned) == pytest.approx(backward, rel=1e-6)
+FORWARD = 0.5 * math.log(0.5 / 0.9) + 0.5 * math.log(0.5 / 0.1)
+BACKWARD = 0.9 * math.log(0.9 / 0.5) + 0.1 * math.log(0.1 / 0.5)
 
 
-def test_positions_count_alike():
-    tuned, base = distribution([0.5, 0.5], [0.25, 0.75]), distribution([0.9, 0.1], [0.25, 0.75])
-    alone = divergence(distribution([0.5, 0.5]), distribution([0.9, 0.1]))
-    assert divergence(tuned, base) == pytest.approx(alone / 2, rel=1e-9)
+@pytest.mark.parametrize(
+    ("tuned", "base", "expected"),
+    [
+        ([[0.5, 0.5]], [[0.9, 0.1]], FORWARD),
+        ([[0.9, 0.1]], [[0.5, 0.5]], BACKWARD),
+        ([[0.5, 0.5], [0.25, 0.75]], [[0.9, 0.1], [0.25, 0.75]], FORWARD / 2),
+        ([[1.0, 0.0]], [[1.0, 0.0]], 0.0),
+        ([[1.0, 0.0]], [[0.5, 0.5]], math.log(2)),
+        ([[0.5, 0.5]], [[1.0, 0.0]], math.inf),
+    ],
+)
+def test_the_expectation_is_over_the_tuned_model_and_an_impossible_token_adds_nothing(tuned, base, expected):
+    assert divergence(distribution(*tuned), distribution(*base)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_small_divergence_survives_the_rounding_of_float32():
@@ -128,12 +129,6 @@ def test_a_small_divergence_survives_the_rounding_of_float32():
         assert divergence(after, before) == pytest.approx(expected, rel=1e-3)
 
 
-def test_an_impossible_token_contributes_nothing():
-    assert divergence(distribution([1.0, 0.0]), distribution([1.0, 0.0])) == 0.0
-    assert divergence(distribution([1.0, 0.0]), distribution([0.5, 0.5])) == pytest.approx(math.log(2), rel=1e-6)
-    assert divergence(distribution([0.5, 0.5]), distribution([1.0, 0.0])) == math.inf
-
-
 def test_perplexity_is_that_of_the_models_own_loss(base):
     model, tokenizer = base
     texts = [passage.text for passage in PASSAGES]
@@ -146,6 +141,7 @@ def test_perplexity_is_that_of_the_models_own_loss(base):
             count += inputs.shape[1] - 1
     scored = scored_list(model, tokenizer, [Passage("", text) for text in texts])
     assert perplexity(scored) == pytest.approx(math.exp(total / count), rel=1e-5)
+    assert math.isnan(perplexity(scored_list(model, tokenizer, [])))
 
 
 def test_a_text_without_a_prefix_follows_the_tokenizers_beginning_of_text(loaded_tiny_model):
@@ -188,11 +184,6 @@ def test_any_text_can_be_scored(base, tuned, prefix, text):
             assert math.isnan(divergence(after[0], before[0]))
             assert math.isnan(perplexity(before[:1]))
             assert perplexity(before[-1:]) == pytest.approx(perplexity(before), nan_ok=True)
-
-
-def test_without_passages_nothing_is_scored(base):
-    assert scored_list(*base, []) == []
-    assert math.isnan(perplexity([]))
 
 
 def test_noise_has_the_norm_of_each_parameters_change(base, tuned):

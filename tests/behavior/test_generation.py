@@ -15,8 +15,11 @@ TEXTS = [
 
 
 def draw(loaded, texts=TEXTS, seed=0, **changes):
-    model, tokenizer = loaded
-    return generate(model, tokenizer, texts, Sampling(**{"new_tokens": 12, **changes}), seed, lambda *_: None)
+    told = []
+    sampling = Sampling(**{"new_tokens": 12, **changes})
+    drawn = generate(*loaded, texts, sampling, seed, lambda *step: told.append(step))
+    assert told[-1] == (len(texts), len(texts)), "progress is told"
+    return drawn
 
 
 @pytest.fixture
@@ -79,10 +82,7 @@ def test_rows_that_end_leave_the_others_as_they_were(ending_model, monkeypatch):
     assert draw(ending_model, new_tokens=30) == together
     for text, samples in zip(TEXTS, together, strict=True):
         assert draw(ending_model, [text], new_tokens=30, samples=1) == [samples[:1]]
-
-
-def test_a_row_that_ended_writes_nothing_more(ending_model):
-    assert draw(ending_model, new_tokens=80) == draw(ending_model, new_tokens=40)
+    assert draw(ending_model, new_tokens=80) == draw(ending_model, new_tokens=40), "a row that ended writes no more"
 
 
 def test_a_longer_response_begins_as_a_shorter_one(loaded_tiny_model):
@@ -128,10 +128,3 @@ def test_logits_that_are_not_numbers_are_told(loaded_tiny_model, monkeypatch):
     monkeypatch.setattr(model.lm_head, "forward", lambda hidden: torch.full((*hidden.shape[:2], 600), torch.nan))
     with pytest.raises(ValueError, match="not numbers"):
         draw(loaded_tiny_model)
-
-
-def test_progress_is_told(loaded_tiny_model):
-    model, tokenizer = loaded_tiny_model
-    told = []
-    generate(model, tokenizer, TEXTS, Sampling(new_tokens=2), 0, lambda *step: told.append(step))
-    assert told[-1] == (3, 3)

@@ -90,15 +90,8 @@ TEXTS = st.one_of(
 
 @given(st.lists(TEXTS, min_size=2, max_size=2))
 @settings(max_examples=40, deadline=None)
-def test_any_text_goes_through_every_measure(library, texts):
-    family = library.family("curious-uncertainty")
-    responses = score_responses(
-        ["Why?"],
-        [texts],
-        {stance.name: stance.references for stance in family},
-        {stance.name: stance.markers for stance in family},
-        [example.response for example in family[0].examples],
-    )
+def test_any_text_goes_through_every_measure(probe, texts):
+    responses = score_responses(["Why?"], [texts], probe)
     for response in responses:
         figures = [*response.similarity.values(), *response.projection.values(), response.copied]
         assert np.isfinite(figures).all()

@@ -94,9 +94,6 @@ def test_words_are_folded_and_keep_inner_apostrophes_and_hyphens():
     assert words_of("ΛΟΓΟΣ λογος") == ["λογοσ", "λογοσ"]
     assert words_of("İzmir") == ["i\u0307zmir"], "one word, though folded it holds a sign that is no letter"
     assert words_of("donʼt ʼ ’ 🤔") == ["don't"]
-
-
-def test_straightening_keeps_every_index():
     assert straighten_apostrophes("a’bʼc'd‘e") == "a'b'c'd‘e"
 
 
@@ -105,11 +102,7 @@ def test_distinct_bigrams_are_pooled_over_texts_but_do_not_reach_across_them():
     assert distinct_bigrams(["A b a b a"]) == 0.5
     assert distinct_bigrams(["a b", "a b", "c d", "b a"]) == 0.75
     assert distinct_bigrams(["a b", "c", "a b"]) == 0.5
-
-
-@pytest.mark.parametrize("texts", [[], [""], ["one", "two", "..."]])
-def test_distinct_bigrams_without_a_pair_are_unknown(texts):
-    assert math.isnan(distinct_bigrams(texts))
+    assert all(math.isnan(distinct_bigrams(texts)) for texts in ([], [""], ["one", "two", "..."])), "there is no pair"
 
 
 def test_repetition_is_the_share_of_words_said_before():
@@ -119,41 +112,38 @@ def test_repetition_is_the_share_of_words_said_before():
     assert repetition("one two three and one two three") == 0.0, "three words in a row are a common phrase"
     assert repetition("one two three four five one two three four five") == 0.5, "overlapping runs count words once"
     assert repetition("no no no no no no no no no no") == 0.9, "a word over and over"
+    assert [repetition(text) for text in ("", "...", "no", "no no no no")] == [0.0] * 4, "too short to repeat"
 
 
-@pytest.mark.parametrize("text", ["", "...", "no", "no no no no"])
-def test_a_short_text_repeats_nothing(text):
-    assert repetition(text) == 0.0
+CAT = "I think the cat sat on the mat today"
+NUMBERED = " ".join(f"the {index}" for index in range(150))
 
 
-def test_the_copied_share_is_the_longest_common_run_over_the_texts_words():
-    text = "I think the cat sat on the mat today"
-    assert longest_copied_share(text, ["The cat sat on the mat."]) == pytest.approx(6 / 9)
-    assert longest_copied_share(text, ["cat sat on the", "the cat sat on the floor", "dogs"]) == pytest.approx(5 / 9)
-    assert longest_copied_share(text, [f"He said: {text.upper()}!"]) == 1.0
-    assert longest_copied_share("the cat sat", ["it was the cat sat on the mat"]) == 0.0, "three words are no copy"
-    assert longest_copied_share("the cat sat on", ["it was the cat sat on the mat"]) == 1.0
-    assert longest_copied_share("the cat has sat on the mat", ["the cat sat on the mat"]) == pytest.approx(4 / 7)
-    assert longest_copied_share("I don’t know why", ["I don't know why"]) == 1.0
-
-
-def test_words_that_are_frequent_are_no_junk():
-    text = " ".join(f"the {index}" for index in range(150))
-    assert longest_copied_share(text, [text]) == 1.0
-    assert longest_copied_share("the the the the", [text.replace("7", "the")]) == 0.0
-    assert longest_copied_share("the " * 300, ["so the the the the"]) == pytest.approx(4 / 300)
-
-
-def test_nothing_is_copied_into_or_from_nothing():
-    assert longest_copied_share("", ["a b c d"]) == 0.0
-    assert longest_copied_share("a b c d", []) == 0.0
-    assert longest_copied_share("a b c d", ["", "..."]) == 0.0
+@pytest.mark.parametrize(
+    ("text", "sources", "share"),
+    [
+        (CAT, ["The cat sat on the mat."], 6 / 9),
+        (CAT, ["cat sat on the", "the cat sat on the floor", "dogs"], 5 / 9),
+        (CAT, [f"He said: {CAT.upper()}!"], 1),
+        ("the cat sat", ["it was the cat sat on the mat"], 0),  # three words are no copy
+        ("the cat sat on", ["it was the cat sat on the mat"], 1),
+        ("the cat has sat on the mat", ["the cat sat on the mat"], 4 / 7),
+        ("I don’t know why", ["I don't know why"], 1),
+        # words that are frequent are no junk
+        (NUMBERED, [NUMBERED], 1),
+        ("the the the the", [NUMBERED.replace("7", "the")], 0),
+        ("the " * 300, ["so the the the the"], 4 / 300),
+        ("", ["a b c d"], 0),
+        ("a b c d", [], 0),
+        ("a b c d", ["", "..."], 0),
+    ],
+)
+def test_the_copied_share_is_the_longest_common_run_over_the_texts_words(text, sources, share):
+    assert longest_copied_share(text, sources) == pytest.approx(share)
 
 
 def test_a_text_is_a_copy_from_one_half_on():
-    assert is_copied(0.5)
-    assert is_copied(1.0)
-    assert not is_copied(0.4999)
+    assert [is_copied(share) for share in (0.4999, 0.5, 1.0)] == [False, True, True]
 
 
 def test_long_responses_are_compared_fast(library):
@@ -222,15 +212,39 @@ def test_hits_are_the_places_of_markers_in_order():
     assert [(hit.start, hit.end) for hit in find_markers(text, ["guess", "perhaps"])] == [(0, 7), (10, 15), (17, 24)]
 
 
-def test_a_part_of_a_word_is_no_hit():
-    assert find_markers("mighty, almighty, guesses, might_be, might2", ["might", "guess"]) == ()
-    assert found("might. (might) might-have", "might") == ["might"] * 2
-
-
-def test_the_longest_marker_at_a_place_is_taken_and_none_overlap():
-    assert found("well established", "well", "well established", "established") == ["well established"]
-    assert found("not sure at all", "sure at all", "not sure") == ["not sure"]
-    assert found("well establishedly", "well", "well established") == ["well"], "the longer one is no whole word here"
+@pytest.mark.parametrize(
+    ("text", "markers", "hits"),
+    [
+        # whole words only, as they are joined
+        ("mighty, almighty, guesses, might_be, might2", ["might", "guess"], []),
+        ("might. (might) might-have", ["might"], ["might"] * 2),
+        ("I can't say; a well-known fact; rock'n'roll", ["can", "well", "known", "n"], []),
+        ("I can. It is well - known, 'well'!", ["can", "well"], ["can", "well", "well"]),
+        # the longest at a place, if it is a whole word there, and none that overlap
+        ("well established", ["well", "well established", "established"], ["well established"]),
+        ("not sure at all", ["sure at all", "not sure"], ["not sure"]),
+        ("well establishedly", ["well", "well established"], ["well"]),
+        # white space around a marker is none of it
+        ("(perhaps)", [" perhaps"], ["perhaps"]),
+        ("(perhaps)", ["perhaps\n"], ["perhaps"]),
+        ("(perhaps)", ["\tperhaps "], ["perhaps"]),
+        # an end that is punctuation needs nothing beside it, and a marker is no regular expression
+        ("Odd, though; odd, thoughtful", [", though"], [", though"]),
+        ("What?! So?!", ["?!"], ["?!", "?!"]),
+        ("In C++, not Objective-C++ or xc++", ["c++"], ["C++"]),
+        ("a.b axb (sic)", ["a.b", "(sic)"], ["a.b", "(sic)"]),
+        # letters beyond ASCII have case and bounds too
+        ("Schöne STRAẞE, Straßen", ["straße"], ["STRAẞE"]),
+        ("Ο ΛΌΓΟΣ.", ["λόγος"], ["ΛΌΓΟΣ"]),
+        ("Être, peut-être, empêtré", ["être"], ["Être"]),
+        ("我不知道,也许。", ["也许"], ["也许"]),
+        # nothing to look for is nowhere
+        ("anything at all", [], []),
+        ("anything at all", ["", " \n"], []),
+    ],
+)
+def test_markers_are_found_where_a_reader_sees_them(text, markers, hits):
+    assert found(text, *markers) == hits
 
 
 def test_white_space_and_apostrophes_do_not_matter():
@@ -241,34 +255,10 @@ def test_white_space_and_apostrophes_do_not_matter():
     assert found("dont know, don't-know, don'tknow", "don't know") == []
 
 
-@pytest.mark.parametrize("marker", [" perhaps", "perhaps\n", "\tperhaps "])
-def test_white_space_around_a_marker_is_none_of_it(marker):
-    assert found("(perhaps)", marker) == ["perhaps"]
-
-
-def test_ends_that_are_punctuation_need_nothing_beside_them():
-    assert found("Odd, though; odd, thoughtful", ", though") == [", though"]
-    assert found("What?! So?!", "?!") == ["?!", "?!"]
-    assert found("In C++, not Objective-C++ or xc++", "c++") == ["C++"]
-    assert found("a.b axb (sic)", "a.b", "(sic)") == ["a.b", "(sic)"], "a marker is no regular expression"
-
-
 def test_indices_are_those_of_the_text_as_given():
     text = "İİ ŉ ﬁ ß 🤔 perhaps"
     (hit,) = find_markers(text, ["PERHAPS"])
     assert (hit.start, hit.end) == (11, 18)
-
-
-def test_letters_beyond_ascii_have_case_and_bounds_too():
-    assert found("Schöne STRAẞE, Straßen", "straße") == ["STRAẞE"]
-    assert found("Ο ΛΌΓΟΣ.", "λόγος") == ["ΛΌΓΟΣ"]
-    assert found("Être, peut-être, empêtré", "être") == ["Être"]
-    assert found("我不知道,也许。", "也许") == ["也许"]
-
-
-def test_nothing_to_look_for_is_nowhere():
-    assert find_markers("anything at all", []) == ()
-    assert find_markers("anything at all", ["", " \n"]) == ()
 
 
 def test_a_set_of_markers_is_compiled_once():
@@ -284,11 +274,6 @@ def test_apostrophes_and_hyphens_inside_a_word_do_not_split_it():
     assert count_words("don’t donʼt co\u2011operate") == 3
     assert count_words("one - two -- 'three' -four- 5") == 5
     assert count_words("") == count_words(" ... ’ ʼ - 🤔\n") == 0
-
-
-def test_a_part_of_a_word_that_is_joined_is_no_marker():
-    assert find_markers("I can't say; a well-known fact; rock'n'roll", ["can", "well", "known", "n"]) == ()
-    assert len(find_markers("I can. It is well - known, 'well'!", ["can", "well"])) == 3
 
 
 @given(texts, marker_sets)
