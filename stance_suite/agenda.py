@@ -11,12 +11,12 @@ from stance_suite.claims import Claim
 from stance_suite.declared import DeclaredClaim
 from stance_suite.errors import DesignError, SpecError, StanceSuiteError, nearest_names
 from stance_suite.library import Library
-from stance_suite.options import PROFILES, Pair, Settings
+from stance_suite.options import Pair, Settings
 from stance_suite.policy import ANY_VERDICT, DeclaredPolicy, Policy, standard_claims
 from stance_suite.power import Design
+from stance_suite.profiles import ELSEWHERE, reason_and_remedy
 from stance_suite.records import Cell
 from stance_suite.run_records import CONTROLS, Sweep
-from stance_suite.specs import ELSEWHERE
 from stance_suite.statistics import smallest_p_value
 from stance_suite.verdicts import counterpart_of
 
@@ -46,18 +46,7 @@ class Agenda:
         return tuple(entry.claim for entry in self.declared)
 
     def reason_not_run(self, claim: Claim) -> str | None:
-        """Say why the run leaves a claim out.
-
-        Parameters
-        ----------
-        claim : Claim
-            One of `claims`.
-
-        Returns
-        -------
-        str or None
-            None if it is judged.
-        """
+        """Say why the run leaves a claim out."""
         if self.sweep is not None:
             return self._reason_not_swept(claim, self.sweep)
         for model, _, recipe in trainings_of(claim):
@@ -69,7 +58,7 @@ class Agenda:
             elif model not in self.models:
                 return f"this run does not ask for {model}; add --stance-model {model}"
             elif recipe not in self.recipes:
-                return _no_such_recipe(recipe)
+                return reason_and_remedy([recipe], [model])[0]
         return None
 
     def _reason_not_swept(self, claim: Claim, sweep: Sweep) -> str | None:
@@ -88,49 +77,13 @@ class Agenda:
 
 
 def trainings_of(claim: Claim) -> tuple[tuple[str, str, str], ...]:
-    """List the trainings that a claim is about.
-
-    Parameters
-    ----------
-    claim : Claim
-        About a model by name.
-
-    Returns
-    -------
-    tuple of (str, str, str)
-        Model, stance and recipe of the claim's own, and of the one that it is compared with, if there is one.
-    """
+    """List model, stance and recipe of the training that a claim is about, and of the one it is compared with."""
     own = (claim.model, claim.stance, claim.recipe)
     return (own,) if claim.versus is None else (own, counterpart_of(claim))
 
 
-def _no_such_recipe(recipe: str) -> str:
-    if recipe == ELSEWHERE:
-        return "it is about a model trained elsewhere; use --stance-before and --stance-after"
-    profile = next((name for name, recipes in PROFILES.items() if recipe in recipes), None)
-    if profile is None:
-        return f"no profile runs recipe '{recipe}'; name it in a sweep, or in the policy of a gate"
-    return f"this run leaves out recipe '{recipe}'; use --stance-profile {profile}"
-
-
 def set_agenda(settings: Settings, library: Library, policy: DeclaredPolicy | None) -> Agenda:
-    """Gather what a run is about.
-
-    Parameters
-    ----------
-    settings : Settings
-        The options.
-    library : Library
-        The declarations.
-    policy : DeclaredPolicy or None
-        What a model under test must show, if this run is a gate or about a pair trained elsewhere: its standard claims
-        are judged beside the declared ones.
-
-    Returns
-    -------
-    Agenda
-        The claims about ``any`` model once for every model asked for.
-    """
+    """Gather what a run is about; with a policy, its standard claims are judged beside the declared ones."""
     pair = settings.pair
     if pair is not None:
         models: tuple[str, ...] = (pair.label,)
@@ -181,22 +134,7 @@ def _of_a_pair(pair: Pair, library: Library, policy: Policy, demanded: list[Clai
 
 
 def cells_of_sweep(agenda: Agenda, sweep: Sweep) -> Iterator[tuple[Cell, str]]:
-    """List the cells of a sweep.
-
-    Parameters
-    ----------
-    agenda : Agenda
-        The run.
-    sweep : Sweep
-        The sweep that it is.
-
-    Yields
-    ------
-    cell : Cell
-        What is done to which model; controls once for every stance, though stances of a family share them.
-    stance : str
-        Name of a stance of the family that it is measured with.
-    """
+    """List the cells of a sweep, each with a stance of its family: controls once for every stance, though shared."""
     for model, seed, stance in product(agenda.models, agenda.seeds, agenda.stances):
         if "base" in sweep.controls:
             yield Cell(model=model, treatment="base", stance=None, recipe=None, seed=seed), stance
@@ -213,25 +151,7 @@ def _bind(entry: DeclaredClaim, models: Sequence[str]) -> list[DeclaredClaim]:
 
 
 def lay_out_designs(agenda: Agenda, library: Library) -> tuple[tuple[Claim, Design], ...]:
-    """Lay out how each behavioral claim of the run is tested.
-
-    Parameters
-    ----------
-    agenda : Agenda
-        The run.
-    library : Library
-        The declarations.
-
-    Returns
-    -------
-    tuple of (Claim, Design)
-        In declared order.
-
-    Raises
-    ------
-    DesignError
-        If a design cannot reach its level, whatever is measured.
-    """
+    """Lay out how each behavioral claim of the run is tested, or refuse a design that cannot reach its level."""
     run = [
         entry
         for entry in agenda.declared

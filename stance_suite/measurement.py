@@ -7,7 +7,7 @@ import platform
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import version
 from typing import Any
 
@@ -30,7 +30,7 @@ from stance_suite.models import Weights, load
 from stance_suite.placement import place
 from stance_suite.progress import Progress
 from stance_suite.prompts import PromptFormat
-from stance_suite.records import Cell, CellRecord, EpochSnapshot, Provenance, Training
+from stance_suite.records import MEASUREMENT_VERSION, Cell, CellRecord, EpochSnapshot, Provenance, Training
 from stance_suite.run_records import Recipe
 from stance_suite.specs import Example
 from stance_suite.spectra.change import alpha_changes, compare_models
@@ -48,7 +48,7 @@ RESAMPLING = 1_000_003
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a cell's figures depend on, besides the machine."""
+    """All that a cell's figures depend on, besides the machine, and the key that follows; nothing is loaded for it."""
 
     cell: Cell
     """What is done to which model."""
@@ -66,6 +66,26 @@ class Plan:
     """What it is measured with."""
     trajectory: bool
     """Whether it is measured after every epoch, too."""
+    device: str
+    """Where it is measured: ``cpu`` or ``cuda``."""
+
+    @cached_property
+    def key(self) -> str:
+        """Content address: it covers all that the figures depend on and no claim, so another claim costs nothing."""
+        content = {
+            "measurement": MEASUREMENT_VERSION,
+            "weights": self.weights.sha256,
+            "prompt_format": self.prompt_format,
+            "rotations": [[example.model_dump() for example in examples] for examples in self.rotations],
+            "recipe": self.recipe.identity if self.recipe else None,
+            "seed": self.cell.seed,
+            "probe": self.probe.model_dump(),
+            "trajectory": self.trajectory,
+            "embedder": embedder_sha256(),
+            "device": self.device,
+            "versions": library_versions(),
+        }
+        return content_key(content | ({} if self.derivative is None else {"derivative": self.derivative.sha256}))
 
 
 class Bench:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stance_suite import pytest_fixtures
+from stance_suite import options, pytest_fixtures
 from stance_suite.errors import StanceSuiteError
-from stance_suite.options import OPTIONS
 from stance_suite.pytest_fixtures import STATE, VERDICT, RunState
 from stance_suite.pytest_gathering import USAGE_ERROR_OF_WORKER, Gathering
 from stance_suite.pytest_html_report import HtmlReport, fill_row
@@ -34,8 +33,8 @@ PARAMETERS = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options of `stance_suite.options`."""
     group = parser.getgroup("stance-suite", "stance-suite (what fine-tuning changed, judged against controls)")
-    for option in OPTIONS:
-        action = "append" if option.repeatable else "store_true" if option.is_switch else "store"
+    for option in options.OPTIONS:
+        action = "append" if option.is_repeatable else "store_true" if option.value_type is bool else "store"
         group.addoption(
             f"--stance-{option.name}",
             dest=f"stance_{option.field}",

@@ -24,6 +24,7 @@ from stance_suite.records import Findings
 from stance_suite.spectra.measured import measure_model
 from stance_suite.verdicts import control_scores, tuned_scores
 from tests.conftest import REPOSITORY
+from tests.measuring import measure
 from tests.pairs import STANCE, open_pair, train_elsewhere
 from tests.programs import run_program
 
@@ -91,7 +92,7 @@ def test_nothing_is_trained(pair, tiny_model, tuned_elsewhere, capsys):
     assert {record.cell.model for record in records} == {f"{tiny_model} -> {tuned_elsewhere}"}
     errors = capsys.readouterr().err
     assert "fine-tuning" not in errors
-    replicate = pair.replicate(pair.settings.pair.label, STANCE, "elsewhere", 0)
+    (replicate,) = pair.replicates(pair.settings.pair.label, STANCE, "elsewhere")
     assert replicate.sham is None
 
 
@@ -233,7 +234,7 @@ def test_the_untouched_model_is_decomposed_once_and_as_it_would_be_alone(
     before, _ = both(session)
     assert len(decomposed) == 2
     other = open_pair(tmp_path, tmp_path / "another cache", tiny_model, tuned_elsewhere, STANCE)
-    alone = other.workbench.base(str(tiny_model), STANCE, 0)
+    alone = measure(other.workbench, "base", tiny_model)
     assert (alone.spectra, alone.rounding) == (before.spectra, before.rounding)
 
 

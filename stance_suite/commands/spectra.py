@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stance_suite.commands.console import open_console, print_table
 from stance_suite.errors import StanceSuiteError
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table as RichTable
 
     from stance_suite.spectra import Analysis, Comparison
 
 SHOWN_VECTORS = 3
-PLAIN_WIDTH = 160
-"""Columns of a table that goes to a file or a pipe."""
 
 Model = Annotated[
     str, typer.Argument(help="A folder or file with safetensors, GGUF or a LoRA adapter, a registry name, or a Hub id.")
@@ -73,10 +71,9 @@ def audit_pair(before: Details, after: Details) -> None:
     from stance_suite.spectra.audit import Finding, audit_tables
 
     audit = audit_tables(before, after)
-    console = _console()
-    table = _table("layer", "alpha", "change", "tail", "flip probability", "findings")
-    for layer in sorted(audit.layers, key=lambda layer: -abs(layer.change_percent)):
-        table.add_row(
+    console = open_console()
+    rows = [
+        (
             layer.name,
             f"{layer.alpha_before:.3f}",
             f"{layer.change_percent:+.3f} %",
@@ -84,7 +81,9 @@ def audit_pair(before: Details, after: Details) -> None:
             "" if layer.flip_probability is None else f"{layer.flip_probability:.2f}",
             ", ".join(layer.findings),
         )
-    console.print(table)
+        for layer in sorted(audit.layers, key=lambda layer: -abs(layer.change_percent))
+    ]
+    print_table(console, ("layer", "alpha", "change", "tail", "flip probability", "findings"), rows)
     for entry in audit.skipped:
         console.print(f"skipped {entry.name}: {entry.reason}")
     for finding in Finding:
@@ -110,11 +109,12 @@ def _write_table(details: Any, csv: Path | None, parquet: Path | None) -> None:
 
 
 def _print_analysis(analysis: Analysis) -> None:
-    console = _console()
-    table = _table("layer", "alpha", "95 % interval", "KS", "tail", "stable rank", "MP soft rank", "warning")
+    console = open_console()
+    columns = ("layer", "alpha", "95 % interval", "KS", "tail", "stable rank", "MP soft rank", "warning")
+    rows = []
     for layer in analysis.layers:
         fit, interval, bulk = layer.fit, layer.interval, layer.bulk
-        table.add_row(
+        row = (
             layer.name,
             "" if fit is None else f"{fit.alpha:.3f}",
             "" if interval is None else f"{interval.low:.2f} - {interval.high:.2f}",
@@ -124,7 +124,8 @@ def _print_analysis(analysis: Analysis) -> None:
             "" if bulk is None else f"{bulk.soft_rank:.3f}",
             layer.failure or layer.warning,
         )
-    console.print(table)
+        rows.append(row)
+    print_table(console, columns, rows)
     _print_skipped(console, analysis)
     failed = sum(layer.fit is None for layer in analysis.layers)
     means = ", ".join(f"{name} {value:.4g}" for name, value in analysis.summary().items())
@@ -132,13 +133,14 @@ def _print_analysis(analysis: Analysis) -> None:
 
 
 def _print_comparison(comparison: Comparison) -> None:
-    console = _console()
-    table = _table(
+    console = open_console()
+    columns = (
         "layer", "alpha", "change", "tail fixed", "tail", "flip", "|dW|/|W|", "dW stable rank", "noise's", "p (BH)"
-    )
+    )  # fmt: skip
+    rows = []
     for layer, before in zip(comparison.change.layers, comparison.before.layers, strict=True):
         alpha, delta, noise = layer.alpha_change, layer.weight_change, layer.noise
-        table.add_row(
+        row = (
             layer.name,
             "" if before.fit is None else f"{before.fit.alpha:.3f}",
             "" if alpha is None else f"{alpha.total:+.3f} %",
@@ -150,7 +152,8 @@ def _print_comparison(comparison: Comparison) -> None:
             "" if noise is None else f"{noise.stable_rank.low:.1f} - {noise.stable_rank.high:.1f}",
             "" if noise is None else f"{noise.smallest_p_value:.4f}",
         )
-    console.print(table)
+        rows.append(row)
+    print_table(console, columns, rows)
     _print_skipped(console, comparison.after)
     layers = comparison.change.layers
     flips = sum(layer.alpha_change is not None and layer.alpha_change.tail_flip for layer in layers)
@@ -167,23 +170,6 @@ def _print_comparison(comparison: Comparison) -> None:
             f"{spread.figure}: shared by {spread.participation_ratio:.1f} of {spread.layers} layers (participation "
             f"ratio{beside}), Gini {spread.gini:.2f}"
         )
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
-
-
-def _table(*columns: str) -> RichTable:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right", overflow="fold")
-    return table
 
 
 def _print_skipped(console: Console, analysis: Analysis) -> None:

@@ -14,7 +14,6 @@ from stance_suite.engines.orders import Order, Outcome, Site
 from stance_suite.errors import StanceSuiteError
 from stance_suite.measurement import Bench, Plan, library_versions
 from stance_suite.models import Weights, locate
-from stance_suite.planning import cell_key
 from stance_suite.progress import SilentProgress
 from stance_suite.specs import ModelSpec
 from stance_suite.store import open_store
@@ -38,7 +37,7 @@ def measure_order(order: Order, site: Site) -> Outcome:
     started = time.perf_counter()
     try:
         plan = replace(order.plan, weights=_weights_here(order, site))
-        _refuse_another_key(order, plan, site)
+        _refuse_another_key(order, plan)
         bench = _bench(site.device, site.threads, plan.weights.sha256)
         open_store(site.store).get_or_make(order.key, lambda: bench.measure(order.key, plan))
     except StanceSuiteError as error:
@@ -59,9 +58,9 @@ def _weights_here(order: Order, site: Site) -> Weights:
     return replace(_locate(order.source, site.cache), name=order.plan.weights.name)
 
 
-def _refuse_another_key(order: Order, plan: Plan, site: Site) -> None:
+def _refuse_another_key(order: Order, plan: Plan) -> None:
     """Refuse to keep under the key that was ordered what other weights or other libraries made."""
-    if cell_key(plan, site.device) == order.key:
+    if plan.key == order.key:
         return
     here, ordered = plan.weights.sha256, order.plan.weights.sha256
     what = f"weights with SHA-256 {here} instead of {ordered}" if here != ordered else "other versions of libraries"
