@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from stance_suite.errors import StanceSuiteError
@@ -89,3 +93,53 @@ def test_cells_are_kept_in_the_cache_unless_a_store_is_named(tmp_path):
     assert store({"store": "/abs/cells"}) == "/abs/cells"
     assert store({"store": "s3://bucket/cells"}) == "s3://bucket/cells"
     assert resolve_settings({}, tmp_path, {"STANCE_SUITE_STORE": "gs://b"}).store == "gs://b"
+
+
+ONE_MORE = """
+import sys
+from importlib.util import find_spec, module_from_spec
+from pathlib import Path
+
+# the only edit: one field more
+spec = find_spec("stance_suite.options")
+text = Path(spec.origin).read_text()
+field = '    flavor: tuple[str, ...] = _option("What it tastes of.", default=("plain",), commands="validate")\\n'
+options = sys.modules[spec.name] = module_from_spec(spec)
+exec(compile(text.replace("    device: str", field + "    device: str", 1), spec.origin, "exec"), vars(options))
+
+import pytest
+from typer.testing import CliRunner
+from stance_suite.cli import app
+from stance_suite.pytest_fixtures import STATE
+
+Path("pyproject.toml").write_text("[tool.stance-suite]\\nflavor = 'configured'\\n")
+assert options.resolve_settings({}, Path.cwd(), {}).flavor == ("configured",)
+assert options.resolve_settings({}, Path.cwd(), {"STANCE_SUITE_FLAVOR": "a,b"}).flavor == ("a", "b")
+
+seen = []
+resolve = options.resolve_settings
+vars(sys.modules["stance_suite.commands.options"])["resolve_settings"] = lambda *given: (
+    seen.append(resolve(*given).flavor) or resolve(*given)
+)
+assert CliRunner().invoke(app, ["validate", "--flavor", "salt", "--flavor", "mint"]).exit_code == 0
+assert CliRunner().invoke(app, ["validate"]).exit_code == 0
+assert CliRunner().invoke(app, ["power", "--flavor", "salt"]).exit_code == 2
+assert seen == [("salt", "mint"), ("configured",)]
+
+
+class Asked:
+    def pytest_sessionfinish(self, session):
+        seen.append(session.config.stash[STATE].settings.flavor)
+
+
+pytest.main(["-q", "-p", "stance_suite.pytest_plugin", "--stance-flavor=lime"], plugins=[Asked()])
+assert seen[-1] == ("lime",)
+"""
+
+
+def test_an_option_is_declared_in_one_place(tmp_path):
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_MORE], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
