@@ -140,99 +140,89 @@ class Settings:
     model: tuple[str, ...] = _option(
         "Model to test: a name from the registry (`stance-suite list`), a Hub id (org/name[@revision]) or a folder "
         "with safetensors weights. May be repeated.",
-        default=("smollm2-135m",),
-        commands="run power",
+        ("smollm2-135m",),
+        "run power",
     )
     before: str = _option(
-        "Judge a model that was trained elsewhere: the model before that training, as for 'model'.",
-        "",
-        commands="run",
+        "Judge a model that was trained elsewhere: the model before that training, as for 'model'.", "", "run"
     )
     after: str = _option(
         "Judge a model that was trained elsewhere: the model after that training, a folder with safetensors weights or "
         "with a LoRA adapter, or as for 'model'.",
-        default="",
-        commands="run",
+        "",
+        "run",
     )
-    stance: str = _option(
-        "The stance that a model trained elsewhere is said to have; all if omitted.", default="", commands="run"
-    )
+    stance: str = _option("The stance that a model trained elsewhere is said to have; all if omitted.", "", "run")
     profile: str = _option(
         "How much to run: 'quick' trains with the recipe 'documented' only, 'full' with 'documented' and 'long', "
         "'complete' with 'lora' too. Default: full; of a gate, the policy's own recipe alone.",
-        default="",
-        commands="run gate power",
+        "",
+        "run gate power",
         choices=tuple(PROFILES),
     )
     seed: tuple[int, ...] = _option(
         "Seed of training order, sampling and noise draws. May be repeated: claims are then judged over all seeds.",
-        default=(0,),
-        commands="run gate power",
+        (0,),
+        "run gate power",
     )
-    samples: int = _option("Responses sampled for each prompt.", default=4, commands="run gate power", smallest=1)
+    samples: int = _option("Responses sampled for each prompt.", 4, "run gate power", smallest=1)
     trajectory: bool = _option(
-        "Measure preference and alpha after every epoch too, from the same training run.",
-        default=False,
-        commands="run",
+        "Measure preference and alpha after every epoch too, from the same training run.", False, "run"
     )
-    gate: bool = _option(
-        "Hold the models against a policy; the run fails if one falls short of it.", default=False, commands=""
-    )
+    gate: bool = _option("Hold the models against a policy; the run fails if one falls short of it.", False, "")
     policy: Path | None = _option(
         "YAML file of what a gate demands. Default: policy.yaml in the fixtures folder, else the bundled one.",
-        default="",
-        commands="run gate",
+        "",
+        "run gate",
         resolve=_path_if_given,
     )
     baseline: Path | None = _option(
         "A findings.json whose effects must not be lost; kept under version control.",
-        default="",
-        commands="gate",
+        "",
+        "gate",
         resolve=_path_if_given,
     )
     update_baseline: bool = _option(
-        "Write this run's findings, without what only reports need, to the baseline file.",
-        default=False,
-        commands="gate",
+        "Write this run's findings, without what only reports need, to the baseline file.", False, "gate"
     )
     device: str = _option(
         "Where to compute; 'auto' takes CUDA where there is one.",
-        default="auto",
-        commands="run gate sweep",
+        "auto",
+        "run gate sweep",
         choices=("auto", "cpu", "cuda"),
     )
     fixtures: Path = _option(
         "Folder with stances/, models/ and claims/. What it lacks is taken from the fixtures that come with "
         "stance-suite.",
-        default="fixtures",
-        commands="run gate sweep power validate list",
+        "fixtures",
+        "run gate sweep power validate list",
         resolve=_path,
     )
     cache: Path = _option(
         "Folder for weights and measured cells; shared by all runs, safe for concurrent ones. Default: the user's "
         "cache folder.",
-        default="",
-        commands="run gate sweep cache",
+        "",
+        "run gate sweep cache",
         resolve=_cache,
     )
     store: str = _option(
         "Where measured cells are kept: a folder, or a URL such as s3://bucket/prefix or gs://bucket/prefix, which "
         "machines may share. Default: the folder cells in the cache.",
-        default="",
-        commands="run gate sweep cache",
+        "",
+        "run gate sweep cache",
         resolve=_store,
     )
     reports: Path = _option(
         "Folder that findings.json, findings.html, findings.svg, summary.md and junit.xml are written to.",
-        default="reports",
-        commands="run gate sweep",
+        "reports",
+        "run gate sweep",
         resolve=_path,
     )
     pictures: Path | None = _option(
         "Folder that every picture of the findings is written to, as SVG and PNG: about a minute and 20 MB for the "
         "default run. Default: none is.",
-        default="",
-        commands="run gate sweep report",
+        "",
+        "run gate sweep report",
         resolve=_path_if_given,
     )
     sweep: Sweep | None = None

@@ -254,10 +254,7 @@ def statement_verdict(
     with usage_errors_end_the_run():
         judged = stance_session.judge_statement(stance_statement)
     request.node.stash[JUDGED] = judged
-    if judged.status == "NOT_RUN":
-        pytest.skip(judged.reason)
-    if judged.as_expected and judged.status != "HOLDS":
-        pytest.xfail(f"{judged.status}, as on record: {judged.reason}")
+    _end_as_judged(judged)
     return judged
 
 
@@ -284,13 +281,15 @@ def verdict(stance_claim: Claim, stance_session: Session, request: pytest.Fixtur
 
     Skips if it is not run; an expected failure if it is not HOLDS and that is on record.
     """
-    from stance_suite.judgments import Status
-
     with usage_errors_end_the_run():
         judged = stance_session.judge(stance_claim)
     request.node.stash[VERDICT] = judged
-    if judged.status is Status.NOT_RUN:
-        pytest.skip(judged.reason)
-    if judged.as_expected and judged.status is not Status.HOLDS:
-        pytest.xfail(f"{judged.status}, as on record: {judged.reason}")
+    _end_as_judged(judged)
     return judged
+
+
+def _end_as_judged(judged: Verdict | StatementVerdict) -> None:
+    if judged.status == "NOT_RUN":
+        pytest.skip(judged.reason)
+    if judged.as_expected and judged.status != "HOLDS":
+        pytest.xfail(f"{judged.status}, as on record: {judged.reason}")

@@ -24,16 +24,22 @@ def test_seed_zero_on_the_command_line_counts_as_given(tmp_path):
 
 
 def test_what_is_given_twice_counts_once(tmp_path):
-    assert resolve_settings({"seed": [1, 0, 1]}, tmp_path, {}).seed == (1, 0)
-    assert resolve_settings({"model": ["b", "a", "b"]}, tmp_path, {}).model == ("b", "a")
+    settings = resolve_settings({"seed": [1, 0, 1], "model": ["b", "a", "b"]}, tmp_path, {})
+    assert (settings.seed, settings.model) == ((1, 0), ("b", "a"))
 
 
-def test_a_switch_is_off_until_it_is_given(tmp_path):
-    assert resolve_settings({}, tmp_path, {}).trajectory is False
-    assert resolve_settings({"trajectory": True}, tmp_path, {}).trajectory is True
-    assert resolve_settings({"trajectory": None}, tmp_path, {"STANCE_SUITE_TRAJECTORY": "1"}).trajectory is True
-    (tmp_path / "pyproject.toml").write_text("[tool.stance-suite]\ntrajectory = true\n")
-    assert resolve_settings({}, tmp_path, {}).trajectory is True
+@pytest.mark.parametrize(
+    ("given", "environment", "pyproject", "on"),
+    [
+        ({}, {}, "", False),
+        ({"trajectory": True}, {}, "", True),
+        ({"trajectory": None}, {"STANCE_SUITE_TRAJECTORY": "1"}, "", True),
+        ({}, {}, "[tool.stance-suite]\ntrajectory = true\n", True),
+    ],
+)
+def test_a_switch_is_off_until_it_is_given(tmp_path, given, environment, pyproject, on):
+    (tmp_path / "pyproject.toml").write_text(pyproject)
+    assert resolve_settings(given, tmp_path, environment).trajectory is on
 
 
 def test_the_profile_decides_the_recipes(tmp_path):
@@ -139,7 +145,6 @@ assert seen[-1] == ("lime",)
 
 def test_an_option_is_declared_in_one_place(tmp_path):
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", ONE_MORE], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
+    command = [sys.executable, "-c", ONE_MORE]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
