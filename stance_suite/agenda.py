@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -97,7 +98,11 @@ def set_agenda(settings: Settings, library: Library, policy: DeclaredPolicy | No
         if policy is not None:
             further = settings.recipes if settings.profile else ()
             recipes = tuple(dict.fromkeys([policy.policy.recipe, *further]))
-    declared = [bound for entry in library.claims for bound in _bind(entry, models)]
+    declared = [
+        replace(entry, claim=entry.claim.model_copy(update={"model": model}))
+        for entry in library.claims
+        for model in (models if entry.claim.model == "any" else (entry.claim.model,))
+    ]
     if policy is not None:
         _check_patterns(policy, [entry.claim.id for entry in library.claims])
         asked = stances if pair is not None else policy.policy.stances or stances
@@ -144,28 +149,19 @@ def cells_of_sweep(agenda: Agenda, sweep: Sweep) -> Iterator[tuple[Cell, str]]:
             yield Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=seed), stance
 
 
-def _bind(entry: DeclaredClaim, models: Sequence[str]) -> list[DeclaredClaim]:
-    if entry.claim.model != "any":
-        return [entry]
-    return [replace(entry, claim=entry.claim.model_copy(update={"model": model})) for model in models]
-
-
 def lay_out_designs(agenda: Agenda, library: Library) -> tuple[tuple[Claim, Design], ...]:
     """Lay out how each behavioral claim of the run is tested, or refuse a design that cannot reach its level."""
-    run = [
-        entry
-        for entry in agenda.declared
-        if entry.claim.metric.is_behavioral and agenda.reason_not_run(entry.claim) is None
-    ]
+    behavioral = [entry for entry in agenda.declared if entry.claim.metric.is_behavioral]
+    run = [entry for entry in behavioral if agenda.reason_not_run(entry.claim) is None]
+    families = Counter((entry.claim.model, entry.claim.recipe) for entry in run)
     found = []
     for entry in run:
         claim = entry.claim
-        alike = [(other.claim.model, other.claim.recipe) for other in run]
         design = Design(
             prompts=len(library.stance(claim.stance).held_out_prompts),
             samples=agenda.samples,
             seeds=len(agenda.seeds),
-            family=alike.count((claim.model, claim.recipe)),
+            family=families[claim.model, claim.recipe],
         )
         needed = design.level / design.family
         if smallest_p_value(design.prompts) > needed:

@@ -118,9 +118,9 @@ def _verdict(verdict: Verdict, session: Session) -> Found:
 
     cells = {key: cell for key, cell in session.workbench.cells.items() if key in verdict.cells}
     fragment = render_verdict(verdict, session.gather([verdict], cells, ""))
-    figure = (
-        "" if verdict.figure is None else f"{show_figure(verdict.figure, verdict.claim)} {show_unit(verdict.claim)}"
-    )
+    if verdict.figure is None:
+        return Found(verdict.status, fragment)
+    figure = f"{show_figure(verdict.figure, verdict.claim)} {show_unit(verdict.claim)}"
     return Found(f"{verdict.status} {figure}".strip(), fragment)
 
 
@@ -146,18 +146,13 @@ def _effects(run: StanceRun, metric: Metric) -> list[ControlFigure]:
     from stance_suite.judgments import ControlFigure
 
     shift = shift_toward_stance(run, metric)
-    effects = {"base": shift.versus_base, "sham": shift.versus_sham, **shift.versus}
-    return [
-        ControlFigure(
-            name=name,
-            figure=effect.effect,
-            low=effect.low,
-            high=effect.high,
-            p_value=None if math.isnan(effect.p_value) else effect.p_value,
-        )
-        for name, effect in effects.items()
-        if effect is not None
-    ]
+    found = []
+    for name, effect in {"base": shift.versus_base, "sham": shift.versus_sham, **shift.versus}.items():
+        if effect is not None:
+            p_value = None if math.isnan(effect.p_value) else effect.p_value
+            figures = {"figure": effect.effect, "low": effect.low, "high": effect.high, "p_value": p_value}
+            found.append(ControlFigure(name=name, **figures))
+    return found
 
 
 def _trainings(run: StanceRun) -> Found:

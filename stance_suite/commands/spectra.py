@@ -11,8 +11,6 @@ from stance_suite.commands.console import open_console, print_table
 from stance_suite.errors import StanceSuiteError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from stance_suite.spectra import Analysis, Comparison
 
 SHOWN_VECTORS = 3
@@ -126,7 +124,8 @@ def _print_analysis(analysis: Analysis) -> None:
         )
         rows.append(row)
     print_table(console, columns, rows)
-    _print_skipped(console, analysis)
+    for entry in analysis.skipped:
+        console.print(f"skipped {entry.name}: {entry.reason}")
     failed = sum(layer.fit is None for layer in analysis.layers)
     means = ", ".join(f"{name} {value:.4g}" for name, value in analysis.summary().items())
     console.print(f"{len(analysis.layers)} matrices, {failed} without a fit; means over the fitted: {means}")
@@ -154,7 +153,8 @@ def _print_comparison(comparison: Comparison) -> None:
         )
         rows.append(row)
     print_table(console, columns, rows)
-    _print_skipped(console, comparison.after)
+    for entry in comparison.after.skipped:
+        console.print(f"skipped {entry.name}: {entry.reason}")
     layers = comparison.change.layers
     flips = sum(layer.alpha_change is not None and layer.alpha_change.tail_flip for layer in layers)
     console.print(f"{len(layers)} matrices: {len(comparison.changed)} changed beyond noise, {flips} tail flips")
@@ -170,11 +170,6 @@ def _print_comparison(comparison: Comparison) -> None:
             f"{spread.figure}: shared by {spread.participation_ratio:.1f} of {spread.layers} layers (participation "
             f"ratio{beside}), Gini {spread.gini:.2f}"
         )
-
-
-def _print_skipped(console: Console, analysis: Analysis) -> None:
-    for entry in analysis.skipped:
-        console.print(f"skipped {entry.name}: {entry.reason}")
 
 
 def _draw_tail_flips(comparison: Comparison, folder: Path) -> None:

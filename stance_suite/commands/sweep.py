@@ -21,7 +21,7 @@ from stance_suite.run_result import RunResult, judge_claims
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from stance_suite.engines import Engine, Outcome
+    from stance_suite.engines import Engine
     from stance_suite.estimates import Available
     from stance_suite.pipeline import Session
     from stance_suite.sweeping import SweptCell
@@ -51,9 +51,7 @@ Chosen = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        min=1,
-        help="Cells at once on this machine. Default: as many as cores and memory allow.",
-        show_default=False,
+        min=1, help="Cells at once on this machine. Default: as many as cores and memory allow.", show_default=False
     ),
 ]
 Address = Annotated[
@@ -196,21 +194,14 @@ def _measure(session: Session, cells: Sequence[SweptCell], engine: Engine, count
                 done += 1
                 del estimates[outcome.key]
                 left = sum(estimates.values()) / count
-                bar.console.print(
-                    f"{done} of {total}: {names[outcome.key]}: {_what_became_of(outcome)}",
-                    markup=False,
-                    highlight=False,
-                    soft_wrap=True,
-                )
+                fate = f"{outcome.seconds:.1f} s" if outcome.failure is None else f"failed: {outcome.failure}"
+                line = f"{done} of {total}: {names[outcome.key]}: {fate}"
+                bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
                 bar.update(bar.task_ids[0], completed=done, left=f"about {_duration(left)} left" if estimates else "")
     except KeyboardInterrupt:
         kept = done - len(session.workbench.failures)
         print(f"interrupted: {kept} of {total} cells are in the store; the same command goes on from there")
         raise typer.Exit(INTERRUPTED) from None
-
-
-def _what_became_of(outcome: Outcome) -> str:
-    return f"{outcome.seconds:.1f} s" if outcome.failure is None else f"failed: {outcome.failure}"
 
 
 @contextmanager
@@ -220,14 +211,8 @@ def _bar(total: int, done: int) -> Iterator[Bar]:
     from rich.progress import Progress as Bar
 
     console = Console(stderr=True)
-    columns = (
-        SpinnerColumn(),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
-    )
-    with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
+    columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bar(*columns, TextColumn("{task.fields[left]}"), console=console, disable=not console.is_terminal) as bar:
         bar.add_task("", total=total, completed=done, left="")
         yield bar
 
