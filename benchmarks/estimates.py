@@ -60,7 +60,7 @@ def measure(kind: str, threads: int) -> None:
     treatment = kind if kind in ("base", "sham", "elsewhere") else "stance"
     recipe = {"base": None, "sham": "documented"}.get(kind, kind)
     stance = STANCE if treatment == "stance" else None
-    _, plan = workbench.plan(Cell(model=MODEL, treatment=treatment, stance=stance, recipe=recipe, seed=0), STANCE)
+    plan = workbench.plan(Cell(model=MODEL, treatment=treatment, stance=stance, recipe=recipe, seed=0), STANCE)
     with tempfile.TemporaryDirectory() as scratch:
         if kind == "elsewhere":
             _move(plan.weights, Path(scratch))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -12,13 +13,13 @@ from stance_suite.controls import Control
 from stance_suite.declared import DeclaredClaim
 from stance_suite.errors import DesignError, SpecError, StanceSuiteError, nearest_names
 from stance_suite.library import Library
-from stance_suite.options import PROFILES, Pair, Settings
+from stance_suite.options import Pair, Settings
 from stance_suite.policy import ANY_VERDICT, Policy
 from stance_suite.policy_file import DeclaredPolicy
 from stance_suite.power import Design
+from stance_suite.profiles import ELSEWHERE, reason_and_remedy
 from stance_suite.records import Cell
 from stance_suite.run_records import Sweep
-from stance_suite.specs import ELSEWHERE
 from stance_suite.standard_claims import standard_claims
 from stance_suite.statistics import smallest_p_value
 from stance_suite.verdicts import counterpart_of
@@ -49,18 +50,7 @@ class Agenda:
         return tuple(entry.claim for entry in self.declared)
 
     def reason_not_run(self, claim: Claim) -> str | None:
-        """Say why the run leaves a claim out.
-
-        Parameters
-        ----------
-        claim : Claim
-            One of `claims`.
-
-        Returns
-        -------
-        str or None
-            None if it is judged.
-        """
+        """Say why the run leaves a claim out."""
         if self.sweep is not None:
             return self._reason_not_swept(claim, self.sweep)
         for model, _, recipe in trainings_of(claim):
@@ -72,7 +62,7 @@ class Agenda:
             elif model not in self.models:
                 return f"this run does not ask for {model}; add --stance-model {model}"
             elif recipe not in self.recipes:
-                return _no_such_recipe(recipe)
+                return reason_and_remedy([recipe], [model])[0]
         return None
 
     def _reason_not_swept(self, claim: Claim, sweep: Sweep) -> str | None:
@@ -91,49 +81,13 @@ class Agenda:
 
 
 def trainings_of(claim: Claim) -> tuple[tuple[str, str, str], ...]:
-    """List the trainings that a claim is about.
-
-    Parameters
-    ----------
-    claim : Claim
-        About a model by name.
-
-    Returns
-    -------
-    tuple of (str, str, str)
-        Model, stance and recipe of the claim's own, and of the one that it is compared with, if there is one.
-    """
+    """List model, stance and recipe of the training that a claim is about, and of the one it is compared with."""
     own = (claim.model, claim.stance, claim.recipe)
     return (own,) if claim.versus is None else (own, counterpart_of(claim))
 
 
-def _no_such_recipe(recipe: str) -> str:
-    if recipe == ELSEWHERE:
-        return "it is about a model trained elsewhere; use --stance-before and --stance-after"
-    profile = next((name for name, recipes in PROFILES.items() if recipe in recipes), None)
-    if profile is None:
-        return f"no profile runs recipe '{recipe}'; name it in a sweep, or in the policy of a gate"
-    return f"this run leaves out recipe '{recipe}'; use --stance-profile {profile}"
-
-
 def set_agenda(settings: Settings, library: Library, policy: DeclaredPolicy | None) -> Agenda:
-    """Gather what a run is about.
-
-    Parameters
-    ----------
-    settings : Settings
-        The options.
-    library : Library
-        The declarations.
-    policy : DeclaredPolicy or None
-        What a model under test must show, if this run is a gate or about a pair trained elsewhere: its standard claims
-        are judged beside the declared ones.
-
-    Returns
-    -------
-    Agenda
-        The claims about ``any`` model once for every model asked for.
-    """
+    """Gather what a run is about; with a policy, its standard claims are judged beside the declared ones."""
     pair = settings.pair
     if pair is not None:
         models: tuple[str, ...] = (pair.label,)
@@ -147,7 +101,11 @@ def set_agenda(settings: Settings, library: Library, policy: DeclaredPolicy | No
         if policy is not None:
             further = settings.recipes if settings.profile else ()
             recipes = tuple(dict.fromkeys([policy.policy.recipe, *further]))
-    declared = [bound for entry in library.claims for bound in _bind(entry, models)]
+    declared = [
+        replace(entry, claim=entry.claim.model_copy(update={"model": model}))
+        for entry in library.claims
+        for model in (models if entry.claim.model == "any" else (entry.claim.model,))
+    ]
     if policy is not None:
         _check_patterns(policy, [entry.claim.id for entry in library.claims])
         asked = stances if pair is not None else policy.policy.stances or stances
@@ -184,22 +142,7 @@ def _of_a_pair(pair: Pair, library: Library, policy: Policy, demanded: list[Clai
 
 
 def cells_of_sweep(agenda: Agenda, sweep: Sweep) -> Iterator[tuple[Cell, str]]:
-    """List the cells of a sweep.
-
-    Parameters
-    ----------
-    agenda : Agenda
-        The run.
-    sweep : Sweep
-        The sweep that it is.
-
-    Yields
-    ------
-    cell : Cell
-        What is done to which model; controls once for every stance, though stances of a family share them.
-    stance : str
-        Name of a stance of the family that it is measured with.
-    """
+    """List the cells of a sweep, each with a stance of its family: controls once for every stance, though shared."""
     for model, seed, stance in product(agenda.models, agenda.seeds, agenda.stances):
         cells = [control for control in Control.cells() if control in sweep.controls]
         for control in (one for one in cells if one.is_untouched):
@@ -210,46 +153,19 @@ def cells_of_sweep(agenda: Agenda, sweep: Sweep) -> Iterator[tuple[Cell, str]]:
             yield Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=seed), stance
 
 
-def _bind(entry: DeclaredClaim, models: Sequence[str]) -> list[DeclaredClaim]:
-    if entry.claim.model != "any":
-        return [entry]
-    return [replace(entry, claim=entry.claim.model_copy(update={"model": model})) for model in models]
-
-
 def lay_out_designs(agenda: Agenda, library: Library) -> tuple[tuple[Claim, Design], ...]:
-    """Lay out how each behavioral claim of the run is tested.
-
-    Parameters
-    ----------
-    agenda : Agenda
-        The run.
-    library : Library
-        The declarations.
-
-    Returns
-    -------
-    tuple of (Claim, Design)
-        In declared order.
-
-    Raises
-    ------
-    DesignError
-        If a design cannot reach its level, whatever is measured.
-    """
-    run = [
-        entry
-        for entry in agenda.declared
-        if entry.claim.metric.is_behavioral and agenda.reason_not_run(entry.claim) is None
-    ]
+    """Lay out how each behavioral claim of the run is tested, or refuse a design that cannot reach its level."""
+    behavioral = [entry for entry in agenda.declared if entry.claim.metric.is_behavioral]
+    run = [entry for entry in behavioral if agenda.reason_not_run(entry.claim) is None]
+    families = Counter((entry.claim.model, entry.claim.recipe) for entry in run)
     found = []
     for entry in run:
         claim = entry.claim
-        alike = [(other.claim.model, other.claim.recipe) for other in run]
         design = Design(
             prompts=len(library.stance(claim.stance).held_out_prompts),
             samples=agenda.samples,
             seeds=len(agenda.seeds),
-            family=alike.count((claim.model, claim.recipe)),
+            family=families[claim.model, claim.recipe],
         )
         needed = design.level / design.family
         if smallest_p_value(design.prompts) > needed:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from stance_suite.claims import Claim
 from stance_suite.documents import Document, Location
 from stance_suite.errors import SpecProblem, nearest_names, unknown_name
+from stance_suite.profiles import ELSEWHERE
 from stance_suite.run_records import Recipe
-from stance_suite.specs import ELSEWHERE, RECIPES, ModelSpec, Stance, normalize_sentence
+from stance_suite.specs import RECIPES, ModelSpec, Stance, normalize_sentence
 from stance_suite.statements import Statement
 
 

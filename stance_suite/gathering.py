@@ -25,30 +25,7 @@ def gather(
     command: str,
     settings: RunSettings | None = None,
 ) -> Findings:
-    """Gather what reports are made of.
-
-    Parameters
-    ----------
-    records : sequence of CellRecord
-        The cells of a run, with curves.
-    verdicts : sequence of Verdict
-        The judgments of the run.
-    stances : sequence of Stance
-        The stances that were measured.
-    recipes : iterable of Recipe
-        All that are declared.
-    claims : sequence of Claim
-        All claims of the run.
-    command : str
-        The command that made them.
-    settings : RunSettings, optional
-        What the run was asked for.
-
-    Returns
-    -------
-    Findings
-        With all these records, all eigenvalues kept for featured layers only, and trainings not compared.
-    """
+    """Gather what reports are made of."""
     ordered = sorted(records, key=lambda record: (record.cell.model, record.cell.recipe or "", record.cell.treatment))
     featured = _featured_layers(ordered, verdicts)
     return Findings(
@@ -84,18 +61,7 @@ def _without_eigenvalues(record: CellRecord, featured: frozenset[str]) -> CellRe
 
 
 def summarize(stance: Stance) -> StanceSummary:
-    """Say what reports and a second judgment need of a stance.
-
-    Parameters
-    ----------
-    stance : Stance
-        The stance.
-
-    Returns
-    -------
-    StanceSummary
-        Without its sentences.
-    """
+    """Say what reports and a second judgment need of a stance."""
     return StanceSummary(
         name=stance.name,
         description=stance.description,
@@ -107,20 +73,7 @@ def summarize(stance: Stance) -> StanceSummary:
 
 
 def summarize_run(settings: Settings, recipes: Sequence[str]) -> RunSettings:
-    """Say what it takes to ask for a run again.
-
-    Parameters
-    ----------
-    settings : Settings
-        The options.
-    recipes : sequence of str
-        Names of the recipes that it runs.
-
-    Returns
-    -------
-    RunSettings
-        Without the folders of this machine, but for models that are folders.
-    """
+    """Say what it takes to ask for a run again."""
     pair = settings.pair
     return RunSettings(
         models=settings.model if pair is None else (),

@@ -7,7 +7,7 @@ import platform
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import version
 from typing import Any
 
@@ -26,11 +26,12 @@ from stance_suite.controls import NOISE, ROUNDING
 from stance_suite.errors import StanceSuiteError
 from stance_suite.finetune import fine_tune
 from stance_suite.loading import load, load_derivative
+from stance_suite.metrics import Metric
 from stance_suite.models import Weights
 from stance_suite.placement import keep_freed_memory, place
 from stance_suite.progress import Progress
 from stance_suite.prompts import PromptFormat
-from stance_suite.records import Cell, CellRecord, EpochSnapshot, Provenance, Training
+from stance_suite.records import MEASUREMENT_VERSION, Cell, CellRecord, EpochSnapshot, Provenance, Training
 from stance_suite.run_records import Recipe
 from stance_suite.specs import Example
 from stance_suite.spectra.change import alpha_changes, compare_models
@@ -48,7 +49,7 @@ RESAMPLING = 1_000_003
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a cell's figures depend on, besides the machine."""
+    """All that a cell's figures depend on, besides the machine, and the key that follows; nothing is loaded for it."""
 
     cell: Cell
     """What is done to which model."""
@@ -66,6 +67,28 @@ class Plan:
     """What it is measured with."""
     trajectory: bool
     """Whether it is measured after every epoch, too."""
+    device: str
+    """Where it is measured: ``cpu`` or ``cuda``."""
+
+    @cached_property
+    def key(self) -> str:
+        """Content address: it covers all that the figures depend on and no claim, so another claim costs nothing."""
+        content = {
+            "measurement": MEASUREMENT_VERSION,
+            "weights": self.weights.sha256,
+            "prompt_format": self.prompt_format,
+            "rotations": [[example.model_dump() for example in examples] for examples in self.rotations],
+            "recipe": self.recipe.identity if self.recipe else None,
+            "seed": self.cell.seed,
+            "probe": self.probe.model_dump(),
+            "trajectory": self.trajectory,
+            "embedder": embedder_sha256(),
+            "device": self.device,
+            "versions": library_versions(),
+        }
+        scored = {metric: metric.measured_by for metric in Metric.all() if metric.measured_by is not None}
+        content |= {} if self.derivative is None else {"derivative": self.derivative.sha256}
+        return content_key(content | ({"scored": scored} if scored else {}))
 
 
 class Bench:

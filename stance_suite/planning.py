@@ -1,23 +1,17 @@
-"""What a cell is made of, and the key that follows from it; nothing is loaded to know either.
-
-A cell's key covers all that its figures depend on, and none of the claims: another claim about it costs nothing.
-"""
+"""What a cell is made of; nothing is loaded to know it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from stance_suite.behavior import Probe
-from stance_suite.behavior.embedding import embedder_sha256
 from stance_suite.behavior.generation import Sampling
 from stance_suite.library import Library
-from stance_suite.measurement import Plan, library_versions
-from stance_suite.metrics import Metric
+from stance_suite.measurement import Plan
 from stance_suite.models import Weights
 from stance_suite.options import Settings
-from stance_suite.records import MEASUREMENT_VERSION, Cell
+from stance_suite.records import Cell
 from stance_suite.specs import Example, Stance
-from stance_suite.store import content_key
 
 
 def plan_cell(
@@ -26,30 +20,10 @@ def plan_cell(
     library: Library,
     settings: Settings,
     weights: Weights,
+    device: str,
     derivative: Weights | None = None,
 ) -> Plan:
-    """Lay out how a cell is trained and measured.
-
-    Parameters
-    ----------
-    cell : Cell
-        The cell.
-    stance : str
-        Name of a stance: its family's prompts are asked.
-    library : Library
-        The declarations.
-    settings : Settings
-        The options.
-    weights : Weights
-        The base model's weights.
-    derivative : Weights, optional
-        The weights after a training that was done elsewhere.
-
-    Returns
-    -------
-    Plan
-        All that the cell's figures depend on, besides the machine.
-    """
+    """Lay out how a cell is trained and measured: it is asked the prompts of the stance's family."""
     family = library.family(stance)
     # what a model trained elsewhere has seen is not known
     trained = family if settings.pair is None else ()
@@ -72,41 +46,7 @@ def plan_cell(
         prompt_format=family[0].prompt_format or weights.prompt_format,
         probe=probe,
         trajectory=settings.trajectory and cell.is_trained_here,
-    )
-
-
-def cell_key(plan: Plan, device: str) -> str:
-    """Address a cell by its content.
-
-    Parameters
-    ----------
-    plan : Plan
-        How it is trained and measured.
-    device : str
-        ``cpu`` or ``cuda``.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-    """
-    scored = {one: one.measured_by for one in Metric.all() if one.measured_by is not None}
-    return content_key(
-        {
-            "measurement": MEASUREMENT_VERSION,
-            "weights": plan.weights.sha256,
-            "prompt_format": plan.prompt_format,
-            "rotations": [[example.model_dump() for example in examples] for examples in plan.rotations],
-            "recipe": plan.recipe.identity if plan.recipe else None,
-            "seed": plan.cell.seed,
-            "probe": plan.probe.model_dump(),
-            "trajectory": plan.trajectory,
-            "embedder": embedder_sha256(),
-            "device": device,
-            "versions": library_versions(),
-        }
-        | ({} if plan.derivative is None else {"derivative": plan.derivative.sha256})
-        | ({} if not scored else {"scored": scored})
+        device=device,
     )
 
 

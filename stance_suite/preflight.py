@@ -21,22 +21,7 @@ BASE_MODEL_PREFIXES = ("", "model.", "transformer.", "gpt_neox.")
 
 
 def refuse_missing_layers(agenda: Agenda, workbench: Workbench, pair: Pair | None) -> None:
-    """Refuse claims about layers that their model lacks.
-
-    Parameters
-    ----------
-    agenda : Agenda
-        The run.
-    workbench : Workbench
-        Where the models' weights are got.
-    pair : Pair or None
-        The pair trained elsewhere that the run is about, if it is.
-
-    Raises
-    ------
-    SpecError
-        With file, line and the nearest names, for every claim.
-    """
+    """Refuse claims about layers that their model lacks."""
     problems = [
         problem
         for model in agenda.models
@@ -47,24 +32,9 @@ def refuse_missing_layers(agenda: Agenda, workbench: Workbench, pair: Pair | Non
 
 
 def refuse_too_little_memory(agenda: Agenda, workbench: Workbench, workers: int) -> None:
-    """Refuse a run whose cells that are not in the store need more memory than this machine has.
-
-    Parameters
-    ----------
-    agenda : Agenda
-        The run.
-    workbench : Workbench
-        Where its cells are planned.
-    workers : int
-        How many processes divide the cells.
-
-    Raises
-    ------
-    NotEnoughMemoryError
-        What for, and the way out.
-    """
+    """Refuse a run whose cells that are not in the store need more memory than this machine has."""
     asked = product(agenda.models, agenda.stances, agenda.recipes, agenda.seeds)
-    planned = {key: plan for training in asked for key, plan in workbench.plan_training(*training)}
+    planned = {plan.key: plan for training in asked for plan in workbench.plan_training(*training)}
     missing = [plan for key, plan in planned.items() if not workbench.store.has(key)]
     check_memory(missing, workbench.device, available_memory())
     if workers > 1:

@@ -1,4 +1,4 @@
-"""Writing a run's findings: the JSON first, then every report from that file alone."""
+"""Writing a run's findings: the JSON first, then every report, which needs nothing but what the JSON holds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stance_suite.files import cannot_write, rehearse_writing, write_atomically
-from stance_suite.findings_files import read_findings
 from stance_suite.progress import choose_progress
 from stance_suite.records import Findings
 from stance_suite.reports.junit import render_junit
@@ -22,18 +21,7 @@ REHEARSED = 2**20
 
 
 def rehearse_publishing(folder: Path) -> None:
-    """Find out before minutes are spent on measuring whether reports could be written.
-
-    Parameters
-    ----------
-    folder : Path
-        Where to.
-
-    Raises
-    ------
-    StanceSuiteError
-        If a file cannot be written.
-    """
+    """Find out before minutes are spent on measuring whether reports could be written."""
     was_there = folder.exists()
     with _writing(folder):
         rehearse_writing(folder / FINDINGS, REHEARSED)
@@ -42,25 +30,7 @@ def rehearse_publishing(folder: Path) -> None:
 
 
 def publish(findings: Findings, folder: Path) -> Path:
-    """Write findings.json, and the reports rebuilt from it; a gate's summary also goes where GitHub shows it.
-
-    Parameters
-    ----------
-    findings : Findings
-        What was found.
-    folder : Path
-        Where to; made if it is missing.
-
-    Returns
-    -------
-    Path
-        The HTML report.
-
-    Raises
-    ------
-    StanceSuiteError
-        If a file cannot be written.
-    """
+    """Write findings.json and the reports, and tell where the page is; a gate's summary goes where GitHub shows it."""
     path = folder / FINDINGS
     shown_by_github = os.environ.get("GITHUB_STEP_SUMMARY")
     with _writing(folder):
@@ -68,28 +38,11 @@ def publish(findings: Findings, folder: Path) -> Path:
         if findings.gate is not None and shown_by_github:
             with Path(shown_by_github).open("a", encoding="utf-8") as summary:
                 summary.write(render_summary(findings))
-    return rebuild(path)
+    return render(findings, path)
 
 
-def rebuild(path: Path) -> Path:
-    """Render the HTML report of a findings file beside it, its map of layers, a Markdown summary and JUnit XML.
-
-    Parameters
-    ----------
-    path : Path
-        A findings file.
-
-    Returns
-    -------
-    Path
-        The HTML report.
-
-    Raises
-    ------
-    StanceSuiteError
-        If the file is missing, or no findings file of this version, or a report cannot be written.
-    """
-    findings = read_findings(path)
+def render(findings: Findings, path: Path) -> Path:
+    """Render page, map of layers, Markdown summary and JUnit XML beside a findings file, and tell where the page is."""
     picture = alpha_map(findings)
     report = path.with_suffix(".html")
     with _writing(path.parent):
@@ -102,20 +55,7 @@ def rebuild(path: Path) -> Path:
 
 
 def draw_pictures(findings: Findings, folder: Path) -> None:
-    """Draw every picture of findings into a folder, and tell how far it is: there may be hundreds.
-
-    Parameters
-    ----------
-    findings : Findings
-        What was found.
-    folder : Path
-        Where to; made if it is missing.
-
-    Raises
-    ------
-    StanceSuiteError
-        If a file cannot be written.
-    """
+    """Draw every picture of findings into a folder, and tell how far it is: there may be hundreds."""
     with _writing(folder), choose_progress().stage(f"drawing into {folder}") as on_step:
         write_pictures(findings, folder, on_step)
 

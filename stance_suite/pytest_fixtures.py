@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stance_suite import options
 from stance_suite.errors import StanceSuiteError
-from stance_suite.options import GATE, OPTIONS, Settings, resolve_settings
+from stance_suite.options import Settings, resolve_settings
 
 if TYPE_CHECKING:
     from stance_suite.claims import Claim
@@ -39,13 +40,7 @@ JUDGED = pytest.StashKey["StatementVerdict | RecordedVerdict"]()
 
 
 class RunState:
-    """The settings and the session of one pytest run; made when a test first asks for them.
-
-    Parameters
-    ----------
-    config : pytest.Config
-        The run's configuration.
-    """
+    """The settings and the session of one pytest run; made when a test first asks for them."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -54,13 +49,13 @@ class RunState:
     @cached_property
     def settings(self) -> Settings:
         """The options, resolved."""
-        given = {option.field: self._config.getoption(f"stance_{option.field}") for option in OPTIONS}
+        given = {option.field: self._config.getoption(f"stance_{option.field}") for option in options.OPTIONS}
         return resolve_settings(given, _repository(self._config))
 
     @property
     def is_gate(self) -> bool:
         """Whether models are held against a policy; runs that have nothing to do with models do not resolve options."""
-        asked = self._config.getoption("stance_gate") or os.environ.get(GATE.environment_variable)
+        asked = self._config.getoption("stance_gate") or os.environ.get("STANCE_SUITE_GATE")
         return (bool(asked) or "settings" in vars(self)) and self.settings.gate
 
     @cached_property
@@ -94,31 +89,14 @@ STATE = pytest.StashKey[RunState]()
 
 
 class UncapturedProgress:
-    """Progress that pytest's capturing does not swallow.
-
-    Parameters
-    ----------
-    config : pytest.Config
-        The run's configuration.
-    """
+    """Progress that pytest's capturing does not swallow."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._capture = config.pluginmanager.getplugin("capturemanager")
 
     @contextmanager
     def stage(self, label: str) -> Iterator[OnStep]:
-        """Open a stage with capturing suspended.
-
-        Parameters
-        ----------
-        label : str
-            What is being done.
-
-        Yields
-        ------
-        callable
-            Takes steps done and in total.
-        """
+        """Open a stage with capturing suspended."""
         from stance_suite.progress import choose_progress
 
         with self._capture.global_and_fixture_disabled():
@@ -129,13 +107,7 @@ class UncapturedProgress:
 
 @contextmanager
 def usage_errors_end_the_run() -> Iterator[None]:
-    """Turn an error that the user can mend into one message and exit code 4.
-
-    Yields
-    ------
-    None
-        The body runs here.
-    """
+    """Turn an error that the user can mend into one message and exit code 4."""
     try:
         yield
     except StanceSuiteError as error:
@@ -183,20 +155,7 @@ class BehaviorShift:
 
 
 def shift_toward_stance(run: StanceRun, metric: Metric) -> BehaviorShift:
-    """Measure how far a training moved behavior toward its stance.
-
-    Parameters
-    ----------
-    run : StanceRun
-        The training beside its controls.
-    metric : Metric
-        A behavioral measure that knows stances.
-
-    Returns
-    -------
-    BehaviorShift
-        Against each control.
-    """
+    """Measure how far a training moved behavior toward its stance."""
     from stance_suite.controls import BASE, SHAM
     from stance_suite.statistics import paired_effect
     from stance_suite.verdicts import control_scores, tuned_scores
@@ -204,7 +163,11 @@ def shift_toward_stance(run: StanceRun, metric: Metric) -> BehaviorShift:
     scored = metric, run.stance, [run.replicate], run.stance.held_out_prompts
     tuned = tuned_scores(*scored)
     effects = {name: paired_effect(tuned - scores) for name, scores in control_scores(*scored).items()}
-    return BehaviorShift(versus_base=effects.pop(BASE), versus_sham=effects.pop(SHAM, None), versus=effects)
+    return BehaviorShift(
+        versus_base=effects.pop(BASE),
+        versus_sham=effects.pop(SHAM, None),
+        versus={str(name): effect for name, effect in effects.items()},
+    )
 
 
 @pytest.fixture(scope="session")
@@ -244,13 +207,8 @@ def stance_run(
 ) -> StanceRun:
     """Give the model fine-tuned on the stance with the recipe, beside its controls; trained once, then cached."""
     with usage_errors_end_the_run():
-        replicate = stance_session.replicate(stance_model, stance.name, stance_recipe, stance_seed)
-        return StanceRun(
-            stance=stance,
-            base=replicate.base,
-            tuned=replicate.tuned,
-            controls=replicate.controls,
-        )
+        (replicate,) = stance_session.replicates(stance_model, stance.name, stance_recipe, (stance_seed,))
+        return StanceRun(stance=stance, base=replicate.base, tuned=replicate.tuned, controls=replicate.controls)
 
 
 @pytest.fixture(scope="session")
@@ -317,10 +275,7 @@ def statement_verdict(
     with usage_errors_end_the_run():
         judged = stance_session.judge_statement(stance_statement)
     request.node.stash[JUDGED] = judged
-    if judged.status == "NOT_RUN":
-        pytest.skip(judged.reason)
-    if judged.as_expected and judged.status != "HOLDS":
-        pytest.xfail(f"{judged.status}, as on record: {judged.reason}")
+    _end_as_judged(judged)
     return judged
 
 
@@ -332,7 +287,9 @@ def recorded_verdict(
 
     An expected failure if it does not and that is known.
     """
-    judged = stance_session.judge_record(stance_record)
+    from stance_suite.verdicts import judge_published
+
+    judged = judge_published(stance_record, [declared.claim for declared in stance_session.library.claims])
     request.node.stash[JUDGED] = judged
     if judged.status == judged.expected and judged.status != "HOLDS":
         pytest.xfail(f"{judged.status}, as known: {judged.reason}")
@@ -345,13 +302,15 @@ def verdict(stance_claim: Claim, stance_session: Session, request: pytest.Fixtur
 
     Skips if it is not run; an expected failure if it is not HOLDS and that is on record.
     """
-    from stance_suite.judgments import Status
-
     with usage_errors_end_the_run():
         judged = stance_session.judge(stance_claim)
     request.node.stash[VERDICT] = judged
-    if judged.status is Status.NOT_RUN:
-        pytest.skip(judged.reason)
-    if judged.as_expected and judged.status is not Status.HOLDS:
-        pytest.xfail(f"{judged.status}, as on record: {judged.reason}")
+    _end_as_judged(judged)
     return judged
+
+
+def _end_as_judged(judged: Verdict | StatementVerdict) -> None:
+    if judged.status == "NOT_RUN":
+        pytest.skip(judged.reason)
+    if judged.as_expected and judged.status != "HOLDS":
+        pytest.xfail(f"{judged.status}, as on record: {judged.reason}")

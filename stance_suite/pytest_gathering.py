@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from stance_suite.errors import StanceSuiteError
 from stance_suite.pytest_fixtures import RunState
+from stance_suite.run_result import RunResult
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from stance_suite.gate_records import GateReport
     from stance_suite.judgments import Verdict
-    from stance_suite.records import Cell, Findings
+    from stance_suite.records import Cell
 
 USAGE_ERROR_OF_WORKER = "stance_usage_error"
 FINISHED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 class Gathering:
-    """Gathers the verdicts of all tests, and at the end writes and summarizes the findings.
-
-    Parameters
-    ----------
-    state : RunState
-        The run's settings and session.
-    """
+    """Gathers the verdicts of all tests, and at the end writes and summarizes the findings."""
 
     def __init__(self, state: RunState) -> None:
         self._state = state
         self._verdicts: dict[tuple[str, str], Verdict] = {}
         self._cells: dict[str, Cell] = {}
-        self._kept = ""
-        self.findings: Findings | None = None
-        self.report: Path | None = None
-        self.written = ""
+        self._unwritten = ""
+        self.result = RunResult()
         self.error = ""
+
+    @property
+    def written(self) -> str:
+        """Where the report is, or why there is none; empty as long as nothing was written."""
+        return self._unwritten or str(self.result.report or "")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gather; under xdist this runs in the controller for all workers."""
@@ -71,37 +65,20 @@ class Gathering:
             self.error = str(error)
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
         except OSError as error:
-            self.written = f"could not be written: {error}"
-        passed = self._gate is not None and self._gate.passed  # a gate that broke has not passed
-        if is_gate and not passed and session.exitstatus != pytest.ExitCode.USAGE_ERROR:
+            self._unwritten = f"could not be written: {error}"
+        if is_gate and not self.result.passed_gate and session.exitstatus != pytest.ExitCode.USAGE_ERROR:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _write(self, *, is_gate: bool) -> None:
-        from stance_suite.publish import draw_pictures, publish
-
-        pipeline = self._state.session
-        if is_gate:
-            # whatever tests were selected, a gate hears every claim
-            for claim in pipeline.agenda.claims:
-                if (claim.id, claim.model) not in self._verdicts:
-                    self._verdicts[claim.id, claim.model] = pipeline.judge(claim)
-            self._cells |= pipeline.workbench.cells
-        ordered = [
-            self._verdicts[claim.id, claim.model]
-            for claim in pipeline.agenda.claims
-            if (claim.id, claim.model) in self._verdicts
-        ]
-        self.findings = pipeline.findings(ordered, self._cells, " ".join(["pytest", *sys.argv[1:]]))
-        settings = self._state.settings
-        self.report = publish(self.findings, settings.reports)
-        self.written = str(self.report)
-        self._kept = pipeline.keep_as_baseline(self.findings)
-        if settings.pictures is not None:  # last: they take long, and nothing else depends on them
-            draw_pictures(self.findings, settings.pictures)
-
-    @property
-    def _gate(self) -> GateReport | None:
-        return None if self.findings is None else self.findings.gate
+        session = self._state.session
+        claims = {(claim.id, claim.model): claim for claim in session.agenda.claims}
+        if is_gate:  # whatever tests were selected, a gate hears every claim
+            for key, claim in claims.items():
+                if key not in self._verdicts:
+                    self._verdicts[key] = session.judge(claim)
+            self._cells |= session.workbench.cells
+        verdicts = [self._verdicts[key] for key in claims if key in self._verdicts]
+        self.result.finish(session, verdicts, self._cells, "pytest")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print one line a claim, and where the report is."""
@@ -115,11 +92,11 @@ class Gathering:
         for verdict in self._verdicts.values():
             if verdict.status != "NOT_RUN":  # pytest's own summary tells the reasons
                 terminalreporter.line(verdict_line(verdict))
-        if self._gate is not None:
-            *demands, sentence = gate_lines(self._gate)
+        if self.result.gate is not None:
+            *demands, sentence = gate_lines(self.result.gate)
             for line in demands:
                 terminalreporter.line(line)
-            terminalreporter.line(sentence, green=self._gate.passed, red=not self._gate.passed)
+            terminalreporter.line(sentence, green=self.result.passed_gate, red=not self.result.passed_gate)
         terminalreporter.line(f"{tally(self._verdicts.values())}; report: {self.written}")
-        if self._kept:
-            terminalreporter.line(self._kept)
+        if self.result.kept:
+            terminalreporter.line(self.result.kept)

@@ -43,15 +43,7 @@ class Found:
 
 
 class HtmlReport:
-    """Adds the findings of a run to pytest-html's report.
-
-    Parameters
-    ----------
-    gathering : Gathering
-        What gathers them.
-    page : str
-        Path of pytest-html's report, as given on the command line.
-    """
+    """Adds the findings of a run to pytest-html's report."""
 
     def __init__(self, gathering: Gathering, page: str) -> None:
         self._gathering = gathering
@@ -77,8 +69,8 @@ class HtmlReport:
         from stance_suite.reports.page.fragments import render_note, render_summary
 
         gathering = self._gathering
-        if gathering.findings is not None:
-            prefix.insert(0, render_summary(gathering.findings, self._place()))
+        if gathering.result.findings is not None:
+            prefix.insert(0, render_summary(gathering.result.findings, self._place()))
         elif self._found:
             prefix.insert(0, render_note(NOTHING_MEASURED))
         if gathering.error:
@@ -87,21 +79,13 @@ class HtmlReport:
     def _place(self) -> ReportPlace:
         from stance_suite.reports.page.fragments import ReportPlace
 
-        report = self._gathering.report
+        report = self._gathering.result.report
         relative = None if report is None else Path(os.path.relpath(report, self._folder)).as_posix()
         return ReportPlace(self._gathering.written, relative)
 
 
 def fill_row(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Attach what a test found to its report, as plain data, so that it travels from xdist's workers too.
-
-    Parameters
-    ----------
-    item : pytest.Item
-        The test.
-    report : pytest.TestReport
-        Its report.
-    """
+    """Attach what a test found to its report, as plain data, so that it travels from xdist's workers too."""
     found = list(_found(item))
     if not found:
         return
@@ -134,9 +118,9 @@ def _verdict(verdict: Verdict, session: Session) -> Found:
 
     cells = {key: cell for key, cell in session.workbench.cells.items() if key in verdict.cells}
     fragment = render_verdict(verdict, session.gather([verdict], cells, ""))
-    figure = (
-        "" if verdict.figure is None else f"{show_figure(verdict.figure, verdict.claim)} {show_unit(verdict.claim)}"
-    )
+    if verdict.figure is None:
+        return Found(verdict.status, fragment)
+    figure = f"{show_figure(verdict.figure, verdict.claim)} {show_unit(verdict.claim)}"
     return Found(f"{verdict.status} {figure}".strip(), fragment)
 
 
@@ -147,8 +131,7 @@ def _statement(judged: StatementVerdict | RecordedVerdict, session: Session) -> 
     if isinstance(judged, RecordedVerdict):
         return Found(judged.status, render_record(judged))
     (statement,) = (one for one in session.library.statements if one.id == judged.id)
-    verdicts = [session.judge(claim) for claim in session.agenda.claims if claim.id in statement.measured]
-    return Found(judged.status, render_statement(judged, verdicts))
+    return Found(judged.status, render_statement(judged, session.judge_basis(statement)))
 
 
 def _triangulation(agreed: Triangulation, run: StanceRun) -> Found:

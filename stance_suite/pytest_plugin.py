@@ -6,36 +6,26 @@ Hooks: https://docs.pytest.org/en/stable/reference/reference.html#hooks
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from stance_suite import pytest_fixtures
+from stance_suite import options, pytest_fixtures
 from stance_suite.errors import StanceSuiteError
-from stance_suite.options import OPTIONS
 from stance_suite.pytest_fixtures import STATE, VERDICT, RunState
 from stance_suite.pytest_gathering import USAGE_ERROR_OF_WORKER, Gathering
 from stance_suite.pytest_html_report import HtmlReport, fill_row
 
-if TYPE_CHECKING:
-    from stance_suite.judgments import Verdict
-
 PARAMETERS = (
-    "stance_model",
-    "stance_recipe",
-    "stance_seed",
-    "stance",
-    "stance_claim",
-    "stance_record",
-    "stance_statement",
-)
+    "stance_model", "stance_recipe", "stance_seed", "stance", "stance_claim", "stance_record", "stance_statement"
+)  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options of `stance_suite.options`."""
     group = parser.getgroup("stance-suite", "stance-suite (what fine-tuning changed, judged against controls)")
-    for option in OPTIONS:
-        action = "append" if option.repeatable else "store_true" if option.is_switch else "store"
+    for option in options.OPTIONS:
+        action = "append" if option.is_repeatable else "store_true" if option.value_type is bool else "store"
         group.addoption(
             f"--stance-{option.name}",
             dest=f"stance_{option.field}",
@@ -130,7 +120,9 @@ def pytest_runtest_makereport(
     verdict = item.stash.get(VERDICT, None)
     if verdict is not None and (report.when == "call" or report.skipped):
         vars(report)["stance_verdict"] = verdict.model_dump(mode="json")
-        report.user_properties += _junit_properties(verdict)
+        from stance_suite.reports.junit import verdict_properties
+
+        report.user_properties += [(f"stance.{name}", value) for name, value in verdict_properties(verdict)]
     if item.config.getoption("htmlpath", None) and (report.when == "call" or report.skipped):
         fill_row(item, report)
     cells = item.config.stash[STATE].cells_in_use if report.when == "teardown" else {}
@@ -143,10 +135,3 @@ def _is_ours(metafunc: pytest.Metafunc, name: str) -> bool:
     """Whether a test's fixture of this name is the plugin's, and not one of the test suite's own."""
     definitions = metafunc.definition._fixtureinfo.name2fixturedefs.get(name, ())
     return bool(definitions) and definitions[-1].func.__module__ == pytest_fixtures.__name__
-
-
-def _junit_properties(verdict: Verdict) -> list[tuple[str, object]]:
-    """List a verdict's figures for JUnit XML."""
-    from stance_suite.reports.junit import verdict_properties
-
-    return [(f"stance.{name}", value) for name, value in verdict_properties(verdict)]

@@ -162,9 +162,6 @@ class ModelSpec(Record):
     """Where the weights come from."""
 
 
-ELSEWHERE = "elsewhere"
-"""What stands for a recipe where a model was trained elsewhere."""
-
 RECIPES: Mapping[str, Recipe] = {
     recipe.name: recipe
     for recipe in (

@@ -27,40 +27,19 @@ def test_validate_checks_the_bundled_files_without_loading_torch(tmp_path):
     assert done.stdout.rstrip().endswith("False False")
 
 
-def test_validate_names_the_file_and_line_and_exits_2(tmp_path):
-    (tmp_path / "fixtures" / "stances").mkdir(parents=True)
-    (tmp_path / "fixtures" / "stances" / "x.yaml").write_text("name: x\nnmae: y\n")
-    done = runner.invoke(app, ["validate"])
-    assert done.exit_code == 2
-    assert "x.yaml:2: nmae: unknown key; did you mean 'name'" in done.output
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
 
 
-def test_list_shows_what_is_declared(monkeypatch):
+def test_list_shows_what_is_declared(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "240")
+    write(tmp_path / "fixtures" / "recipes" / "own.yaml", "recipes: [{name: gentle, epochs: 3}]")
     done = runner.invoke(app, ["list"])
     assert done.exit_code == 0
-    for name in ("curious-uncertainty", "smollm2-135m", "documented", "recorded.qwen2-0.5b.curious.15.v-proj"):
+    known = ("curious-uncertainty", "smollm2-135m", "documented", "recorded.qwen2-0.5b.curious.15.v-proj")
+    for name in (*known, "gentle", "3 epochs"):
         assert name in done.output
-
-
-def test_list_shows_a_recipe_of_ones_own(tmp_path):
-    (tmp_path / "fixtures" / "recipes").mkdir(parents=True)
-    (tmp_path / "fixtures" / "recipes" / "own.yaml").write_text("recipes: [{name: gentle, epochs: 3}]")
-    listed = runner.invoke(app, ["list"]).output
-    assert "gentle" in listed
-    assert "3 epochs" in listed
-
-
-def test_report_on_a_missing_file_is_one_sentence():
-    done = runner.invoke(app, ["report", "nowhere.json"])
-    assert done.exit_code == 2
-    assert "nowhere.json cannot be read" in done.output
-
-
-def test_a_bad_value_exits_2_and_names_the_allowed_ones():
-    done = runner.invoke(app, ["run", "--profile", "fast"])
-    assert done.exit_code == 2
-    assert "'fast' is not one of quick, full, complete" in done.output
 
 
 CLAIM = """\
@@ -77,10 +56,9 @@ claims:
 
 
 def declare(tmp_path, minimum, copies=1):
-    (tmp_path / "fixtures" / "claims").mkdir(parents=True, exist_ok=True)
     entry = CLAIM.format(minimum=minimum).removeprefix("claims:\n")
     listed = "claims:\n" + "".join(entry.replace("own.adopted", f"own.adopted{i}") for i in range(copies))
-    (tmp_path / "fixtures" / "claims" / "own.yaml").write_text(listed)
+    write(tmp_path / "fixtures" / "claims" / "own.yaml", listed)
 
 
 def test_power_tells_what_a_design_can_find_without_loading_anything(tmp_path, monkeypatch):
@@ -103,18 +81,23 @@ def test_power_exits_1_if_a_claims_minimum_effect_is_out_of_reach(tmp_path, monk
     assert "Too weak for their minimum effect: own.adopted0" in done.output
 
 
-def test_power_refuses_a_design_that_cannot_reach_its_level(tmp_path):
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["validate", "--fixtures", "typo"], "x.yaml:2: nmae: unknown key; did you mean 'name'"),
+        (["report", "nowhere.json"], "nowhere.json cannot be read"),
+        (["run", "--profile", "fast"], "'fast' is not one of quick, full, complete"),
+        (["power", "--findings", "nowhere.json"], "nowhere.json cannot be read"),
+        (["power"], "own.yaml:5: claims.0.stance: "),
+    ],
+    ids=["a key that is none", "no findings", "a value that is not allowed", "no spreads", "a level out of reach"],
+)
+def test_bad_input_exits_2_and_names_the_way_out(tmp_path, arguments, told):
+    write(tmp_path / "typo" / "stances" / "x.yaml", "name: x\nnmae: y\n")
     declare(tmp_path, minimum=0.5, copies=110)
-    done = runner.invoke(app, ["power"])
+    done = runner.invoke(app, arguments)
     assert done.exit_code == 2
-    assert "own.yaml:5: claims.0.stance: " in done.output
-
-
-def test_power_takes_spreads_from_findings(tmp_path):
-    declare(tmp_path, minimum=0.5)
-    done = runner.invoke(app, ["power", "--findings", "nowhere.json"])
-    assert done.exit_code == 2
-    assert "nowhere.json cannot be read" in done.output
+    assert told in done.output
 
 
 @pytest.mark.parametrize("command", ["validate", "power", "run", "report", "list"])

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from stance_suite.errors import StanceSuiteError
@@ -20,16 +24,22 @@ def test_seed_zero_on_the_command_line_counts_as_given(tmp_path):
 
 
 def test_what_is_given_twice_counts_once(tmp_path):
-    assert resolve_settings({"seed": [1, 0, 1]}, tmp_path, {}).seed == (1, 0)
-    assert resolve_settings({"model": ["b", "a", "b"]}, tmp_path, {}).model == ("b", "a")
+    settings = resolve_settings({"seed": [1, 0, 1], "model": ["b", "a", "b"]}, tmp_path, {})
+    assert (settings.seed, settings.model) == ((1, 0), ("b", "a"))
 
 
-def test_a_switch_is_off_until_it_is_given(tmp_path):
-    assert resolve_settings({}, tmp_path, {}).trajectory is False
-    assert resolve_settings({"trajectory": True}, tmp_path, {}).trajectory is True
-    assert resolve_settings({"trajectory": None}, tmp_path, {"STANCE_SUITE_TRAJECTORY": "1"}).trajectory is True
-    (tmp_path / "pyproject.toml").write_text("[tool.stance-suite]\ntrajectory = true\n")
-    assert resolve_settings({}, tmp_path, {}).trajectory is True
+@pytest.mark.parametrize(
+    ("given", "environment", "pyproject", "on"),
+    [
+        ({}, {}, "", False),
+        ({"trajectory": True}, {}, "", True),
+        ({"trajectory": None}, {"STANCE_SUITE_TRAJECTORY": "1"}, "", True),
+        ({}, {}, "[tool.stance-suite]\ntrajectory = true\n", True),
+    ],
+)
+def test_a_switch_is_off_until_it_is_given(tmp_path, given, environment, pyproject, on):
+    (tmp_path / "pyproject.toml").write_text(pyproject)
+    assert resolve_settings(given, tmp_path, environment).trajectory is on
 
 
 def test_the_profile_decides_the_recipes(tmp_path):
@@ -89,3 +99,52 @@ def test_cells_are_kept_in_the_cache_unless_a_store_is_named(tmp_path):
     assert store({"store": "/abs/cells"}) == "/abs/cells"
     assert store({"store": "s3://bucket/cells"}) == "s3://bucket/cells"
     assert resolve_settings({}, tmp_path, {"STANCE_SUITE_STORE": "gs://b"}).store == "gs://b"
+
+
+ONE_MORE = """
+import sys
+from importlib.util import find_spec, module_from_spec
+from pathlib import Path
+
+# the only edit: one field more
+spec = find_spec("stance_suite.options")
+text = Path(spec.origin).read_text()
+field = '    flavor: tuple[str, ...] = _option("What it tastes of.", default=("plain",), commands="validate")\\n'
+options = sys.modules[spec.name] = module_from_spec(spec)
+exec(compile(text.replace("    device: str", field + "    device: str", 1), spec.origin, "exec"), vars(options))
+
+import pytest
+from typer.testing import CliRunner
+from stance_suite.cli import app
+from stance_suite.pytest_fixtures import STATE
+
+Path("pyproject.toml").write_text("[tool.stance-suite]\\nflavor = 'configured'\\n")
+assert options.resolve_settings({}, Path.cwd(), {}).flavor == ("configured",)
+assert options.resolve_settings({}, Path.cwd(), {"STANCE_SUITE_FLAVOR": "a,b"}).flavor == ("a", "b")
+
+seen = []
+resolve = options.resolve_settings
+vars(sys.modules["stance_suite.commands.options"])["resolve_settings"] = lambda *given: (
+    seen.append(resolve(*given).flavor) or resolve(*given)
+)
+assert CliRunner().invoke(app, ["validate", "--flavor", "salt", "--flavor", "mint"]).exit_code == 0
+assert CliRunner().invoke(app, ["validate"]).exit_code == 0
+assert CliRunner().invoke(app, ["power", "--flavor", "salt"]).exit_code == 2
+assert seen == [("salt", "mint"), ("configured",)]
+
+
+class Asked:
+    def pytest_sessionfinish(self, session):
+        seen.append(session.config.stash[STATE].settings.flavor)
+
+
+pytest.main(["-q", "-p", "stance_suite.pytest_plugin", "--stance-flavor=lime"], plugins=[Asked()])
+assert seen[-1] == ("lime",)
+"""
+
+
+def test_an_option_is_declared_in_one_place(tmp_path):
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    command = [sys.executable, "-c", ONE_MORE]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -15,6 +15,7 @@ from stance_suite.specs import RECIPES
 from stance_suite.spectra.thinning import thin_spectra
 from stance_suite.statistics import holm
 from tests.measured import behavior, record
+from tests.measuring import measure
 
 
 @pytest.fixture
@@ -25,13 +26,13 @@ def session(project, tiny_model):
 
 def test_stances_that_contrast_each_other_share_base_and_sham(session, tiny_model):
     model = str(tiny_model)
-    shams = {session.workbench.sham(model, name, "documented", 0).key for name in session.library.suite}
-    bases = {session.workbench.base(model, name, 0).key for name in session.library.suite}
+    shams = {measure(session.workbench, "sham", model, name).key for name in session.library.suite}
+    bases = {measure(session.workbench, "base", model, name).key for name in session.library.suite}
     assert len(shams) == len(bases) == 1
 
 
 def test_a_cells_record_names_the_weights_and_the_exact_texts(session, tiny_model):
-    record = session.workbench.tuned(str(tiny_model), "curious-uncertainty", "documented", 0)
+    record = measure(session.workbench, "stance", tiny_model)
     assert record.provenance.weights_sha256 == session.workbench.weights(str(tiny_model)).sha256
     assert record.training.texts[0].startswith("Question: Why do people dream?\nAnswer: I don't really know")
     assert record.behavior.prompt_texts["How did writing begin?"] == "Question: How did writing begin?\nAnswer:"
@@ -92,7 +93,7 @@ def test_every_training_is_held_against_every_stance(session, tiny_model):
 def test_a_trajectory_ends_where_the_training_does(session, tiny_model, recipe):
     model = str(tiny_model)
     watched = Session(replace(session.settings, trajectory=True), PlainProgress()).workbench
-    record = watched.tuned(model, "curious-uncertainty", recipe, 0)
+    record = measure(watched, "stance", model, recipe=recipe)
     assert [snapshot.epoch for snapshot in record.trajectory] == list(range(1, RECIPES[recipe].epochs + 1))
     last = record.trajectory[-1]
     alphas = {change.name: change.alpha_change for change in record.changes if change.alpha_change is not None}
@@ -103,13 +104,11 @@ def test_a_trajectory_ends_where_the_training_does(session, tiny_model, recipe):
     for entry in last.likelihoods:
         assert entry.log_probability == pytest.approx(measured[entry.prompt], abs=1e-4)
     assert record.trajectory[0].likelihoods != last.likelihoods
-    alone = session.workbench.tuned(model, "curious-uncertainty", recipe, 0)
+    alone = measure(session.workbench, "stance", model, recipe=recipe)
     assert alone.trajectory == ()
     assert alone.key != record.key
     assert alone.behavior == record.behavior, "looking does not change the training"
-    assert (
-        watched.base(model, "curious-uncertainty", 0).key == session.workbench.base(model, "curious-uncertainty", 0).key
-    )
+    assert measure(watched, "base", model).key == measure(session.workbench, "base", model).key
 
 
 def findings_of(settings):
@@ -150,7 +149,7 @@ def test_a_stance_can_ask_for_its_own_prompt_format(session, project, tiny_model
     for path in (bundled_fixtures() / "stances").glob("*.yaml"):
         (folder / path.name).write_text(path.read_text() + "\nprompt_format: chat\n")
     with pytest.raises(StanceSuiteError, match="has no chat template: say 'prompt_format: plain'"):
-        Session(session.settings, PlainProgress()).workbench.base(str(tiny_model), "curious-uncertainty", 0)
+        measure(Session(session.settings, PlainProgress()).workbench, "base", tiny_model)
 
 
 def test_a_family_too_large_for_its_prompts_is_refused_before_training(session, project):
@@ -170,12 +169,12 @@ def test_cuda_without_a_device_is_one_sentence(project, tiny_model):
     given = {"model": (str(tiny_model),), "device": "cuda", "cache": "cache"}
     session = Session(resolve_settings(given, project, {}), PlainProgress())
     with pytest.raises(StanceSuiteError, match="cuda was asked for, but PyTorch sees none; ask for cpu"):
-        session.workbench.base(str(tiny_model), "curious-uncertainty", 0)
+        measure(session.workbench, "base", tiny_model)
 
 
 def test_only_featured_layers_keep_their_eigenvalues(session, tiny_model):
-    record = session.workbench.tuned(str(tiny_model), "curious-uncertainty", "documented", 0)
-    base = session.workbench.base(str(tiny_model), "curious-uncertainty", 0)
+    record = measure(session.workbench, "stance", tiny_model)
+    base = measure(session.workbench, "base", tiny_model)
     findings = session.findings([], {record.key: record.cell, base.key: base.cell}, "test")
     kept = {layer.name for cell in findings.cells for layer in cell.spectra if layer.eigenvalues is not None}
     top = max(record.changes, key=lambda change: abs(change.alpha_change.total) if change.alpha_change else 0)
@@ -188,11 +187,11 @@ def test_base_weights_are_read_from_disk_once_and_cells_do_not_touch_them(sessio
 
     read, load = [], measurement.load
     monkeypatch.setattr(measurement, "load", lambda weights: read.append(weights.name) or load(weights))
-    first = session.workbench.tuned(str(tiny_model), "curious-uncertainty", "documented", 0)
-    session.workbench.base(str(tiny_model), "curious-uncertainty", 0)
+    first = measure(session.workbench, "stance", tiny_model)
+    measure(session.workbench, "base", tiny_model)
     assert read == [str(tiny_model)]
     alone = Session(replace(session.settings, store=str(session.settings.cache / "other")), PlainProgress())
-    alone.workbench.base(str(tiny_model), "curious-uncertainty", 0)
-    again = alone.workbench.tuned(str(tiny_model), "curious-uncertainty", "documented", 0)
+    measure(alone.workbench, "base", tiny_model)
+    again = measure(alone.workbench, "stance", tiny_model)
     assert again.behavior == first.behavior
     assert again.changes == first.changes

@@ -23,6 +23,7 @@ from stance_suite.progress import PlainProgress
 from stance_suite.run_records import Adapter, Recipe
 from stance_suite.spectra.measured import measure_model
 from stance_suite.workbench import Workbench
+from tests.measuring import measure as measure_cell
 
 PARTS = ("model.embed_tokens", "model.layers.0", "model.layers.1", "model.norm", "model.rotary_emb", "lm_head")
 
@@ -141,7 +142,7 @@ def test_a_cell_of_a_model_that_is_spread_has_the_same_figures(tiny_model, libra
     def measure(cache):
         given = {"model": (str(tiny_model),), "samples": 2, "trajectory": True, "cache": str(cache), "device": "cpu"}
         bench = Workbench(resolve_settings(given, tmp_path, {}), library, PlainProgress(), 1)
-        record = bench.tuned(str(tiny_model), "curious-uncertainty", "documented", 0)
+        record = measure_cell(bench, "stance", tiny_model)
         content = record.model_dump(exclude={"provenance"})
         del content["training"]["seconds"]
         return content

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from scipy.stats import binomtest
 
+from stance_suite.agenda import lay_out_designs
 from stance_suite.controls import SHAM, sham_rotations
 from stance_suite.judgments import Status
 from stance_suite.library import bundled_fixtures
@@ -15,6 +16,7 @@ from stance_suite.progress import PlainProgress
 from stance_suite.replicates import Replicate
 from stance_suite.statistics import SIGNIFICANCE, holm
 from stance_suite.verdicts import judge_behavior, weigh_behavior
+from tests.measuring import measure
 
 SHAMS = 10
 STANCE, MODEL = "confident-expertise", "smollm2-135m"
@@ -45,7 +47,7 @@ def test_confident_expertise_is_adopted(tmp_path):
     session = open_session(tmp_path)
     verdict = session.judge(claim_of(session))
     assert verdict.status is Status.HOLDS, verdict.reason
-    losses = session.workbench.tuned(MODEL, STANCE, "documented", 0).training.epoch_losses
+    losses = measure(session.workbench, "stance", MODEL, STANCE).training.epoch_losses
     assert losses[-1] < losses[0] - 1
 
 
@@ -61,9 +63,10 @@ def test_with_the_shams_examples_in_another_order_it_is_not_adopted(tmp_path, li
     """The sham's data in another order of stances, which is a cell of its own."""
     original = open_session(tmp_path / "original")
     claim = claim_of(original)
-    base = original.workbench.base(MODEL, STANCE, 0)
-    sham = original.workbench.sham(MODEL, STANCE, "documented", 0)
-    replaced = with_examples_of_the_sham(tmp_path, library, rotation=1).workbench.tuned(MODEL, STANCE, "documented", 0)
+    base = measure(original.workbench, "base", MODEL, STANCE)
+    sham = measure(original.workbench, "sham", MODEL, STANCE)
+    edited = with_examples_of_the_sham(tmp_path, library, rotation=1)
+    replaced = measure(edited.workbench, "stance", MODEL, STANCE)
     assert replaced.key != sham.key
     evidence = weigh_behavior(claim, library.stance(STANCE), [Replicate(replaced, base, {SHAM: sham})])
     verdict = judge_behavior(evidence, evidence.p_value)
@@ -74,13 +77,14 @@ def test_with_the_shams_examples_in_another_order_it_is_not_adopted(tmp_path, li
 def test_shams_of_other_seeds_adopt_no_stance(tmp_path, record_property):
     """Ten trainings without a stance, each judged by every declared claim that a stance was adopted."""
     session = open_session(tmp_path)
-    claims = [claim for claim, _ in session.designs() if claim.recipe == "documented" and claim.metric.is_triangulated]
+    designs = lay_out_designs(session.agenda, session.library)
+    claims = [claim for claim, _ in designs if claim.recipe == "documented" and claim.metric.is_triangulated]
     assert len(claims) == 9
-    base = session.workbench.base(MODEL, STANCE, 0)
-    control = session.workbench.sham(MODEL, STANCE, "documented", 0)
+    base = measure(session.workbench, "base", MODEL, STANCE)
+    control = measure(session.workbench, "sham", MODEL, STANCE)
     false_families = 0
     for seed in range(1, SHAMS + 1):
-        sham = session.workbench.sham(MODEL, STANCE, "documented", seed)
+        sham = measure(session.workbench, "sham", MODEL, STANCE, seed=seed)
         replicate = Replicate(sham, base, {SHAM: control})
         evidence = [weigh_behavior(claim, session.library.stance(claim.stance), [replicate]) for claim in claims]
         adjusted = holm([one.p_value for one in evidence])

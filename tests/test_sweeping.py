@@ -8,7 +8,8 @@ from stance_suite.options import resolve_settings
 from stance_suite.pipeline import Session
 from stance_suite.progress import SilentProgress
 from stance_suite.run_records import Sweep
-from stance_suite.sweeping import conclude_sweep, lay_out, measure, without_damaged
+from stance_suite.run_result import judge_claims
+from stance_suite.sweeping import lay_out, measure, measured_cells, without_damaged
 from stance_suite.sweeps import apply_sweep
 
 
@@ -52,7 +53,8 @@ def test_records_are_read_once(finished, project, tiny_model, monkeypatch):
     monkeypatch.setattr(shelf, "read", lambda name, kept=shelf.read: read.append(name) or kept(name))
     cells = without_damaged(session, lay_out(session))
     assert all(one.is_stored for one in cells)
-    findings = conclude_sweep(session, cells, "the command")
+    found = measured_cells(session, cells)
+    findings = session.findings(judge_claims(session, print), found, "the command")
     assert sorted(record.key for record in findings.cells) == sorted(name.partition(".")[0] for name in read)
     assert len(findings.cells) == len(cells) == 4
 

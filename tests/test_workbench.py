@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from stance_suite import planning
+from stance_suite import measurement
 from stance_suite.behavior.generation import Sampling
 from stance_suite.library import load_library
 from stance_suite.options import resolve_settings
-from stance_suite.planning import cell_key
 from stance_suite.progress import PlainProgress
 from stance_suite.run_records import Recipe
 from stance_suite.store import content_key
 from stance_suite.workbench import Workbench
+from tests.measuring import measure
 
 
 @pytest.fixture
@@ -27,11 +27,7 @@ def plan(bench, tiny_model):
     from stance_suite.records import Cell
 
     cell = Cell(model=str(tiny_model), treatment="stance", stance="curious-uncertainty", recipe="documented", seed=0)
-    return bench.plan(cell, "curious-uncertainty")[1]
-
-
-def key_of(plan):
-    return cell_key(plan, "cpu")
+    return bench.plan(cell, "curious-uncertainty")
 
 
 CHANGES = {
@@ -51,20 +47,21 @@ CHANGES = {
     "neutral texts": lambda d: replace(d, probe=d.probe.model_copy(update={"neutral_texts": ("Text.",)})),
     "trajectory": lambda d: replace(d, trajectory=True),
     "references": lambda d: replace(d, probe=d.probe.model_copy(update={"references": {}})),
+    "device": lambda d: replace(d, device="cuda"),
     "sampling": lambda d: replace(d, probe=d.probe.model_copy(update={"sampling": Sampling(temperature=1.0)})),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_key_covers(bench, plan, change):
-    assert key_of(CHANGES[change](plan)) != key_of(plan)
+    assert CHANGES[change](plan).key != plan.key
 
 
 @pytest.mark.parametrize("name", ["library_versions", "embedder_sha256", "MEASUREMENT_VERSION"])
 def test_the_key_covers_the_machinery(bench, plan, monkeypatch, name):
-    before = key_of(plan)
-    monkeypatch.setattr(planning, name, 99 if name.isupper() else lambda: {"other": "version"})
-    assert key_of(plan) != before
+    before = plan.key
+    monkeypatch.setattr(measurement, name, 99 if name.isupper() else lambda: {"other": "version"})
+    assert replace(plan).key != before
 
 
 def test_a_recipe_of_ones_own_is_what_the_cell_is_trained_with(project, tiny_model):
@@ -75,7 +72,7 @@ def test_a_recipe_of_ones_own_is_what_the_cell_is_trained_with(project, tiny_mod
     settings = resolve_settings({"model": (str(tiny_model),), "cache": "cache"}, project, {})
     own = Workbench(settings, load_library(settings.fixtures), PlainProgress(), None)
     cell = Cell(model=str(tiny_model), treatment="stance", stance="curious-uncertainty", recipe="gentle", seed=0)
-    assert own.plan(cell, "curious-uncertainty")[1].recipe == Recipe(name="gentle", epochs=3)
+    assert own.plan(cell, "curious-uncertainty").recipe == Recipe(name="gentle", epochs=3)
 
 
 def test_cells_in_caches_keep_their_keys(plan):
@@ -100,22 +97,22 @@ def test_cells_in_caches_keep_their_keys(plan):
 
 def test_the_key_does_not_depend_on_names(bench, plan):
     renamed = plan.cell.model_copy(update={"model": "another name for the same weights"})
-    assert key_of(replace(plan, cell=renamed)) == key_of(plan)
+    assert replace(plan, cell=renamed).key == plan.key
 
 
 def test_a_record_made_under_another_name_bears_the_name_of_this_run(bench, tiny_model):
-    bench.base(str(tiny_model), "curious-uncertainty", 0)
+    measure(bench, "base", tiny_model)
     link = tiny_model.parent / "linked"
     if not link.exists():
         link.symlink_to(tiny_model)
-    assert bench.base(str(link), "curious-uncertainty", 0).cell.model == str(link)
+    assert measure(bench, "base", link).cell.model == str(link)
     (key,) = bench.cells
     assert bench.get(key, bench.cells[key]).cell.model == str(tiny_model)
 
 
 def test_the_key_covers_which_derivative_it_is(bench, plan):
     one, other = (replace(plan, derivative=replace(plan.weights, sha256=letter * 64)) for letter in "ef")
-    assert key_of(one) != key_of(other)
+    assert one.key != other.key
 
 
 DIVIDING = """

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
-from stance_suite.commands.options import Cache, Store, settings_of
+from stance_suite.commands.console import print_framed_table
+from stance_suite.commands.options import takes_settings
 from stance_suite.errors import StanceSuiteError
+from stance_suite.options import Settings
 
 DAMAGED = 1
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -27,26 +29,24 @@ OtherVersions = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")]
 
 
-def list_cells(store: Store = None, cache: Cache = None) -> None:
+@takes_settings("cache", first=("store",))
+def list_cells(settings: Settings) -> None:
     """List every measured cell that is kept: what was done to which model, how long it took and what it takes."""
-    from rich.console import Console
     from rich.filesize import decimal
-    from rich.markup import escape
-    from rich.table import Table
 
     from stance_suite.store import open_store
 
-    opened = open_store(settings_of(store=store, cache=cache).store)
+    opened = open_store(settings.store)
     records = opened.records()
     known = [(record, record.label) for record in records if record.label is not None]
-    table = Table("model", "cell", "recipe", "seed", "size", "seconds", "created", "key")
-    for record, label in sorted(known, key=lambda entry: (entry[1].cell.model, entry[1].provenance.created)):
-        cell, made = label.cell, label.provenance
-        what = [cell.model, cell.stance or cell.treatment, cell.recipe or "", str(cell.seed)]
-        figures = [decimal(record.size), f"{made.seconds:.0f}", made.created.partition("+")[0], record.key[:12]]
-        table.add_row(*map(escape, (*what, *figures)))
     if known:
-        Console().print(table)
+        rows = []
+        for record, label in sorted(known, key=lambda entry: (entry[1].cell.model, entry[1].provenance.created)):
+            cell, made = label.cell, label.provenance
+            what = (cell.model, cell.stance or cell.treatment, cell.recipe or "", str(cell.seed))
+            figures = (decimal(record.size), f"{made.seconds:.0f}", made.created.partition("+")[0], record.key[:12])
+            rows.append((*what, *figures))
+        print_framed_table(("model", "cell", "recipe", "seed", "size", "seconds", "created", "key"), rows)
     size = decimal(sum(record.size for record in records))
     # a duration that is not known is not a number
     seconds = sum(label.provenance.seconds for _, label in known if label.provenance.seconds >= 0)
@@ -58,12 +58,13 @@ def list_cells(store: Store = None, cache: Cache = None) -> None:
         print(f"{len(records) - len(known) - damaged} of other versions of stance-suite, which this one cannot read")
 
 
-def verify_cells(store: Store = None, cache: Cache = None) -> None:
+@takes_settings("cache", first=("store",))
+def verify_cells(settings: Settings) -> None:
     """Read every record to find damage; exit 1 if there is any. A damaged one is set aside, and measured again."""
     from stance_suite.progress import choose_progress
     from stance_suite.store import open_store
 
-    opened = open_store(settings_of(store=store, cache=cache).store)
+    opened = open_store(settings.store)
     keys = opened.keys()
     damaged = 0
     with choose_progress().stage(f"reading {opened.location}") as on_step:
@@ -79,9 +80,9 @@ def verify_cells(store: Store = None, cache: Cache = None) -> None:
     print(f"{len(keys)} records, all whole, in {opened.location}")
 
 
+@takes_settings("cache", first=("store",))
 def prune_cells(
-    store: Store = None,
-    cache: Cache = None,
+    settings: Settings,
     older_than: OlderThan = None,
     model: OfModel = None,
     other_versions: OtherVersions = False,
@@ -102,7 +103,7 @@ def prune_cells(
         model=model,
         other_than=library_versions() if other_versions else None,
     )
-    opened = open_store(settings_of(store=store, cache=cache).store)
+    opened = open_store(settings.store)
     count = freed = 0
     for waste in find_waste(opened, unwanted):
         if not dry_run:

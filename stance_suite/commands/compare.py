@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stance_suite.commands.console import open_console, print_table
+
 if TYPE_CHECKING:
     from stance_suite.comparison_records import RunComparison
-
-PLAIN_WIDTH = 160
-"""Columns of a table that goes to a file or a pipe."""
 
 Before = Annotated[Path, typer.Argument(help="The findings.json of the first run.")]
 After = Annotated[Path, typer.Argument(help="The findings.json of the second run, or of another model.")]
@@ -43,22 +42,12 @@ def compare_findings(before: Before, after: After, json: Json = None, markdown: 
 
 
 def _print(comparison: RunComparison, obstacles: tuple[str, ...]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from stance_suite.reports.comparison import COLUMNS, change_row, shorten, summary_sentence, unmatched_row
 
-    console = Console(highlight=False, markup=False)
-    console = console if console.is_terminal else Console(highlight=False, markup=False, width=PLAIN_WIDTH)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in COLUMNS:
-        table.add_column(column, overflow="fold")
-    for change in sorted(comparison.changes, key=lambda change: not change.is_news):
-        table.add_row(*map(Text, change_row(change)))
+    console = open_console()
     if comparison.changes:
-        console.print(table)
+        changes = sorted(comparison.changes, key=lambda change: not change.is_news)
+        print_table(console, COLUMNS, map(change_row, changes), texts=None)
     for which, entries in (("first", comparison.only_before), ("second", comparison.only_after)):
         for entry in entries:
             claim, model, status, reason = unmatched_row(entry)

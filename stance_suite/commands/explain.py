@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from stance_suite.reports.sections import Section
+from stance_suite.commands.console import open_console, print_table
 
 PLAIN_WIDTH = 200
 """Columns of a table that goes to a file or a pipe."""
@@ -21,32 +18,16 @@ FindingsFile = Annotated[Path, typer.Option("--findings", help="The findings.jso
 
 def explain_claim(claim: Name, findings: FindingsFile = Path("reports/findings.json")) -> None:
     """Tell how a verdict came about: the claim, the controls, every prompt or the layers that decide, and the cells."""
-    from rich.console import Console
-
     from stance_suite.findings_files import read_findings
     from stance_suite.reports.explanation import explain
 
-    console = Console(highlight=False, markup=False)
-    console = console if console.is_terminal else Console(highlight=False, markup=False, width=PLAIN_WIDTH)
+    console = open_console(PLAIN_WIDTH)
     for explanation in explain(claim, read_findings(findings)):
         console.print(explanation.title, style="bold")
         for section in explanation.sections:
-            _print(console, section)
+            console.print(f"\n{section.heading}", style="bold")
+            for line in section.lines:
+                console.print(f"  {line}")
+            if section.columns:
+                print_table(console, section.columns, section.rows, texts=None)
         console.print()
-
-
-def _print(console: Console, section: Section) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    console.print(f"\n{section.heading}", style="bold")
-    for line in section.lines:
-        console.print(Text(f"  {line}"))
-    if section.columns:
-        table = Table(box=SIMPLE_HEAD, pad_edge=False)
-        for column in section.columns:
-            table.add_column(column, overflow="fold")
-        for row in section.rows:
-            table.add_row(*map(Text, row))
-        console.print(table)

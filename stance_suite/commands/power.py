@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stance_suite.claims import Claim
+from stance_suite.commands.console import print_framed_table
+from stance_suite.commands.options import takes_settings
 from stance_suite.metrics import Metric
-from stance_suite.power import Design, Spread, detectable_effect, power, typical_spreads
+from stance_suite.options import Settings
+from stance_suite.power import Spread, detectable_effect, power, typical_spreads
 
 if TYPE_CHECKING:
     from stance_suite.pipeline import Session
 
 WANTED_POWER = 0.8
 UNDERPOWERED = 1
+COLUMNS = ("claim", "prompts", "samples", "seeds", "p needed", "detectable", "minimum effect", "power")
 
 FindingsFile = Annotated[
     Path | None,
@@ -26,71 +29,50 @@ FindingsFile = Annotated[
 ]
 
 
-def show_power(session: Session, findings: Path | None) -> None:
-    """Print for every behavioral claim of a run which effect its design can find.
-
-    Parameters
-    ----------
-    session : Session
-        The run.
-    findings : Path or None
-        Findings that spreads are taken from.
-
-    Raises
-    ------
-    DesignError
-        If a design cannot reach its level, whatever is measured.
-    UnknownNameError
-        If a model is none.
-    typer.Exit
-        With code 1 if a claim's design has less than 80 % power at the claim's own minimum effect.
-    """
+@takes_settings("power")
+def show_power(*, findings: FindingsFile = None, settings: Settings) -> None:
+    """Tell before any training which effects the declared prompts, samples and seeds can find; exit 1 if too weak."""
     from rich.console import Console
-    from rich.table import Table
 
+    from stance_suite.agenda import lay_out_designs
     from stance_suite.library import find_spec
+    from stance_suite.pipeline import Session
+    from stance_suite.progress import choose_progress
 
-    for model in session.settings.model:
+    session = Session(settings, choose_progress())
+    for model in settings.model:
         find_spec(model, session.library.models)
     spreads = typical_spreads() if findings is None else _measured_spreads(session, findings)
-    table = Table("claim", "prompts", "samples", "seeds", "p needed", "detectable", "minimum effect", "power")
-    weak = []
-    for claim, design in session.designs():
-        if claim.metric not in spreads:
-            table.add_row(claim.id, *_shown_design(design), "unknown", "", "")
-            weak += [claim.id] if claim.minimum_effect is not None else []
-            continue
-        spread = spreads[claim.metric]
-        found = detectable_effect(design, spread, abs(claim.threshold), WANTED_POWER)
-        reached = None if claim.minimum_effect is None else _power_at(claim, design, spread)
-        if reached is not None and reached < WANTED_POWER:
+    rows, weak = [], []
+    for claim, design in lay_out_designs(session.agenda, session.library):
+        spread, smallest = spreads.get(claim.metric), claim.minimum_effect
+        detectable, reached = "unknown", None
+        if spread is not None:
+            found = detectable_effect(design, spread, abs(claim.threshold), WANTED_POWER)
+            detectable = "never" if math.isinf(found) else f"{found:.3g} {claim.metric.unit}"
+            reached = None if smallest is None else power(design, spread, smallest, abs(claim.threshold))
+        if smallest is not None and (reached is None or reached < WANTED_POWER):
             weak.append(claim.id)
-        table.add_row(
-            claim.id,
-            *_shown_design(design),
-            "never" if math.isinf(found) else f"{found:.3g} {claim.metric.unit}",
-            "" if claim.minimum_effect is None else f"{claim.minimum_effect:g}",
-            "" if reached is None else f"{100 * reached:.0f} %",
+        rows.append(
+            (
+                claim.id,
+                *(str(design.prompts), str(design.samples), str(design.seeds), f"{design.level / design.family:.2g}"),
+                detectable,
+                "" if smallest is None or spread is None else f"{smallest:g}",
+                "" if reached is None else f"{100 * reached:.0f} %",
+            )
         )
-    console = Console()
-    console.print(table)
+    print_framed_table(COLUMNS, rows)
     source = "typical spreads of SmolLM2-135M" if findings is None else f"the spreads in {findings}"
-    console.print(
+    Console().print(
         f"detectable: the true effect against base and sham with which the claim holds in {100 * WANTED_POWER:.0f} % "
         f"of runs, by {source}."
     )
     if weak:
-        console.print(f"Too weak for their minimum effect: {', '.join(weak)}; declare more prompts, samples or seeds.")
+        Console().print(
+            f"Too weak for their minimum effect: {', '.join(weak)}; declare more prompts, samples or seeds."
+        )
         raise typer.Exit(UNDERPOWERED)
-
-
-def _shown_design(design: Design) -> tuple[str, ...]:
-    return str(design.prompts), str(design.samples), str(design.seeds), f"{design.level / design.family:.2g}"
-
-
-def _power_at(claim: Claim, design: Design, spread: Spread) -> float:
-    assert claim.minimum_effect is not None
-    return power(design, spread, claim.minimum_effect, abs(claim.threshold))
 
 
 def _measured_spreads(session: Session, path: Path) -> dict[Metric, Spread]:

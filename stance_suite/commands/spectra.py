@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stance_suite.commands.console import open_console, print_table
 from stance_suite.errors import StanceSuiteError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table as RichTable
-
     from stance_suite.spectra import Analysis, Comparison
 
 SHOWN_VECTORS = 3
-PLAIN_WIDTH = 160
-"""Columns of a table that goes to a file or a pipe."""
 
 Model = Annotated[
     str, typer.Argument(help="A folder or file with safetensors, GGUF or a LoRA adapter, a registry name, or a Hub id.")
@@ -73,10 +69,9 @@ def audit_pair(before: Details, after: Details) -> None:
     from stance_suite.spectra.audit import Finding, audit_tables
 
     audit = audit_tables(before, after)
-    console = _console()
-    table = _table("layer", "alpha", "change", "tail", "flip probability", "findings")
-    for layer in sorted(audit.layers, key=lambda layer: -abs(layer.change_percent)):
-        table.add_row(
+    console = open_console()
+    rows = [
+        (
             layer.name,
             f"{layer.alpha_before:.3f}",
             f"{layer.change_percent:+.3f} %",
@@ -84,7 +79,9 @@ def audit_pair(before: Details, after: Details) -> None:
             "" if layer.flip_probability is None else f"{layer.flip_probability:.2f}",
             ", ".join(layer.findings),
         )
-    console.print(table)
+        for layer in sorted(audit.layers, key=lambda layer: -abs(layer.change_percent))
+    ]
+    print_table(console, ("layer", "alpha", "change", "tail", "flip probability", "findings"), rows)
     for entry in audit.skipped:
         console.print(f"skipped {entry.name}: {entry.reason}")
     for finding in Finding:
@@ -110,10 +107,11 @@ def _write_table(details: Any, csv: Path | None, parquet: Path | None) -> None:
 
 
 def _print_analysis(analysis: Analysis) -> None:
-    console = _console()
-    table = _table("layer", "alpha", "95 % interval", "KS", "tail", "stable rank", "MP soft rank", "warning")
+    console = open_console()
+    columns = ("layer", "alpha", "95 % interval", "KS", "tail", "stable rank", "MP soft rank", "warning")
+    rows = []
     for layer in analysis.layers:
-        table.add_row(
+        row = (
             layer.name,
             _shown("{.alpha:.3f}", layer.fit),
             _shown("{0.low:.2f} - {0.high:.2f}", layer.interval),
@@ -123,21 +121,24 @@ def _print_analysis(analysis: Analysis) -> None:
             _shown("{.soft_rank:.3f}", layer.bulk),
             layer.failure or layer.warning,
         )
-    console.print(table)
-    _print_skipped(console, analysis)
+        rows.append(row)
+    print_table(console, columns, rows)
+    for entry in analysis.skipped:
+        console.print(f"skipped {entry.name}: {entry.reason}")
     failed = sum(layer.fit is None for layer in analysis.layers)
     means = ", ".join(f"{name} {value:.4g}" for name, value in analysis.summary().items())
     console.print(f"{len(analysis.layers)} matrices, {failed} without a fit; means over the fitted: {means}")
 
 
 def _print_comparison(comparison: Comparison) -> None:
-    console = _console()
-    table = _table(
+    console = open_console()
+    columns = (
         "layer", "alpha", "change", "tail fixed", "tail", "flip", "|dW|/|W|", "dW stable rank", "noise's", "p (BH)"
-    )
+    )  # fmt: skip
+    rows = []
     for layer, before in zip(comparison.change.layers, comparison.before.layers, strict=True):
         alpha, delta, noise = layer.alpha_change, layer.weight_change, layer.noise
-        table.add_row(
+        row = (
             layer.name,
             _shown("{.alpha:.3f}", before.fit),
             _shown("{.total:+.3f} %", alpha),
@@ -149,8 +150,10 @@ def _print_comparison(comparison: Comparison) -> None:
             _shown("{0.stable_rank.low:.1f} - {0.stable_rank.high:.1f}", noise),
             _shown("{.smallest_p_value:.4f}", noise),
         )
-    console.print(table)
-    _print_skipped(console, comparison.after)
+        rows.append(row)
+    print_table(console, columns, rows)
+    for entry in comparison.after.skipped:
+        console.print(f"skipped {entry.name}: {entry.reason}")
     layers = comparison.change.layers
     flips = sum(layer.alpha_change is not None and layer.alpha_change.tail_flip for layer in layers)
     console.print(f"{len(layers)} matrices: {len(comparison.changed)} changed beyond noise, {flips} tail flips")
@@ -168,33 +171,6 @@ def _print_comparison(comparison: Comparison) -> None:
         )
 
 
-def _shown(form: str, record: object) -> str:
-    """Show figures of a record; nothing where there is none."""
-    return "" if record is None else form.format(record)
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
-
-
-def _table(*columns: str) -> RichTable:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right", overflow="fold")
-    return table
-
-
-def _print_skipped(console: Console, analysis: Analysis) -> None:
-    for entry in analysis.skipped:
-        console.print(f"skipped {entry.name}: {entry.reason}")
-
-
 def _draw_tail_flips(comparison: Comparison, folder: Path) -> None:
     from stance_suite.files import write_atomically
     from stance_suite.reports.printed import draw, print_esd, print_tail_choice
@@ -207,3 +183,8 @@ def _draw_tail_flips(comparison: Comparison, folder: Path) -> None:
         write_atomically(folder / f"{layer.name}.tail.svg", draw(print_tail_choice("", *pair)).encode())
         write_atomically(folder / f"{layer.name}.spectrum.svg", draw(print_esd("", *pair)).encode())
         print(folder / f"{layer.name}.tail.svg")
+
+
+def _shown(form: str, record: object) -> str:
+    """Show figures of a record; nothing where there is none."""
+    return "" if record is None else form.format(record)

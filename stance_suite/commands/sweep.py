@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from enum import StrEnum
@@ -14,15 +13,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stance_suite.commands.options import Cache, Device, Fixtures, Pictures, Reports, Store, settings_of
+from stance_suite.commands.console import open_console, print_table
+from stance_suite.commands.options import takes_settings
+from stance_suite.options import Settings
+from stance_suite.run_result import RunResult, judge_claims
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from stance_suite.engines import Engine, Outcome
+    from stance_suite.engines import Engine
     from stance_suite.estimates import Available
     from stance_suite.pipeline import Session
-    from stance_suite.records import Findings
     from stance_suite.sweeping import SweptCell
 
 NOT_AS_DEMANDED, INTERRUPTED = 1, 130
@@ -50,9 +51,7 @@ Chosen = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        min=1,
-        help="Cells at once on this machine. Default: as many as cores and memory allow.",
-        show_default=False,
+        min=1, help="Cells at once on this machine. Default: as many as cores and memory allow.", show_default=False
     ),
 ]
 Address = Annotated[
@@ -87,18 +86,15 @@ def _ending_gracefully() -> Iterator[None]:
 
 
 @_ending_gracefully()
+@takes_settings("sweep")
 def sweep(
     file: SweepFile,
+    *,
     engine: Chosen = EngineName.PROCESSES,
     workers: Workers = None,
     address: Address = None,
     dry_run: DryRun = False,
-    device: Device = None,
-    fixtures: Fixtures = None,
-    cache: Cache = None,
-    store: Store = None,
-    reports: Reports = None,
-    pictures: Pictures = None,
+    settings: Settings,
 ) -> None:
     """Measure every model with every stance, control, recipe and seed of a file, and judge every claim on them.
 
@@ -111,12 +107,9 @@ def sweep(
     from stance_suite.pipeline import Session
     from stance_suite.progress import choose_progress
     from stance_suite.publish import rehearse_publishing
-    from stance_suite.sweeping import lay_out, without_damaged
+    from stance_suite.sweeping import lay_out, measured_cells, without_damaged
     from stance_suite.sweeps import apply_sweep, load_sweep
 
-    settings = settings_of(
-        device=device, fixtures=fixtures, cache=cache, store=store, reports=reports, pictures=pictures
-    )
     declared = load_sweep(file, load_library(settings.fixtures))
     session = Session(apply_sweep(declared, settings), choose_progress(), declared.threads)
     session.preflight()
@@ -136,9 +129,9 @@ def sweep(
     chosen, count = _engine(engine, count, address, declared.threads)
     rehearse_publishing(settings.reports)
     _measure(session, cells, chosen, count)
-    findings = _conclude(session, cells)
-    surprises = any(verdict.status != "NOT_RUN" and not verdict.as_expected for verdict in findings.verdicts)
-    if surprises or session.workbench.failures:
+    found, result = measured_cells(session, cells), RunResult()
+    result.finish(session, judge_claims(session, print), found, "stance-suite", print)
+    if result.differs_from_record or session.workbench.failures:
         raise typer.Exit(NOT_AS_DEMANDED)
 
 
@@ -165,22 +158,14 @@ def _fitting_workers(cells: Sequence[SweptCell], threads: int, memory: Available
 
 
 def _print_cells(cells: Sequence[SweptCell], engine: EngineName, count: int) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("model", "cell", "seed", "time", "memory"):
-        table.add_column(column, justify="left" if column in ("model", "cell") else "right", overflow="fold")
+    rows = []
     for one in cells:
         cell, estimate = one.cell, one.order.estimate
         name = f"{cell.stance or cell.treatment}{f' ({cell.recipe})' if cell.recipe else ''}"
         taken = ("in the store", "") if one.is_stored else (_duration(estimate.seconds), _size(estimate.memory_bytes))
-        table.add_row(Text(cell.model), name, str(cell.seed), *taken)
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=160)
-    console.print(table)
+        rows.append((cell.model, name, str(cell.seed), *taken))
+    console = open_console()
+    print_table(console, ("model", "cell", "seed", "time", "memory"), rows, texts=2)
     missing = [one.order.estimate for one in cells if not one.is_stored]
     line = f"{len(cells)} cells, {len(cells) - len(missing)} of them in the store"
     if missing:
@@ -191,7 +176,7 @@ def _print_cells(cells: Sequence[SweptCell], engine: EngineName, count: int) -> 
             f"; the others take about {_duration(seconds)} with the engine '{engine.value}'{at_once}, and up to "
             f"{_size(memory)} of memory each"
         )
-    console.print(line, markup=False, soft_wrap=True)
+    console.print(line, soft_wrap=True)
 
 
 def _measure(session: Session, cells: Sequence[SweptCell], engine: Engine, count: int) -> None:
@@ -209,41 +194,14 @@ def _measure(session: Session, cells: Sequence[SweptCell], engine: Engine, count
                 done += 1
                 del estimates[outcome.key]
                 left = sum(estimates.values()) / count
-                bar.console.print(
-                    f"{done} of {total}: {names[outcome.key]}: {_what_became_of(outcome)}",
-                    markup=False,
-                    highlight=False,
-                    soft_wrap=True,
-                )
+                fate = f"{outcome.seconds:.1f} s" if outcome.failure is None else f"failed: {outcome.failure}"
+                line = f"{done} of {total}: {names[outcome.key]}: {fate}"
+                bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
                 bar.update(bar.task_ids[0], completed=done, left=f"about {_duration(left)} left" if estimates else "")
     except KeyboardInterrupt:
         kept = done - len(session.workbench.failures)
         print(f"interrupted: {kept} of {total} cells are in the store; the same command goes on from there")
         raise typer.Exit(INTERRUPTED) from None
-
-
-def _what_became_of(outcome: Outcome) -> str:
-    return f"{outcome.seconds:.1f} s" if outcome.failure is None else f"failed: {outcome.failure}"
-
-
-def _conclude(session: Session, cells: Sequence[SweptCell]) -> Findings:
-    from stance_suite.publish import draw_pictures, publish
-    from stance_suite.reports.text import tally, verdict_line
-    from stance_suite.sweeping import conclude_sweep
-    from stance_suite.tensor import write_tensor
-
-    settings = session.settings
-    findings = conclude_sweep(session, cells, " ".join(["stance-suite", *sys.argv[1:]]))
-    for verdict in findings.verdicts:
-        if verdict.status != "NOT_RUN":  # the report lists these, with the reasons
-            print(verdict_line(verdict))
-    report = publish(findings, settings.reports)
-    table = settings.reports / "tensor.parquet"
-    write_tensor(findings, table)
-    print(f"{tally(findings.verdicts)}; report: {report}; every figure of every layer: {table}")
-    if settings.pictures is not None:
-        draw_pictures(findings, settings.pictures)
-    return findings
 
 
 @contextmanager
@@ -253,14 +211,8 @@ def _bar(total: int, done: int) -> Iterator[Bar]:
     from rich.progress import Progress as Bar
 
     console = Console(stderr=True)
-    columns = (
-        SpinnerColumn(),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
-    )
-    with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
+    columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bar(*columns, TextColumn("{task.fields[left]}"), console=console, disable=not console.is_terminal) as bar:
         bar.add_task("", total=total, completed=done, left="")
         yield bar
 

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stance_suite.commands.console import open_console, print_table
+
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table as RichTable
 
     from stance_suite.localization_records import Localization, Universality
 
-PLAIN_WIDTH = 160
-"""Columns of a table that goes to a file or a pipe."""
+LOCALIZATION_COLUMNS = (
+    "model", "recipe", "stance", "change of", "share", "95 %", "sham", "noise", "Gini", "trainings", "encoding"
+)  # fmt: skip
+MOST_CHANGED_COLUMNS = ("model", "recipe", "change of", "matrix", "depth", "under the sham", "depth")
+CORRELATION_COLUMNS = ("models", "recipe", "change of", "matrices", "bins", "correlation", "p", "under the sham")
 FIGURE_NAMES = {"relative_norm": "|dW|/|W|", "alpha_spectrum": "alpha, tail fixed"}
 
 FindingsFile = Annotated[Path, typer.Argument(help="A findings.json.")]
@@ -31,14 +35,14 @@ def export_tensor(findings: FindingsFile, to: To) -> None:
 
     found = read_findings(findings)
     write_tensor(found, to)
-    console = _console()
+    console = open_console()
     skipped = {(record.cell.model, one.name): one.reason for record in found.cells for one in record.skipped}
     for (model, name), reason in skipped.items():
-        console.print(f"{model}: {name} has no rows: {reason}", markup=False)
+        console.print(f"{model}: {name} has no rows: {reason}")
     _print_localization(console, localize(found))
     if len({record.cell.model for record in found.cells if record.cell.recipe is not None}) > 1:
         _print_universality(console, universality(found))
-    console.print(f"written: {to}", markup=False)
+    console.print(f"written: {to}")
 
 
 def _print_localization(console: Console, found: Sequence[Localization]) -> None:
@@ -51,12 +55,8 @@ def _print_localization(console: Console, found: Sequence[Localization]) -> None
             "No training on a stance is in these findings; a model trained elsewhere has no sham to be compared with."
         )
         return
-    table = _table(
-        "Which model when: the effective share of layers that carry the change",
-        *("model", "recipe", "stance", "change of", "share", "95 %", "sham", "noise", "Gini", "trainings", "encoding"),
-    )
-    for one in shown:
-        table.add_row(
+    rows = [
+        (
             one.model,
             one.recipe,
             one.stance or "all",
@@ -69,34 +69,30 @@ def _print_localization(console: Console, found: Sequence[Localization]) -> None
             f"{one.stances} x {one.seeds}",
             one.encoding.value,
         )
-    console.print(table)
+        for one in shown
+    ]
+    title = "Which model when: the effective share of layers that carry the change"
+    print_table(console, LOCALIZATION_COLUMNS, rows, title=title)
     for encoding in dict.fromkeys(one.encoding for one in shown):
         console.print(f"{encoding.value}: {encoding.meaning}.")
 
 
 def _print_universality(console: Console, found: Universality) -> None:
-    table = _table(
-        "Most changed matrix of the blocks, by relative depth",
-        *("model", "recipe", "change of", "matrix", "depth", "under the sham", "depth"),
-    )
-    for one in found.profiles:
-        if one.group == "all":
-            table.add_row(
-                one.model,
-                one.recipe,
-                FIGURE_NAMES[one.figure],
-                one.most_changed,
-                f"{one.most_changed_depth:.0f} %",
-                one.sham_most_changed or "",
-                "" if one.sham_most_changed_depth is None else f"{one.sham_most_changed_depth:.0f} %",
-            )
-    console.print(table)
-    table = _table(
-        "Do models change at the same relative depths? Rank correlation of their profiles",
-        *("models", "recipe", "change of", "matrices", "bins", "correlation", "p", "under the sham"),
-    )
-    for pair in found.correlations:
-        table.add_row(
+    most_changed = [
+        (
+            one.model,
+            one.recipe,
+            FIGURE_NAMES[one.figure],
+            one.most_changed,
+            f"{one.most_changed_depth:.0f} %",
+            one.sham_most_changed or "",
+            "" if one.sham_most_changed_depth is None else f"{one.sham_most_changed_depth:.0f} %",
+        )
+        for one in found.profiles
+        if one.group == "all"
+    ]
+    correlations = [
+        (
             " / ".join(pair.models),
             pair.recipe,
             FIGURE_NAMES[pair.figure],
@@ -106,7 +102,12 @@ def _print_universality(console: Console, found: Universality) -> None:
             "" if pair.p_value is None else f"{pair.p_value:.3f}",
             "" if pair.sham_correlation is None else f"{pair.sham_correlation:+.2f}",
         )
-    console.print(table)
+        for pair in found.correlations
+    ]
+    title = "Most changed matrix of the blocks, by relative depth"
+    print_table(console, MOST_CHANGED_COLUMNS, most_changed, title=title)
+    title = "Do models change at the same relative depths? Rank correlation of their profiles"
+    print_table(console, CORRELATION_COLUMNS, correlations, title=title)
     console.print("p: share of circular shifts over depth that correlate at least as much; no less than 1 / bins.")
 
 
@@ -115,21 +116,3 @@ def _percent_range(ends: tuple[float, float] | None) -> str:
         return ""
     low, high = (f"{100 * end:.3g}" for end in ends)
     return f"{low} %" if low == high else f"{low} - {high} %"
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
-
-
-def _table(title: str, *columns: str) -> RichTable:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right", overflow="fold")
-    return table

@@ -13,8 +13,7 @@ from functools import cache, lru_cache
 from stance_suite.engines.orders import Order, Outcome, Site
 from stance_suite.errors import StanceSuiteError
 from stance_suite.measurement import Bench, Plan, library_versions
-from stance_suite.models import locate
-from stance_suite.planning import cell_key
+from stance_suite.models import Weights, locate
 from stance_suite.progress import SilentProgress
 from stance_suite.store import open_store
 
@@ -34,10 +33,8 @@ def measure_order(order: Order, site: Site) -> Outcome:
     """
     started = time.perf_counter()
     try:
-        # this machine need not be the one that ordered
-        weights = replace(_locate(order.source, site.cache), name=order.plan.weights.name)
-        plan = replace(order.plan, weights=weights)
-        _refuse_another_key(order, plan, site)
+        plan = replace(order.plan, weights=_weights_here(order, site))
+        _refuse_another_key(order, plan)
         bench = _bench(site.device, site.threads, plan.weights.sha256)
         open_store(site.store).get_or_make(order.key, lambda: bench.measure(order.key, plan))
     except StanceSuiteError as error:
@@ -53,9 +50,14 @@ def _bench(device: str, threads: int, weights_sha256: str) -> Bench:
     return Bench(device, SilentProgress(), threads)
 
 
-def _refuse_another_key(order: Order, plan: Plan, site: Site) -> None:
+def _weights_here(order: Order, site: Site) -> Weights:
+    """Get the weights onto this machine, which need not be the one that ordered."""
+    return replace(_locate(order.source, site.cache), name=order.plan.weights.name)
+
+
+def _refuse_another_key(order: Order, plan: Plan) -> None:
     """Refuse to keep under the key that was ordered what other weights or other libraries made."""
-    if cell_key(plan, site.device) == order.key:
+    if plan.key == order.key:
         return
     here, ordered = plan.weights.sha256, order.plan.weights.sha256
     what = f"weights with SHA-256 {here} instead of {ordered}" if here != ordered else "other versions of libraries"

@@ -10,7 +10,7 @@ from stance_suite.controls import Control
 from stance_suite.judgments import Status, Verdict
 from stance_suite.layer_figures import Range
 from stance_suite.metrics import Metric
-from stance_suite.options import PROFILES
+from stance_suite.profiles import reason_and_remedy
 from stance_suite.records import Findings
 from stance_suite.reports.layers import layer_rows, shown_controls
 from stance_suite.reports.sections import (
@@ -65,7 +65,7 @@ def explain_claim(claim: Claim, findings: Findings) -> Explanation:
     if verdict is None or verdict.status is Status.NOT_RUN:
         reason = "this run was not asked for it" if verdict is None else verdict.reason
         title = f"NOT_RUN  {claim.id} on {claim.model}"
-        sections.append(Section("Why there is no verdict", (reason, *_how_to_run(claim))))
+        sections.append(Section("Why there is no verdict", (reason, _how_to_run(claim))))
         return Explanation(title, tuple(sections))
     sections.append(Section("Verdict", tuple(_verdict_lines(verdict, findings))))
     if verdict.controls:
@@ -130,17 +130,11 @@ def record_line(record: RecordedVerdict) -> str:
     return f"published figures alone: {record.status} (on record: {record.expected}), {record.reason}"
 
 
-def _how_to_run(claim: Claim) -> tuple[str, ...]:
+def _how_to_run(claim: Claim) -> str:
     other = claim.versus
     models = dict.fromkeys([claim.model, *([other.model] if other is not None and other.model else [])])
-    recipes = {claim.recipe, *([other.recipe] if other is not None and other.recipe else [])}
-    profile = next((name for name, run in PROFILES.items() if recipes <= set(run)), None)
-    if profile is None:
-        return (
-            "to run it: pytest --stance-before MODEL --stance-after MODEL, the model before and after its training",
-        )
-    asked = " ".join(f"--model {model}" for model in models)
-    return (f"to run it: stance-suite run {asked} --profile {profile}",)
+    recipes = dict.fromkeys([claim.recipe, *([other.recipe] if other is not None and other.recipe else [])])
+    return f"to run it: {reason_and_remedy(list(recipes), list(models))[1]}"
 
 
 def _verdict_lines(verdict: Verdict, findings: Findings) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from stance_suite.findings_files import read_findings
-from stance_suite.publish import rebuild
+from stance_suite.publish import render
 from stance_suite.records import Findings
 from tests.chromium import find_chromium, start_chromium
 from tests.conftest import REPOSITORY
@@ -84,7 +84,7 @@ def findings(findings_file) -> Findings:
 @pytest.fixture(scope="session")
 def report(findings_file) -> Path:
     """The report on them, as `stance-suite report` rebuilds it."""
-    return rebuild(findings_file)
+    return render(read_findings(findings_file), findings_file)
 
 
 @pytest.fixture

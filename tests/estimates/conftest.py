@@ -6,9 +6,9 @@ import pytest
 
 from stance_suite.library import load_library
 from stance_suite.options import resolve_settings
+from stance_suite.profiles import ELSEWHERE
 from stance_suite.progress import PlainProgress
 from stance_suite.records import Cell
-from stance_suite.specs import ELSEWHERE
 from stance_suite.workbench import Workbench
 
 STANCE = "curious-uncertainty"
@@ -24,7 +24,7 @@ def plan_of(tmp_path, tiny_model):
         treatment = {"base": "base", ELSEWHERE: ELSEWHERE}.get(kind, "stance")
         name, recipe = (STANCE, kind) if treatment == "stance" else (None, None if kind == "base" else kind)
         cell = Cell(model=str(folder), treatment=treatment, stance=name, recipe=recipe, seed=0)
-        _, planned = bench.plan(cell, STANCE)
+        planned = bench.plan(cell, STANCE)
         return replace(planned, derivative=planned.weights) if kind == ELSEWHERE else planned
 
     return plan

@@ -236,6 +236,6 @@ def test_a_run_whose_cells_are_all_measured_is_not_refused(finished, project, ti
     bench = session().workbench
     for stance in ("curious-uncertainty", "engaged-difficulty"):
         training = bench.plan_training(str(tiny_model), stance, "documented", 0)
-        assert all(bench.store.has(key) for key, _ in training)
+        assert all(bench.store.has(plan.key) for plan in training)
     with pytest.raises(StanceSuiteError, match="of memory"):
         session(seed=(1,)).preflight()

@@ -116,6 +116,26 @@ def test_a_claim_that_was_not_run_says_why_and_how_to_run_it(whole_run):
     assert unasked["Why there is no verdict"].lines[0] == "this run was not asked for it"
 
 
+@pytest.mark.parametrize(
+    ("edits", "told"),
+    [
+        ({"recipe": "gentle"}, "name the recipe 'gentle' in a sweep, or in the policy of a gate"),
+        (
+            {"recipe": "documented", "versus": {"recipe": "gentle", "by": "difference"}},
+            "name the recipe 'gentle' in a sweep, or in the policy of a gate",
+        ),
+        (
+            {"recipe": "elsewhere"},
+            "pytest --stance-before MODEL --stance-after MODEL, the model before and after its training",
+        ),
+    ],
+    ids=["a declared recipe", "compared with a declared recipe", "a pair trained elsewhere"],
+)
+def test_how_to_run_a_claim_that_no_profile_runs(whole_run, edits, told):
+    found = edited(whole_run, *((("claims", "own.unasked", name), value) for name, value in edits.items()))
+    assert sections("own.unasked", found)["Why there is no verdict"].lines[1] == f"to run it: {told}"
+
+
 def test_only_claims_of_the_same_recipe_that_were_run_share_the_level(whole_run):
     for edit, size in (
         ((("claims", "own.unasked", "recipe"), "long"), 6),
