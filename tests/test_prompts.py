@@ -1,4 +1,4 @@
-from stance_suite.models import load_tokenizer
+from stance_suite.loading import load_tokenizer
 from stance_suite.prompts import render_example, render_prompt, render_response
 
 
