@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from stance_suite.reports.sections import Section
+    from stance_suite.reports.explain import Section
 
 PLAIN_WIDTH = 200
 """Columns of a table that goes to a file or a pipe."""
@@ -24,7 +24,7 @@ def explain_claim(claim: Name, findings: FindingsFile = Path("reports/findings.j
     from rich.console import Console
 
     from stance_suite.findings_files import read_findings
-    from stance_suite.reports.explanation import explain
+    from stance_suite.reports.explain import explain
 
     console = Console(highlight=False, markup=False)
     console = console if console.is_terminal else Console(highlight=False, markup=False, width=PLAIN_WIDTH)

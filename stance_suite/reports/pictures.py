@@ -27,19 +27,7 @@ from stance_suite.spectrum_records import LayerSpectrum
 
 
 def pictures(findings: Findings) -> Iterator[Picture]:
-    """Prepare every picture of findings.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-
-    Yields
-    ------
-    Picture
-        Verdicts, layers, confusion matrices, trajectories, prompts of each behavioral verdict; spectrum and choice of
-        the tail of each cell's most changed layer, and of those that structural verdicts name. Names are distinct.
-    """
+    """Prepare every picture of findings."""
     used: set[str] = set()
     for picture in _all(findings):
         name, number = picture.name, 1
@@ -51,22 +39,7 @@ def pictures(findings: Findings) -> Iterator[Picture]:
 
 
 def write_pictures(findings: Findings, folder: Path, on_step: OnStep) -> list[Path]:
-    """Draw every picture of findings into a folder.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-    folder : Path
-        Where to; made if it is missing.
-    on_step : callable
-        Takes pictures drawn and in total.
-
-    Returns
-    -------
-    list of Path
-        The files, an SVG and a PNG a picture.
-    """
+    """Draw every picture of findings into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     prepared = list(pictures(findings))
     written: list[Path] = []
@@ -81,37 +54,13 @@ def write_pictures(findings: Findings, folder: Path, on_step: OnStep) -> list[Pa
 
 
 def alpha_map(findings: Findings) -> str | None:
-    """Draw what every training did to every matrix.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-
-    Returns
-    -------
-    str or None
-        SVG; None if nothing was trained.
-    """
+    """Draw what every training did to every matrix."""
     drawn = print_layers("", findings.cells)
     return None if drawn is None else draw(drawn)
 
 
 def verdict_picture(verdict: Verdict, findings: Findings) -> str | None:
-    """Draw what a verdict rests on.
-
-    Parameters
-    ----------
-    verdict : Verdict
-        The verdict.
-    findings : Findings
-        Findings that hold its cells.
-
-    Returns
-    -------
-    str or None
-        SVG; None if there is nothing to draw.
-    """
+    """Draw what a verdict rests on."""
     if verdict.prompts:
         return draw(print_prompts(verdict))
     cells = {record.key: record for record in findings.cells}

@@ -37,18 +37,7 @@ class Picture:
 
 
 def draw(picture: Picture) -> str:
-    """Draw a picture.
-
-    Parameters
-    ----------
-    picture : Picture
-        The picture.
-
-    Returns
-    -------
-    str
-        SVG that needs nothing else.
-    """
+    """Draw a picture."""
     import vl_convert
 
     svg: str = vl_convert.vegalite_to_svg(picture.spec | {"datasets": picture.datasets})
@@ -56,18 +45,7 @@ def draw(picture: Picture) -> str:
 
 
 def rasterize(svg: str) -> bytes:
-    """Turn a drawn picture into pixels.
-
-    Parameters
-    ----------
-    svg : str
-        From `draw`.
-
-    Returns
-    -------
-    bytes
-        PNG.
-    """
+    """Turn a drawn picture into pixels."""
     import vl_convert
 
     png: bytes = vl_convert.svg_to_png(svg, scale=SCALE)
@@ -75,40 +53,14 @@ def rasterize(svg: str) -> bytes:
 
 
 def print_verdicts(kind: str, judged: Sequence[Verdict]) -> Picture:
-    """Prepare the figures of verdicts.
-
-    Parameters
-    ----------
-    kind : str
-        What they are about.
-    judged : sequence of Verdict
-        At least one; none that was not run.
-
-    Returns
-    -------
-    Picture
-        A row a claim.
-    """
+    """Prepare the figures of verdicts."""
     measures = tuple(dict.fromkeys(map(charts.measure, judged)))
     spec = titled(charts.verdicts(PRINT, WIDTH, measures), f"Verdicts on {kind}", [HOW_TO_READ])
     return Picture(_name("verdicts", kind), spec, charts.verdict_data(judged))
 
 
 def print_layers(name: str, records: Iterable[CellRecord]) -> Picture | None:
-    """Prepare what trainings did to every matrix.
-
-    Parameters
-    ----------
-    name : str
-        What the picture is called.
-    records : iterable of CellRecord
-        Cells; those that were not trained are left out.
-
-    Returns
-    -------
-    Picture or None
-        Trainings in the order of recipes, each recipe's sham last; None if nothing was trained.
-    """
+    """Prepare what trainings did to every matrix."""
     changed = [record for record in records if record.changes]
     recipes = list(dict.fromkeys((record.cell.model, record.cell.recipe) for record in changed))
 
@@ -122,18 +74,7 @@ def print_layers(name: str, records: Iterable[CellRecord]) -> Picture | None:
 
 
 def print_confusion(matrix: ConfusionMatrix) -> Picture:
-    """Prepare every training against every stance measured.
-
-    Parameters
-    ----------
-    matrix : ConfusionMatrix
-        Of one model, recipe and measure.
-
-    Returns
-    -------
-    Picture
-        A row a training.
-    """
+    """Prepare every training against every stance measured."""
     title = f"Trained against measured: {matrix.metric} ({matrix.metric.unit})"
     spec = titled(charts.confusion(PRINT, matrix.metric), title, [f"{matrix.model}, {matrix.recipe}"])
     name = _name("confusion", matrix.model, matrix.recipe, matrix.metric)
@@ -141,22 +82,7 @@ def print_confusion(matrix: ConfusionMatrix) -> Picture:
 
 
 def print_trajectory(model: str, records: Iterable[CellRecord], findings: Findings) -> Picture | None:
-    """Prepare how trainings went from epoch to epoch.
-
-    Parameters
-    ----------
-    model : str
-        The model.
-    records : iterable of CellRecord
-        Its cells under test.
-    findings : Findings
-        The findings that hold their base.
-
-    Returns
-    -------
-    Picture or None
-        None if none was watched.
-    """
+    """Prepare how trainings went from epoch to epoch."""
     datasets = charts.epoch_data(records, findings)
     spec = stacked(charts.preference(PRINT, WIDTH), charts.alphas(PRINT, WIDTH))
     title = f"{model}, epoch by epoch: preference for the stance, and the largest change of alpha"
@@ -164,18 +90,7 @@ def print_trajectory(model: str, records: Iterable[CellRecord], findings: Findin
 
 
 def print_prompts(verdict: Verdict) -> Picture:
-    """Prepare the held-out prompts that a behavioral verdict rests on.
-
-    Parameters
-    ----------
-    verdict : Verdict
-        The verdict.
-
-    Returns
-    -------
-    Picture
-        A row a prompt, and the mean effects below.
-    """
+    """Prepare the held-out prompts that a behavioral verdict rests on."""
     claim, datasets = verdict.claim, charts.prompt_data(verdict)
     spec = stacked(charts.prompts(PRINT, WIDTH, claim.metric), charts.effects(PRINT, WIDTH, claim.metric))
     lines = [f"{verdict.status}: {claim.id}, {verdict.model}", f"{claim.stance} ({claim.recipe}), {claim.metric}"]
@@ -184,20 +99,7 @@ def print_prompts(verdict: Verdict) -> Picture:
 
 
 def print_esd(cell: str, before: LayerSpectrum, after: LayerSpectrum) -> Picture:
-    """Prepare one layer's spectrum before and after, with both fitted tails.
-
-    Parameters
-    ----------
-    cell : str
-        The training; may be empty.
-    before, after : LayerSpectrum
-        The layer's spectra, with eigenvalues or curves.
-
-    Returns
-    -------
-    Picture
-        Empirical spectral density.
-    """
+    """Prepare one layer's spectrum before and after, with both fitted tails."""
     fits = [
         f"{when}: alpha {layer.fit.alpha:.3f} on {layer.fit.tail_size} eigenvalues"
         for when, layer in (("before", before), ("after", after))
@@ -207,20 +109,7 @@ def print_esd(cell: str, before: LayerSpectrum, after: LayerSpectrum) -> Picture
 
 
 def print_tail_choice(cell: str, before: LayerSpectrum, after: LayerSpectrum) -> Picture:
-    """Prepare the KS distance over xmin before and after, with the chosen tails: why a tail flipped.
-
-    Parameters
-    ----------
-    cell : str
-        The training; may be empty.
-    before, after : LayerSpectrum
-        The layer's spectra, with KS distances.
-
-    Returns
-    -------
-    Picture
-        KS distance over xmin.
-    """
+    """Prepare the KS distance over xmin before and after, with the chosen tails: why a tail flipped."""
     fits = [
         f"{when}: {kind} alpha {fit.alpha:.3f} on {fit.tail_size}, D {fit.ks_distance:.4f}"
         for when, layer in (("before", before), ("after", after))

@@ -1,7 +1,7 @@
 import pytest
 
 from stance_suite.errors import UnknownNameError
-from stance_suite.reports.explanation import explain
+from stance_suite.reports.explain import explain
 from stance_suite.reports.layers import layer_rows
 from tests.edits import edited
 from tests.made_up_run import LAYERS

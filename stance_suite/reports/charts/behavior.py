@@ -27,23 +27,7 @@ ROW = 18
 
 @cache
 def prompts(theme: Theme, width: Width, metric: Metric) -> Spec:
-    """Draw each held-out prompt's score before and after, the largest effect first.
-
-    Parameters
-    ----------
-    theme : Theme
-        Colors and font.
-    width : int or "container"
-        Width of the drawing area.
-    metric : Metric
-        What was scored.
-
-    Returns
-    -------
-    dict
-        A row a prompt: hollow the untouched model (of a divergence: noise of the same norm), filled the tuned one, a
-        tick the sham.
-    """
+    """Draw each held-out prompt's score before and after, the largest effect first."""
     import altair as alt
 
     names = ("base", "sham", "tuned")
@@ -81,22 +65,7 @@ def prompts(theme: Theme, width: Width, metric: Metric) -> Spec:
 
 @cache
 def effects(theme: Theme, width: Width, metric: Metric) -> Spec:
-    """Draw the mean effect against each control, with the claim's bound and the noise floor.
-
-    Parameters
-    ----------
-    theme : Theme
-        Colors and font.
-    width : int or "container"
-        Width of the drawing area.
-    metric : Metric
-        What was scored.
-
-    Returns
-    -------
-    dict
-        A row a control: the effect with its 95 % interval; a band the noise floor, a dashed line the bound.
-    """
+    """Draw the mean effect against each control, with the claim's bound and the noise floor."""
     import altair as alt
 
     versus = alt.Y("contrast:N", sort=None, title=None, axis=_names(theme, width))

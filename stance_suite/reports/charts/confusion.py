@@ -18,20 +18,7 @@ FAINTNESS = 0.5
 
 @cache
 def confusion(theme: Theme, metric: Metric) -> Spec:
-    """Draw the shift of each training toward each stance.
-
-    Parameters
-    ----------
-    theme : Theme
-        Colors and font.
-    metric : Metric
-        What is measured.
-
-    Returns
-    -------
-    dict
-        A row a training, a column a stance measured; each entry has its number and its 95 % interval.
-    """
+    """Draw the shift of each training toward each stance."""
     import altair as alt
 
     axis = alt.Axis(labelColor=theme.text, ticks=False, domain=False, grid=False, labelAngle=0, labelLimit=COLUMN - 4)

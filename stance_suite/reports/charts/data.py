@@ -24,20 +24,7 @@ Datasets = dict[str, Rows]
 
 
 def spectrum_data(before: LayerSpectrum, after: LayerSpectrum) -> Datasets:
-    """Lay out one layer's spectra before and after.
-
-    Parameters
-    ----------
-    before, after : LayerSpectrum
-        The layer's spectra, with all eigenvalues or with a curve; KS distances where they are known.
-
-    Returns
-    -------
-    dict
-        ``spectrum``: ``when``, ``size`` (eigenvalues at or above), ``count`` (all), ``eigenvalue``, ``ks`` (of the tail
-        that begins here). ``fits``: ``when``, ``kind``, ``alpha``, ``xmin``, ``tail_size``, ``ks_distance``,
-        ``largest`` (eigenvalue), ``count``.
-    """
+    """Lay out one layer's spectra before and after."""
     spectrum: Rows = []
     fits: Rows = []
     for when, layer in (("before", before), ("after", after)):
@@ -55,19 +42,7 @@ def spectrum_data(before: LayerSpectrum, after: LayerSpectrum) -> Datasets:
 
 
 def prompt_data(verdict: Verdict) -> Datasets:
-    """Lay out the scores that a behavioral verdict rests on, and the effects that follow from them.
-
-    Parameters
-    ----------
-    verdict : Verdict
-        On a claim about behavior.
-
-    Returns
-    -------
-    dict
-        ``prompts``: ``prompt``, ``base``, ``sham``, ``tuned``. ``effects``: ``versus``, ``effect``, ``low``, ``high``.
-        ``floor``: ``low``, ``high``; one row, or none where no floor is known. ``bounds``: ``bound``.
-    """
+    """Lay out the scores that a behavioral verdict rests on, and the effects that follow from them."""
     floor = noise_floor(verdict)
     return {
         "prompts": [
@@ -83,20 +58,7 @@ def prompt_data(verdict: Verdict) -> Datasets:
 
 
 def epoch_data(records: Iterable[CellRecord], findings: Findings) -> Datasets:
-    """Lay out how trainings went from epoch to epoch.
-
-    Parameters
-    ----------
-    records : iterable of CellRecord
-        Cells trained on a stance; those that were not watched have no rows.
-    findings : Findings
-        The findings that hold their base.
-
-    Returns
-    -------
-    dict
-        ``epochs``: ``training``, ``epoch``, ``loss``, ``preference``, ``alpha_total``, ``alpha_spectrum``.
-    """
+    """Lay out how trainings went from epoch to epoch."""
     return {
         "epochs": [
             {
@@ -114,19 +76,7 @@ def epoch_data(records: Iterable[CellRecord], findings: Findings) -> Datasets:
 
 
 def layer_data(records: Sequence[CellRecord]) -> Datasets:
-    """Lay out what trainings did to every matrix.
-
-    Parameters
-    ----------
-    records : sequence of CellRecord
-        Trained cells, in the order to be shown.
-
-    Returns
-    -------
-    dict
-        ``layers``: ``cell`` (its name, lines separated by bars), ``place`` (of the cell), ``block`` (None outside
-        of blocks), ``role``, ``alpha_total``, ``alpha_spectrum``, ``relative_norm`` (all in percent), ``tail_flip``.
-    """
+    """Lay out what trainings did to every matrix."""
     several = len({record.cell.model for record in records}) > 1
     return {
         "layers": [
@@ -140,19 +90,7 @@ def layer_data(records: Sequence[CellRecord]) -> Datasets:
 
 
 def verdict_data(verdicts: Iterable[Verdict]) -> Datasets:
-    """Lay out the figures of verdicts.
-
-    Parameters
-    ----------
-    verdicts : iterable of Verdict
-        The verdicts; those that were not run have no row.
-
-    Returns
-    -------
-    dict
-        ``verdicts``: ``claim``, ``measure`` (with its unit), ``status``, ``figure``, ``low``, ``high``,
-        ``control_low``, ``control_high``. ``bounds``: ``claim``, ``measure``, ``bound``.
-    """
+    """Lay out the figures of verdicts."""
     judged = [verdict for verdict in verdicts if verdict.status is not Status.NOT_RUN]
     several = len({verdict.model for verdict in judged}) > 1
     rows, bounds = [], []
@@ -168,36 +106,14 @@ def verdict_data(verdicts: Iterable[Verdict]) -> Datasets:
 
 
 def measure(verdict: Verdict) -> str:
-    """Name the scale that a verdict's figure lies on.
-
-    Parameters
-    ----------
-    verdict : Verdict
-        The verdict.
-
-    Returns
-    -------
-    str
-        The metric, and its unit in brackets.
-    """
+    """Name the scale that a verdict's figure lies on."""
     claim = verdict.claim
     unit = show_unit(claim)
     return f"{claim.metric} ({unit})" if unit else str(claim.metric)
 
 
 def confusion_data(matrix: ConfusionMatrix) -> Datasets:
-    """Lay out the shifts of every training toward every stance.
-
-    Parameters
-    ----------
-    matrix : ConfusionMatrix
-        Of one model, recipe and measure.
-
-    Returns
-    -------
-    dict
-        ``shifts``: ``trained``, ``measured``, ``effect``, ``low``, ``high``.
-    """
+    """Lay out the shifts of every training toward every stance."""
     return {
         "shifts": [
             {"trained": trained, "measured": shift.measured}
@@ -210,55 +126,18 @@ def confusion_data(matrix: ConfusionMatrix) -> Datasets:
 
 
 def split_layer_name(name: str) -> tuple[int | None, str]:
-    """Split a layer's long name into its depth and its role.
-
-    Parameters
-    ----------
-    name : str
-        Such as ``model.layers.15.self_attn.v_proj``.
-
-    Returns
-    -------
-    depth : int or None
-        Index of the block; None outside of blocks.
-    role : str
-        Rest of the name after the block; the last part outside of blocks.
-    """
+    """Split a layer's long name into its depth and its role."""
     index = block(name)
     return (None, name.rsplit(".", 1)[-1]) if index is None else (index, name.partition(f".{index}.")[2])
 
 
 def known(figure: float | None) -> float | None:
-    """Take a figure, if it is one.
-
-    Parameters
-    ----------
-    figure : float or None
-        Any figure.
-
-    Returns
-    -------
-    float or None
-        None where it is not finite: JSON knows no such number.
-    """
+    """Take a figure, if it is one."""
     return figure if figure is not None and math.isfinite(figure) else None
 
 
 def rounded(figure: float | None, digits: int) -> float | None:
-    """Round a figure to the digits that are shown, so that a page stays small.
-
-    Parameters
-    ----------
-    figure : float or None
-        Any figure.
-    digits : int
-        Significant digits.
-
-    Returns
-    -------
-    float or None
-        None where it is not finite.
-    """
+    """Round a figure to the digits that are shown, so that a page stays small."""
     return None if (finite := known(figure)) is None else float(f"{finite:.{digits}g}")
 
 

@@ -24,18 +24,7 @@ KINDS = {"alpha_total": "as fitted", "alpha_spectrum": "tail held fixed", "relat
 
 @cache
 def layers(theme: Theme) -> Spec:
-    """Draw the change of alpha of every matrix, as fitted and with the tail held fixed, and the size of its change.
-
-    Parameters
-    ----------
-    theme : Theme
-        Colors and font.
-
-    Returns
-    -------
-    dict
-        A column a training, the shams among them, on one scale; a dot marks a tail flip.
-    """
+    """Draw the change of alpha of every matrix, as fitted and with the tail held fixed, and the size of its change."""
     import altair as alt
 
     fitted, fixed, norm = KINDS.values()

@@ -24,21 +24,7 @@ SHOWN_ABOVE_MINIMUM = 1.6
 
 @cache
 def esd(theme: Theme, width: Width) -> Spec:
-    """Draw the empirical spectral density before and after, both axes logarithmic, with the fitted tails.
-
-    Parameters
-    ----------
-    theme : Theme
-        Colors and font.
-    width : int or "container"
-        Width of the drawing area.
-
-    Returns
-    -------
-    dict
-        The share of eigenvalues at or above each eigenvalue: a power law is a straight line, and a tick marks where it
-        begins.
-    """
+    """Draw the empirical spectral density before and after, both axes logarithmic, with the fitted tails."""
     import altair as alt
 
     x = alt.X("eigenvalue:Q", scale=_logarithmic(), title="eigenvalue (squared singular value)", axis=_few_ticks())
@@ -87,20 +73,7 @@ def esd(theme: Theme, width: Width) -> Spec:
 
 @cache
 def tail_choice(theme: Theme, width: Width) -> Spec:
-    """Draw how well each tail fits, before and after: a tail flips where two minima are nearly as low.
-
-    Parameters
-    ----------
-    theme : Theme
-        Colors and font.
-    width : int or "container"
-        Width of the drawing area.
-
-    Returns
-    -------
-    dict
-        KS distance over xmin, near the minima; a filled point is the fit, an open one its runner-up.
-    """
+    """Draw how well each tail fits, before and after: a tail flips where two minima are nearly as low."""
     import altair as alt
 
     x = alt.X("eigenvalue:Q", scale=_logarithmic(), title="xmin: the tail begins at this eigenvalue", axis=_few_ticks())

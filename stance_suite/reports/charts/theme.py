@@ -81,60 +81,19 @@ PRINT = Theme(
 
 
 def finish(chart: Any, theme: Theme, description: str) -> Spec:
-    """Make a picture's specification from its marks.
-
-    Parameters
-    ----------
-    chart : altair.TopLevelMixin
-        The marks, over named data.
-    theme : Theme
-        Colors and font.
-    description : str
-        What the picture shows, for who cannot see it.
-
-    Returns
-    -------
-    dict
-        A Vega-Lite specification without data.
-    """
+    """Make a picture's specification from its marks."""
     spec: Spec = chart.to_dict()
     return spec | {"description": description, "config": _config(theme)}
 
 
 def titled(spec: Spec, title: str, lines: Sequence[str] = ()) -> Spec:
-    """Give a picture a heading of its own, which a file needs.
-
-    Parameters
-    ----------
-    spec : dict
-        A specification.
-    title : str
-        What the picture is of; broken into lines where it is long.
-    lines : sequence of str, optional
-        What stands below it.
-
-    Returns
-    -------
-    dict
-        The specification with a title, which its description begins with.
-    """
+    """Give a picture a heading of its own, which a file needs."""
     heading = {"text": wrap(title, LINE_OF_TITLE) or [""], "subtitle": [*lines]}
     return spec | {"title": heading, "description": f"{title.rstrip('.')}. {spec['description']}"}
 
 
 def stacked(*specs: Spec) -> Spec:
-    """Set pictures of one theme below each other, as one.
-
-    Parameters
-    ----------
-    *specs : dict
-        Specifications of fixed width, from top to bottom.
-
-    Returns
-    -------
-    dict
-        A Vega-Lite specification over the data of all of them.
-    """
+    """Set pictures of one theme below each other, as one."""
     shared = {key: specs[0][key] for key in ("$schema", "config")}
     alone = ("$schema", "config", "description")
     views = [{key: value for key, value in spec.items() if key not in alone} for spec in specs]

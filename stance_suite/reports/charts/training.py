@@ -23,20 +23,7 @@ KINDS = {"alpha_total": "as fitted", "alpha_spectrum": "tail held fixed"}
 
 @cache
 def preference(theme: Theme, width: Width) -> Spec:
-    """Draw the likelihood preference over epochs.
-
-    Parameters
-    ----------
-    theme : Theme
-        Colors and font.
-    width : int or "container"
-        Width of the drawing area.
-
-    Returns
-    -------
-    dict
-        A line a training.
-    """
+    """Draw the likelihood preference over epochs."""
     import altair as alt
 
     y = alt.Y("preference:Q", title="tuned − base (nats/token)", axis=_numbers())
@@ -57,20 +44,7 @@ def preference(theme: Theme, width: Width) -> Spec:
 
 @cache
 def alphas(theme: Theme, width: Width) -> Spec:
-    """Draw the largest change of any matrix's alpha over epochs, as fitted and with the tail held fixed.
-
-    Parameters
-    ----------
-    theme : Theme
-        Colors and font.
-    width : int or "container"
-        Width of the drawing area.
-
-    Returns
-    -------
-    dict
-        Two lines a training.
-    """
+    """Draw the largest change of any matrix's alpha over epochs, as fitted and with the tail held fixed."""
     import altair as alt
 
     y = alt.Y("change:Q", title="largest change of alpha (%)", axis=_numbers())

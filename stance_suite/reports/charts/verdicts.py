@@ -22,22 +22,7 @@ LABELS = 260
 
 @cache
 def verdicts(theme: Theme, width: int, measures: tuple[str, ...]) -> Spec:
-    """Draw figures of verdicts, those of one measure on one scale.
-
-    Parameters
-    ----------
-    theme : Theme
-        Colors and font.
-    width : int
-        Width of the drawing area.
-    measures : tuple of str
-        The measures, from top to bottom; each with its unit.
-
-    Returns
-    -------
-    dict
-        A row a claim: figure, interval, a band for the controls, a tick for the bound, and the verdict in a word.
-    """
+    """Draw figures of verdicts, those of one measure on one scale."""
     import altair as alt
 
     return finish(

@@ -14,18 +14,7 @@ from stance_suite.reports.page.top import describe_top
 
 
 def render_html(findings: Findings) -> str:
-    """Render the findings report.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-
-    Returns
-    -------
-    str
-        A whole HTML document.
-    """
+    """Render the findings report."""
     structure = describe_structure(findings)
     top = describe_top(findings)
     behavior = describe_behavior(findings, top.rows)

@@ -29,50 +29,26 @@ class Inlined:
 
 @cache
 def fragment_style() -> Inlined:
-    """Read the style of fragments on another tool's page.
-
-    Returns
-    -------
-    Inlined
-        Its rules are for the fragments, and for the column of verdicts of pytest-html's table.
-    """
+    """Read the style of fragments on another tool's page."""
     return _asset(FRAGMENT_STYLE)
 
 
 @cache
 def styles() -> tuple[Inlined, ...]:
-    """Read the page's styles.
-
-    Returns
-    -------
-    tuple of Inlined
-        In the order of the cascade.
-    """
+    """Read the page's styles."""
     return tuple(map(_asset, STYLES))
 
 
 @cache
 def scripts() -> tuple[Inlined, ...]:
-    """Read the page's scripts, Vega-Lite and what it needs first.
-
-    Returns
-    -------
-    tuple of Inlined
-        In the order in which they must run.
-    """
+    """Read the page's scripts, Vega-Lite and what it needs first."""
     import vl_convert
 
     return Inlined(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")), *map(_asset, SCRIPTS)
 
 
 def content_security_policy() -> str:
-    """Forbid the page everything but its own styles and scripts.
-
-    Returns
-    -------
-    str
-        The policy; nothing is fetched, embedded, submitted or evaluated.
-    """
+    """Forbid the page everything but its own styles and scripts."""
     allowed = {"script-src": _sources(scripts()), "style-src": _sources(styles())}
     directives = {"default-src": "'none'", **allowed, "base-uri": "'none'", "form-action": "'none'"}
     return "; ".join(f"{name} {value}" for name, value in directives.items())

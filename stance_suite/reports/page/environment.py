@@ -22,18 +22,7 @@ if TYPE_CHECKING:
 
 
 def template(name: str) -> Template:
-    """Get a template.
-
-    Parameters
-    ----------
-    name : str
-        Name of its file.
-
-    Returns
-    -------
-    jinja2.Template
-        Which escapes what it inserts.
-    """
+    """Get a template."""
     return _environment().get_template(name)
 
 

@@ -28,18 +28,7 @@ SAME_TAIL = 0.1
 
 
 def shorten(figure: float | None) -> float | None:
-    """Round a figure to the digits that a page shows.
-
-    Parameters
-    ----------
-    figure : float or None
-        Any figure.
-
-    Returns
-    -------
-    float or None
-        None where there is none, or none that JSON knows.
-    """
+    """Round a figure to the digits that a page shows."""
     return rounded(figure, DIGITS)
 
 
@@ -49,19 +38,7 @@ def _shorten_distance(distance: float | None) -> float | None:
 
 
 def layer_spectrum(layer: LayerSpectrum | None) -> dict[str, Any] | None:
-    """Lay out one spectrum.
-
-    Parameters
-    ----------
-    layer : LayerSpectrum or None
-        The spectrum.
-
-    Returns
-    -------
-    dict or None
-        ``fit`` and ``runner_up`` with the fields of `PowerLaw`, ``interval`` (low, high), ``failure``, and ``curve``
-        with ``sizes``, ``eigenvalues`` and ``ks_distances``; without what is not known.
-    """
+    """Lay out one spectrum."""
     if layer is None:
         return None
     curve = layer.curve or _whole_curve(layer)
@@ -79,22 +56,7 @@ def layer_spectrum(layer: LayerSpectrum | None) -> dict[str, Any] | None:
 def layer_change(
     change: LayerChange | None, before: LayerSpectrum | None, after: LayerSpectrum | None
 ) -> dict[str, Any] | None:
-    """Lay out what a training did to one matrix, as far as a heat map does not show it.
-
-    Parameters
-    ----------
-    change : LayerChange or None
-        The change.
-    before, after : LayerSpectrum or None
-        The matrix's spectra.
-
-    Returns
-    -------
-    dict or None
-        ``failure``, ``energy`` (of dW's ten leading singular values, in percent), ``words`` (why the tail is another
-        one) and ``noise``: ``draws``, and ``low``, ``high`` and adjusted ``p_value`` of each figure; without what is
-        not known.
-    """
+    """Lay out what a training did to one matrix, as far as a heat map does not show it."""
     if change is None:
         return None
     weights = change.weight_change
@@ -108,20 +70,7 @@ def layer_change(
 
 
 def explain_tail(change: AlphaChange | None, before: LayerSpectrum | None, after: LayerSpectrum | None) -> str | None:
-    """Say in words why the fitted tail is another one after training.
-
-    Parameters
-    ----------
-    change : AlphaChange or None
-        How alpha changed.
-    before, after : LayerSpectrum or None
-        The matrix's spectra.
-
-    Returns
-    -------
-    str or None
-        None where the tail has kept its size.
-    """
+    """Say in words why the fitted tail is another one after training."""
     if change is None or change.tail_before == change.tail_after:
         return None
     moved = (

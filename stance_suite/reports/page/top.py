@@ -80,18 +80,7 @@ class Top:
 
 
 def describe_top(findings: Findings) -> Top:
-    """Arrange what the top of the page shows.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-
-    Returns
-    -------
-    Top
-        For the template.
-    """
+    """Arrange what the top of the page shows."""
     judged = [verdict for verdict in findings.verdicts if verdict.status is not Status.NOT_RUN]
     not_run = tuple(verdict for verdict in findings.verdicts if verdict.status is Status.NOT_RUN)
     counts = Counter(verdict.status for verdict in judged)
@@ -116,19 +105,7 @@ def describe_top(findings: Findings) -> Top:
 
 
 def result_sentence(findings: Findings) -> str:
-    """Say in one sentence what was found, with the controls beside it.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-
-    Returns
-    -------
-    str
-        Of a gate, whether it passed; else how many trainings adopted their stance, and by how much alpha moved as
-        fitted and with the tail held fixed, beside the sham.
-    """
+    """Say in one sentence what was found, with the controls beside it."""
     if findings.gate is not None:
         return findings.gate.sentence
     parts = [*_behavior_found(findings), *_structure_found(findings)]
@@ -157,18 +134,7 @@ def _structure_found(findings: Findings) -> Iterator[str]:
 
 
 def largest_changes(records: Iterable[CellRecord]) -> tuple[float, float] | None:
-    """Find the largest change of alpha.
-
-    Parameters
-    ----------
-    records : iterable of CellRecord
-        Trained cells.
-
-    Returns
-    -------
-    (float, float) or None
-        Of any matrix, in percent without its sign: as fitted, and with the tail held fixed; None without a change.
-    """
+    """Find the largest change of alpha."""
     changes = [
         change.alpha_change for record in records for change in record.changes if change.alpha_change is not None
     ]
