@@ -10,6 +10,7 @@ from stance_suite.claims import Claim
 from stance_suite.gate_records import GateReport
 from stance_suite.judgments import ControlFigure, Status, Verdict
 from stance_suite.metrics import Metric
+from stance_suite.records import CellRecord
 
 SMALLEST_P_VALUE = 0.0001
 """Smaller ones are not told apart."""
@@ -38,6 +39,11 @@ def show_range(low: float | None, high: float | None, form: str) -> str:
 def only_judged(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """Leave out verdicts on claims that were not run."""
     return [verdict for verdict in verdicts if verdict.status is not Status.NOT_RUN]
+
+
+def models_of(cells: Iterable[CellRecord]) -> list[str]:
+    """Name the models of cells, each once, in their order."""
+    return list(dict.fromkeys(record.cell.model for record in cells))
 
 
 def figure_parts(verdict: Verdict) -> list[str]:

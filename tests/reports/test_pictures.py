@@ -10,8 +10,15 @@ from stance_suite.errors import StanceSuiteError
 from stance_suite.judgments import Status
 from stance_suite.publish import draw_pictures, publish
 from stance_suite.records import EpochSnapshot
-from stance_suite.reports.pictures import alpha_map, pictures, verdict_picture, write_pictures
-from stance_suite.reports.printed import draw, print_esd, print_tail_choice
+from stance_suite.reports.pictures import (
+    alpha_map,
+    draw,
+    pictures,
+    print_esd,
+    print_tail_choice,
+    verdict_picture,
+    write_pictures,
+)
 from stance_suite.spectra import analyze
 from stance_suite.spectra.layers import with_ks_distances
 from tests.made_up_run import whole_run

@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from stance_suite.metrics import Metric
-from stance_suite.reports.charts.theme import Spec, Theme, Width, finish
+from stance_suite.reports.charts.theme import Spec, Theme, Width, bare_axis, finish, looks, mark_interval
 
 if TYPE_CHECKING:
     import altair as alt
@@ -33,21 +33,17 @@ def prompts(theme: Theme, width: Width, metric: Metric) -> Spec:
     names = ("base", "sham", "tuned")
     has_sham = "isValid(extent(pluck(data('prompts'), 'sham'))[0])"  # a model trained elsewhere has none
     shown = alt.ExprRef(f"{has_sham} ? ['base', 'sham', 'tuned'] : ['base', 'tuned']")
-
-    def scale(*values: str) -> alt.Scale:
-        return alt.Scale(domain=list(names), range=list(values))
-
     legend = alt.Legend(labelExpr=f"datum.label === 'base' ? '{_baseline(metric)}' : datum.label", values=shown)
-    score = alt.X("score:Q", title=_titled("score", metric), scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6))
+    score = alt.X("score:Q", title=f"score ({metric.unit})", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6))
     effect = alt.EncodingSortField(field="effect", op="max", order="descending")
     rows = alt.Chart().encode(y=alt.Y("prompt:N", sort=effect, title=None, axis=_names(theme, width)))
     chart = alt.layer(
         rows.mark_rule(color=theme.control, aria=False).encode(x="base:Q", x2="tuned:Q"),
         rows.mark_point(size=70, strokeWidth=2, opacity=1, aria=False).encode(
             x=score,
-            stroke=alt.Stroke("model:N", scale=scale(theme.before, theme.control, theme.after), legend=legend),
-            fill=alt.Fill("model:N", scale=scale("transparent", "transparent", theme.after), legend=legend),
-            shape=alt.Shape("model:N", scale=scale("circle", "M0,-1V1", "circle"), legend=legend),
+            stroke=alt.Stroke("model:N", scale=looks(names, theme.before, theme.control, theme.after), legend=legend),
+            fill=alt.Fill("model:N", scale=looks(names, "transparent", "transparent", theme.after), legend=legend),
+            shape=alt.Shape("model:N", scale=looks(names, "circle", "M0,-1V1", "circle"), legend=legend),
             tooltip=["prompt:N", "base:Q", "sham:Q", "tuned:Q"],
         ),
         data=alt.NamedData("prompts"),
@@ -55,11 +51,12 @@ def prompts(theme: Theme, width: Width, metric: Metric) -> Spec:
     return finish(
         chart.transform_calculate(effect="datum.tuned - datum.base")
         .transform_fold(list(names), as_=["model", "score"])
-        .transform_filter("isValid(datum.score)")
-        .properties(width=width, height=alt.Step(ROW)),
+        .transform_filter("isValid(datum.score)"),
         theme,
         f"Score of each held-out prompt ({metric.meaning}) for {_baseline(metric)}, the sham and the tuned model, the "
         "largest effect first.",
+        width=width,
+        height=alt.Step(ROW),
     )
 
 
@@ -82,27 +79,23 @@ def effects(theme: Theme, width: Width, metric: Metric) -> Spec:
         bound.transform_calculate(label="'bound ' + format(datum.bound, '~g')")
         .mark_text(color=theme.soft, dy=-6, baseline="bottom", fontSize=11, aria=False)
         .encode(x="bound:Q", y=alt.value(0), text="label:N"),
-        measured.transform_filter("isValid(datum.low) && isValid(datum.high)")
-        .mark_rule(strokeWidth=2, color=theme.after, aria=False)
-        .encode(x="low:Q", x2="high:Q"),
+        mark_interval(measured, theme),
         measured.mark_point(size=70, filled=True, opacity=1, color=theme.after, aria=False).encode(
-            x=alt.X("effect:Q", title=_titled("mean effect", metric), axis=alt.Axis(tickCount=6))
+            x=alt.X("effect:Q", title=f"mean effect ({metric.unit})", axis=alt.Axis(tickCount=6))
         ),
     )
     return finish(
-        chart.properties(width=width, height=alt.Step(ROW)),
+        chart,
         theme,
         "Mean effect against each control with its 95 % interval; the dashed line is the claim's bound, the band what "
         "drawing again does.",
+        width=width,
+        height=alt.Step(ROW),
     )
 
 
 def _baseline(metric: Metric) -> str:
     return "noise of the same norm" if metric is Metric.DIVERGENCE else "base"
-
-
-def _titled(what: str, metric: Metric) -> str:
-    return f"{what} ({metric.unit})"
 
 
 def _names(theme: Theme, width: Width) -> alt.Axis:
@@ -111,12 +104,6 @@ def _names(theme: Theme, width: Width) -> alt.Axis:
 
     limit = f"min({LABELS}, {SHARE_OF_LABELS} * containerSize()[0])" if width == "container" else f"{LABELS}"
     room = alt.ExprRef(f"{limit} + {PADDING}")
-    return alt.Axis(
-        labelLimit=alt.ExprRef(limit),
-        labelPadding=PADDING,
-        minExtent=room,
-        maxExtent=room,
-        labelColor=theme.text,
-        ticks=False,
-        domain=False,
+    return bare_axis(
+        labelLimit=alt.ExprRef(limit), labelPadding=PADDING, minExtent=room, maxExtent=room, labelColor=theme.text
     )
