@@ -21,9 +21,14 @@ def known(figure: float | None) -> float | None:
     return figure if figure is not None and math.isfinite(figure) else None
 
 
+def finite(figures: Iterable[float | None]) -> list[float]:
+    """Leave out what is missing or not finite."""
+    return [figure for figure in figures if figure is not None and math.isfinite(figure)]
+
+
 def rounded(figure: float | None, digits: int) -> float | None:
     """Round a figure to significant digits, so that a page stays small; None where it is not finite."""
-    return None if (finite := known(figure)) is None else float(f"{finite:.{digits}g}")
+    return None if (one := known(figure)) is None else float(f"{one:.{digits}g}")
 
 
 def show(figure: float | None, form: str, missing: str = "") -> str:

@@ -88,8 +88,8 @@ def finish(chart: Any, theme: Theme, description: str, **size: Any) -> Spec:
     return chart.properties(**size).to_dict() | {"description": description, "config": _config(theme)}
 
 
-def looks(names: Iterable[str], *values: Any) -> alt.Scale:
-    """Give each of some names its color, shape or dash."""
+def looks(names: Iterable[object], *values: Any) -> alt.Scale:
+    """Give each of some values its color, shape or dash."""
     import altair as alt
 
     return alt.Scale(domain=list(names), range=list(values))

@@ -63,7 +63,7 @@ def alphas(theme: Theme, width: Width) -> Spec:
 
 
 def _trainings(
-    theme: Theme, figure: tuple[str, str], line: dict[str, Any], points: dict[str, Any], **mark: str
+    theme: Theme, figure: tuple[str, str], line: dict[str, Any], points: dict[str, Any], **mark: Any
 ) -> alt.LayerChart:
     """Join the epochs of each training: lines and points, and what tells them apart."""
     import altair as alt
