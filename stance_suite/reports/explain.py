@@ -75,8 +75,8 @@ def explain(name: str, findings: Findings) -> tuple[Explanation, ...]:
     if gate is not None:
         found += [_explain_demand(demand, gate, findings) for demand in gate.demands if demand.name == name]
     if not found:
-        known = {one.id for one in (*findings.claims, *findings.statements, *findings.records)}
-        known |= {demand.name for demand in gate.demands} if gate is not None else set()
+        known = {claim.id for claim in findings.claims} | {one.id for one in findings.statements}
+        known |= {one.id for one in findings.records} | {one.name for one in (gate.demands if gate else ())}
         raise UnknownNameError(
             f"these findings hold no claim, statement or demand {name!r}; {nearest_names(name, known)}"
         )

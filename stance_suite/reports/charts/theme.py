@@ -85,10 +85,11 @@ PRINT = Theme(
 
 def finish(chart: Any, theme: Theme, description: str, **size: Any) -> Spec:
     """Make a specification from a chart over named data; the description is for who cannot see it."""
-    return chart.properties(**size).to_dict() | {"description": description, "config": _config(theme)}
+    spec: Spec = chart.properties(**size).to_dict()
+    return spec | {"description": description, "config": _config(theme)}
 
 
-def looks(names: Iterable[object], *values: Any) -> alt.Scale:
+def looks(names: Iterable[Any], *values: Any) -> alt.Scale:
     """Give each of some values its color, shape or dash."""
     import altair as alt
 
@@ -102,7 +103,7 @@ def bare_axis(**properties: Any) -> alt.Axis:
     return alt.Axis(ticks=False, domain=False, **properties)
 
 
-def mark_interval(rows: alt.Chart, theme: Theme) -> alt.Chart:
+def mark_interval(rows: alt.Chart, theme: Theme) -> Any:
     """Draw the 95 % intervals of rows that have one."""
     known = rows.transform_filter("isValid(datum.low) && isValid(datum.high)")
     return known.mark_rule(strokeWidth=2, color=theme.after, aria=False).encode(x="low:Q", x2="high:Q")

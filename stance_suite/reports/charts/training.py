@@ -7,12 +7,9 @@ above `alphas`.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stance_suite.reports.charts.theme import Spec, Theme, Width, finish, looks
-
-if TYPE_CHECKING:
-    import altair as alt
 
 HEIGHT = 150
 """Of each drawing area, in pixels."""
@@ -62,9 +59,7 @@ def alphas(theme: Theme, width: Width) -> Spec:
     )
 
 
-def _trainings(
-    theme: Theme, figure: tuple[str, str], line: dict[str, Any], points: dict[str, Any], **mark: Any
-) -> alt.LayerChart:
+def _trainings(theme: Theme, figure: tuple[str, str], line: dict[str, Any], points: dict[str, Any], **mark: Any) -> Any:
     """Join the epochs of each training: lines and points, and what tells them apart."""
     import altair as alt
 

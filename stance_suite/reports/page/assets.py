@@ -62,7 +62,7 @@ def scripts() -> tuple[Inlined, ...]:
 
 
 def content_security_policy() -> str:
-    """Forbid the page everything but its own styles and scripts: nothing else is fetched, embedded, sent or evaluated."""
+    """Forbid the page everything but its own styles and scripts: else nothing is fetched, sent or evaluated."""
     allowed = {"script-src": scripts(), "style-src": styles()}
     named = {name: " ".join(one.source for one in inlined) for name, inlined in allowed.items()}
     directives = {"default-src": "'none'", **named, "base-uri": "'none'", "form-action": "'none'"}
