@@ -12,6 +12,7 @@ from stance_suite.records import Findings
 from stance_suite.reports.page import render_html
 from tests.browser.acting import overflow
 from tests.browser.conftest import DESKTOP, PHONE
+from tests.edits import altered
 
 pytestmark = pytest.mark.browser
 
@@ -24,10 +25,10 @@ def rewritten(findings: Findings, change: Callable[[Response], dict]) -> Finding
     def cell(record):
         if record.cell.stance != STANCE:
             return record
-        responses = tuple(one.model_copy(update=change(one)) for one in record.behavior.responses)
-        return record.model_copy(update={"behavior": record.behavior.model_copy(update={"responses": responses})})
+        responses = tuple(altered(one, **change(one)) for one in record.behavior.responses)
+        return altered(record, behavior=altered(record.behavior, responses=responses))
 
-    return findings.model_copy(update={"cells": tuple(map(cell, findings.cells))})
+    return altered(findings, cells=tuple(map(cell, findings.cells)))
 
 
 @pytest.fixture

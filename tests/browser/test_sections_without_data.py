@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from stance_suite.reports.page import render_html
 from tests.browser.acting import UNTIL_DRAWN
+from tests.edits import altered
 
 pytestmark = pytest.mark.browser
 
@@ -18,14 +19,14 @@ pytestmark = pytest.mark.browser
 )
 def test_some_cells_only(whole_run, open_report, tmp_path, treatments):
     cells = tuple(one for one in whole_run.cells if one.cell.treatment in treatments)
-    page = opened(open_report, tmp_path, whole_run.model_copy(update={"cells": cells}))
+    page = opened(open_report, tmp_path, altered(whole_run, cells=cells))
     if treatments == ("base",):
         expect(page.locator("#response-count")).to_contain_text("Nothing was trained")
 
 
 def test_verdicts_without_tested_effects(whole_run, open_report, tmp_path):
-    bare = tuple(one.model_copy(update={"controls": ()}) for one in whole_run.verdicts)
-    page = opened(open_report, tmp_path, whole_run.model_copy(update={"verdicts": bare}))
+    bare = tuple(altered(one, controls=()) for one in whole_run.verdicts)
+    page = opened(open_report, tmp_path, altered(whole_run, verdicts=bare))
     panels = page.locator("#claim-panels article")
     expect(panels.first.locator(".chart svg")).to_have_count(1)
     expect(panels.first.locator(".chart")).to_have_count(1)

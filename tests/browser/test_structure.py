@@ -14,6 +14,7 @@ from stance_suite.reports.page import render_html
 from stance_suite.spectrum_records import LayerChange, LayerSpectrum
 from tests import measured
 from tests.browser.acting import choose, number, tab_to
+from tests.edits import altered
 
 pytestmark = pytest.mark.browser
 
@@ -138,10 +139,7 @@ def with_missing_figures(open_report, tmp_path) -> Page:
         measured.layer(name, measured.alpha_change(total, total), stable_rank=4)
         for name, total in zip(names, (0, 2, 3, 4), strict=True)
     ]
-    failed = [
-        one.model_copy(update={"alpha_change": None, "weight_change": None, "noise": None, "failure": "not finite"})
-        for one in known
-    ]
+    failed = [altered(one, alpha_change=None, weight_change=None, noise=None, failure="not finite") for one in known]
     cells = [
         measured.record("base", *known),
         measured.record("stance", *known[:2], *failed[2:], stance="a"),

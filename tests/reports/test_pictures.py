@@ -21,6 +21,7 @@ from stance_suite.reports.pictures import (
 )
 from stance_suite.spectra import analyze
 from stance_suite.spectra.layers import with_ks_distances
+from tests.edits import altered
 from tests.made_up_run import whole_run
 from tests.measured import alpha_change, layer, record
 
@@ -32,7 +33,7 @@ def findings(library):
 
 def test_a_spectrum_names_its_layer_and_both_fits():
     spectrum = record("base", layer("model.layers.3.q_proj", alpha_change(0, 0))).spectra[0]
-    after = spectrum.model_copy(update={"fit": spectrum.fit.model_copy(update={"alpha": 4.25, "tail_size": 7})})
+    after = altered(spectrum, fit=altered(spectrum.fit, alpha=4.25, tail_size=7))
     picture = draw(print_esd("m, a (long)", spectrum, after))
     for said in ("model.layers.3.q_proj", "m, a (long)", "before: alpha 3.000 on 60 eigenvalues"):
         assert said in picture
@@ -71,18 +72,17 @@ def test_everything_that_findings_hold_has_a_picture(findings):
 
 def test_a_training_that_was_watched_has_a_picture(findings):
     watched = [
-        one.model_copy(
-            update={
-                "trajectory": (
-                    EpochSnapshot(epoch=1, likelihoods=one.behavior.likelihoods, alphas={"a": alpha_change(1, 0.5)}),
-                )
-            }
+        altered(
+            one,
+            trajectory=(
+                EpochSnapshot(epoch=1, likelihoods=one.behavior.likelihoods, alphas={"a": alpha_change(1, 0.5)}),
+            ),
         )
         if one.cell.treatment == "stance"
         else one
         for one in findings.cells
     ]
-    names = [picture.name for picture in pictures(findings.model_copy(update={"cells": tuple(watched)}))]
+    names = [picture.name for picture in pictures(altered(findings, cells=tuple(watched)))]
     assert "trajectory-m" in names
 
 
@@ -90,11 +90,11 @@ def test_names_are_safe_and_distinct_even_of_hostile_models(findings):
     hostile = "../../Org/Größe <script>" + "x" * 300
     claims = findings.verdicts[0].claim
     verdicts = [
-        verdict.model_copy(update={"model": name})
+        altered(verdict, model=name)
         for verdict in findings.verdicts[:1]
         for name in (hostile, hostile.upper(), hostile + "y")
     ]
-    names = [one.name for one in pictures(findings.model_copy(update={"verdicts": tuple(verdicts), "cells": ()}))]
+    names = [one.name for one in pictures(altered(findings, verdicts=tuple(verdicts), cells=()))]
     assert claims.metric.is_behavioral
     assert len(names) > 3
     assert len({name.lower() for name in names}) == len(names)
@@ -104,7 +104,7 @@ def test_names_are_safe_and_distinct_even_of_hostile_models(findings):
 
 
 def test_each_is_written_as_svg_and_as_png_of_twice_the_size(findings, tmp_path):
-    small = findings.model_copy(update={"cells": (), "verdicts": findings.verdicts[:1], "shifts": ()})
+    small = altered(findings, cells=(), verdicts=findings.verdicts[:1], shifts=())
     steps = []
     paths = write_pictures(small, tmp_path / "new" / "pictures", lambda done, total: steps.append((done, total)))
     assert sorted(path.name for path in paths) == sorted(
@@ -123,9 +123,9 @@ def test_each_is_written_as_svg_and_as_png_of_twice_the_size(findings, tmp_path)
 def test_what_models_and_people_wrote_is_text(findings):
     verdict = findings.verdicts[0]
     hostile = "</svg><script>alert(1)</script>"
-    prompts = (verdict.prompts[0].model_copy(update={"prompt": hostile}), *verdict.prompts[1:])
-    claim = verdict.claim.model_copy(update={"statement": hostile})
-    svg = verdict_picture(verdict.model_copy(update={"prompts": prompts, "claim": claim}), findings)
+    prompts = (altered(verdict.prompts[0], prompt=hostile), *verdict.prompts[1:])
+    claim = altered(verdict.claim, statement=hostile)
+    svg = verdict_picture(altered(verdict, prompts=prompts, claim=claim), findings)
     assert "<script" not in svg
     assert "&lt;script&gt;" in svg
 
@@ -143,12 +143,12 @@ def test_a_verdict_shows_what_it_rests_on(findings):
 
 def test_a_run_without_training_has_no_map(findings):
     base = [record for record in findings.cells if record.cell.treatment == "base"]
-    assert alpha_map(findings.model_copy(update={"cells": tuple(base)})) is None
+    assert alpha_map(altered(findings, cells=tuple(base))) is None
     assert alpha_map(findings).startswith("<svg")
 
 
 def test_reports_come_without_pictures_and_pictures_have_a_folder_of_their_own(findings, tmp_path):
-    small = findings.model_copy(update={"cells": (), "verdicts": findings.verdicts[:1], "shifts": ()})
+    small = altered(findings, cells=(), verdicts=findings.verdicts[:1], shifts=())
     publish(small, tmp_path / "reports")
     assert not list(tmp_path.rglob("*.png"))
     draw_pictures(small, tmp_path / "drawn")
@@ -157,14 +157,14 @@ def test_reports_come_without_pictures_and_pictures_have_a_folder_of_their_own(f
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(findings, tmp_path):
     (tmp_path / "file").write_text("")
-    small = findings.model_copy(update={"cells": (), "verdicts": findings.verdicts[:1], "shifts": ()})
+    small = altered(findings, cells=(), verdicts=findings.verdicts[:1], shifts=())
     with pytest.raises(StanceSuiteError, match="file cannot be written: File exists") as raised:
         draw_pictures(small, tmp_path / "file")
     assert "\n" not in str(raised.value)
 
 
 def test_report_draws_into_the_folder_that_the_command_line_or_the_environment_names(findings, tmp_path, monkeypatch):
-    small = findings.model_copy(update={"cells": (), "verdicts": findings.verdicts[:1], "shifts": ()})
+    small = altered(findings, cells=(), verdicts=findings.verdicts[:1], shifts=())
     path = publish(small, tmp_path / "reports").with_name("findings.json")
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["report", str(path), "--pictures", "one"])

@@ -3,6 +3,7 @@ import pytest
 from stance_suite.judgments import Status
 from stance_suite.reports.behavior import ConfusionMatrix, confusion_matrices
 from stance_suite.reports.charts import PRINT, confusion, confusion_data, measure, verdict_data, verdicts
+from tests.edits import altered
 from tests.made_up_run import whole_run
 from tests.reports.charts.drawn import end, marks, place, texts
 
@@ -27,7 +28,7 @@ def test_every_judged_claim_has_a_row_with_its_verdict(findings):
 
 def test_the_same_claim_about_two_models_has_two_rows(findings):
     judged = next(verdict for verdict in findings.verdicts if verdict.claim.id == "own.likelihood")
-    other = judged.model_copy(update={"model": "n"})
+    other = altered(judged, model="n")
     rows = verdict_data([judged, other])["verdicts"]
     assert [row["claim"] for row in rows] == ["own.likelihood, m", "own.likelihood, n"]
 

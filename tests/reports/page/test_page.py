@@ -14,6 +14,7 @@ from stance_suite.publish import publish, rebuild
 from stance_suite.records import Findings
 from stance_suite.reports.page import render_html
 from stance_suite.verdicts import Replicate, compare_trainings, judge_behavior, judge_structure, weigh_behavior
+from tests.edits import altered
 from tests.measured import alpha_change, behavior, layer, record
 
 HOSTILE = [
@@ -58,9 +59,7 @@ def findings(library, stance) -> Findings:
         verdicts=(
             judge_behavior(weigh_behavior(behavioral, stance, [Replicate(tuned, base, sham)]), 0.01),
             judge_structure(structural, Replicate(tuned, base, sham)),
-            Verdict(
-                claim=behavioral.model_copy(update={"id": "n"}), model="m", status="NOT_RUN", reason="no weights here"
-            ),
+            Verdict(claim=altered(behavioral, id="n"), model="m", status="NOT_RUN", reason="no weights here"),
         ),
         shifts=shifts,
         triangulations=triangulations,
@@ -136,9 +135,7 @@ def test_the_page_shows_verdicts_figures_pictures_and_responses(findings):
 
 
 def test_findings_without_anything_trained_still_render(findings):
-    page = render_html(
-        findings.model_copy(update={"cells": (), "shifts": (), "triangulations": (), "verdicts": findings.verdicts[2:]})
-    )
+    page = render_html(altered(findings, cells=(), shifts=(), triangulations=(), verdicts=findings.verdicts[2:]))
     assert "Nothing was trained" in page
 
 
