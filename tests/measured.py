@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import inf
 
 from stance_suite.behavior_records import Behavior, Divergence, Fluency, MarkerHit, PromptLikelihood, Response
-from stance_suite.records import Cell, CellRecord, Provenance, Training
+from stance_suite.records import Cell, CellRecord, Findings, Provenance, Training
 from stance_suite.spectrum_records import (
     AlphaChange,
     LayerChange,
@@ -158,4 +158,17 @@ def record(
             for name in names
         ),
         changes=tuple(layers) if trained else (),
+    )
+
+
+def findings(*cells: CellRecord) -> Findings:
+    """Findings that hold cells and nothing else."""
+    return Findings(
+        suite_version="0",
+        created="2026-01-01T00:00:00+00:00",
+        command="c",
+        stances=(),
+        claims=(),
+        verdicts=(),
+        cells=cells,
     )

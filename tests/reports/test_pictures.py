@@ -22,13 +22,7 @@ from stance_suite.reports.pictures import (
 from stance_suite.spectra import analyze
 from stance_suite.spectra.layers import with_ks_distances
 from tests.edits import altered
-from tests.made_up_run import whole_run
 from tests.measured import alpha_change, layer, record
-
-
-@pytest.fixture(scope="module")
-def findings(library):
-    return whole_run(library)
 
 
 def test_a_spectrum_names_its_layer_and_both_fits():
@@ -51,26 +45,26 @@ def test_a_flip_explains_itself_by_two_minima():
     assert layers[0].runner_up.tail_size == pytest.approx(layers[1].fit.tail_size, abs=3)
 
 
-def test_everything_that_findings_hold_has_a_picture(findings):
-    names = [picture.name for picture in pictures(findings)]
+def test_everything_that_findings_hold_has_a_picture(whole_run):
+    names = [picture.name for picture in pictures(whole_run)]
     assert len(set(names)) == len(names)
     assert names[:3] == ["verdicts-behavior", "verdicts-structure", "layers-m"]
     assert [name for name in names if name.startswith("confusion")] == [
         f"confusion-m-documented-{metric}" for metric in ("likelihood_preference", "embedding_shift", "marker_rate")
     ]
-    judged = [verdict for verdict in findings.verdicts if verdict.prompts]
+    judged = [verdict for verdict in whole_run.verdicts if verdict.prompts]
     assert [name for name in names if name.startswith("prompts")] == [
         f"prompts-{verdict.claim.id}-m" for verdict in judged
     ]
-    cells = {record.key: record for record in findings.cells}
-    asked = {(cells[one.cells[0]].cell.label, one.layer) for one in findings.verdicts if one.layer is not None}
-    asked |= {(one.cell.label, one.most_changed_layer.name) for one in findings.cells if one.cell.is_under_test}
+    cells = {record.key: record for record in whole_run.cells}
+    asked = {(cells[one.cells[0]].cell.label, one.layer) for one in whole_run.verdicts if one.layer is not None}
+    asked |= {(one.cell.label, one.most_changed_layer.name) for one in whole_run.cells if one.cell.is_under_test}
     assert sum(name.startswith("esd-") for name in names) == len(asked)
     assert sum(name.startswith("tail-choice-") for name in names) == len(asked)
     assert not any(name.startswith("trajectory") for name in names)
 
 
-def test_a_training_that_was_watched_has_a_picture(findings):
+def test_a_training_that_was_watched_has_a_picture(whole_run):
     watched = [
         altered(
             one,
@@ -80,21 +74,21 @@ def test_a_training_that_was_watched_has_a_picture(findings):
         )
         if one.cell.treatment == "stance"
         else one
-        for one in findings.cells
+        for one in whole_run.cells
     ]
-    names = [picture.name for picture in pictures(altered(findings, cells=tuple(watched)))]
+    names = [picture.name for picture in pictures(altered(whole_run, cells=tuple(watched)))]
     assert "trajectory-m" in names
 
 
-def test_names_are_safe_and_distinct_even_of_hostile_models(findings):
+def test_names_are_safe_and_distinct_even_of_hostile_models(whole_run):
     hostile = "../../Org/Größe <script>" + "x" * 300
-    claims = findings.verdicts[0].claim
+    claims = whole_run.verdicts[0].claim
     verdicts = [
         altered(verdict, model=name)
-        for verdict in findings.verdicts[:1]
+        for verdict in whole_run.verdicts[:1]
         for name in (hostile, hostile.upper(), hostile + "y")
     ]
-    names = [one.name for one in pictures(altered(findings, verdicts=tuple(verdicts), cells=()))]
+    names = [one.name for one in pictures(altered(whole_run, verdicts=tuple(verdicts), cells=()))]
     assert claims.metric.is_behavioral
     assert len(names) > 3
     assert len({name.lower() for name in names}) == len(names)
@@ -103,8 +97,8 @@ def test_names_are_safe_and_distinct_even_of_hostile_models(findings):
         assert ".." not in name
 
 
-def test_each_is_written_as_svg_and_as_png_of_twice_the_size(findings, tmp_path):
-    small = altered(findings, cells=(), verdicts=findings.verdicts[:1], shifts=())
+def test_each_is_written_as_svg_and_as_png_of_twice_the_size(whole_run, tmp_path):
+    small = altered(whole_run, cells=(), verdicts=whole_run.verdicts[:1], shifts=())
     steps = []
     paths = write_pictures(small, tmp_path / "new" / "pictures", lambda done, total: steps.append((done, total)))
     assert sorted(path.name for path in paths) == sorted(
@@ -120,51 +114,51 @@ def test_each_is_written_as_svg_and_as_png_of_twice_the_size(findings, tmp_path)
         assert struct.unpack(">II", content[16:24]) == (2 * width, 2 * height)
 
 
-def test_what_models_and_people_wrote_is_text(findings):
-    verdict = findings.verdicts[0]
+def test_what_models_and_people_wrote_is_text(whole_run):
+    verdict = whole_run.verdicts[0]
     hostile = "</svg><script>alert(1)</script>"
     prompts = (altered(verdict.prompts[0], prompt=hostile), *verdict.prompts[1:])
     claim = altered(verdict.claim, statement=hostile)
-    svg = verdict_picture(altered(verdict, prompts=prompts, claim=claim), findings)
+    svg = verdict_picture(altered(verdict, prompts=prompts, claim=claim), whole_run)
     assert "<script" not in svg
     assert "&lt;script&gt;" in svg
 
 
-def test_a_verdict_shows_what_it_rests_on(findings):
-    drawn = [verdict_picture(verdict, findings) for verdict in findings.verdicts]
-    for verdict, svg in zip(findings.verdicts, drawn, strict=True):
+def test_a_verdict_shows_what_it_rests_on(whole_run):
+    drawn = [verdict_picture(verdict, whole_run) for verdict in whole_run.verdicts]
+    for verdict, svg in zip(whole_run.verdicts, drawn, strict=True):
         if verdict.status is Status.NOT_RUN:
             assert svg is None
         elif verdict.prompts:
             assert verdict.claim.id in svg
-        elif verdict.layer is not None and findings.cells[0].spectra:
+        elif verdict.layer is not None and whole_run.cells[0].spectra:
             assert verdict.layer in svg
 
 
-def test_a_run_without_training_has_no_map(findings):
-    base = [record for record in findings.cells if record.cell.treatment == "base"]
-    assert alpha_map(altered(findings, cells=tuple(base))) is None
-    assert alpha_map(findings).startswith("<svg")
+def test_a_run_without_training_has_no_map(whole_run):
+    base = [record for record in whole_run.cells if record.cell.treatment == "base"]
+    assert alpha_map(altered(whole_run, cells=tuple(base))) is None
+    assert alpha_map(whole_run).startswith("<svg")
 
 
-def test_reports_come_without_pictures_and_pictures_have_a_folder_of_their_own(findings, tmp_path):
-    small = altered(findings, cells=(), verdicts=findings.verdicts[:1], shifts=())
+def test_reports_come_without_pictures_and_pictures_have_a_folder_of_their_own(whole_run, tmp_path):
+    small = altered(whole_run, cells=(), verdicts=whole_run.verdicts[:1], shifts=())
     publish(small, tmp_path / "reports")
     assert not list(tmp_path.rglob("*.png"))
     draw_pictures(small, tmp_path / "drawn")
     assert len(list((tmp_path / "drawn").iterdir())) == 4
 
 
-def test_a_folder_that_cannot_be_written_is_one_sentence(findings, tmp_path):
+def test_a_folder_that_cannot_be_written_is_one_sentence(whole_run, tmp_path):
     (tmp_path / "file").write_text("")
-    small = altered(findings, cells=(), verdicts=findings.verdicts[:1], shifts=())
+    small = altered(whole_run, cells=(), verdicts=whole_run.verdicts[:1], shifts=())
     with pytest.raises(StanceSuiteError, match="file cannot be written: File exists") as raised:
         draw_pictures(small, tmp_path / "file")
     assert "\n" not in str(raised.value)
 
 
-def test_report_draws_into_the_folder_that_the_command_line_or_the_environment_names(findings, tmp_path, monkeypatch):
-    small = altered(findings, cells=(), verdicts=findings.verdicts[:1], shifts=())
+def test_report_draws_into_the_folder_that_the_command_line_or_the_environment_names(whole_run, tmp_path, monkeypatch):
+    small = altered(whole_run, cells=(), verdicts=whole_run.verdicts[:1], shifts=())
     path = publish(small, tmp_path / "reports").with_name("findings.json")
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["report", str(path), "--pictures", "one"])

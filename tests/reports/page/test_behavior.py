@@ -15,8 +15,8 @@ from stance_suite.reports.page.responses import response_data
 from stance_suite.reports.page.top import describe_top
 from stance_suite.reports.text import show_signed
 from tests.edits import altered
+from tests.html_pages import parse
 from tests.measured import alpha_change
-from tests.reports.page.test_page import parsed
 
 
 def section(findings):
@@ -25,8 +25,7 @@ def section(findings):
 
 def words(page: str) -> str:
     """What a page says, without what scripts read."""
-    page = re.sub(r"<(script|style).*?</\1>", " ", page, flags=re.DOTALL)
-    return " ".join(" ".join(parsed(page).text).split())
+    return parse(re.sub(r"<(script|style).*?</\1>", " ", page, flags=re.DOTALL)).text
 
 
 def with_verdict(findings, verdict):
@@ -89,7 +88,7 @@ def test_effects_are_told_against_each_control_beside_the_noise_floor(whole_run,
 
 
 def test_a_claim_leads_to_its_row_in_the_table_of_verdicts(whole_run, page):
-    ids = [value for name, value in parsed(page).attributes if name == "id"]
+    ids = [value for name, value in parse(page).attributes if name == "id"]
     for claim in section(whole_run).data["claims"]:
         assert ids.count(claim["anchor"]) == 1
         assert claim["id"] in claim["anchor"]

@@ -4,28 +4,15 @@ from math import nan
 
 import pytest
 
-from stance_suite.records import Findings
 from stance_suite.reports.page import render_html
 from stance_suite.reports.page.spectra import explain_tail, layer_change, layer_spectrum
 from stance_suite.reports.page.structure import describe_structure
 from stance_suite.spectrum_records import AlphaInterval, PowerLaw, SpectrumCurve
 from tests.edits import altered
-from tests.measured import alpha_change, layer, record
+from tests.measured import alpha_change, findings, layer, record
 
 QUERY, UP = "model.layers.0.self_attn.q_proj", "model.layers.0.mlp.up_proj"
 HOSTILE = "model.layers.1.</script><img src=x onerror=alert(1)>"
-
-
-def findings(*cells) -> Findings:
-    return Findings(
-        suite_version="0",
-        created="2026-01-01T00:00:00+00:00",
-        command="c",
-        stances=(),
-        claims=(),
-        verdicts=(),
-        cells=cells,
-    )
 
 
 def trained(treatment, *changes, **cell):
