@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from itertools import product
 
 from stance_suite.claims import Claim
+from stance_suite.controls import Control
 from stance_suite.declared import DeclaredClaim
 from stance_suite.errors import DesignError, SpecError, StanceSuiteError, nearest_names
 from stance_suite.library import Library
@@ -15,7 +16,7 @@ from stance_suite.options import PROFILES, Pair, Settings
 from stance_suite.policy import ANY_VERDICT, DeclaredPolicy, Policy, standard_claims
 from stance_suite.power import Design
 from stance_suite.records import Cell
-from stance_suite.run_records import CONTROLS, Sweep
+from stance_suite.run_records import Sweep
 from stance_suite.specs import ELSEWHERE
 from stance_suite.statistics import smallest_p_value
 from stance_suite.verdicts import counterpart_of
@@ -73,7 +74,7 @@ class Agenda:
         return None
 
     def _reason_not_swept(self, claim: Claim, sweep: Sweep) -> str | None:
-        for control in CONTROLS:
+        for control in Control.cells():
             if control not in sweep.controls:
                 return f"this sweep leaves out the control '{control}', which claims are judged against"
         for model, stance, recipe in trainings_of(claim):
@@ -198,11 +199,12 @@ def cells_of_sweep(agenda: Agenda, sweep: Sweep) -> Iterator[tuple[Cell, str]]:
         Name of a stance of the family that it is measured with.
     """
     for model, seed, stance in product(agenda.models, agenda.seeds, agenda.stances):
-        if "base" in sweep.controls:
-            yield Cell(model=model, treatment="base", stance=None, recipe=None, seed=seed), stance
+        cells = [control for control in Control.cells() if control in sweep.controls]
+        for control in (one for one in cells if one.is_untouched):
+            yield Cell(model=model, treatment=control, stance=None, recipe=None, seed=seed), stance
         for recipe in agenda.recipes:
-            if "sham" in sweep.controls:
-                yield Cell(model=model, treatment="sham", stance=None, recipe=recipe, seed=seed), stance
+            for control in (one for one in cells if one.is_trained):
+                yield Cell(model=model, treatment=control, stance=None, recipe=recipe, seed=seed), stance
             yield Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=seed), stance
 
 

@@ -6,9 +6,6 @@ from pydantic import Field
 
 from stance_suite.claims import Record
 
-STAND_INS = ("noise", "rounding")
-"""What stands in for the sham where a model was trained elsewhere."""
-
 
 class MarkerHit(Record):
     """A marker found in a response, for highlighting."""

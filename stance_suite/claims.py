@@ -11,10 +11,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from stance_suite.caveats import Caveat, caveats_of
+from stance_suite.controls import NOISE, SHAM, NamedControl
 from stance_suite.metrics import Bound, Comparator, Metric, show_bound
 
 Expected = Literal["HOLDS", "FAILS", "INCONCLUSIVE"]
 GLOB_CHARACTERS = "*?["
+AGAINST = (SHAM, NOISE)
+"""What a robust claim must not be true of, if it does not say."""
 
 
 class Record(BaseModel):
@@ -88,7 +91,7 @@ class Claim(Record):
     """Caveats that refute the claim: it FAILS where it would otherwise hold."""
     robust: bool = False
     """Structural metrics: judge alpha with the tail size held fixed, and refuse a change that a control shows too."""
-    against: tuple[Literal["sham", "noise"], ...] = Field(default=("sham", "noise"), min_length=1)
+    against: tuple[NamedControl, ...] = Field(default=AGAINST, min_length=1)
     """Controls that a robust structural claim of change must not be true of (behavior always faces base and sham)."""
     expected: tuple[Expected, ...] = Field(default=("HOLDS",), min_length=1)
     """The verdict on record, or several that are acceptable: the test passes while the verdict is one of them."""
@@ -200,7 +203,7 @@ class Claim(Record):
             raise ValueError(f"a claim about {self.metric} is about prompts: remove the key 'layer'")
         if self.over != "each" or self.changed_beyond is not None:
             raise ValueError("'over' and 'changed_beyond' are about layers: remove them")
-        if self.robust or self.against != ("sham", "noise"):
+        if self.robust or self.against != AGAINST:
             raise ValueError("a claim about behavior always faces its controls: remove 'robust' and 'against'")
         if self.comparator not in (Comparator.ABOVE, Comparator.BELOW):
             raise ValueError(f"a claim about {self.metric} takes the comparator 'above' or 'below'")
@@ -245,7 +248,7 @@ class Claim(Record):
     def _check_robust(self) -> None:
         if self.robust and self.metric in (Metric.ALPHA, Metric.VECTOR_CHANGE_PERCENT):
             raise ValueError(f"{self.metric} has no control to be robust against: remove the key 'robust'")
-        if self.robust and "noise" in self.against:
+        if self.robust and NOISE in self.against:
             if self.metric is Metric.RELATIVE_CHANGE_PERCENT:
                 raise ValueError("the noise control has the norm of the change itself: say 'against: [sham]'")
             if self.metric is Metric.SINGULAR_SUBSPACE_OVERLAP:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from stance_suite import __version__
 from stance_suite.errors import StanceSuiteError
 from stance_suite.files import cannot_write, write_atomically
+from stance_suite.older_findings import OLDER_SCHEMA_VERSIONS, renewed
 from stance_suite.records import FINDINGS_SCHEMA_VERSION, READABLE_SCHEMA_VERSIONS, CellRecord, Findings
 
 
@@ -33,11 +34,27 @@ def read_findings(path: Path) -> Findings:
         If the file is missing, or no findings file of a version that is understood.
     """
     try:
-        return Findings.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        return Findings.model_validate_json(content)
     except OSError as error:
         raise StanceSuiteError(f"{path} cannot be read: {error.strerror}") from None
     except ValidationError as error:
-        raise StanceSuiteError(_why_not(path, error)) from None
+        refused = error
+    try:
+        return Findings.model_validate_json(_renewed(content))
+    except ValidationError as error:
+        refused = error
+    except (KeyError, TypeError, AttributeError, ValueError):
+        pass
+    raise StanceSuiteError(_why_not(path, refused))
+
+
+def _renewed(content: bytes) -> str:
+    """Bring findings of an older version into today's shape; ValueError if they are no such findings."""
+    found = json.loads(content)
+    if not isinstance(found, dict) or found.get("schema_version") not in OLDER_SCHEMA_VERSIONS:
+        raise ValueError("no older findings")
+    return json.dumps(renewed(found, FINDINGS_SCHEMA_VERSION))
 
 
 def _why_not(path: Path, error: ValidationError) -> str:

@@ -1,4 +1,4 @@
-"""Fine-tuning on a handful of examples with transformers' Trainer, and the sham control's data.
+"""Fine-tuning on a handful of examples with transformers' Trainer.
 
 All weights, or a LoRA adapter that is merged afterwards; they are float32, whatever a step computes in. Loss on prompt
 and response, padding masked out by position (the padding token is often the end-of-text token, so masking by token
@@ -18,35 +18,10 @@ from stance_suite.errors import StanceSuiteError
 from stance_suite.prompts import PromptFormat, render_example
 from stance_suite.records import Training
 from stance_suite.run_records import Adapter, Recipe, RecipeSummary
-from stance_suite.specs import Example, Stance
+from stance_suite.specs import Example
 
 OPTIMIZER, SCHEDULE = "adamw_torch_fused", "linear"
 WEIGHT_DECAY, GRADIENT_CLIPPING = 0.0, 1.0
-
-
-def sham_rotations(family: Sequence[Stance], first: int) -> tuple[tuple[Example, ...], ...]:
-    """Take the stances' own examples in rotation, so that content and format stay and no stance is consistent.
-
-    One rotation favors some stances, unless their number divides that of the examples; so every epoch takes the next.
-
-    Parameters
-    ----------
-    family : sequence of Stance
-        The stances measured together.
-    first : int
-        Which stance gives the first example of the first epoch; another is a replicate.
-
-    Returns
-    -------
-    tuple of tuple of Example
-        In epoch e, example i comes from stance ``(i + e + first) mod n``; the stances have equally many. One entry for
-        each of n epochs.
-    """
-    count, stances = len(family[0].examples), len(family)
-    return tuple(
-        tuple(family[(index + epoch + first) % stances].examples[index] for index in range(count))
-        for epoch in range(stances)
-    )
 
 
 def fine_tune(

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING, Self
+
+from pydantic import Field
 
 from stance_suite.caveats import Caveat
 from stance_suite.claims import Claim, Record
+from stance_suite.controls import SHAM, Control, Role
+
+if TYPE_CHECKING:
+    from stance_suite.replicates import Replicate
 
 
 class Status(StrEnum):
@@ -21,9 +28,12 @@ class Status(StrEnum):
 class ControlFigure(Record):
     """The same figure under a control, or the difference from it."""
 
-    name: str
-    """``base``, ``sham``, ``noise``, ``rounding``; of behavior also ``sham - base``, ``toward`` another stance,
-    ``seen prompts``, and ``base resampled``; of a comparison, the effects compared."""
+    control: Control | None = None
+    """The control; None where another stance, other prompts or another training are shown."""
+    role: Role
+    """What the figure is."""
+    about: str = ""
+    """The stance, the layer, the training or the baseline that the role speaks of."""
     figure: float
     """Effect against that control (behavior), or the control's own figure (structure)."""
     low: float | None = None
@@ -33,6 +43,44 @@ class ControlFigure(Record):
     p_value: float | None = None
     """Two-sided sign-flip p-value, where there is one."""
 
+    @property
+    def name(self) -> str:
+        """Short readable name, such as ``sham``, ``sham - base`` or ``toward curious-uncertainty``."""
+        match self.role:
+            case Role.OWN_EFFECT:
+                return f"{self.control} - {self.about}"
+            case Role.TOWARD:
+                return f"toward {self.about}"
+            case Role.SEEN_PROMPTS:
+                return "seen prompts"
+            case Role.COMPARED:
+                return self.about if self.control is None else f"{self.about} - {self.control}"
+            case Role.MOST_CHANGED:
+                return f"{self.control}: {self.about}"
+        return str(self.control)
+
+
+class ReplicateCells(Record):
+    """Keys of a trained cell and of the cells beside it, all with one seed."""
+
+    tuned: str
+    """The trained cell."""
+    base: str
+    """The untouched model."""
+    controls: dict[Control, str] = Field(default_factory=dict)
+    """The controls that are trainings of their own."""
+
+    @classmethod
+    def of(cls, replicate: Replicate) -> Self:
+        """Name the cells of a replicate."""
+        controls = {control: record.key for control, record in replicate.controls.items()}
+        return cls(tuned=replicate.tuned.key, base=replicate.base.key, controls=controls)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All of them, the trained one first."""
+        return (self.tuned, self.base, *self.controls.values())
+
 
 class PromptScores(Record):
     """The scores of one held-out prompt that a behavioral verdict rests on."""
@@ -41,10 +89,15 @@ class PromptScores(Record):
     """The prompt as declared."""
     base: float
     """Score of the untouched model; of a divergence, that of noise of the same norm."""
-    sham: float | None
-    """Score after training on the sham; None if the model was trained elsewhere."""
+    controls: dict[Control, float] = Field(default_factory=dict)
+    """Score after the trainings of the controls; none if the model was trained elsewhere."""
     tuned: float
     """Score after training on the stance."""
+
+    @property
+    def sham(self) -> float | None:
+        """Score after training on the sham; None if the model was trained elsewhere."""
+        return self.controls.get(SHAM)
 
 
 class Verdict(Record):
@@ -76,8 +129,20 @@ class Verdict(Record):
     """Behavioral claims: the paired scores, one entry a held-out prompt."""
     caveats: tuple[Caveat, ...] = ()
     """What a reader must know before repeating the figure."""
-    cells: tuple[str, ...] = ()
-    """Keys of the measured cells that the verdict rests on, the trained one first."""
+    replicates: tuple[ReplicateCells, ...] = ()
+    """The measured cells that the verdict rests on, one entry a seed."""
+    counterpart: tuple[ReplicateCells, ...] = ()
+    """The same of the training that it is compared with, if it is a comparison."""
+
+    @property
+    def tuned(self) -> str | None:
+        """Key of the trained cell, the first of several seeds; None if nothing was judged."""
+        return self.replicates[0].tuned if self.replicates else None
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Keys of all these cells, the trained one first."""
+        return tuple(dict.fromkeys(key for one in (*self.replicates, *self.counterpart) for key in one.keys))
 
     @property
     def as_expected(self) -> bool:

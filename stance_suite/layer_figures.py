@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
-from stance_suite.claims import Claim
 from stance_suite.metrics import Metric
-from stance_suite.records import CellRecord
-from stance_suite.spectrum_records import AlphaChange, LayerChange, NoiseControl, NoiseRange
+
+if TYPE_CHECKING:
+    from stance_suite.claims import Claim
+    from stance_suite.records import CellRecord
+    from stance_suite.spectrum_records import AlphaChange, LayerChange, NoiseControl, NoiseRange
 
 LayerFigures = Mapping[str, float | None]
 Range = tuple[float, float]
@@ -22,20 +25,9 @@ _NOISE_RANGES: Mapping[Metric, tuple[Callable[[NoiseControl], NoiseRange | None]
 
 
 def layer_figures(claim: Claim, record: CellRecord) -> LayerFigures:
-    """Find the claim's figure of every matching layer in a cell.
+    """Find the claim's figure of every matching layer in a cell, by the layer's long name; None where there is none.
 
-    Parameters
-    ----------
-    claim : Claim
-        With a structural metric.
-    record : CellRecord
-        A trained cell.
-
-    Returns
-    -------
-    mapping of str to float or None
-        By the layer's long name; None where there is no figure. Of metrics that count layers or share out a change, the
-        change of alpha.
+    Of metrics that count layers or share out a change it is the change of alpha.
     """
     match claim.metric:
         case Metric.ALPHA:
@@ -48,38 +40,12 @@ def layer_figures(claim: Claim, record: CellRecord) -> LayerFigures:
 
 
 def matching(claim: Claim, figures: LayerFigures) -> LayerFigures:
-    """Pick the layers that a claim is about.
-
-    Parameters
-    ----------
-    claim : Claim
-        With a structural metric.
-    figures : mapping of str to float or None
-        By the layer's long name.
-
-    Returns
-    -------
-    mapping of str to float or None
-        Those whose names match.
-    """
+    """Pick the layers that a claim is about."""
     return {name: figure for name, figure in figures.items() if fnmatchcase(name, claim.layer or "")}
 
 
 def noise_range(claim: Claim, change: LayerChange) -> Range | None:
-    """Find the 95 % range of a layer's figure under Gaussian noise of the change's norm.
-
-    Parameters
-    ----------
-    claim : Claim
-        With a structural metric.
-    change : LayerChange
-        What training did to the layer.
-
-    Returns
-    -------
-    (float, float) or None
-        In the metric's unit; None where nothing is known of it.
-    """
+    """Find the 95 % range of a layer's figure under Gaussian noise of the change's norm, in the metric's unit."""
     if not has_noise_range(claim.metric):
         return None
     if change.noise is None:
@@ -97,18 +63,7 @@ def noise_range(claim: Claim, change: LayerChange) -> Range | None:
 
 
 def has_noise_range(metric: Metric) -> bool:
-    """Tell whether a metric's figure is known under noise.
-
-    Parameters
-    ----------
-    metric : Metric
-        A structural metric.
-
-    Returns
-    -------
-    bool
-        False for dW's own norm, which the noise shares, and for what was not drawn.
-    """
+    """Tell whether a metric's figure is known under noise, which shares dW's own norm."""
     return metric.rests_on_alpha_change or metric in _NOISE_RANGES
 
 
@@ -130,20 +85,7 @@ def _changed(claim: Claim, change: LayerChange) -> float | None:
 
 
 def alpha_figure(claim: Claim, change: AlphaChange | None) -> float | None:
-    """Take the part of a change of alpha that a claim is about.
-
-    Parameters
-    ----------
-    claim : Claim
-        Robust ones hold the tail fixed.
-    change : AlphaChange or None
-        The change.
-
-    Returns
-    -------
-    float or None
-        In percent; None where there is no change to speak of.
-    """
+    """Take the part of a change of alpha that a claim is about, in percent; robust ones hold the tail fixed."""
     if change is None:
         return None
     return change.spectrum if claim.robust else change.total

@@ -13,6 +13,7 @@ from typing import get_args
 
 import numpy as np
 
+from stance_suite.controls import SHAM
 from stance_suite.layer_names import block
 from stance_suite.localization_records import Encoding, Figure, Localization
 from stance_suite.records import CellRecord, Findings
@@ -57,7 +58,7 @@ def localize(findings: Findings) -> tuple[Localization, ...]:
     found = []
     for (model, recipe, family), records in _by_recipe(findings).items():
         trainings = _by_stance(records)
-        sham = _by_seed(record for record in records if record.cell.treatment == "sham")
+        sham = _by_seed(record for record in records if record.cell.control is SHAM)
         sets = [{stance: cells} for stance, cells in trainings.items()]
         if len(trainings) > 1:
             sets.insert(0, trainings)

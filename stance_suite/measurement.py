@@ -22,7 +22,7 @@ from stance_suite.behavior import (
     sample_responses,
 )
 from stance_suite.behavior.embedding import EMBEDDER, embedder_sha256
-from stance_suite.behavior_records import STAND_INS
+from stance_suite.controls import NOISE, ROUNDING
 from stance_suite.derivatives import load_derivative
 from stance_suite.errors import StanceSuiteError
 from stance_suite.finetune import fine_tune
@@ -117,7 +117,7 @@ class Bench:
         where = f"{cell.model}, {cell.label}"
         if plan.derivative is not None:
             model, tokenizer = copy.deepcopy(load_derivative(plan.derivative, weights))
-        elif cell.treatment == "base" and self.device == "cpu":
+        elif cell.is_base and self.device == "cpu":
             model, tokenizer = self._kept(weights)  # nothing changes it, so there is room for larger ones
         else:
             model, tokenizer = self._fresh(weights)
@@ -168,7 +168,7 @@ class Bench:
     def _measure_controls(self, plan: Plan, speaker: Speaker) -> dict[str, Any]:
         """Measure what behavior is read beside: noise of the same norm, and of the base model other samples."""
         seed = plan.cell.seed
-        if plan.cell.treatment == "base":
+        if plan.cell.is_base:
             again = sample_responses(speaker, plan.probe, seed + RESAMPLING, lambda *_: None)
             return {"resampled": again}
         untouched = place(self._fresh(plan.weights)[0], self.device)
@@ -184,12 +184,12 @@ class Bench:
                     plan.probe.prompts,
                     lambda *_: None,
                 )
-                for name, model in zip(STAND_INS, (untouched, rounded), strict=True)
+                for name, model in ((NOISE, untouched), (ROUNDING, rounded))
             }
         return found
 
     def _measure_structure(self, cell: Cell, weights: Weights, model: Any) -> dict[str, Any]:
-        is_base = cell.treatment == "base"
+        is_base = cell.is_base
         measured = self._baseline(weights) if is_base else measure_model(model)
         found: dict[str, Any] = {"spectra": measured.spectra, "skipped": measured.tensors.skipped}
         if is_base:

@@ -228,8 +228,8 @@ class Session:
         return self._replicate(self.workbench.plan_training(model, stance, recipe, seed))
 
     def _replicate(self, training: Sequence[Planned]) -> Replicate:
-        base, tuned, *sham = self.workbench.records(training)
-        return Replicate(tuned=tuned, base=base, sham=sham[0] if sham else None)
+        base, tuned, *controls = self.workbench.records(training)
+        return Replicate(tuned, base, {one.cell.control: one for one in controls if one.cell.control is not None})
 
     def findings(self, verdicts: Sequence[Verdict], cells: Mapping[str, Cell], command: str) -> Findings:
         """Gather what reports are made of, and compare all trainings with each other.

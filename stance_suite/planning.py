@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from stance_suite.behavior import Probe
 from stance_suite.behavior.embedding import embedder_sha256
 from stance_suite.behavior.generation import Sampling
-from stance_suite.finetune import sham_rotations
 from stance_suite.library import Library
 from stance_suite.measurement import Plan, library_versions
 from stance_suite.models import Weights
@@ -71,7 +70,7 @@ def plan_cell(
         recipe=library.recipes.get(cell.recipe) if cell.recipe else None,
         prompt_format=family[0].prompt_format or weights.prompt_format,
         probe=probe,
-        trajectory=settings.trajectory and cell.treatment in ("stance", "sham"),
+        trajectory=settings.trajectory and cell.is_trained_here,
     )
 
 
@@ -109,10 +108,7 @@ def cell_key(plan: Plan, device: str) -> str:
 
 
 def _rotations(cell: Cell, family: Sequence[Stance]) -> tuple[tuple[Example, ...], ...]:
-    match cell.treatment:
-        case "base" | "elsewhere":
-            return ()
-        case "sham":
-            return sham_rotations(family, first=cell.seed)
-        case "stance":
-            return (next(stance for stance in family if stance.name == cell.stance).examples,)
+    if cell.is_on_stance:
+        return (next(stance for stance in family if stance.name == cell.stance).examples,)
+    control = cell.control
+    return () if control is None or control.rotations is None else control.rotations(family, cell.seed)

@@ -21,11 +21,13 @@ from stance_suite.options import GATE, OPTIONS, Settings, resolve_settings
 
 if TYPE_CHECKING:
     from stance_suite.claims import Claim
+    from stance_suite.controls import Control
     from stance_suite.judgments import Verdict
     from stance_suite.metrics import Metric
     from stance_suite.pipeline import Session
     from stance_suite.progress import OnStep
     from stance_suite.records import CellRecord, Triangulation
+    from stance_suite.replicates import Replicate
     from stance_suite.specs import Stance
     from stance_suite.spectrum_records import LayerChange
     from stance_suite.statements import RecordedVerdict, Statement, StatementVerdict
@@ -150,8 +152,22 @@ class StanceRun:
     """Trained on the stance."""
     base: CellRecord
     """Not trained."""
-    sham: CellRecord | None
-    """Trained on the answers of all stances in rotation; None if the model was trained elsewhere."""
+    controls: Mapping[Control, CellRecord]
+    """The controls that are trainings of their own; none if the model was trained elsewhere."""
+
+    @property
+    def sham(self) -> CellRecord | None:
+        """Trained on the answers of all stances in rotation; None if the model was trained elsewhere."""
+        from stance_suite.controls import SHAM
+
+        return self.controls.get(SHAM)
+
+    @property
+    def replicate(self) -> Replicate:
+        """The trained model beside its controls, as it is judged."""
+        from stance_suite.replicates import Replicate
+
+        return Replicate(self.tuned, self.base, self.controls)
 
 
 @dataclass(frozen=True)
@@ -181,13 +197,14 @@ def shift_toward_stance(run: StanceRun, metric: Metric) -> BehaviorShift:
     BehaviorShift
         Against each control.
     """
+    from stance_suite.controls import BASE, SHAM
     from stance_suite.statistics import paired_effect
-    from stance_suite.verdicts import Replicate, control_scores, tuned_scores
+    from stance_suite.verdicts import control_scores, tuned_scores
 
-    scored = metric, run.stance, [Replicate(run.tuned, run.base, run.sham)], run.stance.held_out_prompts
+    scored = metric, run.stance, [run.replicate], run.stance.held_out_prompts
     tuned = tuned_scores(*scored)
     effects = {name: paired_effect(tuned - scores) for name, scores in control_scores(*scored).items()}
-    return BehaviorShift(versus_base=effects.pop("base"), versus_sham=effects.pop("sham", None), versus=effects)
+    return BehaviorShift(versus_base=effects.pop(BASE), versus_sham=effects.pop(SHAM, None), versus=effects)
 
 
 @pytest.fixture(scope="session")
@@ -232,7 +249,7 @@ def stance_run(
             stance=stance,
             base=replicate.base,
             tuned=replicate.tuned,
-            sham=replicate.sham,
+            controls=replicate.controls,
         )
 
 
@@ -257,9 +274,9 @@ def behavior_shift(stance_run: StanceRun) -> Callable[[str], BehaviorShift]:
 @pytest.fixture(scope="session")
 def triangulation(stance_run: StanceRun) -> Triangulation:
     """Give what likelihood, embedding and markers say together of the training."""
-    from stance_suite.verdicts import Replicate, triangulate
+    from stance_suite.verdicts import triangulate
 
-    return triangulate(stance_run.stance, [Replicate(stance_run.tuned, stance_run.base, stance_run.sham)])
+    return triangulate(stance_run.stance, [stance_run.replicate])
 
 
 @pytest.fixture(scope="session")

@@ -160,13 +160,15 @@ def _triangulation(agreed: Triangulation, run: StanceRun) -> Found:
 
 
 def _effects(run: StanceRun, metric: Metric) -> list[ControlFigure]:
+    from stance_suite.controls import BASE, SHAM, Control, Role
     from stance_suite.judgments import ControlFigure
 
     shift = shift_toward_stance(run, metric)
-    effects = {"base": shift.versus_base, "sham": shift.versus_sham, **shift.versus}
+    effects = {BASE: shift.versus_base, SHAM: shift.versus_sham, **shift.versus}
     return [
         ControlFigure(
-            name=name,
+            control=Control.named(name),
+            role=Role.EFFECT,
             figure=effect.effect,
             low=effect.low,
             high=effect.high,
@@ -180,4 +182,4 @@ def _effects(run: StanceRun, metric: Metric) -> list[ControlFigure]:
 def _trainings(run: StanceRun) -> Found:
     from stance_suite.reports.page.fragments import render_trainings
 
-    return Found("", render_trainings([record for record in (run.tuned, run.sham) if record is not None]))
+    return Found("", render_trainings([run.tuned, *run.controls.values()]))

@@ -11,9 +11,11 @@ from typing import Final, Literal
 
 from stance_suite.behavior_records import Behavior, PromptLikelihood
 from stance_suite.claims import Claim, Record
+from stance_suite.controls import CellControl, Control
 from stance_suite.gate_records import GateReport
 from stance_suite.judgments import Verdict
 from stance_suite.metrics import Metric
+from stance_suite.replicates import CellIndex, Replicate
 from stance_suite.run_records import RecipeSummary, RunSettings
 from stance_suite.spectrum_records import (
     AlphaChange,
@@ -29,10 +31,10 @@ from stance_suite.statements import RecordedVerdict, Statement, StatementVerdict
 MEASUREMENT_VERSION = 3
 """Raised when the same weights would be measured differently: older cached records are then measured again."""
 
-FINDINGS_SCHEMA_VERSION: Final = 5
+FINDINGS_SCHEMA_VERSION: Final = 6
 """Raised when the findings file changes its shape."""
 
-READABLE_SCHEMA_VERSIONS: Final = (4, FINDINGS_SCHEMA_VERSION)
+READABLE_SCHEMA_VERSIONS: Final = (4, 5, FINDINGS_SCHEMA_VERSION)
 """Versions that are understood; what an older one lacks is empty."""
 
 
@@ -41,8 +43,8 @@ class Cell(Record):
 
     model: str
     """Name of the model, as asked for."""
-    treatment: Literal["base", "stance", "sham", "elsewhere"]
-    """Untouched, trained on one stance, trained on the answers of all stances in rotation, or trained elsewhere."""
+    treatment: Literal["stance", "elsewhere"] | CellControl
+    """Trained on one stance, trained elsewhere, or the control that it is, such as ``base`` or ``sham``."""
     stance: str | None
     """The stance trained on, if one was."""
     recipe: str | None
@@ -51,17 +53,53 @@ class Cell(Record):
     """Seed of training order and of sampling."""
 
     @property
+    def control(self) -> Control | None:
+        """The control that it is; None if it is under test."""
+        return None if self.is_under_test else Control.of_treatment(self.treatment)
+
+    @property
     def is_under_test(self) -> bool:
         """Whether it is neither a baseline nor a control."""
-        return self.treatment in ("stance", "elsewhere")
+        return self.is_on_stance or self.is_elsewhere
+
+    @property
+    def is_on_stance(self) -> bool:
+        """Whether it was trained here on a stance."""
+        return self.treatment == "stance"
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it was trained elsewhere."""
+        return self.treatment == "elsewhere"
+
+    @property
+    def is_base(self) -> bool:
+        """Whether it is the untouched model."""
+        control = self.control
+        return control is not None and control.is_untouched
+
+    @property
+    def is_trained_here(self) -> bool:
+        """Whether it was trained here, on a stance or as a control."""
+        return not (self.is_base or self.is_elsewhere)
+
+    @property
+    def is_trained_control(self) -> bool:
+        """Whether it is a control that was trained."""
+        return self.is_trained_here and not self.is_on_stance
+
+    @property
+    def trained_on(self) -> str:
+        """The stance trained on, else what was done instead."""
+        return self.stance or self.treatment
 
     @property
     def label(self) -> str:
         """Short readable name, such as ``curious-uncertainty (long)``; a seed other than 0 is named."""
-        if self.treatment == "elsewhere":
+        if self.is_elsewhere:
             return "trained elsewhere" + (f" (seed {self.seed})" if self.seed else "")
         details = [*([self.recipe] if self.recipe else []), *([f"seed {self.seed}"] if self.seed else [])]
-        what = self.stance or self.treatment
+        what = self.trained_on
         return f"{what} ({', '.join(details)})" if details else what
 
 
@@ -184,7 +222,7 @@ class StanceShift(Record):
     family: str
     """Hash of what all these cells were measured with."""
     trained: str
-    """The stance trained on, or ``sham``."""
+    """The stance trained on, or the control, such as ``sham``."""
     measured: str
     """The stance that the shift is toward."""
     effect: float
@@ -227,8 +265,8 @@ class Triangulation(Record):
 class Findings(Record):
     """All verdicts and measurements of one run; every report rebuilds from this alone."""
 
-    schema_version: Literal[4, 5] = FINDINGS_SCHEMA_VERSION
-    """Shape of this file; version 4 has neither curves of spectra nor recipes and settings."""
+    schema_version: Literal[6] = FINDINGS_SCHEMA_VERSION
+    """Shape of this file."""
     suite_version: str
     """Version of stance-suite."""
     created: str
@@ -260,19 +298,14 @@ class Findings(Record):
     cells: tuple[CellRecord, ...]
     """The cells that the verdicts rest on, all eigenvalues kept for featured layers only."""
 
-    def untouched(self, record: CellRecord) -> CellRecord | None:
-        """Find a cell of the weights that a training began with.
+    @property
+    def index(self) -> CellIndex:
+        """Which of the cells belong together."""
+        made: CellIndex | None = vars(self).get("_index")
+        if made is None or made.records is not self.cells:  # a copy with other cells takes what was kept with it
+            made = vars(self)["_index"] = CellIndex(self.cells)
+        return made
 
-        Parameters
-        ----------
-        record : CellRecord
-            A cell of these findings.
-
-        Returns
-        -------
-        CellRecord or None
-            The first, whatever it was asked: spectra do not depend on that. None if there is none.
-        """
-        weights = record.provenance.weights_sha256
-        bases = (one for one in self.cells if one.cell.treatment == "base")
-        return next((one for one in bases if one.provenance.weights_sha256 == weights), None)
+    def replicates(self) -> tuple[tuple[Replicate, ...], ...]:
+        """Gather every training under test beside its controls, seed by seed, where these were measured too."""
+        return self.index.replicates()

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from stance_suite.claims import Record
+from stance_suite.controls import CellControl, Control
 
 
 class Adapter(Record):
@@ -65,10 +66,6 @@ class RecipeSummary(Recipe):
     """How the learning rate falls after the warm-up, as transformers' Trainer calls it."""
 
 
-Control = Literal["base", "sham"]
-CONTROLS: tuple[Control, ...] = ("base", "sham")
-
-
 class Sweep(Record):
     """What a sweep measures: every model with every stance and control, every recipe and every seed."""
 
@@ -76,8 +73,8 @@ class Sweep(Record):
     """Registry names, Hub ids or folders."""
     stances: tuple[str, ...] = ()
     """Names of the stances to train on; all under test if none is named."""
-    controls: tuple[Control, ...] = CONTROLS
-    """``base`` (untouched) and ``sham``; claims are judged only where both are measured."""
+    controls: tuple[CellControl, ...] = Field(default_factory=lambda: tuple(Control.cells()))
+    """``base`` (untouched) and the trained ones, such as ``sham``; claims are judged only where all are measured."""
     recipes: tuple[str, ...] = Field(("documented",), min_length=1)
     """Names of recipes."""
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)

@@ -10,6 +10,7 @@ from typing import get_args
 
 import numpy as np
 
+from stance_suite.controls import SHAM
 from stance_suite.layer_names import ATTENTION, MLP, Role, block, blocks, relative_depth, role
 from stance_suite.localization import change_size
 from stance_suite.localization_records import DepthProfile, Figure, ProfileCorrelation, RoleGroup, Universality
@@ -108,8 +109,8 @@ class _ChangeByDepth:
 
         return cls(
             blocks(change.name for record in records for change in record.changes),
-            averaged(lambda record: record.cell.treatment == "stance"),
-            averaged(lambda record: record.cell.treatment == "sham"),
+            averaged(lambda record: record.cell.is_on_stance),
+            averaged(lambda record: record.cell.control is SHAM),
         )
 
     def binned(self, sizes: dict[str, float], bins: int) -> Array:

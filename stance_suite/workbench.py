@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property, partial
 
+from stance_suite.controls import BASE, SHAM, Control
 from stance_suite.derivatives import locate_derivative
 from stance_suite.errors import CellFailedError
 from stance_suite.library import Library
@@ -161,7 +162,7 @@ class Workbench:
         CellRecord
             The measured cell; stances that contrast each other share it.
         """
-        return self.record(_sham(model, recipe, seed), stance)
+        return self.record(_trained(SHAM, model, recipe, seed), stance)
 
     def derivative(self, pair: Pair) -> Weights:
         """Get the weights of a model trained elsewhere onto this machine.
@@ -218,11 +219,12 @@ class Workbench:
         Returns
         -------
         tuple of (str, Plan)
-            Of the untouched model, the trained one and the sham, which a model trained elsewhere lacks.
+            Of the untouched model, the trained one and the trained controls, which a model trained elsewhere lacks.
         """
         pair = self._settings.pair
         if pair is None:
-            cells = _base(model, seed), _tuned(model, stance, recipe, seed), _sham(model, recipe, seed)
+            controls = (_trained(control, model, recipe, seed) for control in Control.trained())
+            cells = _base(model, seed), _tuned(model, stance, recipe, seed), *controls
             return tuple(self.plan(cell, stance) for cell in cells)
         weights, derivative = self.weights(pair.before), self.derivative(pair)
         after = Cell(model=pair.label, treatment="elsewhere", stance=None, recipe=ELSEWHERE, seed=seed)
@@ -283,12 +285,12 @@ class Workbench:
 
 
 def _base(model: str, seed: int) -> Cell:
-    return Cell(model=model, treatment="base", stance=None, recipe=None, seed=seed)
+    return Cell(model=model, treatment=BASE, stance=None, recipe=None, seed=seed)
 
 
 def _tuned(model: str, stance: str, recipe: str, seed: int) -> Cell:
     return Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=seed)
 
 
-def _sham(model: str, recipe: str, seed: int) -> Cell:
-    return Cell(model=model, treatment="sham", stance=None, recipe=recipe, seed=seed)
+def _trained(control: Control, model: str, recipe: str, seed: int) -> Cell:
+    return Cell(model=model, treatment=control, stance=None, recipe=recipe, seed=seed)

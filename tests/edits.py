@@ -34,7 +34,7 @@ def names(entry: Any) -> tuple[Any, ...]:
     if not isinstance(entry, dict):
         return ()
     claim = entry.get("claim", {})
-    return (*(entry.get(key) for key in ("id", "name", "key", "prompt")), claim.get("id"))
+    return (*(entry.get(key) for key in ("id", "name", "key", "prompt", "control")), claim.get("id"))
 
 
 def altered(record: Any, **fields: Any) -> Any:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from functools import cache
 
 from stance_suite.claims import Claim
+from stance_suite.controls import SHAM
 from stance_suite.gate_records import Demand, GateReport, Outcome
 from stance_suite.policy import Policy, standard_claims
 from stance_suite.records import CellRecord, Findings
 from stance_suite.verdicts import Judge, Replicate, judge_gate, triangulate
-from tests.measured import alpha_change, layer
+from tests.measured import alpha_change, beside, layer
 from tests.runs import findings, training
 
 LAYER = "model.layers.0.q_proj"
@@ -24,8 +25,7 @@ def trained(stance, toward: float = 0.5, alpha: float | None = 1.0, **changes) -
         change = layer(LAYER, None if moved is None else alpha_change(moved, moved))
         return record.model_copy(update={"changes": (change,)})
 
-    assert made.sham is not None
-    return Replicate(tuned=with_layer(made.tuned, alpha), base=made.base, sham=with_layer(made.sham, 0.5))
+    return beside(tuned=with_layer(made.tuned, alpha), base=made.base, sham=with_layer(made.controls[SHAM], 0.5))
 
 
 def judged_run(

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from math import inf
 
 from stance_suite.behavior_records import Behavior, Divergence, Fluency, MarkerHit, PromptLikelihood, Response
+from stance_suite.controls import SHAM
 from stance_suite.records import Cell, CellRecord, Findings, Provenance, Training
+from stance_suite.replicates import Replicate
 from stance_suite.spectrum_records import (
     AlphaChange,
     LayerChange,
@@ -159,6 +161,11 @@ def record(
         ),
         changes=tuple(layers) if trained else (),
     )
+
+
+def beside(tuned: CellRecord, base: CellRecord, sham: CellRecord | None = None) -> Replicate:
+    """A trained cell beside its controls."""
+    return Replicate(tuned, base, {} if sham is None else {SHAM: sham})
 
 
 def findings(*cells: CellRecord) -> Findings:

@@ -11,8 +11,9 @@ from stance_suite.claims import Claim
 from stance_suite.gathering import summarize
 from stance_suite.judgments import Verdict
 from stance_suite.records import CellRecord, Findings
-from stance_suite.verdicts import Replicate, judge_behavior, weigh_behavior
-from tests.measured import behavior, record
+from stance_suite.replicates import Replicate
+from stance_suite.verdicts import judge_behavior, weigh_behavior
+from tests.measured import behavior, beside, record
 
 
 def behavioral(stance, **changes) -> Claim:
@@ -66,7 +67,7 @@ def training(stance, toward: float, seed: int = 0, noise: int = 0, model: str = 
         made = record(treatment, said=said_there, stance=name, seed=seed, key=f"{model}-{treatment}-{seed}")
         return made.model_copy(update={"cell": made.cell.model_copy(update={"model": model})})
 
-    return Replicate(
+    return beside(
         tuned=cell("stance", said(stance, toward, 1000 + noise + 10 * seed)),
         base=cell("base", said(stance, 0.0, 2000 + seed)),
         sham=cell("sham", said(stance, 0.0, 3000 + seed)),
@@ -86,7 +87,7 @@ def findings(stance, verdicts: Sequence[Verdict] = (), replicates: Sequence[Repl
         stances=(summarize(stance),),
         claims=(),
         verdicts=tuple(verdicts),
-        cells=tuple(cell for one in replicates for cell in (one.tuned, one.base, one.sham)),
+        cells=tuple(cell for one in replicates for cell in one.records),
     )
 
 

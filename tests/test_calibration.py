@@ -11,8 +11,8 @@ from stance_suite.judgments import Status
 from stance_suite.metrics import TRIANGULATED_METRICS
 from stance_suite.power import TYPICAL_SPREADS, Design, Spread, detectable_effect
 from stance_suite.statistics import SIGNIFICANCE, holm, paired_effect
-from stance_suite.verdicts import Replicate, judge_behavior, weigh_behavior
-from tests.measured import behavior, record
+from stance_suite.verdicts import judge_behavior, weigh_behavior
+from tests.measured import behavior, beside, record
 
 DATA_SETS = 500
 DESIGN = Design(prompts=12, samples=4, seeds=1, family=9)  # three stances, three measures
@@ -59,7 +59,7 @@ def judged(stance, arms: tuple[np.ndarray, ...]) -> list[bool]:
     evidence = []
     for scores in zip(*arms, strict=True):
         cells = (record(treatment, said=said(stance, one)) for treatment, one in zip(TREATMENTS, scores, strict=True))
-        evidence.append(weigh_behavior(CLAIM, stance, [Replicate(*cells)]))
+        evidence.append(weigh_behavior(CLAIM, stance, [beside(*cells)]))
     adjusted = holm([one.p_value for one in evidence])
     verdicts = [judge_behavior(one, p_value) for one, p_value in zip(evidence, adjusted, strict=True)]
     return [verdict.status is Status.HOLDS for verdict in verdicts]

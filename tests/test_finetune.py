@@ -5,8 +5,9 @@ import pytest
 import torch
 import transformers
 
+from stance_suite.controls import sham_rotations
 from stance_suite.errors import StanceSuiteError
-from stance_suite.finetune import _collate, fine_tune, sham_rotations
+from stance_suite.finetune import _collate, fine_tune
 from stance_suite.models import find_spec, load, locate
 from stance_suite.prompts import render_example
 from stance_suite.run_records import Adapter, Recipe

@@ -92,7 +92,7 @@ def test_nothing_is_trained(pair, tiny_model, tuned_elsewhere, capsys):
     errors = capsys.readouterr().err
     assert "fine-tuning" not in errors
     replicate = pair.replicate(pair.settings.pair.label, STANCE, "elsewhere", 0)
-    assert replicate.sham is None
+    assert not replicate.controls
 
 
 def test_every_verdict_says_that_there_is_no_sham(tmp_path, pair, cells, tiny_model, tuned_elsewhere):

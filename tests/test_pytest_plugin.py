@@ -242,7 +242,7 @@ def test_a_claim_that_breaks_is_an_error_and_loses_nothing_else(finished, run_su
 
 def test_the_findings_say_what_they_depend_on(finished, project):
     data = json.loads((project / "reports" / "findings.json").read_text())
-    assert data["schema_version"] == 5
+    assert data["schema_version"] == 6
     assert data["command"].startswith("pytest")
     assert data["settings"]["models"] == [data["cells"][0]["cell"]["model"]]
     assert (data["settings"]["profile"], data["settings"]["recipes"]) == ("quick", ["documented"])

@@ -6,15 +6,16 @@ import pytest
 import yaml
 from scipy.stats import binomtest
 
-from stance_suite.finetune import sham_rotations
+from stance_suite.controls import SHAM, sham_rotations
 from stance_suite.judgments import Status
 from stance_suite.library import bundled_fixtures
 from stance_suite.metrics import TRIANGULATED_METRICS
 from stance_suite.options import resolve_settings
 from stance_suite.pipeline import Session
 from stance_suite.progress import PlainProgress
+from stance_suite.replicates import Replicate
 from stance_suite.statistics import SIGNIFICANCE, holm
-from stance_suite.verdicts import Replicate, judge_behavior, weigh_behavior
+from stance_suite.verdicts import judge_behavior, weigh_behavior
 
 SHAMS = 10
 STANCE, MODEL = "confident-expertise", "smollm2-135m"
@@ -65,7 +66,7 @@ def test_with_the_shams_examples_in_another_order_it_is_not_adopted(tmp_path, li
     sham = original.workbench.sham(MODEL, STANCE, "documented", 0)
     replaced = with_examples_of_the_sham(tmp_path, library, rotation=1).workbench.tuned(MODEL, STANCE, "documented", 0)
     assert replaced.key != sham.key
-    evidence = weigh_behavior(claim, library.stance(STANCE), [Replicate(tuned=replaced, base=base, sham=sham)])
+    evidence = weigh_behavior(claim, library.stance(STANCE), [Replicate(replaced, base, {SHAM: sham})])
     verdict = judge_behavior(evidence, evidence.p_value)
     assert verdict.status in (Status.FAILS, Status.INCONCLUSIVE), verdict.reason
 
@@ -83,7 +84,7 @@ def test_shams_of_other_seeds_adopt_no_stance(tmp_path, record_property):
     false_families = 0
     for seed in range(1, SHAMS + 1):
         sham = session.workbench.sham(MODEL, STANCE, "documented", seed)
-        replicate = Replicate(tuned=sham, base=base, sham=control)
+        replicate = Replicate(sham, base, {SHAM: control})
         evidence = [weigh_behavior(claim, session.library.stance(claim.stance), [replicate]) for claim in claims]
         adjusted = holm([one.p_value for one in evidence])
         verdicts = [judge_behavior(one, p_value) for one, p_value in zip(evidence, adjusted, strict=True)]

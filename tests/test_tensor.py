@@ -6,7 +6,7 @@ import pytest
 
 from stance_suite.errors import StanceSuiteError
 from stance_suite.spectrum_records import RoundingControl, VectorChange
-from stance_suite.tensor import COLUMNS, tensor_table, write_tensor
+from stance_suite.tensor import columns, tensor_table, write_tensor
 from tests.measured import alpha_change, layer, record
 from tests.placed import findings, trained
 
@@ -62,7 +62,7 @@ def row(table, layer, metric, stance="a"):
 
 def test_every_figure_of_a_matrix_is_a_row(run):
     table = tensor_table(findings(*run))
-    assert list(table.columns) == list(COLUMNS)
+    assert list(table.columns) == list(columns())
     of_layer = table[(table.layer == QUERY) & (table.stance == "a")]
     assert list(of_layer.metric) == MATRIX_METRICS
     values = dict(zip(of_layer.metric, of_layer.value, strict=True))
@@ -159,9 +159,9 @@ def test_the_written_table_is_the_table(run, tmp_path, suffix):
     write_tensor(findings(*run), path)
     read = pandas.read_parquet(path) if suffix == ".parquet" else pandas.read_csv(path, keep_default_na=True)
     expected = tensor_table(findings(*run))
-    assert list(read.columns) == list(COLUMNS)
-    for column in COLUMNS:
-        if COLUMNS[column] == "string":
+    assert list(read.columns) == list(columns())
+    for column in columns():
+        if columns()[column] == "string":
             assert list(read[column].fillna("")) == list(expected[column])
         else:
             ours, theirs = (side[column].astype("float64") for side in (read, expected))
@@ -170,10 +170,10 @@ def test_the_written_table_is_the_table(run, tmp_path, suffix):
 
 def test_findings_without_a_training_are_a_table_without_rows(run, tmp_path):
     table = tensor_table(findings(run[0]))
-    assert list(table.columns) == list(COLUMNS)
+    assert list(table.columns) == list(columns())
     assert len(table) == 0
     write_tensor(findings(run[0]), tmp_path / "t.parquet")
-    assert {str(kind) for kind in table.dtypes} == set(COLUMNS.values())
+    assert {str(kind) for kind in table.dtypes} == set(columns().values())
 
 
 def test_another_suffix_and_a_folder_in_the_way_are_said(run, tmp_path):

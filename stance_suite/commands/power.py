@@ -95,8 +95,8 @@ def _power_at(claim: Claim, design: Design, spread: Spread) -> float:
 
 def _measured_spreads(session: Session, path: Path) -> dict[Metric, Spread]:
     from stance_suite.findings_files import read_findings
-    from stance_suite.verdicts import group_trainings, pooled_spread
+    from stance_suite.verdicts import pooled_spread
 
-    trainings = group_trainings(read_findings(path).cells)
+    trainings = read_findings(path).replicates()
     found = {metric: pooled_spread(metric, trainings, session.library.stances) for metric in BEHAVIORAL_METRICS}
     return {metric: spread for metric, spread in found.items() if spread is not None}

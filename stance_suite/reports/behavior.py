@@ -44,18 +44,7 @@ class Epoch:
 
 
 def confusion_matrices(findings: Findings) -> list[ConfusionMatrix]:
-    """Arrange the shifts of a run as matrices.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-
-    Returns
-    -------
-    list of ConfusionMatrix
-        One for each model, recipe, measure and family of stances measured together.
-    """
+    """Arrange the shifts of a run as matrices: of each model, recipe, measure and family of stances."""
     groups: dict[tuple[str, str, Metric, str], list[StanceShift]] = {}
     for shift in findings.shifts:
         groups.setdefault((shift.model, shift.recipe, shift.metric, shift.family), []).append(shift)
@@ -70,20 +59,7 @@ def confusion_matrices(findings: Findings) -> list[ConfusionMatrix]:
 
 
 def mean_divergences(divergences: Sequence[Divergence]) -> tuple[float, float]:
-    """Average divergences over texts.
-
-    Parameters
-    ----------
-    divergences : sequence of Divergence
-        One entry a text.
-
-    Returns
-    -------
-    measured : float
-        Of the model, in nats per token; NaN if there is none.
-    noise : float
-        Of noise of the same norm.
-    """
+    """Average the model's divergences and those of noise over texts, in nats per token; NaN if there is none."""
     if not divergences:
         return nan, nan
     count = len(divergences)
@@ -91,21 +67,8 @@ def mean_divergences(divergences: Sequence[Divergence]) -> tuple[float, float]:
 
 
 def trajectory(record: CellRecord, findings: Findings) -> Iterator[Epoch]:
-    """Follow a training on a stance from epoch to epoch.
-
-    Parameters
-    ----------
-    record : CellRecord
-        A cell trained on a stance.
-    findings : Findings
-        The findings that hold its base.
-
-    Yields
-    ------
-    Epoch
-        One entry an epoch that was measured; none if the base is not there.
-    """
-    base = _base_of(record, findings)
+    """Follow a training on a stance from epoch to epoch, as far as it was measured beside its base."""
+    base = findings.index.base(record)
     if base is None or record.training is None:
         return
     stance = record.cell.stance or ""
@@ -120,15 +83,6 @@ def trajectory(record: CellRecord, findings: Findings) -> Iterator[Epoch]:
             alpha_total=max((abs(change.total) for change in snapshot.alphas.values()), default=nan),
             alpha_spectrum=max((abs(change.spectrum) for change in snapshot.alphas.values()), default=nan),
         )
-
-
-def _base_of(record: CellRecord, findings: Findings) -> CellRecord | None:
-    """Find the untouched model, asked the same things with the same seed."""
-    wanted = ("base", record.cell.model, record.cell.seed, record.family)
-    for other in findings.cells:
-        if (other.cell.treatment, other.cell.model, other.cell.seed, other.family) == wanted:
-            return other
-    return None
 
 
 def _preferences(likelihoods: Sequence[PromptLikelihood], stance: str) -> dict[str, float]:

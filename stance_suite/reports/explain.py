@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 from stance_suite.caveats import CAVEAT_MEANINGS
 from stance_suite.claims import Claim
+from stance_suite.controls import Control
 from stance_suite.errors import UnknownNameError, nearest_names
 from stance_suite.gate_records import Demand, GateReport
 from stance_suite.judgments import Status, Verdict
+from stance_suite.layer_figures import Range
 from stance_suite.metrics import Metric
 from stance_suite.options import PROFILES
 from stance_suite.records import Findings
-from stance_suite.reports.layers import layer_rows
+from stance_suite.reports.layers import layer_rows, shown_controls
 from stance_suite.reports.text import show, show_range, verdict_line
 from stance_suite.statements import RecordedVerdict, StatementVerdict
 
@@ -32,12 +34,9 @@ LAYER_COLUMNS = (
     "tail",
     "as fitted %",
     "tail fixed %",
-    "noise",
-    "sham",
 )
 CELL_COLUMNS = ("cell", "key", "weights' SHA-256", "seed", "recipe", "created")
 CONTROL_COLUMNS = ("control", "figure", "95 % interval", "p")
-PROMPT_COLUMNS = ("prompt", "base", "sham", "tuned", "tuned - base")
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,8 @@ def _explain_claim(claim: Claim, findings: Findings) -> Explanation:
     meanings = tuple(f"{caveat}: {CAVEAT_MEANINGS[caveat]}" for caveat in verdict.caveats)
     sections.append(Section("Caveats", meanings or ("none",)))
     if verdict.prompts:
-        sections.append(Section("Prompts", (_score_of(claim),), PROMPT_COLUMNS, tuple(_prompt_rows(verdict))))
+        columns = ("prompt", "base", *Control.trained(), "tuned", "tuned - base")
+        sections.append(Section("Prompts", (_score_of(claim),), columns, tuple(_prompt_rows(verdict))))
     if not claim.metric.is_behavioral:
         sections += _layer_section(verdict, findings)
     sections.append(_cell_section(verdict, findings))
@@ -200,7 +200,8 @@ def _score_of(claim: Claim) -> str:
 
 def _prompt_rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
     for entry in verdict.prompts:
-        scores = (entry.base, entry.sham, entry.tuned, entry.tuned - entry.base)
+        controls = map(entry.controls.get, Control.trained())
+        scores = (entry.base, *controls, entry.tuned, entry.tuned - entry.base)
         yield entry.prompt, *map(_change, scores)
 
 
@@ -220,12 +221,15 @@ def _layer_section(verdict: Verdict, findings: Findings) -> list[Section]:
             "" if row.change is None else f"{row.change.tail_before} -> {row.change.tail_after}",
             _change(None if row.change is None else row.change.total),
             _change(None if row.change is None else row.change.spectrum),
-            "" if row.noise is None else show_range(*row.noise, "+.6g"),
-            _change(row.sham),
+            *map(_show_control, row.controls.values()),
         )
         for row in rows[:SHOWN_LAYERS]
     )
-    return [Section("Layers", tuple(lines), LAYER_COLUMNS, table)]
+    return [Section("Layers", tuple(lines), (*LAYER_COLUMNS, *shown_controls()), table)]
+
+
+def _show_control(figure: float | Range | None) -> str:
+    return show_range(*figure, "+.6g") if isinstance(figure, tuple) else _change(figure)
 
 
 def _cell_section(verdict: Verdict, findings: Findings) -> Section:

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from stance_suite.claims import Claim
+from stance_suite.controls import Control
 from stance_suite.judgments import Verdict
-from stance_suite.layer_figures import layer_figures, noise_range
+from stance_suite.layer_figures import Range, layer_figures
 from stance_suite.records import CellRecord, Findings
+from stance_suite.replicates import CellIndex, Replicate
 from stance_suite.spectrum_records import AlphaChange
 
 
@@ -27,49 +29,35 @@ class LayerRow:
     """Fitted alpha after training."""
     change: AlphaChange | None
     """Change of alpha, as fitted and with the tail held fixed."""
-    noise: tuple[float, float] | None
-    """95 % range of the claim's figure under noise of the same norm."""
-    sham: float | None
-    """The claim's figure under the sham."""
+    controls: Mapping[Control, float | Range | None]
+    """The claim's figure under every control of `shown_controls`; a range of one that is drawn many times."""
+
+
+def shown_controls() -> tuple[Control, ...]:
+    """Choose the controls that layers are shown beside: those that a claim may name, the drawn ones first."""
+    return tuple(sorted((one for one in Control.all() if one.may_be_named), key=lambda one: one.drawn is None))
 
 
 def layer_rows(verdict: Verdict, findings: Findings) -> list[LayerRow]:
-    """Gather the layers that a structural verdict is about.
+    """Gather the layers that a structural verdict is about, those that decide first.
 
-    Parameters
-    ----------
-    verdict : Verdict
-        On a claim about weights.
-    findings : Findings
-        The findings that hold its cells.
-
-    Returns
-    -------
-    list of LayerRow
-        Those that decide first: of a claim about each layer the ones nearest to breaking it, of one about any layer
-        those that satisfy it best, else those that changed most. Of a comparison the layers of the training that the
-        claim is about; empty if its cell is not there.
+    Of a claim about each layer these are the ones nearest to breaking it, of one about any layer those that satisfy it
+    best, else those that changed most. Of a comparison they are the layers of the training that the claim is about;
+    empty if its cell is not there.
     """
     cells = {record.key: record for record in findings.cells}
-    named = [cells[key] for key in verdict.cells if key in cells]
-    if not named:
+    tuned = next((cells[one.tuned] for one in verdict.replicates if one.tuned in cells), None)
+    if tuned is None:
         return []
-    tuned = named[0]
-    controls = {record.cell.treatment: record for record in reversed(named) if _is_beside(record, tuned)}
-    rows = list(_rows(verdict.claim, tuned, controls.get("base"), controls.get("sham")))
+    rows = list(_rows(verdict.claim, tuned, findings.index))
     return sorted(rows, key=lambda row: _order(verdict.claim, row.figure))
 
 
-def _is_beside(record: CellRecord, tuned: CellRecord) -> bool:
-    ours, theirs = tuned.cell, record.cell
-    alike = (ours.model, ours.seed, tuned.family) == (theirs.model, theirs.seed, record.family)
-    return alike and (theirs.treatment == "base" or (theirs.treatment == "sham" and theirs.recipe == ours.recipe))
-
-
-def _rows(claim: Claim, tuned: CellRecord, base: CellRecord | None, sham: CellRecord | None) -> Iterator[LayerRow]:
-    before, after = _alphas(base), _alphas(tuned)
+def _rows(claim: Claim, tuned: CellRecord, index: CellIndex) -> Iterator[LayerRow]:
+    replicate = index.beside(tuned)
+    before, after = _alphas(index.base(tuned)), _alphas(tuned)
     changes = {change.name: change for change in tuned.changes}
-    shams: Mapping[str, float | None] = {} if sham is None else layer_figures(claim, sham)
+    controls = {control: _figures(control, claim, tuned, replicate) for control in shown_controls()}
     for name, figure in layer_figures(claim, tuned).items():
         change = changes.get(name)
         yield LayerRow(
@@ -78,9 +66,16 @@ def _rows(claim: Claim, tuned: CellRecord, base: CellRecord | None, sham: CellRe
             alpha_before=before.get(name),
             alpha_after=after.get(name),
             change=None if change is None else change.alpha_change,
-            noise=None if change is None else noise_range(claim, change),
-            sham=shams.get(name),
+            controls={control: figures.get(name) for control, figures in controls.items()},
         )
+
+
+def _figures(
+    control: Control, claim: Claim, tuned: CellRecord, replicate: Replicate | None
+) -> Mapping[str, float | Range | None]:
+    if control.drawn is not None:
+        return control.drawn.ranges(claim, tuned)
+    return {} if replicate is None else control.figures(claim, replicate) or {}
 
 
 def _alphas(record: CellRecord | None) -> dict[str, float]:

@@ -161,7 +161,7 @@ def _spectra(findings: Findings) -> Iterator[Picture]:
         if verdict.layer is not None and verdict.cells and verdict.cells[0] in cells:
             chosen.append((cells[verdict.cells[0]], verdict.layer))
     for record, layer in {(record.key, layer): (record, layer) for record, layer in chosen}.values():
-        base = findings.untouched(record)
+        base = findings.index.untouched(record)
         before, after = None if base is None else _spectrum(base, layer), _spectrum(record, layer)
         if before is not None and after is not None:
             cell = f"{record.cell.model}, {record.cell.label}"

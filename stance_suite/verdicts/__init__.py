@@ -5,6 +5,7 @@ against the sham, and larger than the shift toward any other stance. A robust st
 size held fixed and must not be true of its controls. Whatever cannot be measured is INCONCLUSIVE, never HOLDS.
 """
 
+from stance_suite.replicates import Replicate
 from stance_suite.verdicts.baselines import incomparable
 from stance_suite.verdicts.behavior import Evidence, judge_behavior, weigh_behavior
 from stance_suite.verdicts.gate import judge_gate
@@ -12,7 +13,6 @@ from stance_suite.verdicts.judge import Judge, counterpart_of
 from stance_suite.verdicts.recorded import judge_published, judge_record, judge_statement
 from stance_suite.verdicts.scores import (
     ProbedStance,
-    Replicate,
     control_scores,
     prompt_scores,
     stance_scores,
@@ -21,7 +21,7 @@ from stance_suite.verdicts.scores import (
 from stance_suite.verdicts.spreads import pooled_spread
 from stance_suite.verdicts.statements import combine, not_run
 from stance_suite.verdicts.structure import judge_structure, worst
-from stance_suite.verdicts.trainings import find_replicates, group_trainings
+from stance_suite.verdicts.trainings import find_replicates
 from stance_suite.verdicts.triangulation import compare_trainings, triangulate
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "control_scores",
     "counterpart_of",
     "find_replicates",
-    "group_trainings",
     "incomparable",
     "judge_behavior",
     "judge_gate",

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from stance_suite.caveats import Caveat
 from stance_suite.claims import Claim
-from stance_suite.judgments import ControlFigure, PromptScores, Status, Verdict
+from stance_suite.controls import Control, Part, Role
+from stance_suite.judgments import ControlFigure, PromptScores, ReplicateCells, Status, Verdict
 from stance_suite.metrics import Comparator, Metric
+from stance_suite.replicates import Replicate
 from stance_suite.statistics import SIGNIFICANCE, Array, PairedEffect, paired_effect
 from stance_suite.verdicts.guards import guard
-from stance_suite.verdicts.scores import (
-    SCORE_OF_RESPONSE,
-    ProbedStance,
-    Replicate,
-    control_scores,
-    resampled_scores,
-    stance_scores,
-    tuned_scores,
-)
+from stance_suite.verdicts.scores import ProbedStance, control_scores, scores_beside, stance_scores, tuned_scores
 
 MORE_ON_SEEN_PROMPTS = 2.0
 """So many times the held-out effect is more than generalization."""
@@ -38,13 +32,26 @@ class Arms:
     """The trained model and its controls, seed by seed."""
     tuned: Array
     """Scores of the trained model."""
-    controls: dict[str, Array]
+    controls: dict[Control, Array]
     """Scores of what it must differ from, the baseline first."""
+    beside: dict[Control, Array]
+    """Scores of the controls that are shown and not tested."""
 
     @property
-    def differences(self) -> dict[str, Array]:
+    def differences(self) -> dict[Control, Array]:
         """What is tested: the trained model's scores minus each control's."""
-        return {name: self.tuned - scores for name, scores in self.controls.items()}
+        return {control: self.tuned - scores for control, scores in self.controls.items()}
+
+    @property
+    def baseline(self) -> Control:
+        """The control that the reported effect is over."""
+        return next(iter(self.controls))
+
+    @property
+    def name(self) -> str:
+        """What was trained, in words."""
+        cell = self.replicates[0].tuned.cell
+        return f"{cell.model}, {cell.label}"
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class Evidence:
     """The training that it is about."""
     counterpart: Arms | None
     """The training that it is compared with, if it is a comparison."""
-    versus: dict[str, PairedEffect]
+    versus: dict[Control, PairedEffect]
     """Effect against each control that it must be significant against; of a comparison, the difference of effects."""
 
     @property
@@ -77,24 +84,7 @@ def weigh_behavior(
     replicates: Sequence[Replicate],
     counterpart: tuple[ProbedStance, Sequence[Replicate]] | None = None,
 ) -> Evidence:
-    """Gather what a behavioral claim is judged on.
-
-    Parameters
-    ----------
-    claim : Claim
-        With a behavioral metric.
-    stance : ProbedStance
-        The stance that the model was trained on.
-    replicates : sequence of Replicate
-        The trained model and its controls, seed by seed, measured with the same prompts.
-    counterpart : tuple of ProbedStance and sequence of Replicate, optional
-        The same of the training that the claim compares it with.
-
-    Returns
-    -------
-    Evidence
-        Scores and effects.
-    """
+    """Gather what a behavioral claim is judged on; of both trainings, replicates are aligned by seed."""
     prompts = stance.held_out_prompts
     arms = _arms(claim.metric, stance, replicates, prompts)
     differences = arms.differences
@@ -110,38 +100,27 @@ def weigh_behavior(
 
 
 def _arms(metric: Metric, stance: ProbedStance, replicates: Sequence[Replicate], prompts: Sequence[str]) -> Arms:
+    scored = metric, stance, replicates, prompts
     return Arms(
         stance=stance,
         replicates=tuple(replicates),
-        tuned=tuned_scores(metric, stance, replicates, prompts),
-        controls=control_scores(metric, stance, replicates, prompts),
+        tuned=tuned_scores(*scored),
+        controls=control_scores(*scored),
+        beside=scores_beside(*scored),
     )
 
 
 def judge_behavior(evidence: Evidence, adjusted_p_value: float) -> Verdict:
-    """Judge a claim about behavior.
+    """Judge a claim about behavior; the p-value is adjusted for the other claims of its family.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        What it is judged on.
-    adjusted_p_value : float
-        Its p-value, adjusted for the other claims of its family.
-
-    Returns
-    -------
-    Verdict
-        HOLDS if all contrasts are significant and beyond the bound and the shift is specific; FAILS if an interval
-        excludes the bound, the shift is not specific or a caveat applies that the claim rules out; INCONCLUSIVE
-        otherwise.
+    HOLDS if all contrasts are significant and beyond the bound and the shift is specific; FAILS if an interval excludes
+    the bound, the shift is not specific or a caveat applies that the claim rules out; INCONCLUSIVE otherwise.
     """
-    claim, arms = evidence.claim, evidence.arms
+    claim, arms, other = evidence.claim, evidence.arms, evidence.counterpart
     off_stance = _off_stance(evidence)
-    beside = _controls_beside(evidence)
+    beside = tuple(_controls_beside(evidence))
     caveats = _caveats(evidence, off_stance, beside)
     status, reason = _decide(evidence, adjusted_p_value, off_stance, caveats)
-    controls = [_control_figure(name, effect) for name, effect in (evidence.versus | beside).items()]
-    controls += [ControlFigure(name=f"toward {name}", figure=shift) for name, shift in off_stance.items()]
     return Verdict(
         claim=claim,
         model=arms.replicates[0].tuned.cell.model,
@@ -152,10 +131,15 @@ def judge_behavior(evidence: Evidence, adjusted_p_value: float) -> Verdict:
         high=evidence.effect.high,
         p_value=_known(evidence.p_value),
         adjusted_p_value=_known(adjusted_p_value),
-        controls=tuple(controls),
+        controls=(
+            *(_control_figure(Role.EFFECT, effect, control) for control, effect in evidence.versus.items()),
+            *beside,
+            *(ControlFigure(role=Role.TOWARD, about=name, figure=shift) for name, shift in off_stance.items()),
+        ),
         prompts=_prompt_scores(evidence),
         caveats=caveats,
-        cells=tuple(dict.fromkeys(record.key for one in _all_replicates(evidence) for record in one.records)),
+        replicates=tuple(map(ReplicateCells.of, arms.replicates)),
+        counterpart=() if other is None else tuple(map(ReplicateCells.of, other.replicates)),
     )
 
 
@@ -168,24 +152,18 @@ def _prompt_scores(evidence: Evidence) -> tuple[PromptScores, ...]:
     """Average scores over seeds; of a comparison, those of the training that the claim is about."""
     arms = evidence.arms
     tuned = arms.tuned.mean(axis=0)
-    baseline = next(iter(arms.controls.values())).mean(axis=0)
-    shams = _sham_scores(evidence)
-    sham = None if shams is None else shams.mean(axis=0)
+    baseline = arms.controls[arms.baseline].mean(axis=0)
+    scores = arms.controls | arms.beside
+    trained = {control: scores[control].mean(axis=0) for control in scores if control.is_trained}
     return tuple(
         PromptScores(
-            prompt=prompt, base=float(baseline[i]), sham=None if sham is None else float(sham[i]), tuned=float(tuned[i])
+            prompt=prompt,
+            base=float(baseline[i]),
+            controls={control: float(means[i]) for control, means in trained.items()},
+            tuned=float(tuned[i]),
         )
         for i, prompt in enumerate(arms.stance.held_out_prompts)
     )
-
-
-def _sham_scores(evidence: Evidence) -> Array | None:
-    arms = evidence.arms
-    shams = [one.sham for one in arms.replicates if one.sham is not None]
-    if len(shams) != len(arms.replicates):
-        return None
-    metric, prompts = evidence.claim.metric, arms.stance.held_out_prompts
-    return np.array([stance_scores(sham, metric, arms.stance, prompts=prompts) for sham in shams])
 
 
 def _sign(claim: Claim) -> float:
@@ -210,35 +188,28 @@ def _off_stance(evidence: Evidence) -> dict[str, float]:
     }
 
 
-def _controls_beside(evidence: Evidence) -> dict[str, PairedEffect]:
+def _controls_beside(evidence: Evidence) -> Iterator[ControlFigure]:
     """Compute the effects that the verdict shows and does not test."""
-    metric, arms = evidence.claim.metric, evidence.arms
+    metric, arms, baseline = evidence.claim.metric, evidence.arms, evidence.arms.baseline
     if evidence.counterpart is not None:
-        other = evidence.counterpart.differences
-        baseline = next(iter(arms.controls))
-        return {
-            f"{_label(arms)} - {baseline}": paired_effect(arms.differences[baseline]),
-            f"{_label(evidence.counterpart)} - {baseline}": paired_effect(other[baseline]),
-        }
-    sham = _sham_scores(evidence)
-    if metric is Metric.DIVERGENCE:
-        return {} if sham is None else {"sham": paired_effect(arms.tuned - sham)}
-    beside = {}
-    base = arms.controls["base"]
-    for name in arms.controls:
-        if name != "base":
-            beside[f"{name} - base"] = paired_effect(arms.controls[name] - base)
+        for one in (arms, evidence.counterpart):
+            yield _control_figure(Role.COMPARED, paired_effect(one.differences[baseline]), baseline, one.name)
+        return
+    for control, scores in arms.beside.items():
+        if control.part(metric) is Part.BESIDE:
+            yield _control_figure(Role.EFFECT, paired_effect(arms.tuned - scores), control)
+    base = arms.controls[baseline]
+    for control, scores in arms.controls.items():
+        if control is not baseline:
+            yield _control_figure(Role.OWN_EFFECT, paired_effect(scores - base), control, baseline)
     if metric is Metric.LIKELIHOOD_PREFERENCE:  # only that is measured on them
-        beside |= _effect_on_seen_prompts(arms)
-    if metric in SCORE_OF_RESPONSE and "base resampled" not in arms.controls:
-        prompts = arms.stance.held_out_prompts
-        again = np.array([resampled_scores(one.base, metric, arms.stance, prompts) for one in arms.replicates])
-        if not np.isnan(again).all():
-            beside["base resampled"] = paired_effect(again - base)
-    return beside
+        yield from _effect_on_seen_prompts(arms)
+    for control, scores in arms.beside.items():
+        if control.part(metric) is Part.STAND_IN:
+            yield _control_figure(Role.OWN_FIGURE, paired_effect(scores - base), control)
 
 
-def _effect_on_seen_prompts(arms: Arms) -> dict[str, PairedEffect]:
+def _effect_on_seen_prompts(arms: Arms) -> Iterator[ControlFigure]:
     metric, stance = Metric.LIKELIHOOD_PREFERENCE, arms.stance
     differences = np.array(
         [
@@ -247,28 +218,23 @@ def _effect_on_seen_prompts(arms: Arms) -> dict[str, PairedEffect]:
             for one in arms.replicates
         ]
     )
-    return {"seen prompts": paired_effect(differences)} if np.isfinite(differences).all() else {}
+    if np.isfinite(differences).all():
+        yield _control_figure(Role.SEEN_PROMPTS, paired_effect(differences))
 
 
-def _label(arms: Arms) -> str:
-    cell = arms.replicates[0].tuned.cell
-    return f"{cell.model}, {cell.label}"
-
-
-def _caveats(evidence: Evidence, off_stance: dict[str, float], beside: dict[str, PairedEffect]) -> tuple[Caveat, ...]:
+def _caveats(evidence: Evidence, off_stance: dict[str, float], beside: Sequence[ControlFigure]) -> tuple[Caveat, ...]:
     sign, effect = _sign(evidence.claim), evidence.effect.effect
     caveats = []
     if any(sign * shift >= sign * effect for shift in off_stance.values()):
         caveats.append(Caveat.NOT_SPECIFIC)
-    nulls = [beside[f"{name} - base"] for name in evidence.versus if f"{name} - base" in beside]
-    if any(sign * null.effect >= sign * effect for null in nulls):
+    if any(sign * null.figure >= sign * effect for null in beside if null.role is Role.OWN_EFFECT):
         caveats.append(Caveat.WITHIN_NULL)
-    if "seen prompts" in beside:
-        near_end = _near_end(beside["seen prompts"], sign)
+    for seen in (one for one in beside if one.role is Role.SEEN_PROMPTS):
+        near_end = seen.low if sign > 0 else seen.high  # on the side of zero, if the effect has the claimed sign
         if near_end is not None and sign * near_end > max(0.0, MORE_ON_SEEN_PROMPTS * sign * effect):
             caveats.append(Caveat.SEEN_PROMPTS)
     replicates = _all_replicates(evidence)
-    if any(one.sham is None for one in replicates):
+    if not all(one.is_controlled for one in replicates):
         caveats.append(Caveat.NO_SHAM)
     return (*caveats, *guard(replicates))
 
@@ -319,16 +285,19 @@ def _decide(
     return Status.HOLDS, f"{shown} ({unit}), adjusted p = {adjusted_p_value:.4f}{toward}"
 
 
-def _near_end(effect: PairedEffect, sign: float) -> float | None:
-    """End of the interval on the side of zero, if the effect has the claimed sign."""
-    return effect.low if sign > 0 else effect.high
-
-
 def _known(p_value: float) -> float | None:
     return None if math.isnan(p_value) else p_value
 
 
-def _control_figure(name: str, measured: PairedEffect) -> ControlFigure:
+def _control_figure(
+    role: Role, measured: PairedEffect, control: Control | None = None, about: str = ""
+) -> ControlFigure:
     return ControlFigure(
-        name=name, figure=measured.effect, low=measured.low, high=measured.high, p_value=_known(measured.p_value)
+        control=control,
+        role=role,
+        about=about,
+        figure=measured.effect,
+        low=measured.low,
+        high=measured.high,
+        p_value=_known(measured.p_value),
     )

@@ -11,12 +11,13 @@ import numpy as np
 from stance_suite.behavior.fluency import distinct_bigrams, is_copied, repetition
 from stance_suite.behavior.markers import count_words
 from stance_suite.behavior_records import Behavior
+from stance_suite.controls import SHAM
 from stance_suite.records import CellRecord, StanceSummary
+from stance_suite.replicates import CellIndex
 from stance_suite.spectra.power_law import alpha_change, fit_power_law, is_tail_flip
 from stance_suite.spectra.thinning import curve_at
 from stance_suite.spectrum_records import CURVE_DIGITS, AlphaChange, LayerSpectrum
 from stance_suite.verdicts.discrepancies import Discrepancy, differences, show
-from stance_suite.verdicts.trainings import by_training, control_of, index_controls
 
 CHANGE_OF_FITS = ("total", "tail_choice", "tail_before", "tail_after", "tail_flip")
 """What a change of alpha can be recomputed from two fits alone."""
@@ -41,20 +42,20 @@ def check_cells(records: Sequence[CellRecord], stances: Mapping[str, StanceSumma
         Word counts, marker positions, guards, training texts, weights and changes of alpha that do not follow from
         what they are made of.
     """
-    controls = index_controls(records)
+    index = CellIndex(records)
     for record in records:
         subject = name_of(record)
         yield from _check_responses(subject, record.behavior)
         yield from _check_fluency(subject, record.behavior)
         yield from _check_training_texts(subject, record, stances)
         yield from _check_spectra(subject, record.spectra)
-        base = control_of(record, controls, "base")
+        base = index.base(record)
         if record.cell.recipe is not None and base is not None:
             yield from _check_changes(subject, record, base)
             for field in ("weights_sha256", "embedder_sha256"):
                 ours, theirs = (getattr(one.provenance, field) for one in (record, base))
                 yield from differences(subject, ours, theirs, f"provenance.{field}")
-    yield from _check_shams(records)
+    yield from _check_shams(index)
 
 
 def name_of(record: CellRecord) -> str:
@@ -109,7 +110,7 @@ def _check_training_texts(
 ) -> Iterator[Discrepancy]:
     """Check that texts trained on open with a training prompt, as the model was asked it when it was measured."""
     if record.training is None:
-        if record.cell.treatment in ("stance", "sham"):
+        if record.cell.is_trained_here:
             yield Discrepancy(subject, "training", "nothing", "what was trained on")
         return
     behavior = record.behavior
@@ -121,15 +122,14 @@ def _check_training_texts(
             yield Discrepancy(subject, f"training.texts[{place}]", repr(text[:80]), "a training prompt of the family")
 
 
-def _check_shams(records: Sequence[CellRecord]) -> Iterator[Discrepancy]:
+def _check_shams(index: CellIndex) -> Iterator[Discrepancy]:
     """Check that shams saw the answers of their family only; known where the whole family was run."""
-    trainings = by_training(records)
-    for shams in (cells for cells in trainings if cells[0].cell.treatment == "sham"):
+    for shams in (cells for cells in index.trainings if cells[0].cell.control is SHAM):
         first = shams[0]
         family = [
             cells[0]
-            for cells in trainings
-            if cells[0].cell.treatment == "stance"
+            for cells in index.trainings
+            if cells[0].cell.is_on_stance
             and (cells[0].cell.model, cells[0].cell.recipe, cells[0].family)
             == (first.cell.model, first.cell.recipe, first.family)
         ]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from textwrap import shorten
 from typing import Any
 
+from stance_suite.judgments import ControlFigure
+
 RELATIVE_TOLERANCE = 1e-9
 """Another machine may sum in another order."""
 ABSOLUTE_TOLERANCE = 1e-12
@@ -107,11 +109,17 @@ def _by_name(entries: Sequence[Any]) -> dict[str, Any]:
     """Name every entry, so that one that was taken out is named and the others are still compared."""
     named: dict[str, Any] = {}
     for place, entry in enumerate(entries):
-        name = next((str(entry[key]) for key in NAMES if key in entry), "") if isinstance(entry, Mapping) else ""
+        name = _name(entry) if isinstance(entry, Mapping) else ""
         plain = str(entry) if isinstance(entry, str) else str(place)
         key = name or plain
         named[key if key not in named else f"{key}, entry {place}"] = entry
     return named
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    if "role" in entry:
+        return ControlFigure.model_validate(entry).name
+    return next((str(entry[key]) for key in NAMES if key in entry), "")
 
 
 def _listed(names: Mapping[str, Any]) -> str:

@@ -34,19 +34,7 @@ class Figure:
 def pool(claim: Claim, figures: LayerFigures, base: CellRecord) -> Figure | None:
     """Make the one figure that is held against the bound.
 
-    Parameters
-    ----------
-    claim : Claim
-        With a structural metric.
-    figures : mapping of str to float or None
-        By the layer's long name.
-    base : CellRecord
-        The untouched model: its alphas weigh a mean change of alpha.
-
-    Returns
-    -------
-    Figure or None
-        None if no layer has a figure, or none of those that the claim is about.
+    None if no layer has a figure, or none of those that the claim is about. The alphas of `base` weigh a mean change.
     """
     known = {name: figure for name, figure in figures.items() if figure is not None and math.isfinite(figure)}
     missing = len(figures) - len(known)
@@ -103,20 +91,7 @@ _POOLS: Mapping[str, Pool] = {"each": _each, "any": _any, "largest": _largest, "
 
 
 def margin(claim: Claim, figure: float) -> float:
-    """Tell how far a figure is from breaking a claim.
-
-    Parameters
-    ----------
-    claim : Claim
-        With a structural metric.
-    figure : float
-        The figure.
-
-    Returns
-    -------
-    float
-        See `Comparator.margin`.
-    """
+    """Tell how far a figure is from breaking a claim. See `Comparator.margin`."""
     # which layer changed most has no bound: the largest is meant
     return claim.comparator.margin(figure, claim.bound) if claim.bound is not None else -abs(figure)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from stance_suite.behavior_records import Fluency
 from stance_suite.caveats import Caveat
-from stance_suite.verdicts.scores import Replicate
+from stance_suite.replicates import Replicate
 
 FEWEST_DISTINCT = 0.5
 """Distinct bigrams, as a share of the base model's."""
@@ -26,15 +26,7 @@ NO_LANGUAGE_MODEL = 1000.0
 def guard(replicates: Sequence[Replicate]) -> tuple[Caveat, ...]:
     """Find what a reader must know about how the model writes.
 
-    Parameters
-    ----------
-    replicates : sequence of Replicate
-        The trained model and its controls, seed by seed.
-
-    Returns
-    -------
-    tuple of Caveat
-        ``collapsed`` or ``parroted``, if that is so under any seed.
+    ``collapsed`` or ``parroted``, if that is so under any seed.
     """
     pairs = [(replicate.tuned.behavior.fluency, replicate.base.behavior.fluency) for replicate in replicates]
     caveats = []
@@ -48,15 +40,7 @@ def guard(replicates: Sequence[Replicate]) -> tuple[Caveat, ...]:
 def is_no_language_model(fluency: Fluency) -> bool:
     """Tell whether a model predicts neutral text as if it had not been trained.
 
-    Parameters
-    ----------
-    fluency : Fluency
-        Its guards.
-
-    Returns
-    -------
-    bool
-        True if its perplexity is 1000 or more, or not known.
+    So it is if its perplexity is not known.
     """
     return not 0 < fluency.neutral_perplexity < NO_LANGUAGE_MODEL  # so that NaN is no proof of health
 

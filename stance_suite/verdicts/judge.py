@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from stance_suite.claims import Claim
 from stance_suite.errors import CellFailedError, StanceSuiteError
 from stance_suite.judgments import Status, Verdict
+from stance_suite.replicates import Replicate
 from stance_suite.statistics import holm
 from stance_suite.verdicts.behavior import Evidence, judge_behavior, weigh_behavior
-from stance_suite.verdicts.scores import ProbedStance, Replicate
+from stance_suite.verdicts.scores import ProbedStance
 from stance_suite.verdicts.structure import judge_structure, worst
 
 Replicates = Callable[[str, str, str], Sequence[Replicate]]
@@ -21,14 +22,8 @@ Replicates = Callable[[str, str, str], Sequence[Replicate]]
 class Judge:
     """Judges claims on cells, wherever those come from.
 
-    Parameters
-    ----------
-    claims : sequence of Claim
-        All claims of the run, each about a model by name: behavioral ones about one model and recipe share their level.
-    stance : callable
-        From a stance's name to what judging needs of it.
-    replicates : callable
-        See `Replicates`.
+    It needs all claims of the run, each about a model by name: behavioral ones about one model and recipe share their
+    level. `stance` finds what judging needs of a stance by its name.
     """
 
     def __init__(self, claims: Sequence[Claim], stance: Callable[[str], ProbedStance], replicates: Replicates) -> None:
@@ -39,18 +34,7 @@ class Judge:
         self._broken: set[tuple[str, str]] = set()
 
     def family(self, claim: Claim) -> tuple[Claim, ...]:
-        """Gather the behavioral claims about the same model and recipe: they share the level of 5 %.
-
-        Parameters
-        ----------
-        claim : Claim
-            A behavioral claim.
-
-        Returns
-        -------
-        tuple of Claim
-            The claim itself among them.
-        """
+        """Gather the behavioral claims about the same model and recipe: they share the level of 5 %."""
         return tuple(
             other
             for other in self._claims
@@ -60,20 +44,7 @@ class Judge:
     def judge(self, claim: Claim) -> Verdict:
         """Judge one claim.
 
-        Parameters
-        ----------
-        claim : Claim
-            About a model by name.
-
-        Returns
-        -------
-        Verdict
-            ERROR, with the traceback on standard error, if measuring broke.
-
-        Raises
-        ------
-        StanceSuiteError
-            If something is wrong that the user can mend.
+        ERROR, with the traceback on standard error, if measuring broke; what the user can mend is raised.
         """
         try:
             return self._judge_behavior(claim) if claim.metric.is_behavioral else self._judge_structure(claim)
@@ -132,15 +103,7 @@ class Judge:
 def counterpart_of(claim: Claim) -> tuple[str, str, str]:
     """Tell which training a claim compares its own with.
 
-    Parameters
-    ----------
-    claim : Claim
-        With a counterpart.
-
-    Returns
-    -------
-    model, stance, recipe : str
-        What the counterpart leaves out is as in the claim.
+    By model, stance and recipe: what the counterpart leaves out is as in the claim.
     """
     assert claim.versus is not None
     other = claim.versus

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from stance_suite.claims import Claim
+from stance_suite.controls import Role
 from stance_suite.judgments import ControlFigure, Status, Verdict
 from stance_suite.layer_figures import LayerFigures, layer_figures
 from stance_suite.metrics import Comparator
@@ -17,18 +18,8 @@ from stance_suite.verdicts.sides import Side, inconclusive, required_controls, s
 def judge_most_changed(claim: Claim, ours: Side, theirs: Side) -> Verdict:
     """Judge a claim about which layer changed most, here and there.
 
-    Parameters
-    ----------
-    claim : Claim
-        Whose comparator compares layers.
-    ours, theirs : Side
-        The training that it is about, and the one that it is compared with.
-
-    Returns
-    -------
-    Verdict
-        INCONCLUSIVE where no single layer changed most, or one has no figure. A robust claim that the layer is the same
-        fails if it changes most under a control, too.
+    INCONCLUSIVE where no single layer changed most, or one has no figure. A robust claim that the layer is the same
+    fails if it changes most under a control, too.
     """
     ranked = [_ranked(layer_figures(claim, side.replicate.tuned)) for side in (ours, theirs)]
     unknown = next((side for side, layers in zip((ours, theirs), ranked, strict=True) if not layers), None)
@@ -42,9 +33,10 @@ def judge_most_changed(claim: Claim, ours: Side, theirs: Side) -> Verdict:
     )
     asks_same = claim.comparator is Comparator.SAME_LAYER
     status = Status.HOLDS if (top == their_top) is asks_same else Status.FAILS
-    controls, tops = _most_changed_controls(claim, ours)
-    shared_by = [name for name, layer in tops.items() if asks_same and layer == top]
-    unknown_control = next((name for name in required_controls(claim, ours) if tops.get(name) is None), None)
+    controls = tuple(_most_changed_controls(claim, ours))
+    shared_by = [one.control for one in controls if asks_same and one.about == top]
+    known = [one.control for one in controls]
+    unknown_control = next((one for one in required_controls(claim, ours) if one not in known), None)
     if status is Status.HOLDS and claim.robust and shared_by:
         status, shown = Status.FAILS, f"{shown}; but it changes most under the control {shared_by[0]} as well"
     elif status is Status.HOLDS and claim.robust and asks_same and unknown_control is not None:
@@ -64,21 +56,22 @@ def judge_most_changed(claim: Claim, ours: Side, theirs: Side) -> Verdict:
         reason=shown,
         figure=figure,
         layer=top,
-        controls=(ControlFigure(name=f"{their_top}, {theirs.name}", figure=their_figure), *controls),
+        controls=(
+            ControlFigure(role=Role.COMPARED, about=f"{their_top}, {theirs.name}", figure=their_figure),
+            *controls,
+        ),
         caveats=structural_caveats(claim, (ours, theirs), decided, within_null=top == their_top and bool(shared_by)),
     )
 
 
-def _most_changed_controls(claim: Claim, ours: Side) -> tuple[tuple[ControlFigure, ...], dict[str, str]]:
+def _most_changed_controls(claim: Claim, ours: Side) -> Iterator[ControlFigure]:
     """Find the layer that changes most under each control; one with a layer missing is not known."""
-    controls: list[ControlFigure] = []
-    tops: dict[str, str] = {}
-    for name, figures in control_figures(claim, ours.replicate).items():
+    required = required_controls(claim, ours)
+    for control, figures in control_figures(claim, ours.replicate).items():
         ranked = _ranked(figures)
-        if name in required_controls(claim, ours) and ranked and len(ranked) == len(figures):
-            tops[name], figure = ranked[0]
-            controls.append(ControlFigure(name=f"{name}: {tops[name]}", figure=figure))
-    return tuple(controls), tops
+        if control in required and ranked and len(ranked) == len(figures):
+            top, figure = ranked[0]
+            yield ControlFigure(control=control, role=Role.MOST_CHANGED, about=top, figure=figure)
 
 
 def _is_tied(ranked: Sequence[tuple[str, float]]) -> bool:

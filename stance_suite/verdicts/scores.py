@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 
-from stance_suite.behavior_records import STAND_INS, Behavior, PromptLikelihood, Response
+from stance_suite.behavior_records import Behavior, Response
+from stance_suite.controls import Control, Part
 from stance_suite.metrics import Metric
 from stance_suite.records import CellRecord
+from stance_suite.replicates import Replicate
 from stance_suite.statistics import Array
 
 
@@ -35,49 +36,16 @@ class ProbedStance(Protocol):
         """Prompts that it is trained on."""
 
 
-@dataclass(frozen=True)
-class Replicate:
-    """A model trained on a stance, beside its two controls, all with one seed."""
-
-    tuned: CellRecord
-    """Trained on the stance."""
-    base: CellRecord
-    """Not trained."""
-    sham: CellRecord | None
-    """Trained on the answers of all stances in rotation; None if the model was trained elsewhere."""
-
-    @property
-    def records(self) -> tuple[CellRecord, ...]:
-        """The cells that there are, the trained one first."""
-        return tuple(record for record in (self.tuned, self.base, self.sham) if record is not None)
-
-
 def prompt_scores(
     behavior: Behavior, metric: Metric, stance: str, others: Sequence[str], prompts: Sequence[str]
 ) -> Array:
     """Score every prompt for one stance.
 
-    Parameters
-    ----------
-    behavior : Behavior
-        What was measured.
-    metric : Metric
-        ``likelihood_preference``: log-probability of the stance's references minus the mean over the others', in nats
-        per token; ``embedding_shift``: the response's embedding along the axis from the others to the stance;
-        ``embedding_similarity``: its cosine to the stance's centroid; ``marker_rate``: the stance's markers per 100
-        words; ``divergence``: from the untouched model, in nats per token, whatever the stance. What is sampled is
-        averaged over samples.
-    stance : str
-        The stance scored for.
-    others : sequence of str
-        The stances scored against.
-    prompts : sequence of str
-        Prompts to score.
-
-    Returns
-    -------
-    ndarray of shape (prompts,)
-        One score a prompt; NaN where nothing was measured.
+    ``likelihood_preference`` is the log-probability of the stance's references minus the mean over the others', in nats
+    per token; ``embedding_shift`` the response's embedding along the axis from the others to the stance;
+    ``embedding_similarity`` its cosine to the stance's centroid; ``marker_rate`` the stance's markers per 100 words;
+    ``divergence`` that from the untouched model, in nats per token, whatever the stance. What is sampled is averaged
+    over samples; shape (prompts,), NaN where nothing was measured.
     """
     by_prompt: dict[str, list[float]] = {prompt: [] for prompt in prompts}
     for prompt, score in _scores(behavior, metric, stance, others):
@@ -92,26 +60,7 @@ def stance_scores(
     toward: str | None = None,
     prompts: Sequence[str] | None = None,
 ) -> Array:
-    """Score the held-out prompts of a stance.
-
-    Parameters
-    ----------
-    record : CellRecord
-        The measured cell.
-    metric : Metric
-        See `prompt_scores`.
-    stance : ProbedStance
-        Whose prompts are scored.
-    toward : str, optional
-        The stance scored for, if it is one of the contrasts.
-    prompts : sequence of str, optional
-        Other prompts to score.
-
-    Returns
-    -------
-    ndarray of shape (prompts,)
-        One score a prompt.
-    """
+    """Score the held-out prompts of a stance, or others, for the stance or one of its contrasts."""
     name = toward or stance.name
     others = [other for other in (stance.name, *stance.contrasts) if other != name]
     return prompt_scores(record.behavior, metric, name, others, stance.held_out_prompts if prompts is None else prompts)
@@ -120,104 +69,55 @@ def stance_scores(
 def tuned_scores(
     metric: Metric, stance: ProbedStance, replicates: Sequence[Replicate], prompts: Sequence[str]
 ) -> Array:
-    """Score the trained models.
-
-    Parameters
-    ----------
-    metric : Metric
-        See `prompt_scores`.
-    stance : ProbedStance
-        The stance scored for.
-    replicates : sequence of Replicate
-        The trained model and its controls, seed by seed.
-    prompts : sequence of str
-        Prompts to score.
-
-    Returns
-    -------
-    ndarray of shape (seeds, prompts)
-        One score a prompt.
-    """
+    """Score the trained models; shape (seeds, prompts)."""
     return np.array([stance_scores(one.tuned, metric, stance, prompts=prompts) for one in replicates])
 
 
 def control_scores(
     metric: Metric, stance: ProbedStance, replicates: Sequence[Replicate], prompts: Sequence[str]
-) -> dict[str, Array]:
-    """Score what a trained model must differ from, the baseline first.
+) -> dict[Control, Array]:
+    """Score what a trained model must differ from, the baseline first; shape (seeds, prompts) each.
 
-    Parameters
-    ----------
-    metric : Metric
-        See `prompt_scores`.
-    stance : ProbedStance
-        The stance scored for.
-    replicates : sequence of Replicate
-        The trained model and its controls, seed by seed.
-    prompts : sequence of str
-        Prompts to score.
-
-    Returns
-    -------
-    dict of str to ndarray of shape (seeds, prompts)
-        Of a divergence ``noise``. Else ``base`` and ``sham``; where there is no sham, what stands in for it: of what is
-        deterministic ``noise`` of the same norm and ``rounding`` to bfloat16, of what is sampled ``base resampled``.
+    Those are the controls that are faced, where they were measured under every seed, and what stands in for one that is
+    required and is not there.
     """
-
-    def table(score: Callable[[Replicate], Array]) -> Array:
-        return np.array([score(one) for one in replicates])
-
-    if metric is Metric.DIVERGENCE:
-        return {"noise": table(lambda one: _noise_divergences(one, prompts))}
-    scores = {"base": table(lambda one: stance_scores(one.base, metric, stance, prompts=prompts))}
-    shams = [one.sham for one in replicates if one.sham is not None]
-    if len(shams) == len(replicates):
-        return scores | {"sham": np.array([stance_scores(sham, metric, stance, prompts=prompts) for sham in shams])}
-    if metric in SCORE_OF_RESPONSE:
-        return scores | {"base resampled": table(lambda one: resampled_scores(one.base, metric, stance, prompts))}
-    return scores | {
-        name: table(lambda one, name=name: _stand_in_scores(one.tuned, name, metric, stance, prompts))  # type: ignore[misc]
-        for name in STAND_INS
-    }
+    parts = {Part.FACED} if _are_controlled(replicates) else {Part.FACED, Part.STAND_IN}
+    return _scored(parts, metric, stance, replicates, prompts)
 
 
-def resampled_scores(record: CellRecord, metric: Metric, stance: ProbedStance, prompts: Sequence[str]) -> Array:
-    """Score the base model's second samples.
-
-    Parameters
-    ----------
-    record : CellRecord
-        The base model's cell.
-    metric : Metric
-        See `prompt_scores`.
-    stance : ProbedStance
-        The stance scored for.
-    prompts : sequence of str
-        Prompts to score.
-
-    Returns
-    -------
-    ndarray of shape (prompts,)
-        NaN for a metric that is not sampled, or if there are no second samples.
-    """
-    if metric not in SCORE_OF_RESPONSE:
-        return np.full(len(prompts), math.nan)
-    again = record.behavior.model_copy(update={"responses": record.behavior.resampled})
-    return stance_scores(record.model_copy(update={"behavior": again}), metric, stance, prompts=prompts)
+def scores_beside(
+    metric: Metric, stance: ProbedStance, replicates: Sequence[Replicate], prompts: Sequence[str]
+) -> dict[Control, Array]:
+    """Score the controls that a verdict shows and does not test, as `control_scores` does."""
+    scored = metric, stance, replicates, prompts
+    found = _scored({Part.BESIDE}, *scored)
+    if _are_controlled(replicates):
+        stand_ins = _scored({Part.STAND_IN}, *scored)
+        found |= {control: scores for control, scores in stand_ins.items() if not np.isnan(scores).all()}
+    return found
 
 
-def _noise_divergences(replicate: Replicate, prompts: Sequence[str]) -> Array:
-    """Find the divergence that noise of the training's norm would have given, in nats per token."""
-    by_prompt = {entry.text: entry.noise for entry in replicate.tuned.behavior.divergences}
-    return np.array([by_prompt.get(prompt, math.nan) for prompt in prompts])
+def _are_controlled(replicates: Sequence[Replicate]) -> bool:
+    return all(one.is_controlled for one in replicates)
 
 
-def _stand_in_scores(
-    record: CellRecord, name: str, metric: Metric, stance: ProbedStance, prompts: Sequence[str]
-) -> Array:
-    found: tuple[PromptLikelihood, ...] = record.behavior.stand_ins.get(name, ())
-    instead = record.behavior.model_copy(update={"likelihoods": found})
-    return stance_scores(record.model_copy(update={"behavior": instead}), metric, stance, prompts=prompts)
+def _scored(
+    parts: Collection[Part],
+    metric: Metric,
+    stance: ProbedStance,
+    replicates: Sequence[Replicate],
+    prompts: Sequence[str],
+) -> dict[Control, Array]:
+    others = stance.contrasts
+    found = {}
+    for control in Control.all():
+        if control.behavior is None or control.part(metric) not in parts:
+            continue
+        behaviors = [control.behavior.scored(one) for one in replicates]
+        known = [behavior for behavior in behaviors if behavior is not None]
+        if len(known) == len(replicates):
+            found[control] = np.array([prompt_scores(one, metric, stance.name, others, prompts) for one in known])
+    return found
 
 
 def _marker_rate(response: Response, stance: str) -> float:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 from stance_suite.caveats import Caveat
 from stance_suite.claims import Claim
+from stance_suite.controls import Control
 from stance_suite.judgments import Status, Verdict
 from stance_suite.layer_figures import layer_figures
 from stance_suite.metrics import Metric
 from stance_suite.records import CellRecord
+from stance_suite.replicates import Replicate
 from stance_suite.spectrum_records import AlphaChange, LayerChange
 from stance_suite.verdicts.controls import FigureRange, pooled_controls
 from stance_suite.verdicts.figures import Figure, pool
-from stance_suite.verdicts.scores import Replicate
 
 FEW_TAIL_EIGENVALUES = 50
 
@@ -27,7 +28,7 @@ class Side:
     """The trained model and its controls."""
     tuned: Figure | None
     """None where nothing is known."""
-    controls: dict[str, FigureRange | None]
+    controls: dict[Control, FigureRange | None]
     """By the control's name; None where nothing is known of it."""
 
     @property
@@ -42,67 +43,30 @@ class Side:
 
 
 def side_of(claim: Claim, replicate: Replicate) -> Side:
-    """Gather the figures of a claim.
-
-    Parameters
-    ----------
-    claim : Claim
-        With a structural metric.
-    replicate : Replicate
-        The trained model and its controls.
-
-    Returns
-    -------
-    Side
-        What is held against the bound, and the same of the controls.
-    """
+    """Gather what is held against the bound, and the same of the controls."""
     tuned = pool(claim, layer_figures(claim, replicate.tuned), replicate.base)
     return Side(replicate, tuned, pooled_controls(claim, replicate))
 
 
-def required_controls(claim: Claim, ours: Side) -> tuple[str, ...]:
+def required_controls(claim: Claim, ours: Side) -> tuple[Control, ...]:
     """Tell which controls a robust claim of change must not be true of.
 
-    Parameters
-    ----------
-    claim : Claim
-        With a structural metric.
-    ours : Side
-        The training that it is about.
-
-    Returns
-    -------
-    tuple of str
-        Those that it names; of a model trained elsewhere what stands in for the sham.
+    Those that it names; where one that is required was not measured, others stand in for the trainings.
     """
-    if ours.replicate.sham is not None:
+    if ours.replicate.is_controlled:
         return claim.against
-    # trained elsewhere: noise and, of changes of alpha, rounding stand in for the sham
-    stand_ins = ["noise"] if "noise" in ours.controls else []
-    stand_ins += ["rounding"] if claim.metric.rests_on_alpha_change else []
-    return tuple(dict.fromkeys([*(name for name in claim.against if name != "sham"), *stand_ins])) or claim.against
+    structures = [(control, control.structure) for control in Control.all()]
+    stand_ins = [control for control, one in structures if one and one.stands_in and one.speaks_of(claim.metric)]
+    named = [control for control in claim.against if not control.is_trained]
+    return tuple(dict.fromkeys([*named, *stand_ins])) or claim.against
 
 
 def structural_caveats(
     claim: Claim, sides: Sequence[Side], figures: Sequence[Figure], within_null: bool
 ) -> tuple[Caveat, ...]:
-    """Find what a reader must know of the layers that decided.
+    """Find what a reader must know of the layers that decided on each side.
 
-    Parameters
-    ----------
-    claim : Claim
-        With a structural metric.
-    sides : sequence of Side
-        The training that it is about, and the one that it is compared with.
-    figures : sequence of Figure
-        What decided on each side.
-    within_null : bool
-        Whether a control shows the same.
-
-    Returns
-    -------
-    tuple of Caveat
-        Without that about a missing sham.
+    `within_null` says whether a control shows the same; a missing control is told elsewhere.
     """
     decided = [(side, layer) for side, figure in zip(sides, figures, strict=True) for layer in figure.layers]
     changes = [side.changes.get(layer) for side, layer in decided]
@@ -128,20 +92,7 @@ def _tail(record: CellRecord, layer: str) -> int:
 
 
 def why_nothing(claim: Claim, side: Side) -> str:
-    """Say why there is nothing to hold against the bound.
-
-    Parameters
-    ----------
-    claim : Claim
-        With a structural metric.
-    side : Side
-        The training without a figure.
-
-    Returns
-    -------
-    str
-        The reason.
-    """
+    """Say why there is nothing to hold against the bound."""
     figures = layer_figures(claim, side.replicate.tuned)
     if claim.metric is Metric.CHANGED_DEPTH_PERCENT and any(figure is not None for figure in figures.values()):
         return f"no layer's alpha changed by more than {claim.changed_beyond:g} %, so none lies anywhere"
@@ -149,21 +100,6 @@ def why_nothing(claim: Claim, side: Side) -> str:
 
 
 def inconclusive(claim: Claim, ours: Side, reason: str) -> Verdict:
-    """Say that a claim cannot be judged.
-
-    Parameters
-    ----------
-    claim : Claim
-        The claim.
-    ours : Side
-        The training that it is about.
-    reason : str
-        Why not.
-
-    Returns
-    -------
-    Verdict
-        INCONCLUSIVE.
-    """
+    """Say that a claim cannot be judged."""
     model = ours.replicate.tuned.cell.model
     return Verdict(claim=claim, model=model, status=Status.INCONCLUSIVE, reason=reason)

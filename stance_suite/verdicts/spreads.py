@@ -10,8 +10,9 @@ import numpy as np
 from stance_suite.metrics import Metric
 from stance_suite.power import Spread, estimate_spread
 from stance_suite.records import CellRecord
+from stance_suite.replicates import Replicate
 from stance_suite.statistics import Array
-from stance_suite.verdicts.scores import SCORE_OF_RESPONSE, ProbedStance, Replicate, control_scores, stance_scores
+from stance_suite.verdicts.scores import SCORE_OF_RESPONSE, ProbedStance, control_scores, stance_scores
 
 
 def pooled_spread(

@@ -8,35 +8,24 @@ from glob import escape
 
 from stance_suite.caveats import Caveat
 from stance_suite.claims import Claim
-from stance_suite.judgments import ControlFigure, Status, Verdict
+from stance_suite.controls import Control, Role
+from stance_suite.judgments import ControlFigure, ReplicateCells, Status, Verdict
 from stance_suite.layer_figures import layer_figures
 from stance_suite.metrics import Metric
+from stance_suite.replicates import Replicate
 from stance_suite.verdicts.controls import control_figures, favorable
 from stance_suite.verdicts.figures import Figure, margin
 from stance_suite.verdicts.most_changed import judge_most_changed
-from stance_suite.verdicts.scores import Replicate
 from stance_suite.verdicts.sides import Side, inconclusive, required_controls, side_of, structural_caveats, why_nothing
 
 
 def judge_structure(claim: Claim, replicate: Replicate, counterpart: Replicate | None = None) -> Verdict:
     """Judge a claim about weights.
 
-    Parameters
-    ----------
-    claim : Claim
-        With a structural metric.
-    replicate : Replicate
-        The trained model and its controls.
-    counterpart : Replicate, optional
-        The same of the training that the claim compares it with.
-
-    Returns
-    -------
-    Verdict
-        Of many layers about the one nearest to breaking the claim. HOLDS only if the claim is true of what is held
-        against the bound (see `Claim.over`), nothing is missing that could change that, and, for a robust claim of
-        change, it is not true of any of the controls that it names, all the layers taken together; of ``any`` layer, in
-        that layer.
+    Of many layers the verdict is about the one nearest to breaking the claim. HOLDS only if the claim is true of what
+    is held against the bound (see `Claim.over`), nothing is missing that could change that, and, for a robust claim of
+    change, it is not true of any of the controls that it names, all the layers taken together; of ``any`` layer, in
+    that layer.
     """
     sides = [side_of(claim, one) for one in (replicate, counterpart) if one is not None]
     if counterpart is not None and counterpart.tuned.key == replicate.tuned.key:
@@ -52,33 +41,28 @@ def judge_structure(claim: Claim, replicate: Replicate, counterpart: Replicate |
         judged = _judge_any_robustly(claim, replicate)
     else:
         judged = _judge_figure(claim, sides)
-    cells = dict.fromkeys(record.key for side in sides for record in side.replicate.records)
     caveats = list(judged.caveats)
-    if any(side.replicate.sham is None for side in sides):
+    if not all(side.replicate.is_controlled for side in sides):
         caveats.append(Caveat.NO_SHAM)
     status, reason = judged.status, judged.reason
     ruled_out = [caveat for caveat in claim.unless if caveat in caveats]
     if status is Status.HOLDS and ruled_out:
         status, reason = Status.FAILS, f"{reason}; but {ruled_out[0]}, which the claim rules out"
     return judged.model_copy(
-        update={"status": status, "reason": reason, "cells": tuple(cells), "caveats": tuple(dict.fromkeys(caveats))}
+        update={
+            "status": status,
+            "reason": reason,
+            "caveats": tuple(dict.fromkeys(caveats)),
+            "replicates": (ReplicateCells.of(replicate),),
+            "counterpart": () if counterpart is None else (ReplicateCells.of(counterpart),),
+        }
     )
 
 
 def worst(verdicts: Sequence[Verdict], seeds: Sequence[int]) -> Verdict:
     """Take the verdict that is farthest from HOLDS: a structural claim must hold under every seed.
 
-    Parameters
-    ----------
-    verdicts : sequence of Verdict
-        One entry a seed, about one claim.
-    seeds : sequence of int
-        The seeds.
-
-    Returns
-    -------
-    Verdict
-        One of them, the first of equals; FAILS is farther than INCONCLUSIVE. With several seeds its reason names its.
+    Of equals the first; FAILS is farther than INCONCLUSIVE. With several seeds its reason names its.
     """
     order = (Status.HOLDS, Status.INCONCLUSIVE, Status.FAILS)
     seed, verdict = max(zip(seeds, verdicts, strict=True), key=lambda pair: order.index(pair[1].status))
@@ -95,7 +79,7 @@ def _judge_figure(claim: Claim, sides: Sequence[Side]) -> Verdict:
     tuned = [side.tuned for side in sides if side.tuned is not None]
     value = _compare(claim, [figure.value for figure in tuned])
     controls = _controls(claim, sides)
-    shared_by = [control.name for control in controls if _accepts(claim, control.figure)]
+    shared_by = [one.control for one in controls if _accepts(claim, one.figure)]
     figure = tuned[0]
     status, reason = _decide(claim, ours, figure, value, tuned[1:], shared_by, controls)
     missing = sum(one.missing for one in tuned)
@@ -167,12 +151,13 @@ def _compare(claim: Claim, figures: Sequence[float]) -> float:
 def _controls(claim: Claim, sides: Sequence[Side]) -> tuple[ControlFigure, ...]:
     """Make each control's own figure as the tuned model's was made: is the claim true of it?"""
     controls = []
-    for name in sides[0].controls:
-        ranges = [side.controls.get(name) for side in sides]
+    for control in sides[0].controls:
+        ranges = [side.controls.get(control) for side in sides]
         known = [ends for ends in ranges if ends is not None and not any(end.missing for end in ends)]
         if len(known) == len(sides):
             value = _compare_ranges(claim, [(low.value, high.value) for low, high in known])
-            controls += [ControlFigure(name=name, figure=value)] if math.isfinite(value) else []
+            if math.isfinite(value):
+                controls.append(ControlFigure(control=control, role=Role.OWN_FIGURE, figure=value))
     return tuple(controls)
 
 
@@ -191,7 +176,7 @@ def _decide(
     figure: Figure,
     value: float,
     theirs: Sequence[Figure],
-    shared_by: Sequence[str],
+    shared_by: Sequence[Control | None],
     controls: Sequence[ControlFigure],
 ) -> tuple[Status, str]:
     shown = _show(claim, ours, figure, value, theirs)
@@ -200,7 +185,7 @@ def _decide(
     if not _accepts(claim, value):
         return Status.FAILS, f"{shown}, not {claim.asked}"
     if claim.robust and claim.claims_change:
-        known = {entry.name for entry in controls}
+        known = {entry.control for entry in controls}
         for control in required_controls(claim, ours):
             if control in shared_by:
                 return Status.FAILS, f"{shown}, but the claim is true of the control {control} as well"
@@ -210,7 +195,7 @@ def _decide(
     return Status.HOLDS, f"{shown}, {claim.asked}" + (f"; controls: {shown_controls}" if shown_controls else "")
 
 
-def _shows_nothing(claim: Claim, ours: Side, control: str) -> bool:
+def _shows_nothing(claim: Claim, ours: Side, control: Control) -> bool:
     """Whether a control was measured, and no layer changed under it that the claim could be about."""
     figures = control_figures(claim, ours.replicate).get(control, {})
     known = [figure for figure in figures.values() if figure is not None]

@@ -8,15 +8,9 @@ import numpy as np
 
 from stance_suite.metrics import TRIANGULATED_METRICS, Metric
 from stance_suite.records import Agreement, CellRecord, StanceShift, Triangulation
+from stance_suite.replicates import CellIndex, Replicate
 from stance_suite.statistics import SIGNIFICANCE, holm, paired_effect
-from stance_suite.verdicts.scores import ProbedStance, Replicate, control_scores, prompt_scores, tuned_scores
-from stance_suite.verdicts.trainings import (
-    by_training,
-    control_of,
-    group_trained_elsewhere,
-    group_trainings,
-    index_controls,
-)
+from stance_suite.verdicts.scores import ProbedStance, control_scores, prompt_scores, tuned_scores
 
 
 def compare_trainings(
@@ -24,37 +18,24 @@ def compare_trainings(
 ) -> tuple[tuple[StanceShift, ...], tuple[Triangulation, ...]]:
     """Hold every training against every stance it was measured for.
 
-    Parameters
-    ----------
-    records : sequence of CellRecord
-        The cells of a run.
-    stances : mapping of str to ProbedStance
-        The declared stances.
-
-    Returns
-    -------
-    shifts : tuple of StanceShift
-        The confusion matrices: of each model, recipe and measure.
-    triangulations : tuple of Triangulation
-        One entry a model, recipe and stance whose controls were measured too; of a model trained elsewhere one a
-        stance.
+    The shifts are the confusion matrices of each model, recipe and measure. There is one triangulation for each model,
+    recipe and stance whose controls were measured too; of a model trained elsewhere one a stance.
     """
+    index = CellIndex(records)
     shifts: list[StanceShift] = []
-    controls = index_controls(records)
-    for cells in by_training(records):
-        base = [control_of(cell, controls, "base") for cell in cells]
-        known = [one for one in base if one is not None]
-        if len(known) == len(cells):
-            measured = cells[0].behavior.likelihoods[0].log_probability
-            shifts += [stance_shift(metric, name, cells, known) for metric in TRIANGULATED_METRICS for name in measured]
-    triangulations = [
-        triangulate(stances[str(replicates[0].tuned.cell.stance)], replicates)
-        for replicates in group_trainings(records)
-    ]
-    for replicates in group_trained_elsewhere(records):
-        measured = replicates[0].tuned.behavior.likelihoods[0].log_probability
-        triangulations += [triangulate(stances[name], replicates) for name in measured]
-    return tuple(shifts), tuple(triangulations)
+    triangulations, elsewhere = [], []
+    for cells in index.trainings:
+        bases = [base for base in map(index.base, cells) if base is not None]
+        if len(bases) < len(cells):
+            continue
+        measured = cells[0].behavior.likelihoods[0].log_probability
+        shifts += [stance_shift(metric, name, cells, bases) for metric in TRIANGULATED_METRICS for name in measured]
+        replicates = index.of_training(cells)
+        if replicates and cells[0].cell.is_elsewhere:
+            elsewhere += [triangulate(stances[name], replicates) for name in measured]
+        elif replicates:
+            triangulations.append(triangulate(stances[cells[0].cell.trained_on], replicates))
+    return tuple(shifts), (*triangulations, *elsewhere)
 
 
 def triangulate(stance: ProbedStance, replicates: Sequence[Replicate]) -> Triangulation:
@@ -65,18 +46,6 @@ def triangulate(stance: ProbedStance, replicates: Sequence[Replicate]) -> Triang
     toward the stance and another away from it; ``adopted`` if what the model finds likely (likelihood preference) moved
     toward it and so did what it says (embedding shift or marker rate); ``partial`` if only one of the two did;
     ``opposed`` if something moved, and only away from it; else ``silent``.
-
-    Parameters
-    ----------
-    stance : ProbedStance
-        The stance trained on.
-    replicates : sequence of Replicate
-        The trained model and its controls, seed by seed.
-
-    Returns
-    -------
-    Triangulation
-        What they say together.
     """
     p_values, signs = [], []
     for metric in TRIANGULATED_METRICS:
@@ -111,23 +80,9 @@ def _agreement(toward: Sequence[Metric], away: Sequence[Metric]) -> Agreement:
 
 
 def stance_shift(metric: Metric, stance: str, trained: Sequence[CellRecord], base: Sequence[CellRecord]) -> StanceShift:
-    """Measure how far one training moved behavior toward one stance.
+    """Measure how far one training moved behavior toward one stance, over all held-out prompts.
 
-    Parameters
-    ----------
-    metric : Metric
-        The measure.
-    stance : str
-        Name of the stance measured, scored against all others that were measured with it.
-    trained : sequence of CellRecord
-        The trained cells, seed by seed.
-    base : sequence of CellRecord
-        The untouched model, with the same seeds.
-
-    Returns
-    -------
-    StanceShift
-        An entry of the confusion matrix, over all held-out prompts.
+    The stance is scored against all others that were measured with it; trained cells and untouched models are aligned.
     """
     behavior = trained[0].behavior
     others = [name for name in behavior.likelihoods[0].log_probability if name != stance]
@@ -143,7 +98,7 @@ def stance_shift(metric: Metric, stance: str, trained: Sequence[CellRecord], bas
         recipe=cell.recipe or "",
         metric=metric,
         family=trained[0].family,
-        trained=cell.stance or cell.treatment,
+        trained=cell.trained_on,
         measured=stance,
         effect=effect.effect,
         low=effect.low,

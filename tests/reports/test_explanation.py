@@ -124,17 +124,14 @@ def test_only_claims_of_the_same_recipe_that_were_run_share_the_level(whole_run)
 
 
 def test_controls_of_another_seed_are_not_shown(whole_run):
-    (verdict,) = (one for one in whole_run.verdicts if one.claim.id == "own.alpha")
-    tuned, base, sham = verdict.cells
     edits = (
-        (("verdicts", "own.alpha", "cells"), [tuned, "base--1", "sham--1", base, sham]),
         (("cells", "sham--1", "changes", LAYERS[0], "alpha_change", "total"), 9.0),
         (("cells", "base--1", "spectra", LAYERS[0], "fit", "alpha"), 9.0),
     )
     found = edited(whole_run, *edits)
     (asked,) = (one for one in found.verdicts if one.claim.id == "own.alpha")
     (row,) = (one for one in layer_rows(asked, found) if one.name == LAYERS[0])
-    assert row.sham != 9.0
+    assert row.controls["sham"] != 9.0
     assert row.alpha_before != 9.0
 
 
@@ -183,7 +180,7 @@ def test_an_unknown_name_is_told_with_the_nearest(whole_run):
 
 
 def test_a_cell_that_is_not_there_is_named(whole_run):
-    without = edited(whole_run, (("verdicts", "own.flip", "cells"), ["gone"]))
+    without = edited(whole_run, (("verdicts", "own.flip", "replicates"), [{"tuned": "gone", "base": "base--0"}]))
     found = sections("own.flip", without)
     assert found["Cells"].lines == ("gone is not in these findings",)
     assert "Layers" not in found

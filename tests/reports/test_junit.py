@@ -149,7 +149,7 @@ def test_hostile_names_and_reasons_stay_text(stance):
 
 
 def test_figures_that_are_no_numbers_are_written_as_such(stance):
-    control = ControlFigure(name="sham", figure=math.nan)
+    control = ControlFigure(control="sham", role="effect", figure=math.nan)
     run = edited(gate_run(stance), ".preference", figure=math.nan, low=None, high=-math.inf, controls=(control,))
     told = dict(verdict_properties(run.verdicts[0]))
     assert (told["effect"], told["interval_high"], told["control: sham"]) == ("nan", "-inf", "nan")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stance_suite.claims import Claim
 from stance_suite.spectrum_records import Concentration, LayerChange, NoiseRange, RoundingControl, VectorChange
 from stance_suite.verdicts import Replicate
-from tests.measured import alpha_change, layer, record
+from tests.measured import alpha_change, beside, layer, record
 
 NAMES = tuple(f"model.layers.{index}.mlp.up_proj" for index in range(10))
 
@@ -54,7 +54,7 @@ def replicate(tuned, sham=(), rounding=None, key="tuned", seed=0, names=NAMES, *
         )
         base = base.model_copy(update={"rounding": rounded})
     trained = record("stance", *tuned, stance="a", key=key, seed=seed).model_copy(update=updates)
-    return Replicate(trained, base, None if sham is None else record("sham", *sham, key=f"sham of {key}", seed=seed))
+    return beside(trained, base, None if sham is None else record("sham", *sham, key=f"sham of {key}", seed=seed))
 
 
 def vectors(*norms: float | None) -> tuple[VectorChange, ...]:

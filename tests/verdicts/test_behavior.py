@@ -9,8 +9,8 @@ from stance_suite.caveats import Caveat
 from stance_suite.claims import Claim
 from stance_suite.judgments import Status
 from stance_suite.metrics import BEHAVIORAL_METRICS, Metric
-from stance_suite.verdicts import Replicate, judge_behavior, prompt_scores, weigh_behavior
-from tests.measured import FLUENCY, behavior, record, response
+from stance_suite.verdicts import judge_behavior, prompt_scores, weigh_behavior
+from tests.measured import FLUENCY, behavior, beside, record, response
 
 
 def behavioral(stance, **changes) -> Claim:
@@ -49,7 +49,7 @@ def judge(stance, tuned, base=None, sham=None, claim=None, adjusted=None):
 def judge_seeds(stance, triples, claim=None, adjusted=None):
     """Judge over seeds; the p-value counts as adjusted already unless another is given."""
     replicates = [
-        Replicate(
+        beside(
             tuned=record("stance", said=tuned, stance=stance.name, seed=seed, key=f"stance {seed}"),
             base=record("base", said=base, seed=seed, key=f"base {seed}"),
             sham=record("sham", said=sham, seed=seed, key=f"sham {seed}"),

@@ -1,15 +1,17 @@
 """Claims that compare two trainings: of weights by figure or by layer, of behavior prompt by prompt."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from stance_suite.caveats import Caveat
 from stance_suite.claims import Claim
+from stance_suite.controls import SHAM
 from stance_suite.judgments import Status
-from stance_suite.verdicts import Judge, Replicate, counterpart_of, judge_behavior, judge_structure, weigh_behavior
-from tests.measured import alpha_change, layer, record
+from stance_suite.verdicts import Judge, counterpart_of, judge_behavior, judge_structure, weigh_behavior
+from tests.measured import alpha_change, beside, layer, record
 from tests.verdicts.placed_changes import NAMES, claim, moved, replicate, vectors
 from tests.verdicts.test_behavior import behavioral, said
 
@@ -216,7 +218,7 @@ def test_the_judge_finds_stance_recipe_or_model_of_the_counterpart_seed_by_seed(
 
 def arms(stance, key, *levels, sham=0.0, seed=0):
     return [
-        Replicate(
+        beside(
             tuned=record(
                 "stance", said=said(stance, level, seed=seed + 9 * i), stance=stance.name, seed=i, key=f"{key}{i}"
             ),
@@ -236,7 +238,7 @@ def judge_pair(stance, ours, theirs, **about):
 def test_effects_on_behavior_are_compared_prompt_by_prompt(stance):
     (theirs,) = arms(stance, "b", 0.4, seed=50)
     long = theirs.tuned.model_copy(update={"cell": theirs.tuned.cell.model_copy(update={"recipe": "long"})})
-    verdict = judge_pair(stance, arms(stance, "a", 0.9), [Replicate(long, theirs.base, theirs.sham)])
+    verdict = judge_pair(stance, arms(stance, "a", 0.9), [replace(theirs, tuned=long)])
     assert verdict.status is Status.HOLDS, verdict.reason
     assert verdict.figure == pytest.approx(0.5, abs=0.05)
     assert verdict.p_value == pytest.approx(2 / 2**12)
@@ -265,7 +267,7 @@ def test_a_difference_of_effects_need_not_exceed_the_shift_toward_another_stance
     for key, level, seed in (("a", 1.2, 0), ("b", 0.8, 50)):
         (one,) = arms(stance, key, 0.0)
         moved_too = one.tuned.model_copy(update={"behavior": said(stance, level, rival=1.1, seed=seed)})
-        pair.append([Replicate(moved_too, one.base, one.sham)])
+        pair.append([replace(one, tuned=moved_too)])
     verdict = judge_pair(stance, *pair)
     assert verdict.status is Status.HOLDS, verdict.reason
     assert verdict.figure == pytest.approx(0.4, abs=0.05)
@@ -288,7 +290,8 @@ def test_effects_are_compared_over_all_seeds(stance):
 def test_a_prompt_without_a_score_on_either_side_gives_no_verdict(stance, side, treatment, lost):
     pair = {"ours": arms(stance, "a", 0.9), "theirs": arms(stance, "b", 0.4, seed=50)}
     one = pair[side][0]
-    cell = getattr(one, treatment)
+    parts = {"tuned": one.tuned, "base": one.base, "sham": one.controls[SHAM]}
+    cell = parts[treatment]
     likelihoods = list(cell.behavior.likelihoods)
     if lost is None:  # the counterpart was asked other prompts
         likelihoods[0] = likelihoods[0].model_copy(update={"prompt": "Another?"})
@@ -296,18 +299,17 @@ def test_a_prompt_without_a_score_on_either_side_gives_no_verdict(stance, side, 
         scores = likelihoods[0].log_probability | {stance.name: lost}
         likelihoods[0] = likelihoods[0].model_copy(update={"log_probability": scores})
     behavior = cell.behavior.model_copy(update={"likelihoods": tuple(likelihoods)})
-    parts = {name: getattr(one, name) for name in ("tuned", "base", "sham")}
-    broken = Replicate(**parts | {treatment: cell.model_copy(update={"behavior": behavior})})
+    broken = beside(**parts | {treatment: cell.model_copy(update={"behavior": behavior})})
     assert judge_pair(stance, **pair | {side: [broken]}).status is Status.INCONCLUSIVE
 
 
 def test_a_model_trained_elsewhere_is_told_and_compared_with_what_both_have(stance):
     ours, theirs = arms(stance, "a", 0.9), arms(stance, "b", 0.4, seed=50)
-    lonely = [Replicate(theirs[0].tuned, theirs[0].base, None)]
+    lonely = [beside(theirs[0].tuned, theirs[0].base, None)]
     verdict = judge_pair(stance, ours, lonely)
     assert Caveat.NO_SHAM in verdict.caveats
     assert judge_pair(stance, ours, lonely, unless=["no_sham"]).status is Status.FAILS
-    both = judge_pair(stance, [Replicate(ours[0].tuned, ours[0].base, None)], lonely)
+    both = judge_pair(stance, [beside(ours[0].tuned, ours[0].base, None)], lonely)
     assert both.status is Status.INCONCLUSIVE, "the stand-ins were not measured"
 
 
@@ -315,7 +317,7 @@ def test_divergences_may_be_compared_either_way(stance):
     def moving(key, divergence):
         one = arms(stance, key, 0.0)[0]
         behavior = said(stance, divergence=divergence, noise=0.01)
-        return [Replicate(one.tuned.model_copy(update={"behavior": behavior}), one.base, one.sham)]
+        return [replace(one, tuned=one.tuned.model_copy(update={"behavior": behavior}))]
 
     about = {"metric": "divergence", "bound": -0.1, "comparator": "below"}
     assert judge_pair(stance, moving("a", 0.1), moving("b", 0.6), **about).status is Status.HOLDS

@@ -1,10 +1,12 @@
 """Controls of structural claims: missing ones never let a robust claim of change hold, and noise favors the claim."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from stance_suite.caveats import Caveat
+from stance_suite.controls import SHAM
 from stance_suite.judgments import Status
 from stance_suite.verdicts import judge_structure
 from stance_suite.verdicts.controls import favorable
@@ -215,8 +217,8 @@ def test_with_a_sham_rounding_is_shown_and_does_not_decide():
 
 def test_vectors_and_levels_are_shown_beside_the_sham():
     tuned = replicate(moved(8), moved(0.1), vector_changes=vectors(0.02))
-    sham = tuned.sham.model_copy(update={"vector_changes": vectors(0.03)})
-    one = type(tuned)(tuned.tuned, tuned.base, sham)
+    sham = tuned.controls[SHAM].model_copy(update={"vector_changes": vectors(0.03)})
+    one = replace(tuned, controls={SHAM: sham})
     verdict = judge_structure(claim(metric="vector_change_percent", bound=1), one)
     assert (verdict.status, verdict.figure, verdict.caveats) == (Status.HOLDS, 2.0, (Caveat.WITHIN_NULL,))
     assert [(control.name, control.figure) for control in verdict.controls] == [("sham", 3.0)]

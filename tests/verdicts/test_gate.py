@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -6,13 +7,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stance_suite.caveats import Caveat
+from stance_suite.controls import SHAM
 from stance_suite.gate_records import GateReport, Outcome
 from stance_suite.judgments import ControlFigure, Status
 from stance_suite.policy import Adoption, Policy, Regression, Structure
 from stance_suite.records import Agreement, Findings
 from stance_suite.verdicts.guards import guard
 from tests.gates import demand, edited, failed, gate_run, held_against, judged_run, trained, without
-from tests.measured import FLUENCY
+from tests.measured import FLUENCY, beside
 from tests.runs import behavioral, findings, structural
 
 CONSEQUENCES = [("fail", Outcome.FAILED), ("warn", Outcome.WARNING), ("ignore", Outcome.PASSED)]
@@ -23,8 +25,7 @@ def with_fluency(replicate, which, **update):
     """The training with guards of its trained or untouched model changed."""
     record = getattr(replicate, which)
     behavior = record.behavior.model_copy(update={"fluency": FLUENCY.model_copy(update=update)})
-    cells = {name: getattr(replicate, name) for name in ("tuned", "base", "sham")}
-    return type(replicate)(**cells | {which: record.model_copy(update={"behavior": behavior})})
+    return replace(replicate, **{which: record.model_copy(update={"behavior": behavior})})
 
 
 def with_agreement(run, *agreements):
@@ -99,7 +100,7 @@ class TestAStanceThatIsAdopted:
         (name,) = failed(held_against(run, ignoring))
         assert name.startswith("adoption" if claim == "preference" else "behavior")
         if figure is not None:
-            control = ControlFigure(name="sham", figure=figure)
+            control = ControlFigure(control="sham", role="effect", figure=figure)
             missing = edited(gate_run(stance), f".{claim}", status=status, controls=(control,), reason="r")
             assert failed(held_against(missing, ignoring)) == [name]
 
@@ -360,18 +361,18 @@ class TestAgainstABaseline:
 
     @pytest.mark.parametrize("figure", UNKNOWN)
     def test_a_missing_contrast_is_no_proof_although_the_effect_is_the_same(self, stance, figure):
-        control = ControlFigure(name="toward another", figure=figure)
+        control = ControlFigure(role="toward", about="another", figure=figure)
         run = edited(gate_run(stance), ".responses", status=Status.INCONCLUSIVE, controls=(control,))
         found = self.demands(stance, run, gate_run(stance), inconclusive="ignore")["responses"]
         assert found.outcome is Outcome.FAILED
         assert found.reason.startswith("not measured: ")
 
-    @pytest.mark.parametrize("arm", ["tuned", "base", "sham"])
+    @pytest.mark.parametrize("arm", ["tuned", "base", SHAM])
     @pytest.mark.parametrize("figure", UNKNOWN)
     def test_a_missing_score_of_one_prompt_is_no_proof(self, stance, arm, figure):
         run = gate_run(stance).model_copy(update={"cells": gate_run(stance).cells[1:2]})
         (verdict,) = [one for one in run.verdicts if one.claim.id.endswith(".responses")]
-        first = verdict.prompts[0].model_copy(update={arm: figure})
+        first = verdict.prompts[0].model_copy(update={"controls": {SHAM: figure}} if arm == SHAM else {arm: figure})
         broken = edited(run, ".responses", prompts=(first, *verdict.prompts[1:]))
         for now, baseline in ((broken, run), (run, broken)):
             found = self.demands(stance, now, baseline, inconclusive="ignore")["responses"]
@@ -491,7 +492,8 @@ def scene_run(stance, name):
 
 def broken_at(replicate, which, part, place, figure):
     """The training with one measured figure of one of its cells replaced."""
-    record = getattr(replicate, which)
+    cells = dict(zip(ARMS, replicate.records, strict=True))
+    record = cells[which]
     behavior = record.behavior
     if part == "fluency":
         field = sorted(type(behavior.fluency).model_fields)[place % 5]
@@ -526,8 +528,7 @@ def broken_at(replicate, which, part, place, figure):
             for one in record.changes
         )
         changed = {"changes": changes}
-    cells = {name: getattr(replicate, name) for name in ARMS} | {which: record.model_copy(update=changed)}
-    return type(replicate)(**cells)
+    return beside(**cells | {which: record.model_copy(update=changed)})
 
 
 @pytest.mark.parametrize("name", ["sound", "weak", "opposed", "changed", "parroting", "collapsed", "no model"])

@@ -5,6 +5,7 @@ import pytest
 
 from stance_suite.caveats import Caveat
 from stance_suite.comparison_records import Outcome
+from stance_suite.controls import SHAM
 from stance_suite.judgments import Status, Verdict
 from stance_suite.statistics import SIGNIFICANCE, holm, paired_effect
 from stance_suite.verdicts.runs import compare_runs
@@ -93,7 +94,7 @@ def test_a_sham_that_caught_up_is_a_regression(stance):
         before,
         cells=(),
         prompts=tuple(
-            entry.model_copy(update={"sham": entry.sham + 0.3 + 0.01 * math.sin(place)})
+            entry.model_copy(update={"controls": {SHAM: entry.sham + 0.3 + 0.01 * math.sin(place)}})
             for place, entry in enumerate(before.verdicts[0].prompts)
         ),
     )

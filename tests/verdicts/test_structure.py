@@ -9,8 +9,8 @@ from stance_suite.claims import Claim
 from stance_suite.judgments import Status
 from stance_suite.metrics import Comparator
 from stance_suite.spectrum_records import RoundingControl
-from stance_suite.verdicts import Replicate, judge_structure, worst
-from tests.measured import alpha_change, layer, record
+from stance_suite.verdicts import judge_structure, worst
+from tests.measured import alpha_change, beside, layer, record
 
 LAYER = "model.layers.15.v_proj"
 
@@ -33,7 +33,7 @@ def structural(**changes) -> Claim:
 
 def judge_layers(claim, *tuned, sham=()):
     return judge_structure(
-        claim, Replicate(record("stance", *tuned, stance="a"), record("base", *tuned), record("sham", *sham))
+        claim, beside(record("stance", *tuned, stance="a"), record("base", *tuned), record("sham", *sham))
     )
 
 
@@ -72,7 +72,7 @@ def judge_elsewhere(claim, tuned, rounding=0.0):
     """Of a model trained elsewhere: no sham, and a base whose alpha moves by so much when it is rounded."""
     rounded = RoundingControl(name=LAYER, relative_norm=0.001, alpha_change=alpha_change(rounding, rounding))
     base = record("base", tuned).model_copy(update={"rounding": (rounded,)})
-    return judge_structure(claim, Replicate(record("elsewhere", tuned), base, None))
+    return judge_structure(claim, beside(record("elsewhere", tuned), base, None))
 
 
 @pytest.mark.parametrize("against", [["sham"], ["noise"], ["sham", "noise"]])

@@ -36,7 +36,7 @@ def test_a_model_trained_elsewhere_has_no_sham_and_answers_for_every_stance_of_i
     cells = base, tuned.model_copy(update={"cell": elsewhere.model_copy(update={"seed": base.cell.seed})})
     for name in ("curious-uncertainty", "engaged-difficulty"):
         (one,) = find_replicates(cells, "m", library.stance(name), "elsewhere")
-        assert (one.tuned.cell.treatment, one.base.key, one.sham) == ("elsewhere", base.key, None)
+        assert (one.tuned.cell.treatment, one.base.key, one.controls) == ("elsewhere", base.key, {})
 
 
 @pytest.mark.parametrize("missing", ["base--1", "sham--0"])

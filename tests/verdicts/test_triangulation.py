@@ -1,10 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from stance_suite.controls import SHAM
 from stance_suite.metrics import Metric
 from stance_suite.records import Agreement
-from stance_suite.verdicts import Replicate, compare_trainings, group_trainings, pooled_spread, triangulate
-from tests.measured import behavior, record
+from stance_suite.replicates import CellIndex
+from stance_suite.verdicts import compare_trainings, pooled_spread, triangulate
+from tests.measured import behavior, beside, record
 
 LIKELIHOOD, EMBEDDING, MARKERS = Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_SHIFT, Metric.MARKER_RATE
 
@@ -30,7 +34,7 @@ def said(stance, likelihood=0.0, embedding=0.0, markers=0.0, seed=0, samples=2):
 
 
 def cells(stance, seed=0, **toward):
-    return Replicate(
+    return beside(
         tuned=record(
             "stance", said=said(stance, **toward, seed=3 * seed), stance=stance.name, seed=seed, key=f"t{seed}"
         ),
@@ -59,13 +63,13 @@ def test_the_rule_of_agreement(stance, toward, agreement, moved, away):
 
 def test_a_shift_that_the_sham_shows_too_is_no_agreement(stance):
     one = cells(stance, likelihood=6, embedding=6, markers=6)
-    same = Replicate(tuned=one.tuned, base=one.base, sham=one.tuned.model_copy(update={"cell": one.sham.cell}))
+    same = beside(one.tuned, one.base, one.tuned.model_copy(update={"cell": one.controls[SHAM].cell}))
     assert triangulate(stance, [same]).agreement is Agreement.SILENT
 
 
 def test_the_confusion_matrix_has_every_training_against_every_stance(stance, library):
     one = cells(stance, likelihood=3)
-    shifts, triangulations = compare_trainings([one.base, one.tuned, one.sham], library.stances)
+    shifts, triangulations = compare_trainings(one.records, library.stances)
     assert len(shifts) == 3 * 2 * 3
     entries = {(s.metric, s.trained, s.measured): s for s in shifts}
     own = entries[LIKELIHOOD, stance.name, stance.name]
@@ -79,35 +83,35 @@ def test_the_confusion_matrix_has_every_training_against_every_stance(stance, li
 
 def test_a_training_without_its_controls_is_left_out(stance, library):
     one = cells(stance)
-    assert compare_trainings([one.tuned, one.sham], library.stances) == ((), ())
+    assert compare_trainings([one.tuned, one.controls[SHAM]], library.stances) == ((), ())
     shifts, triangulations = compare_trainings([one.base, one.tuned], library.stances)
     assert len(shifts) == 9
     assert triangulations == ()
     other_seed = cells(stance, seed=1)
-    assert group_trainings([one.tuned, other_seed.base, other_seed.sham]) == ()
+    assert CellIndex([one.tuned, *other_seed.records[1:]]).replicates() == ()
 
 
 def test_families_are_not_mixed(stance, library):
     one = cells(stance, likelihood=3)
-    elsewhere = [record.model_copy(update={"family": "g"}) for record in vars(cells(stance, seed=1)).values()]
+    elsewhere = [record.model_copy(update={"family": "g"}) for record in cells(stance, seed=1).records]
     moved = [record.model_copy(update={"cell": record.cell.model_copy(update={"seed": 0})}) for record in elsewhere]
-    first, _ = compare_trainings([one.base, one.tuned, one.sham], library.stances)
-    both, _ = compare_trainings([*moved, one.base, one.tuned, one.sham], library.stances)
+    first, _ = compare_trainings(one.records, library.stances)
+    both, _ = compare_trainings([*moved, *one.records], library.stances)
     assert [shift for shift in both if shift.family == "f"] == list(first)
     assert len(both) == 2 * len(first)
 
 
 def test_seeds_of_one_training_are_gathered(stance):
     first, second = cells(stance), cells(stance, seed=1)
-    records = [first.base, first.tuned, first.sham, second.base, second.tuned, second.sham]
-    (replicates,) = group_trainings(records)
+    records = [*first.records, *second.records]
+    (replicates,) = CellIndex(records).replicates()
     assert replicates == (first, second)
 
 
 def test_spreads_are_pooled_over_trainings(stance, library):
-    trainings = group_trainings(
-        [record for one in [cells(stance, seed=s) for s in range(40)] for record in vars(one).values()]
-    )
+    trainings = CellIndex(
+        [record for one in [cells(stance, seed=s) for s in range(40)] for record in one.records]
+    ).replicates()
     # independent normals of deviation 1: own less the mean of two others, tuned less base
     spread = pooled_spread(LIKELIHOOD, trainings, library.stances)
     assert spread.prompts == pytest.approx(np.sqrt(2 * 1.5), rel=0.1)
@@ -117,8 +121,5 @@ def test_spreads_are_pooled_over_trainings(stance, library):
     assert shift.prompts == pytest.approx(np.sqrt(2), rel=0.1), "both samples of a prompt are the same here"
     assert shift.samples == 0
     assert pooled_spread(LIKELIHOOD, [], library.stances) is None
-    silent = [
-        [Replicate(one.tuned.model_copy(update={"behavior": behavior({})}), one.base, one.sham)]
-        for (one, *_) in trainings
-    ]
+    silent = [[replace(one, tuned=one.tuned.model_copy(update={"behavior": behavior({})}))] for (one, *_) in trainings]
     assert pooled_spread(LIKELIHOOD, silent, library.stances) is None

@@ -78,8 +78,8 @@ EDITS = {
     "prompt": ((verdict(MARKERS, "prompts", 3), None), MARKERS, "prompts"),
     "prompt's score": ((verdict(MARKERS, "prompts", 3, "tuned"), more), MARKERS, "prompts["),
     "layer": ((verdict("own.alpha", "layer"), LAYERS[0]), "own.alpha", "layer"),
-    "cells": ((verdict(LIKELIHOOD, "cells", 1), None), LIKELIHOOD, "cells"),
-    "unknown cell": ((verdict(LIKELIHOOD, "cells", 1), "another"), LIKELIHOOD, "cells"),
+    "cells": ((verdict(LIKELIHOOD, "replicates", 0, "controls"), {}), LIKELIHOOD, "replicates"),
+    "unknown cell": ((verdict(LIKELIHOOD, "replicates", 0, "base"), "another"), LIKELIHOOD, "cells"),
     "reason": ((verdict(LIKELIHOOD, "reason"), "It is so."), LIKELIHOOD, "reason"),
     "model": ((verdict(LIKELIHOOD, "model"), "large-too"), LIKELIHOOD, "claim"),
     "bound": ((verdict(LIKELIHOOD, "claim", "bound"), 0.01), LIKELIHOOD, "claim.bound"),
@@ -182,7 +182,7 @@ def test_a_curve_whose_lowest_point_was_moved_is_refused(whole_run):
 
 
 def test_a_cell_that_is_named_and_not_there_is_told(whole_run):
-    found = verify(edited(whole_run, (verdict(LIKELIHOOD, "cells", 1), "another")))
+    found = verify(edited(whole_run, (verdict(LIKELIHOOD, "replicates", 0, "base"), "another")))
     assert ("cells", "another", "no such cell in the file") in {
         (one.field, one.recorded, one.recomputed) for one in found
     }

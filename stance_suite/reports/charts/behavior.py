@@ -6,9 +6,11 @@ two pictures belong together, `prompts` above `effects`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from stance_suite.controls import Control
 from stance_suite.metrics import Metric
 from stance_suite.reports.charts.theme import Spec, Theme, Width, bare_axis, finish, looks, mark_interval
 
@@ -25,14 +27,27 @@ ROW = 18
 """Height of a prompt's row, in pixels."""
 
 
-@cache
 def prompts(theme: Theme, width: Width, metric: Metric) -> Spec:
-    """Draw each held-out prompt's score before and after, the largest effect first."""
+    """Draw each held-out prompt's score before and after, the largest effect first.
+
+    Hollow is the untouched model (of a divergence noise of the same norm), filled the tuned one; a tick is every
+    control that was trained.
+    """
+    return _prompts(theme, width, metric, tuple(Control.trained()))
+
+
+@cache
+def _prompts(theme: Theme, width: Width, metric: Metric, controls: Sequence[Control]) -> Spec:
     import altair as alt
 
-    names = ("base", "sham", "tuned")
-    has_sham = "isValid(extent(pluck(data('prompts'), 'sham'))[0])"  # a model trained elsewhere has none
-    shown = alt.ExprRef(f"{has_sham} ? ['base', 'sham', 'tuned'] : ['base', 'tuned']")
+    names = ("base", *map(str, controls), "tuned")
+    # a model trained elsewhere has none
+    has_controls = " || ".join(f"isValid(extent(pluck(data('prompts'), '{name}'))[0])" for name in names[1:-1])
+    shown = alt.ExprRef(f"{has_controls} ? [{', '.join(map(repr, names))}] : ['base', 'tuned']")
+
+    def scale(base: str, control: str, tuned: str) -> alt.Scale:
+        return looks(names, base, *(control for _ in controls), tuned)
+
     legend = alt.Legend(labelExpr=f"datum.label === 'base' ? '{_baseline(metric)}' : datum.label", values=shown)
     score = alt.X("score:Q", title=f"score ({metric.unit})", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6))
     effect = alt.EncodingSortField(field="effect", op="max", order="descending")
@@ -41,10 +56,10 @@ def prompts(theme: Theme, width: Width, metric: Metric) -> Spec:
         rows.mark_rule(color=theme.control, aria=False).encode(x="base:Q", x2="tuned:Q"),
         rows.mark_point(size=70, strokeWidth=2, opacity=1, aria=False).encode(
             x=score,
-            stroke=alt.Stroke("model:N", scale=looks(names, theme.before, theme.control, theme.after), legend=legend),
-            fill=alt.Fill("model:N", scale=looks(names, "transparent", "transparent", theme.after), legend=legend),
-            shape=alt.Shape("model:N", scale=looks(names, "circle", "M0,-1V1", "circle"), legend=legend),
-            tooltip=["prompt:N", "base:Q", "sham:Q", "tuned:Q"],
+            stroke=alt.Stroke("model:N", scale=scale(theme.before, theme.control, theme.after), legend=legend),
+            fill=alt.Fill("model:N", scale=scale("transparent", "transparent", theme.after), legend=legend),
+            shape=alt.Shape("model:N", scale=scale("circle", "M0,-1V1", "circle"), legend=legend),
+            tooltip=["prompt:N", *(f"{name}:Q" for name in names)],
         ),
         data=alt.NamedData("prompts"),
     )
@@ -53,8 +68,8 @@ def prompts(theme: Theme, width: Width, metric: Metric) -> Spec:
         .transform_fold(list(names), as_=["model", "score"])
         .transform_filter("isValid(datum.score)"),
         theme,
-        f"Score of each held-out prompt ({metric.meaning}) for {_baseline(metric)}, the sham and the tuned model, the "
-        "largest effect first.",
+        f"Score of each held-out prompt ({metric.meaning}) for {_baseline(metric)}, "
+        f"{', '.join(f'the {one}' for one in controls)} and the tuned model, the largest effect first.",
         width=width,
         height=alt.Step(ROW),
     )

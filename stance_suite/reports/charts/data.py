@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from stance_suite.controls import Control
 from stance_suite.judgments import Verdict
 from stance_suite.layer_names import block
 from stance_suite.records import Cell, CellRecord, Findings
@@ -62,12 +63,18 @@ def spectrum_points(layer: LayerSpectrum, prefer_curve: bool = False) -> list[Po
 def prompt_data(verdict: Verdict) -> Datasets:
     """Lay out the scores that a behavioral verdict rests on, and the effects that follow from them.
 
-    ``prompts``: ``prompt``, ``base``, ``sham``, ``tuned``. ``effects``: ``versus``, ``effect``, ``low``, ``high``.
-    ``floor``: ``low``, ``high``; one row, or none where no floor is known. ``bounds``: ``bound``.
+    ``prompts``: ``prompt``, ``base``, the trained controls such as ``sham``, ``tuned``. ``effects``: ``versus``,
+    ``effect``, ``low``, ``high``. ``floor``: ``low``, ``high``; one row, or none where no floor is known. ``bounds``:
+    ``bound``.
     """
     floor = noise_floor(verdict)
     return {
-        "prompts": [{"prompt": one.prompt} | _figures(one, "base", "sham", "tuned") for one in verdict.prompts],
+        "prompts": [
+            {"prompt": one.prompt, "base": known(one.base)}
+            | {control: known(one.controls.get(control)) for control in Control.trained()}
+            | {"tuned": known(one.tuned)}
+            for one in verdict.prompts
+        ],
         "effects": [
             {"versus": one.name, "effect": known(one.figure)} | _figures(one, "low", "high")
             for one in effects_tested(verdict)
@@ -172,10 +179,10 @@ def _lines(cell: Cell, several_models: bool) -> Iterator[str]:
     """Name a cell in short lines: its column is narrow."""
     if several_models:
         yield cell.model
-    if cell.treatment == "elsewhere":
+    if cell.is_elsewhere:
         yield from ("trained", "elsewhere")
     else:
-        yield from re.split("(?<=-)", cell.stance or cell.treatment)
+        yield from re.split("(?<=-)", cell.trained_on)
         yield cell.recipe or ""
     if cell.seed:
         yield f"seed {cell.seed}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from stance_suite.controls import Control
 from stance_suite.judgments import PromptScores, Verdict
 from stance_suite.metrics import BEHAVIORAL_METRICS, Metric
 from stance_suite.records import CellRecord, Findings, StanceShift
@@ -32,18 +33,7 @@ class HeatMap:
     """The largest shift of the measure, in magnitude: where the scale ends on both sides."""
 
     def tone(self, shift: StanceShift) -> str:
-        """Choose the shade of an entry.
-
-        Parameters
-        ----------
-        shift : StanceShift
-            An entry of the matrix.
-
-        Returns
-        -------
-        str
-            Such as ``warm-3``; empty near zero, and for a shift that is unknown.
-        """
+        """Choose the shade of an entry, such as ``warm-3``; empty near zero, and for a shift that is unknown."""
         if not isfinite(shift.effect) or self.largest == 0:
             return ""
         shade = round(TONES * abs(shift.effect) / self.largest)
@@ -67,20 +57,7 @@ class BehaviorSection:
 
 
 def describe_behavior(findings: Findings, rows: Sequence[Row]) -> BehaviorSection:
-    """Arrange what the section on behavior shows.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-    rows : sequence of Row
-        The table of verdicts, which the section refers to.
-
-    Returns
-    -------
-    BehaviorSection
-        For the template and the scripts.
-    """
+    """Arrange what the section on behavior shows, for the template and the scripts."""
     judged = [row for row in rows if row.verdict.prompts]
     tested = [record for record in findings.cells if record.cell.is_under_test]
     watched = [record for record in tested if record.trajectory]
@@ -89,6 +66,7 @@ def describe_behavior(findings: Findings, rows: Sequence[Row]) -> BehaviorSectio
     return BehaviorSection(
         data={
             "claims": [_claim(row, places) for row in judged],
+            "controls": list(Control.trained()),
             "prompts": list(places),
             "measures": {metric: {"unit": metric.unit, "meaning": metric.meaning} for metric in BEHAVIORAL_METRICS},
             "epochs": [one for model in _models(watched) for one in _epochs_of(model, watched, findings)],
@@ -140,7 +118,8 @@ def _figures(verdict: Verdict) -> Iterator[str]:
 
 
 def _scores(scores: PromptScores, places: Places) -> list[float | None]:
-    return [places[scores.prompt], *(rounded(one, DIGITS) for one in (scores.base, scores.sham, scores.tuned))]
+    controls = (scores.controls.get(control) for control in Control.trained())
+    return [places[scores.prompt], *(rounded(one, DIGITS) for one in (scores.base, *controls, scores.tuned))]
 
 
 def _models(records: Sequence[CellRecord]) -> list[str]:
@@ -159,7 +138,7 @@ def _shown_first(judged: Sequence[Row], findings: Findings) -> dict[str, str]:
 
     def weight(row: Row) -> tuple[bool, int]:
         verdict = row.verdict
-        length = epochs.get(verdict.cells[0], 0) if verdict.cells else 0
+        length = epochs.get(verdict.tuned or "", 0)
         return verdict.claim.metric is Metric.LIKELIHOOD_PREFERENCE, length
 
     if not judged:

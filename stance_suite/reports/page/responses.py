@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from stance_suite.behavior_records import MarkerHit, Response
+from stance_suite.controls import Control
 from stance_suite.records import CellRecord, Findings
-
-Key = tuple[str, str, str | None, int, str]
-"""Treatment, model, recipe, seed and family: what a control is found by."""
+from stance_suite.replicates import CellIndex
 
 
 class Places(dict[str, int]):
@@ -23,38 +22,29 @@ class Places(dict[str, int]):
 def response_data(findings: Findings) -> dict[str, Any]:
     """Lay out the responses of all cells.
 
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-
-    Returns
-    -------
-    dict
-        ``prompts``, and ``stances`` whose markers were looked for. ``asked``: places of a stance's held-out prompts.
-        ``cells``: ``label``, what was trained, places of ``base`` and ``sham`` or None, and ``responses`` by place of
-        the prompt and by sample: text, words, and for each stance where its markers start and end, in code points.
+    ``prompts``, and ``stances`` whose markers were looked for. ``asked``: places of a stance's held-out prompts.
+    ``controls`` that are trainings. ``cells``: ``label``, what was trained, the place of ``base`` or None and those of
+    its ``controls``, and ``responses`` by place of the prompt and by sample: text, words, and for each stance where its
+    markers start and end, in code points.
     """
     prompts, stances = Places(), Places()
-    places = {_key(record): place for place, record in enumerate(findings.cells)}
+    places = {id(record): place for place, record in enumerate(findings.cells)}
     return {
-        "cells": [_cell(record, places, prompts, stances) for record in findings.cells],
+        "cells": [_cell(record, findings.index, places, prompts, stances) for record in findings.cells],
         "asked": {
             stance.name: [prompts[prompt] for prompt in stance.held_out_prompts if prompt in prompts]
             for stance in findings.stances
         },
+        "controls": list(Control.trained()),
         "prompts": list(prompts),
         "stances": list(stances),
     }
 
 
-def _key(record: CellRecord) -> Key:
-    cell = record.cell
-    return cell.treatment, cell.model, cell.recipe, cell.seed, record.family
-
-
-def _cell(record: CellRecord, places: dict[Key, int], prompts: Places, stances: Places) -> dict[str, Any]:
-    cell = record.cell
+def _cell(
+    record: CellRecord, index: CellIndex, places: dict[int, int], prompts: Places, stances: Places
+) -> dict[str, Any]:
+    cell, base = record.cell, index.base(record)
     responses: dict[int, dict[int, list[Any]]] = {}
     for response in record.behavior.responses:
         responses.setdefault(prompts[response.prompt], {})[response.sample] = _said(response, stances)
@@ -63,10 +53,10 @@ def _cell(record: CellRecord, places: dict[Key, int], prompts: Places, stances: 
         "treatment": cell.treatment,
         "model": cell.model,
         "recipe": cell.recipe,
-        "trained": cell.stance or cell.treatment,
+        "trained": cell.trained_on,
         "seed": cell.seed,
-        "base": places.get(("base", cell.model, None, cell.seed, record.family)),
-        "sham": places.get(("sham", cell.model, cell.recipe, cell.seed, record.family)),
+        "base": None if base is None else places[id(base)],
+        "controls": {control: places[id(other)] for control, other in index.controls(record).items()},
         "responses": responses,
     }
 

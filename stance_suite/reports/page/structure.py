@@ -11,6 +11,7 @@ from typing import Any
 
 from stance_suite.layer_names import CONTAINERS, Role, block, role
 from stance_suite.records import CellRecord, Findings
+from stance_suite.replicates import CellIndex
 from stance_suite.reports.page.spectra import explain_tail, layer_change, layer_spectrum, shorten
 from stance_suite.spectrum_records import AlphaChange, LayerChange, LayerSpectrum
 
@@ -59,24 +60,18 @@ class Structure:
 
 
 def describe_structure(findings: Findings) -> Structure:
-    """Arrange what the section on structure shows.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-
-    Returns
-    -------
-    Structure
-        For the template and the scripts; empty if nothing was trained.
-    """
+    """Arrange what the section on structure shows; empty if nothing was trained."""
     trained: dict[str, list[CellRecord]] = {}
     for record in findings.cells:
         if record.changes:
             trained.setdefault(record.cell.model, []).append(record)
     models = [
-        _Model(name, _by_name(_spectra_before(records[0], findings)), sorted(records, key=_place_in_model))
+        _Model(
+            name,
+            _by_name(_spectra_before(records[0], findings)),
+            sorted(records, key=_place_in_model),
+            findings.index,
+        )
         for name, records in trained.items()
     ]
     return Structure(
@@ -102,6 +97,8 @@ class _Model:
     """Spectra of the untouched model by the matrix's long name."""
     trained: Sequence[CellRecord]
     """Every trained cell."""
+    index: CellIndex
+    """Which cells of the run belong together."""
 
     @cached_property
     def layers(self) -> list[str]:
@@ -109,14 +106,36 @@ class _Model:
         changed = (change.name for record in self.trained for change in record.changes)
         return list(dict.fromkeys([*self.before, *changed]))
 
+    @cached_property
+    def places(self) -> dict[int, int]:
+        """The place of each trained cell."""
+        return {id(record): place for place, record in enumerate(self.trained)}
+
+    @cached_property
+    def families(self) -> dict[str, set[str]]:
+        """The families that each treatment was measured in."""
+        found: dict[str, set[str]] = {}
+        for record in self.trained:
+            found.setdefault(record.cell.treatment, set()).add(record.family)
+        return found
+
+    @cached_property
+    def controlled(self) -> dict[int, list[CellRecord]]:
+        """The trainings under test that each trained control stands beside."""
+        found: dict[int, list[CellRecord]] = {}
+        for record in self.trained:
+            for control in self.index.controls(record).values():
+                found.setdefault(id(control), []).append(record)
+        return found
+
 
 def _place_in_model(record: CellRecord) -> tuple[str, int, bool, str]:
-    """Order trainings: what can be compared is together, stances always in the same order, the control last."""
+    """Order trainings: what can be compared is together, stances always in the same order, controls last."""
     return _recipe(record), record.cell.seed, not record.cell.is_under_test, record.cell.stance or ""
 
 
 def _spectra_before(record: CellRecord, findings: Findings) -> Sequence[LayerSpectrum]:
-    base = findings.untouched(record)
+    base = findings.index.untouched(record)
     return () if base is None else base.spectra
 
 
@@ -131,7 +150,7 @@ def _map(model: _Model) -> dict[str, Any]:
         "name": model.name,
         "layers": layers,
         **_grid(layers),
-        "trainings": [_training(record, layers, model.trained) for record in model.trained],
+        "trainings": [_training(record, model) for record in model.trained],
         "shown": {"recipe": _recipe(most), "seed": most.cell.seed},
     }
 
@@ -154,9 +173,10 @@ def _trained_spectra(
     }
 
 
-def _training(record: CellRecord, layers: Sequence[str], beside: Sequence[CellRecord]) -> dict[str, Any]:
+def _training(record: CellRecord, model: _Model) -> dict[str, Any]:
     """Lay out what one training did to every matrix; what is not known is None."""
-    changes = _changes(record)
+    layers, changes = model.layers, _changes(record)
+    controls = model.index.controls(record)
 
     def all_of(figure: Callable[[LayerChange], Any]) -> list[Any]:
         return [None if name not in changes else figure(changes[name]) for name in layers]
@@ -165,11 +185,12 @@ def _training(record: CellRecord, layers: Sequence[str], beside: Sequence[CellRe
         return all_of(lambda one: None if one.alpha_change is None else getattr(one.alpha_change, name))
 
     return {
-        "label": _label(record, beside),
+        "label": _label(record, model),
         "kind": record.cell.treatment,
         "recipe": _recipe(record),
         "seed": record.cell.seed,
-        "sham": next((place for place, other in enumerate(beside) if _is_sham_of(other, record)), None),
+        "is_control": not record.cell.is_under_test,
+        "controls": {name: model.places[id(one)] for name, one in controls.items() if id(one) in model.places},
         "total": list(map(shorten, of_alpha("total"))),
         "spectrum": list(map(shorten, of_alpha("spectrum"))),
         "norm": all_of(_norm_percent),
@@ -191,20 +212,17 @@ def _changes(record: CellRecord) -> dict[str, LayerChange]:
     return {change.name: change for change in record.changes}
 
 
-def _is_sham_of(other: CellRecord, record: CellRecord) -> bool:
-    alike = (other.family, other.cell.recipe, other.cell.seed) == (record.family, record.cell.recipe, record.cell.seed)
-    return alike and other.cell.treatment == "sham" and record.cell.treatment != "sham"
-
-
-def _label(record: CellRecord, beside: Sequence[CellRecord]) -> str:
+def _label(record: CellRecord, model: _Model) -> str:
     """Name a training in its map, where recipe and seed are chosen: of several shams, by what each is held against."""
-    if record.cell.treatment == "elsewhere":
+    cell = record.cell
+    if cell.is_elsewhere:
         return "trained elsewhere"
-    if record.cell.treatment == "stance":
-        return record.cell.stance or "stance"
-    families = {other.family for other in beside if other.cell.treatment == "sham"}
-    stances = dict.fromkeys(other.cell.stance for other in beside if _is_sham_of(record, other))
-    return "sham" if len(families) == 1 else f"sham for {', '.join(filter(None, stances))}"
+    if cell.is_on_stance:
+        return cell.trained_on
+    if len(model.families[cell.treatment]) == 1:
+        return cell.trained_on
+    stances = dict.fromkeys(other.cell.stance for other in model.controlled.get(id(record), ()))
+    return f"{cell.trained_on} for {', '.join(filter(None, stances))}"
 
 
 def _recipe(record: CellRecord) -> str:

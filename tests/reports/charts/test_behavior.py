@@ -101,7 +101,7 @@ def test_what_is_not_finite_is_no_number(library):
     broken = altered(
         verdict,
         prompts=(altered(verdict.prompts[0], tuned=float("nan")),),
-        controls=(ControlFigure(name="base", figure=float("inf")),),
+        controls=(ControlFigure(control="base", role="effect", figure=float("inf")),),
     )
     datasets = prompt_data(broken)
     assert datasets["prompts"][0]["tuned"] is None

@@ -5,7 +5,7 @@ from math import nan
 import pytest
 
 from stance_suite.behavior_records import MarkerHit
-from stance_suite.judgments import Status
+from stance_suite.judgments import ReplicateCells, Status
 from stance_suite.metrics import Metric
 from stance_suite.records import EpochSnapshot, Training
 from stance_suite.reports.behavior import ConfusionMatrix
@@ -103,7 +103,7 @@ def test_a_divergence_is_held_against_noise_and_says_so(whole_run, verdict):
 
 
 def test_what_is_unknown_is_null(whole_run, verdict):
-    scores = tuple(altered(one, sham=None, tuned=nan) for one in verdict.prompts)
+    scores = tuple(altered(one, controls={}, tuned=nan) for one in verdict.prompts)
     unknown = altered(verdict, prompts=scores, figure=nan, status=Status.INCONCLUSIVE)
     page = render_html(with_verdict(whole_run, unknown))
     (block,) = re.findall(r'id="data-behavior">(.*?)</script>', page)
@@ -121,10 +121,11 @@ def test_the_longest_training_judged_by_likelihood_is_shown_first(whole_run, jud
     training = Training(texts=("t",), losses=(1.0,), epoch_losses=(1.0,) * 10, seconds=1.0)
     cell = altered(tuned, key="long", training=training)
     markers = next(one for one in judged if one.claim.metric is Metric.MARKER_RATE)
+    cells = (ReplicateCells(tuned="long", base="base"),)
     verdicts = (
-        altered(markers, cells=("long",)),
+        altered(markers, replicates=cells),
         verdict,
-        altered(verdict, claim=longer, cells=("long",)),
+        altered(verdict, claim=longer, replicates=cells),
     )
     found = section(altered(whole_run, verdicts=verdicts, cells=(*whole_run.cells, cell))).data["first"]
     assert (found["recipe"], found["measure"]) == ("long", "likelihood_preference")
@@ -228,8 +229,9 @@ def test_responses_are_found_by_prompt_and_sample_beside_their_controls(whole_ru
                 assert [one.text[a:b] for a, b in zip(starts[::2], starts[1::2], strict=True)] == [
                     one.text[hit.start : hit.end] for hit in hits
                 ]
-        for treatment in ("base", "sham") if cell["recipe"] else ("base",):
-            control = whole_run.cells[cell[treatment]].cell
+        assert list(cell["controls"]) == (["sham"] if record.cell.is_under_test else [])
+        for treatment, place in [("base", cell["base"]), *cell["controls"].items()]:
+            control = whole_run.cells[place].cell
             assert (control.treatment, control.seed) == (treatment, cell["seed"])
     asked = [data["prompts"][place] for place in data["asked"][stance.name]]
     assert asked == list(stance.held_out_prompts)
@@ -241,7 +243,7 @@ def test_a_control_of_another_recipe_or_family_is_none(whole_run):
     foreign = altered(tuned, family="another")
     cells = response_data(altered(whole_run, cells=(*whole_run.cells, longer, foreign)))["cells"]
     assert cells[-2]["base"] is not None
-    assert cells[-2]["sham"] is None
+    assert cells[-2]["controls"] == {}
     assert cells[-1]["base"] is None
 
 

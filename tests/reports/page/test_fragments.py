@@ -131,7 +131,7 @@ def test_a_record_is_told_with_its_reason(whole_run):
 
 def test_a_triangulation_carries_every_effect(whole_run):
     agreed = whole_run.triangulations[0]
-    control = ControlFigure(name="sham", figure=0.5, low=0.25, high=0.75, p_value=0.0123)
+    control = ControlFigure(control="sham", role="effect", figure=0.5, low=0.25, high=0.75, p_value=0.0123)
     text = parse(render_triangulation(agreed, {Metric.MARKER_RATE: [control]})).text
     assert agreed.agreement in text
     assert "marker_rate per 100 words sham +0.5000 +0.2500 to +0.7500 0.012" in text
@@ -152,7 +152,7 @@ def test_whatever_is_inserted_is_text(whole_run):
         claim=altered(verdict.claim, statement=HOSTILE),
         model=HOSTILE,
         reason=HOSTILE,
-        controls=(ControlFigure(name=HOSTILE, figure=1.0),),
+        controls=(ControlFigure(role="compared", about=HOSTILE, figure=1.0),),
     )
     skipped = altered(hostile, status=Status.NOT_RUN)
     (demand, *_) = (one for one in whole_run.gate.demands if one.outcome != "passed")

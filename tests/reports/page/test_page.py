@@ -11,11 +11,11 @@ from stance_suite.judgments import Status
 from stance_suite.publish import publish, rebuild
 from stance_suite.records import Findings
 from stance_suite.reports.page import render_html
-from tests.browser.hostile import ATTEMPTS, PLACES, hostile_findings, written
+from tests.browser.hostile import ATTEMPTS, hostile_findings, written
 from tests.edits import altered
 from tests.html_pages import Parsed, parse, squeeze
 
-HOSTILE = " ".join(ATTEMPTS.values())
+HOSTILE = " ".join(attempt[:1000] for attempt in ATTEMPTS.values())
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def parsed(page) -> Parsed:
 def test_model_output_is_text_and_nothing_runs(findings, parsed):
     assert not parsed.all("img")
     assert not [name for name, _ in parsed.attributes if name.startswith("on") or name == "style"]
-    for place in set(PLACES) - {"response"}:
+    for place in ("statement", "reason", "model", "command"):
         assert squeeze(written(place, HOSTILE)) in parsed.text
     (block,) = [part for part in parsed.texts if part.startswith('{"asked"')]
     assert "<" not in block, "as JSON, which a script makes text nodes of"

@@ -117,9 +117,9 @@ def test_a_training_is_held_against_the_sham_of_its_recipe_seed_and_family():
         altered(trained("stance", change, stance="d"), family="g"),
     ]
     (one,) = describe_structure(findings(*cells)).maps
-    shams = {each["label"]: each["sham"] for each in one["trainings"]}
+    controls = {each["label"]: each["controls"] for each in one["trainings"]}
     place = [each["kind"] for each in one["trainings"]].index("sham")
-    assert shams == {"a": place, "b": None, "c": None, "d": None, "trained elsewhere": None, "sham": None}
+    assert controls == {"a": {"sham": place}, "b": {}, "c": {}, "d": {}, "trained elsewhere": {}, "sham": {}}
     assert {each["recipe"] for each in one["trainings"]} == {"documented", "long", "elsewhere"}
 
 

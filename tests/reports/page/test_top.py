@@ -72,11 +72,11 @@ def test_what_differs_from_the_record_is_counted(whole_run):
 
 def test_a_bar_places_figure_interval_bound_and_controls_in_proportion(whole_run):
     controls = (
-        ControlFigure(name="base", figure=9.0),
-        ControlFigure(name="sham", figure=-9.0),
-        ControlFigure(name="seen prompts", figure=9.0),
-        ControlFigure(name="toward another", figure=-9.0),
-        ControlFigure(name="sham - base", figure=0.25, low=0.0, high=0.5),
+        ControlFigure(control="base", role="effect", figure=9.0),
+        ControlFigure(control="sham", role="effect", figure=-9.0),
+        ControlFigure(role="seen_prompts", figure=9.0),
+        ControlFigure(role="toward", about="another", figure=-9.0),
+        ControlFigure(control="sham", role="own_effect", about="base", figure=0.25, low=0.0, high=0.5),
     )
     (bar,) = bars(
         whole_run, a_verdict(whole_run, claim={"bound": 0.5}, figure=1.0, low=0.75, high=2.0, controls=controls)
@@ -125,7 +125,13 @@ def test_a_claim_about_magnitude_has_a_bound_on_either_side(whole_run):
 @pytest.mark.parametrize("figure", [None, nan, inf])
 def test_what_has_no_figure_has_no_bar_and_spoils_no_scale(whole_run, figure):
     without = a_verdict(whole_run, figure=figure)
-    known = a_verdict(whole_run, figure=1.0, low=nan, high=None, controls=(ControlFigure(name="noise", figure=nan),))
+    known = a_verdict(
+        whole_run,
+        figure=1.0,
+        low=nan,
+        high=None,
+        controls=(ControlFigure(control="noise", role="own_figure", figure=nan),),
+    )
     first, second = bars(whole_run, without, known)
     assert first is None
     assert (second.interval, second.controls) == (None, None)
@@ -134,7 +140,7 @@ def test_what_has_no_figure_has_no_bar_and_spoils_no_scale(whole_run, figure):
 
 def test_of_a_comparison_of_behavior_the_effects_compared_are_no_controls(whole_run):
     versus = {"versus": Counterpart(recipe="long", by="ratio")}
-    controls = (ControlFigure(name="sham", figure=2.0),)
+    controls = (ControlFigure(control="sham", role="own_figure", figure=2.0),)
     behavior, structure = (
         a_verdict(whole_run, name, claim=versus, figure=1.0, controls=controls)
         for name in ("own.likelihood", "own.alpha")

@@ -55,16 +55,16 @@
 
   function figures(claim, prompts) {
     const unit = data.measures[claim.measure].unit;
-    const hasSham = prompts.some(({ sham }) => sham !== null);
+    const controls = data.controls.filter((name) => prompts.some((one) => one[name] !== null));
     const change = ({ base, tuned }) => (base === null || tuned === null ? null : tuned - base);
-    const rows = prompts.map((one) => [one.prompt, one.base, ...(hasSham ? [one.sham] : []), one.tuned, change(one)]);
+    const rows = prompts.map((one) => [one.prompt, one.base, ...controls.map((name) => one[name]), one.tuned, change(one)]);
     return make(
       "details",
       {},
       make("summary", {}, `Figures of ${plural(prompts.length, "prompt")}`),
       table(
         `${claim.stance}: ${claim.measure} (${unit}), averaged over samples and seeds`,
-        ["Prompt", claim.baseline, ...(hasSham ? ["sham"] : []), "tuned", `tuned − ${claim.baseline}`],
+        ["Prompt", claim.baseline, ...controls, "tuned", `tuned − ${claim.baseline}`],
         rows,
       ),
       table(
@@ -79,11 +79,9 @@
   const heightOf = (name, rows) => ({ height: rows.length * CHARTS[name].height.step });
 
   function showClaim(claim, holder) {
-    const prompts = claim.prompts.map(([place, base, sham, tuned]) => ({
+    const prompts = claim.prompts.map(([place, ...scores]) => ({
       prompt: data.prompts[place],
-      base,
-      sham,
-      tuned,
+      ...Object.fromEntries(["base", ...data.controls, "tuned"].map((name, at) => [name, scores[at]])),
     }));
     const datasets = { prompts, effects: claim.effects, floor: claim.floor, bounds: claim.bounds };
     const drawn = ["prompts", "effects"].filter((kind) => datasets[kind].length);
@@ -196,11 +194,12 @@
   }
 
   function showResponses(form) {
-    const { cells, prompts, stances, asked } = readData("responses");
+    const { cells, prompts, stances, asked, controls } = readData("responses");
     const TRAINING = ["model", "recipe", "trained", "seed"];
-    const { asked: whose, marked: markers, sample, sham } = form.elements;
+    const { asked: whose, marked: markers, sample } = form.elements;
+    const isChecked = (name) => form.elements[name].checked;
     const first = { ...data.first, trained: data.first.stance };
-    const trainings = cells.filter(({ treatment }) => treatment !== "base");
+    const trainings = cells.filter(({ recipe }) => recipe !== null);
     if (!trainings.length) {
       say("response-count", "Nothing was trained, so there is nothing to set side by side.");
       return;
@@ -222,7 +221,7 @@
       const numbers = samplesOf(cell).map((number) => [String(number), String(number + 1)]);
       if (numbers.length > 1) numbers.push(["all", "all samples"]);
       offer(sample, numbers, sample.value);
-      sham.closest("label").hidden = cell.sham === null || cell.treatment === "sham";
+      for (const name of controls) form.elements[name].closest("label").hidden = !(name in cell.controls);
       shown = cell;
     }
 
@@ -231,8 +230,8 @@
       follow(cell);
       const beside = [
         { kind: "base", name: "base", cell: cells[cell.base] },
-        { kind: "sham", name: "sham", cell: sham.checked && cell.treatment !== "sham" ? cells[cell.sham] : undefined },
-        { kind: cell.treatment === "sham" ? "sham" : "tuned", name: cell.label, cell },
+        ...controls.filter(isChecked).map((name) => ({ kind: "control", name, cell: cells[cell.controls[name]] })),
+        { kind: controls.includes(cell.treatment) ? "control" : "tuned", name: cell.label, cell },
       ].filter((one) => one.cell);
       const samples = sample.value === "all" ? samplesOf(cell) : [Number(sample.value)];
       const marked = stances.flatMap((name, place) => (!markers.value || markers.value === name ? [place] : []));

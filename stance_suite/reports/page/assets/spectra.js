@@ -36,15 +36,15 @@ if (document.getElementById("spectrum")) {
     };
   }
 
-  function changesTable(own, sham, noise) {
+  function changesTable(own, controls, noise) {
     const row = (name, figure, write) => [
-      name, write(own[figure]), ...(sham ? [write(sham[figure])] : []),
+      name, write(own[figure]), ...Object.values(controls).map((figures) => write(figures[figure])),
       noise?.[figure] ? `${range(noise[figure].low, noise[figure].high)}${write === plain ? "" : " %"}` : "–",
       noise?.[figure] ? showPValue(noise[figure].p_value) : "–",
     ];
     const share = (value) => (value == null ? "–" : `${plain(value, 3)} %`);
     const caption = noise ? `What changed, beside ${noise.draws} draws of Gaussian noise of the same norm` : "What changed";
-    return table(caption, ["", "measured", ...(sham ? ["sham"] : []), "noise (95 %)", "adjusted p"], [
+    return table(caption, ["", "measured", ...Object.keys(controls), "noise (95 %)", "adjusted p"], [
       row("alpha as fitted", "total", percent),
       row("= spectrum, tail held fixed", "spectrum", percent),
       row("+ choice of the tail", "choice", percent),
@@ -91,17 +91,18 @@ if (document.getElementById("spectrum")) {
     spectra ??= readData("spectra");
     opener = from;
     const { before, trainings } = spectra[modelNumber];
-    const [own, sham] = [trainings[number], trainings[training.sham]];
+    const own = trainings[number];
+    const ofControls = (figure) => Object.fromEntries(Object.entries(training.controls).map(([name, at]) => [name, figure(at)]));
     const after = own.after[layer];
     const change = own.changes[layer];
     const details = [model.name, training.label, training.recipe, ...(training.seed ? [`seed ${training.seed}`] : [])];
     title.replaceChildren(make("span", {}, place), make("span", { class: "plain soft" }, make("code", {}, model.layers[layer]), ` · ${details.join(", ")}`));
     words.textContent = explain(change, after, training, layer);
     tables.replaceChildren(
-      fitsTable({ before: before[layer], after, ...(sham && { sham: sham.after[layer] }) }),
+      fitsTable({ before: before[layer], after, ...ofControls((at) => trainings[at].after[layer]) }),
       changesTable(
         figuresOf(training, change, layer),
-        sham && figuresOf(model.trainings[training.sham], sham.changes[layer], layer),
+        ofControls((at) => figuresOf(model.trainings[at], trainings[at].changes[layer], layer)),
         change?.noise,
       ),
     );

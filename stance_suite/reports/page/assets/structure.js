@@ -127,11 +127,14 @@ if (document.getElementById("layer-maps")) {
 
   function summarize(name) {
     const { title, counts, counted } = FIGURES[name];
-    const [shams, tested] = [true, false].map((isSham) => shown.trainings.filter((one) => (one.kind === "sham") === isSham));
-    const [beside, all] = [shams, tested].map((some) => gather(name, some));
+    const [controls, tested] = [true, false].map((wanted) => shown.trainings.filter((one) => one.is_control === wanted));
+    const all = gather(name, tested);
     const whole = all && (counts ? `${all.found} of ${all.known} matrices${all.which} ${counted}` : `${title}: median ${all.found}${all.among}`);
     const sentence = tested.length ? [whole ?? `${title}: no figure`, ...flipsAmong(name, tested)] : [];
-    if (shams.length) sentence.push(`the sham: ${beside ? `${beside.found}${beside.among}` : "no figure"}`);
+    for (const kind of new Set(controls.map((one) => one.kind))) {
+      const beside = gather(name, controls.filter((one) => one.kind === kind));
+      sentence.push(`the ${kind}: ${beside ? `${beside.found}${beside.among}` : "no figure"}`);
+    }
     return `${shown.about}: ${sentence.join("; ")}.`;
   }
 
