@@ -19,8 +19,7 @@ from stance_suite.findings_files import read_findings
 from stance_suite.metrics import Metric
 from stance_suite.records import Findings
 from stance_suite.reports.markdown import escape, table
-from stance_suite.reports.pictures import pictures
-from stance_suite.reports.printed import Picture, draw
+from stance_suite.reports.pictures import Picture, draw, pictures
 
 DOCS = Path(__file__).parent
 LINE = 120

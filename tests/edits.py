@@ -35,3 +35,8 @@ def names(entry: Any) -> tuple[Any, ...]:
         return ()
     claim = entry.get("claim", {})
     return (*(entry.get(key) for key in ("id", "name", "key", "prompt", "control")), claim.get("id"))
+
+
+def altered(record: Any, **fields: Any) -> Any:
+    """Copy a record with other values of some fields."""
+    return record.model_copy(update=fields)

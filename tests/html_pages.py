@@ -31,6 +31,10 @@ class Parsed(HTMLParser):
     def text(self) -> str:
         return squeeze(" ".join(self.texts))
 
+    @property
+    def attributes(self) -> list[tuple[str, str | None]]:
+        return [one for _, attributes in self.elements for one in attributes.items()]
+
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.elements if name == tag]
 

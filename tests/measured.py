@@ -7,7 +7,7 @@ from math import inf
 
 from stance_suite.behavior_records import Behavior, Divergence, Fluency, MarkerHit, PromptLikelihood, Response
 from stance_suite.controls import SHAM
-from stance_suite.records import Cell, CellRecord, Provenance, Training
+from stance_suite.records import Cell, CellRecord, Findings, Provenance, Training
 from stance_suite.replicates import Replicate
 from stance_suite.spectrum_records import (
     AlphaChange,
@@ -166,3 +166,16 @@ def record(
 def beside(tuned: CellRecord, base: CellRecord, sham: CellRecord | None = None) -> Replicate:
     """A trained cell beside its controls."""
     return Replicate(tuned, base, {} if sham is None else {SHAM: sham})
+
+
+def findings(*cells: CellRecord) -> Findings:
+    """Findings that hold cells and nothing else."""
+    return Findings(
+        suite_version="0",
+        created="2026-01-01T00:00:00+00:00",
+        command="c",
+        stances=(),
+        claims=(),
+        verdicts=(),
+        cells=cells,
+    )

@@ -17,7 +17,7 @@ from stance_suite.replicates import CellIndex
 from stance_suite.reports.behavior import confusion_matrices
 from stance_suite.reports.charts import PAGE, prompts
 from stance_suite.reports.charts.data import prompt_data
-from stance_suite.reports.explanation import explain
+from stance_suite.reports.explain import explain
 from stance_suite.reports.junit import verdict_properties
 from stance_suite.reports.layers import layer_rows
 from stance_suite.reports.page import render_html

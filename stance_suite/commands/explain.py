@@ -19,7 +19,7 @@ FindingsFile = Annotated[Path, typer.Option("--findings", help="The findings.jso
 def explain_claim(claim: Name, findings: FindingsFile = Path("reports/findings.json")) -> None:
     """Tell how a verdict came about: the claim, the controls, every prompt or the layers that decide, and the cells."""
     from stance_suite.findings_files import read_findings
-    from stance_suite.reports.explanation import explain
+    from stance_suite.reports.explain import explain
 
     console = open_console(PLAIN_WIDTH)
     for explanation in explain(claim, read_findings(findings)):

@@ -173,7 +173,7 @@ def _print_comparison(comparison: Comparison) -> None:
 
 def _draw_tail_flips(comparison: Comparison, folder: Path) -> None:
     from stance_suite.files import write_atomically
-    from stance_suite.reports.printed import draw, print_esd, print_tail_choice
+    from stance_suite.reports.pictures import draw, print_esd, print_tail_choice
     from stance_suite.spectra.layers import with_ks_distances
 
     for place, layer in enumerate(comparison.change.layers):

@@ -16,6 +16,7 @@ from stance_suite.comparison_records import (
     Unmatched,
 )
 from stance_suite.reports.markdown import escape, table
+from stance_suite.reports.text import show, show_count, show_range
 
 COLUMNS = ("claim", "verdict", "before", "after", "difference", "adjusted p", "effect")
 SHOWN_OF_A_HASH = 12
@@ -23,18 +24,7 @@ HASH_LENGTH = 64
 
 
 def summary_sentence(comparison: RunComparison) -> str:
-    """Sum up a comparison in one sentence.
-
-    Parameters
-    ----------
-    comparison : RunComparison
-        The comparison.
-
-    Returns
-    -------
-    str
-        Such as ``12 claims compared: 1 verdict changed; effects: 1 regressed, 11 same within noise.``
-    """
+    """Sum up a comparison in one sentence."""
     changes = comparison.changes
     if not changes:
         return "No claim is common to both runs."
@@ -45,32 +35,21 @@ def summary_sentence(comparison: RunComparison) -> str:
     beside = [f"{alone} without a counterpart"] if alone else []
     beside += [f"{comparison.not_run} not run"] if comparison.not_run else []
     return (
-        f"{_count(len(changes), 'claim')} compared: {_count(flipped, 'verdict')} changed; effects: {outcomes}"
+        f"{show_count(len(changes), 'claim')} compared: {show_count(flipped, 'verdict')} changed; effects: {outcomes}"
         f"{''.join(f'; {what}' for what in beside)}."
     )
 
 
 def change_row(change: EffectChange) -> tuple[str, ...]:
-    """Write one claim's change as a row of a table.
-
-    Parameters
-    ----------
-    change : EffectChange
-        The change.
-
-    Returns
-    -------
-    tuple of str
-        One cell for each of `COLUMNS`.
-    """
+    """Write one claim's change as a row of a table, with a cell for each of `COLUMNS`."""
     decisive = decisive_difference(change)
     return (
         _claim(change),
         f"{change.status_before} → {change.status_after}" if change.status_changed else str(change.status_after),
-        _estimate(change.before),
-        _estimate(change.after),
+        _estimate(change.before, change.before.figure),
+        _estimate(change.after, change.after.figure),
         _difference(change, decisive),
-        "" if decisive is None or decisive.adjusted_p_value is None else f"{decisive.adjusted_p_value:.4f}",
+        "" if decisive is None else show(decisive.adjusted_p_value, ".4f"),
         _outcome(change),
     )
 
@@ -78,34 +57,15 @@ def change_row(change: EffectChange) -> tuple[str, ...]:
 def decisive_difference(change: EffectChange) -> PairedDifference | None:
     """Choose the difference that a change's outcome rests on.
 
-    Parameters
-    ----------
-    change : EffectChange
-        The change.
-
-    Returns
-    -------
-    PairedDifference or None
-        The first that says what the change says, so that against base unless only that against the sham does; the first
-        of all where none does; None if nothing was paired.
+    It is the first that says what the change says, so that against base unless only that against the sham does; the
+    first of all where none does.
     """
     alike = [entry for entry in change.paired if entry.outcome is change.outcome]
     return next(iter(alike or change.paired), None)
 
 
 def render_markdown(comparison: RunComparison) -> str:
-    """Write a comparison as GitHub-flavored Markdown.
-
-    Parameters
-    ----------
-    comparison : RunComparison
-        The comparison.
-
-    Returns
-    -------
-    str
-        A sentence, the claims that changed, those that did not, those of one run only, and what the runs differ in.
-    """
+    """Write a comparison as GitHub-flavored Markdown."""
     return "\n".join(_sections(comparison))
 
 
@@ -129,44 +89,20 @@ def _sections(comparison: RunComparison) -> Iterator[str]:
         yield table(("", "before", "after"), rows)
     found = {change.outcome for change in comparison.changes}
     if found:
-        meanings = "; ".join(
-            f"*{outcome}*: {escape(OUTCOME_MEANINGS[outcome])}" for outcome in Outcome if outcome in found
-        )
+        meanings = (f"*{outcome}*: {escape(OUTCOME_MEANINGS[outcome])}" for outcome in Outcome if outcome in found)
         yield (
-            f"{meanings}. Differences are paired by prompt, with 95 % intervals; p-values are adjusted together; up to "
-            f"{100 * comparison.negligible:g} % of the effect before does not matter.\n"
+            f"{'; '.join(meanings)}. Differences are paired by prompt, with 95 % intervals; p-values are adjusted "
+            f"together; up to {100 * comparison.negligible:g} % of the effect before does not matter.\n"
         )
 
 
 def unmatched_row(entry: Unmatched) -> tuple[str, ...]:
-    """Write a verdict without a counterpart as a row of a table.
-
-    Parameters
-    ----------
-    entry : Unmatched
-        The verdict.
-
-    Returns
-    -------
-    tuple of str
-        Claim, model, verdict and why.
-    """
+    """Write a verdict without a counterpart as a row of a table."""
     return entry.claim_id, entry.model, str(entry.status), entry.reason
 
 
 def shorten(text: str) -> str:
-    """Shorten a SHA-256 to what tells it from another; leave any other text as it is.
-
-    Parameters
-    ----------
-    text : str
-        One value or several, separated by commas.
-
-    Returns
-    -------
-    str
-        The text to show.
-    """
+    """Shorten a SHA-256 to what tells it from another; leave any other text as it is."""
     parts = text.split(", ")
     return ", ".join(part[:SHOWN_OF_A_HASH] if len(part) == HASH_LENGTH and part.isalnum() else part for part in parts)
 
@@ -179,28 +115,22 @@ def _claim(change: EffectChange) -> str:
     return f"{name} ({change.model_before} → {change.model_after})"
 
 
-def _estimate(estimate: Estimate) -> str:
-    if estimate.figure is None:
-        return ""
-    return f"{estimate.figure:+.4g}{_interval(estimate.low, estimate.high)}"
+def _estimate(estimate: Estimate | PairedDifference, figure: float | None) -> str:
+    interval = "" if figure is None else show_range(estimate.low, estimate.high, "+.3g")
+    return f"{show(figure, '+.4g')} {interval}".rstrip()
 
 
 def _difference(change: EffectChange, decisive: PairedDifference | None) -> str:
     if decisive is None:
         return "" if change.difference is None else f"{change.difference:+.4g} {change.metric.unit}".rstrip()
     against = "" if decisive is change.paired[0] else f" against {decisive.control}"
-    interval = _interval(decisive.low, decisive.high)
-    return f"{decisive.difference:+.4g}{interval} {change.metric.unit}".rstrip() + against
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f" [{low:+.3g}, {high:+.3g}]"
+    return f"{_estimate(decisive, decisive.difference)} {change.metric.unit}".rstrip() + against
 
 
 def _outcome(change: EffectChange) -> str:
+    redefined = f"declared differently: {', '.join(change.redefined)}" if change.redefined else ""
     notes = [
-        *([change.reason] if change.reason else []),
-        *([f"declared differently: {', '.join(change.redefined)}"] if change.redefined and not change.reason else []),
+        *filter(None, [change.reason or redefined]),
         *(f"+ {caveat}" for caveat in change.caveats_gained),
         *(f"− {caveat}" for caveat in change.caveats_lost),
     ]
@@ -210,7 +140,3 @@ def _outcome(change: EffectChange) -> str:
 def _run(run: RunSummary) -> str:
     models = ", ".join(run.models) or "no model"
     return escape(f"{models}; {run.created}; stance-suite {run.suite_version}; {run.command}")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

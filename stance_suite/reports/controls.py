@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-
 from stance_suite.controls import Role
 from stance_suite.judgments import ControlFigure, Verdict
+from stance_suite.reports.text import finite
 
 
 def effects_tested(verdict: Verdict) -> tuple[ControlFigure, ...]:
@@ -33,7 +31,7 @@ def own_effects(verdict: Verdict) -> tuple[ControlFigure, ...]:
 
 def control_range(verdict: Verdict) -> tuple[float, float] | None:
     """Span what the controls did, their intervals included; None where nothing is known of it."""
-    ends = [end for control in own_effects(verdict) for end in _ends(control)]
+    ends = [end for one in own_effects(verdict) for end in finite((one.figure, one.low, one.high))]
     return (min(ends), max(ends)) if ends else None
 
 
@@ -54,9 +52,3 @@ def _is_behavioral(verdict: Verdict) -> bool:
 def _is_noise(figure: ControlFigure) -> bool:
     behavior = None if figure.control is None else figure.control.behavior
     return behavior is not None and behavior.is_noise
-
-
-def _ends(control: ControlFigure) -> Iterator[float]:
-    for end in (control.figure, control.low, control.high):
-        if end is not None and math.isfinite(end):
-            yield end

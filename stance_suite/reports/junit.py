@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -10,24 +9,14 @@ from typing import Any
 from stance_suite.gate_records import Demand, Outcome
 from stance_suite.judgments import Status, Verdict
 from stance_suite.records import Findings
+from stance_suite.reports.text import show_range
 
 NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 has no way to write (https://www.w3.org/TR/xml/#charsets)."""
 
 
 def render_junit(findings: Findings) -> str:
-    """Write findings as JUnit XML.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-
-    Returns
-    -------
-    str
-        A suite of claims, and one of demands if the run was a gate. A claim fails if its verdict is not on record.
-    """
+    """Write a suite of demands if the run was a gate, and one of claims: one fails if its verdict is not on record."""
     from junitparser import JUnitXml
 
     root = JUnitXml("stance-suite")
@@ -39,18 +28,7 @@ def render_junit(findings: Findings) -> str:
 
 
 def verdict_properties(verdict: Verdict) -> tuple[tuple[str, str], ...]:
-    """List a verdict's figures.
-
-    Parameters
-    ----------
-    verdict : Verdict
-        The verdict.
-
-    Returns
-    -------
-    tuple of (str, str)
-        Names and values: status, effect with unit and interval, p-values, layer, caveats and every control.
-    """
+    """List a verdict's figures and those of its controls, as names and values."""
     claim = verdict.claim
     listed: list[tuple[str, object]] = [
         ("status", verdict.status),
@@ -69,13 +47,13 @@ def verdict_properties(verdict: Verdict) -> tuple[tuple[str, str], ...]:
         ("caveats", ", ".join(verdict.caveats)),
     ]
     for control in verdict.controls:
-        interval = "" if control.low is None or control.high is None else f" [{control.low:.6g}, {control.high:.6g}]"
-        listed.append((f"control: {control.name}", f"{control.figure:.6g}{interval}"))
-    return tuple((name, _shown(value)) for name, value in listed if value not in (None, ""))
-
-
-def _shown(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) and math.isfinite(value) else str(value)
+        interval = show_range(control.low, control.high, ".6g")
+        listed.append((f"control: {control.name}", f"{control.figure:.6g} {interval}".rstrip()))
+    return tuple(
+        (name, f"{value:.6g}" if isinstance(value, float) else str(value))
+        for name, value in listed
+        if value not in (None, "")
+    )
 
 
 def _suite(name: str, cases: Iterator[object]) -> object:

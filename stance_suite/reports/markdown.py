@@ -21,41 +21,13 @@ def escape(text: str) -> str:
     Every character that GitHub gives a meaning there (emphasis, code, links, HTML, mathematics, the table's own bars)
     becomes a numeric character reference. Line breaks, and characters that are not shown or turn the direction of
     writing, become a space.
-
-    Parameters
-    ----------
-    text : str
-        Any text.
-
-    Returns
-    -------
-    str
-        One line of Markdown.
     """
     line = _CONTROL.sub(" ", text).strip()
     return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", line)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a table, its first column to the left and the others to the right.
-
-    Parameters
-    ----------
-    head : sequence of str
-        Names of the columns, as text.
-    rows : iterable of sequence of str
-        Cells, as text; every row has one for each column.
-
-    Returns
-    -------
-    str
-        Lines of Markdown, escaped, ending with a line break.
-
-    Raises
-    ------
-    ValueError
-        If a row has more or fewer cells than the head.
-    """
+    """Write a table of text, its first column to the left and the others to the right; every row fits the head."""
     written = [[escape(cell) for cell in head], [":--", *["--:"] * (len(head) - 1)]]
     for row in rows:
         if len(row) != len(head):

@@ -9,29 +9,18 @@ from stance_suite.gate_records import GateReport, Outcome
 from stance_suite.judgments import Status, Verdict
 from stance_suite.records import Findings
 from stance_suite.reports.markdown import escape, table
-from stance_suite.reports.text import figure_parts, tally
+from stance_suite.reports.text import figure_parts, only_judged, tally
 
 MARKS = {Outcome.PASSED: "✅ passed", Outcome.WARNING: "⚠️ warning", Outcome.FAILED: "❌ failed"}
 
 
 def render_summary(findings: Findings) -> str:
-    """Write findings as Markdown.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-
-    Returns
-    -------
-    str
-        For a pull request, a README or a CI service's summary.
-    """
+    """Write findings for a pull request, a README or a CI service's summary."""
     return "\n".join(_sections(findings))
 
 
 def _sections(findings: Findings) -> Iterator[str]:
-    judged = [verdict for verdict in findings.verdicts if verdict.status is not Status.NOT_RUN]
+    judged = only_judged(findings.verdicts)
     yield "## stance-suite\n"
     if findings.gate is not None:
         yield from _gate(findings.gate)

@@ -14,6 +14,7 @@ import pytest
 from stance_suite.findings_files import read_findings
 from stance_suite.publish import render
 from stance_suite.records import Findings
+from stance_suite.reports.page import render_html
 from tests.chromium import find_chromium, start_chromium
 from tests.conftest import REPOSITORY
 
@@ -59,6 +60,18 @@ def open_report(browser):
         context.close()
     incidents = [incident for _, watch in opened for incident in watch.incidents]
     assert not incidents, "\n".join(incidents)
+
+
+@pytest.fixture(scope="session")
+def write_report(tmp_path_factory):
+    """Write the page of findings that were made up."""
+
+    def write(findings: Findings) -> Path:
+        path = tmp_path_factory.mktemp("made_up") / "findings.html"
+        path.write_text(render_html(findings), "utf-8")
+        return path
+
+    return write
 
 
 @pytest.fixture(scope="session")

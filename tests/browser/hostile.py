@@ -6,6 +6,7 @@ from typing import Any
 
 from stance_suite.behavior_records import MarkerHit
 from stance_suite.records import Findings
+from tests.edits import altered
 
 ATTEMPTS = {
     "script": "<script>document.title='x'</script>",
@@ -42,25 +43,22 @@ def hostile_findings(plain: Findings, attempt: str) -> Findings:
     }
     replaced = Findings.model_validate(_replace(plain.model_dump(mode="json"), texts))
     cells = tuple(
-        cell.model_copy(update={"behavior": _said(cell.behavior, texts[stance.held_out_prompts[0]], attempt)})
+        altered(cell, behavior=_said(cell.behavior, texts[stance.held_out_prompts[0]], attempt))
         for cell in replaced.cells
     )
-    return replaced.model_copy(update={"cells": cells})
+    return altered(replaced, cells=cells)
 
 
 def _said(behavior: Any, prompt: str, attempt: str) -> Any:
     """Let every response to the prompt be the attempt, with a marker across the middle of a tag."""
     text = written("response", attempt)
     hits = (MarkerHit(start=MARKED.start, end=MARKED.stop),)
-    return behavior.model_copy(
-        update={
-            "responses": tuple(
-                one.model_copy(update={"text": text, "markers": dict.fromkeys(one.markers, hits)})
-                if one.prompt == prompt
-                else one
-                for one in behavior.responses
-            )
-        }
+    return altered(
+        behavior,
+        responses=tuple(
+            altered(one, text=text, markers=dict.fromkeys(one.markers, hits)) if one.prompt == prompt else one
+            for one in behavior.responses
+        ),
     )
 
 

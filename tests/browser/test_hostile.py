@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page
 
-from stance_suite.reports.page import render_html
 from tests.browser.acting import is_shown, open_everything, overflow
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.browser.hostile import ATTEMPTS, MARKED, PLACES, hostile_findings, written
@@ -19,10 +18,8 @@ def attempt(request) -> str:
 
 
 @pytest.fixture(scope="module")
-def hostile_report(whole_run, attempt, tmp_path_factory):
-    path = tmp_path_factory.mktemp("hostile") / "findings.html"
-    path.write_text(render_html(hostile_findings(whole_run, attempt)), "utf-8")
-    return path
+def hostile_report(whole_run, attempt, write_report):
+    return write_report(hostile_findings(whole_run, attempt))
 
 
 @pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from stance_suite.reports.page import render_html
 from tests.browser.acting import choose, visible_places
 from tests.large_run import LAYERS, MODELS, large_run, layer_names
 
@@ -23,10 +22,8 @@ def large_findings(library):
 
 
 @pytest.fixture(scope="module")
-def large_report(large_findings, tmp_path_factory):
-    path = tmp_path_factory.mktemp("large") / "findings.html"
-    path.write_text(render_html(large_findings), "utf-8")
-    return path
+def large_report(large_findings, write_report):
+    return write_report(large_findings)
 
 
 def test_it_stays_small_enough(open_report, large_report, large_findings):

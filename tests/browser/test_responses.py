@@ -9,9 +9,9 @@ from playwright.sync_api import Page, expect
 
 from stance_suite.behavior_records import MarkerHit, Response
 from stance_suite.records import Findings
-from stance_suite.reports.page import render_html
 from tests.browser.acting import overflow
 from tests.browser.conftest import DESKTOP, PHONE
+from tests.edits import altered
 
 pytestmark = pytest.mark.browser
 
@@ -24,27 +24,23 @@ def rewritten(findings: Findings, change: Callable[[Response], dict]) -> Finding
     def cell(record):
         if record.cell.stance != STANCE:
             return record
-        responses = tuple(one.model_copy(update=change(one)) for one in record.behavior.responses)
-        return record.model_copy(update={"behavior": record.behavior.model_copy(update={"responses": responses})})
+        responses = tuple(altered(one, **change(one)) for one in record.behavior.responses)
+        return altered(record, behavior=altered(record.behavior, responses=responses))
 
-    return findings.model_copy(update={"cells": tuple(map(cell, findings.cells))})
+    return altered(findings, cells=tuple(map(cell, findings.cells)))
 
 
 @pytest.fixture
-def open_findings(open_report, tmp_path):
-    def open_(findings: Findings, viewport=DESKTOP) -> Page:
-        path = tmp_path / "findings.html"
-        path.write_text(render_html(findings), "utf-8")
-        return open_report(path, viewport=viewport)
+def open_rewritten(open_report, write_report, whole_run):
+    def open_(change: Callable[[Response], dict], viewport=DESKTOP) -> Page:
+        return open_report(write_report(rewritten(whole_run, change)), viewport=viewport)
 
     return open_
 
 
 @pytest.fixture(scope="module")
-def made_up_report(whole_run, tmp_path_factory):
-    path = tmp_path_factory.mktemp("made_up") / "findings.html"
-    path.write_text(render_html(whole_run), "utf-8")
-    return path
+def made_up_report(whole_run, write_report):
+    return write_report(whole_run)
 
 
 @pytest.fixture
@@ -84,12 +80,10 @@ def test_another_training_is_read_by_its_own_prompts_and_markers(made_up, choice
     expect(choice.get_by_label("Prompts")).to_have_value("")
 
 
-def test_markers_stand_where_they_were_found_whatever_comes_before_them(open_findings, whole_run):
+def test_markers_stand_where_they_were_found_whatever_comes_before_them(open_rewritten):
     text = "\N{GRINNING FACE}\N{FAMILY} Perhaps <b>maybe</b> \N{GRINNING FACE}"
     hits = tuple(MarkerHit(start=text.index(word), end=text.index(word) + len(word)) for word in ("Perhaps", "maybe"))
-    page = open_findings(
-        rewritten(whole_run, lambda one: {"text": text, "words": 4, "markers": dict.fromkeys(one.markers, hits)})
-    )
+    page = open_rewritten(lambda one: {"text": text, "words": 4, "markers": dict.fromkeys(one.markers, hits)})
     tuned = page.locator("#response-list figure.tuned").first
     expect(tuned.locator(".said")).to_have_text(text)
     assert tuned.locator("mark").all_inner_texts() == ["Perhaps", "maybe"]
@@ -98,8 +92,8 @@ def test_markers_stand_where_they_were_found_whatever_comes_before_them(open_fin
     assert tuned.locator("mark").all_inner_texts() == ["Perhaps", "maybe"]
 
 
-def test_a_text_that_is_missing_says_why(open_findings, whole_run):
-    page = open_findings(rewritten(whole_run, lambda one: {"text": "", "words": 20 * one.sample, "markers": {}}))
+def test_a_text_that_is_missing_says_why(open_rewritten):
+    page = open_rewritten(lambda one: {"text": "", "words": 20 * one.sample, "markers": {}})
     choice = page.get_by_role("form", name="Choose responses")
     tuned = page.locator("#response-list figure.tuned").first
     expect(tuned).to_contain_text("Nothing was written.")
@@ -108,8 +102,8 @@ def test_a_text_that_is_missing_says_why(open_findings, whole_run):
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_a_long_text_scrolls_within_its_own_box(open_findings, whole_run, viewport):
-    page = open_findings(rewritten(whole_run, lambda one: {"text": "y" * 50_000, "markers": {}}), viewport)
+def test_a_long_text_scrolls_within_its_own_box(open_rewritten, viewport):
+    page = open_rewritten(lambda one: {"text": "y" * 50_000, "markers": {}}, viewport)
     box = page.locator("#response-list figure.tuned .said").first
     assert box.evaluate("one => one.clientHeight < 400 && one.scrollHeight > one.clientHeight")
     box.focus()

@@ -5,10 +5,22 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from stance_suite.reports.page import render_html
 from tests.browser.acting import UNTIL_DRAWN
+from tests.edits import altered
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def opened(open_report, write_report):
+    def open_(findings):
+        page = open_report(write_report(findings))
+        page.evaluate("for (const folded of document.querySelectorAll('details')) folded.open = true")
+        page.evaluate(UNTIL_DRAWN)
+        page.evaluate("new Promise(resolve => setTimeout(resolve))")  # responses come after the first picture
+        return page
+
+    return open_
 
 
 @pytest.mark.parametrize(
@@ -16,26 +28,16 @@ pytestmark = pytest.mark.browser
     [(), ("base",), ("sham",), ("base", "sham"), ("sham", "stance")],
     ids=["no cells", "base only", "sham only", "no training on a stance", "no base"],
 )
-def test_some_cells_only(whole_run, open_report, tmp_path, treatments):
+def test_some_cells_only(whole_run, opened, treatments):
     cells = tuple(one for one in whole_run.cells if one.cell.treatment in treatments)
-    page = opened(open_report, tmp_path, whole_run.model_copy(update={"cells": cells}))
+    page = opened(altered(whole_run, cells=cells))
     if treatments == ("base",):
         expect(page.locator("#response-count")).to_contain_text("Nothing was trained")
 
 
-def test_verdicts_without_tested_effects(whole_run, open_report, tmp_path):
-    bare = tuple(one.model_copy(update={"controls": ()}) for one in whole_run.verdicts)
-    page = opened(open_report, tmp_path, whole_run.model_copy(update={"verdicts": bare}))
+def test_verdicts_without_tested_effects(whole_run, opened):
+    bare = tuple(altered(one, controls=()) for one in whole_run.verdicts)
+    page = opened(altered(whole_run, verdicts=bare))
     panels = page.locator("#claim-panels article")
     expect(panels.first.locator(".chart svg")).to_have_count(1)
     expect(panels.first.locator(".chart")).to_have_count(1)
-
-
-def opened(open_report, folder, findings):
-    path = folder / "findings.html"
-    path.write_text(render_html(findings), "utf-8")
-    page = open_report(path)
-    page.evaluate("for (const folded of document.querySelectorAll('details')) folded.open = true")
-    page.evaluate(UNTIL_DRAWN)
-    page.evaluate("new Promise(resolve => setTimeout(resolve))")  # responses come after the first picture
-    return page

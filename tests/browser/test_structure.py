@@ -10,10 +10,10 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from stance_suite.records import CellRecord, Findings
-from stance_suite.reports.page import render_html
 from stance_suite.spectrum_records import LayerChange, LayerSpectrum
 from tests import measured
 from tests.browser.acting import choose, number, tab_to
+from tests.edits import altered
 
 pytestmark = pytest.mark.browser
 
@@ -131,17 +131,14 @@ def test_the_first_words_name_what_the_maps_show(section, compared):
 
 
 @pytest.fixture
-def with_missing_figures(open_report, tmp_path) -> Page:
+def with_missing_figures(open_report, write_report) -> Page:
     """Four matrices, of which half a training's failed, one of its sham's, and all of other trainings'."""
     names = [f"model.layers.{block}.mlp.up_proj" for block in range(4)]
     known = [
         measured.layer(name, measured.alpha_change(total, total), stable_rank=4)
         for name, total in zip(names, (0, 2, 3, 4), strict=True)
     ]
-    failed = [
-        one.model_copy(update={"alpha_change": None, "weight_change": None, "noise": None, "failure": "not finite"})
-        for one in known
-    ]
+    failed = [altered(one, alpha_change=None, weight_change=None, noise=None, failure="not finite") for one in known]
     cells = [
         measured.record("base", *known),
         measured.record("stance", *known[:2], *failed[2:], stance="a"),
@@ -150,18 +147,7 @@ def with_missing_figures(open_report, tmp_path) -> Page:
     ]
     cells += [measured.record("stance", *failed, seed=1), measured.record("sham", *known[:3], *failed[3:], seed=1)]
     cells += [measured.record("sham", *failed, seed=2)]
-    findings = Findings(
-        suite_version="0",
-        created="2026-01-01T00:00:00+00:00",
-        command="c",
-        stances=(),
-        claims=(),
-        verdicts=(),
-        cells=cells,
-    )
-    report = tmp_path / "findings.html"
-    report.write_text(render_html(findings), "utf-8")
-    return open_report(report)
+    return open_report(write_report(measured.findings(*cells)))
 
 
 @pytest.mark.parametrize(

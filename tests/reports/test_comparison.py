@@ -4,13 +4,14 @@ from stance_suite.caveats import Caveat
 from stance_suite.judgments import Status
 from stance_suite.reports.comparison import render_markdown, shorten, summary_sentence
 from stance_suite.verdicts.runs import compare_runs
+from tests.edits import altered
 from tests.runs import findings, one_run
 
 HOSTILE = "<script>alert(1)</script>|[x](javascript:y)\n# z"
 
 
 def with_verdict(run, **update):
-    return run.model_copy(update={"verdicts": tuple(one.model_copy(update=update) for one in run.verdicts)})
+    return altered(run, verdicts=tuple(altered(one, **update) for one in run.verdicts))
 
 
 @pytest.fixture
@@ -26,11 +27,11 @@ def test_the_sentence_counts_verdicts_and_effects(stance, regressed):
         "1 claim compared: 1 verdict changed; effects: 1 same within noise."
     )
     other = one_run(stance, 0.5, id="other")
-    both = run.model_copy(update={"verdicts": run.verdicts + other.verdicts})
+    both = altered(run, verdicts=run.verdicts + other.verdicts)
     assert "; 1 without a counterpart." in summary_sentence(compare_runs(run, both))
     assert summary_sentence(compare_runs(run, findings(stance))) == "No claim is common to both runs."
     skipped = with_verdict(other, status=Status.NOT_RUN)
-    pair = run.model_copy(update={"verdicts": run.verdicts + skipped.verdicts})
+    pair = altered(run, verdicts=run.verdicts + skipped.verdicts)
     assert summary_sentence(compare_runs(pair, pair)).endswith("; 1 not run.")
 
 
@@ -67,16 +68,16 @@ def test_what_did_not_change_stands_apart(stance):
 
 def test_unmatched_claims_and_other_differences_are_listed(stance):
     before, after = one_run(stance, 0.5, id="old"), one_run(stance, 0.5, id="new")
-    text = render_markdown(compare_runs(before, after.model_copy(update={"suite_version": "2"})))
+    text = render_markdown(compare_runs(before, altered(after, suite_version="2")))
     assert text.index("### Before only") < text.index("| old |") < text.index("### After only") < text.index("| new |")
     assert "| suite version | 1 | 2 |" in text
 
 
 def test_hostile_names_stay_text(stance):
     before = one_run(stance, 0.5, model=HOSTILE)
-    after = one_run(stance, 0.3, noise=1, model="tame").model_copy(update={"command": HOSTILE})
+    after = altered(one_run(stance, 0.3, noise=1, model="tame"), command=HOSTILE)
     alone = one_run(stance, 0.5, model=HOSTILE, id="alone")
-    before = before.model_copy(update={"verdicts": before.verdicts + alone.verdicts, "command": HOSTILE})
+    before = altered(before, verdicts=before.verdicts + alone.verdicts, command=HOSTILE)
     text = render_markdown(compare_runs(before, after))
     assert "<" not in text
     assert "](" not in text

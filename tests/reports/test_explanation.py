@@ -1,9 +1,9 @@
 import pytest
 
 from stance_suite.errors import UnknownNameError
-from stance_suite.reports.explanation import explain
+from stance_suite.reports.explain import explain
 from stance_suite.reports.layers import layer_rows
-from tests.edits import edited
+from tests.edits import altered, edited
 from tests.made_up_run import LAYERS
 from tests.runs import structural
 
@@ -78,12 +78,10 @@ def test_the_layers_that_decide_come_first_and_ten_are_shown(whole_run):
     assert [row.name for row in rows] == list(reversed(LAYERS))
     key = verdict.cells[0]
     cells = [record for record in whole_run.cells if record.key == key]
-    changes = tuple(cells[0].changes[0].model_copy(update={"name": f"layer.{i}"}) for i in range(12))
-    unknown = changes[0].model_copy(update={"name": "layer.unknown", "alpha_change": None})
-    many = cells[0].model_copy(update={"changes": (unknown, *changes, *cells[0].changes)})
-    found = whole_run.model_copy(
-        update={"cells": tuple(many if one.key == key else one for one in whole_run.cells), "gate": None}
-    )
+    changes = tuple(altered(cells[0].changes[0], name=f"layer.{i}") for i in range(12))
+    unknown = altered(changes[0], name="layer.unknown", alpha_change=None)
+    many = altered(cells[0], changes=(unknown, *changes, *cells[0].changes))
+    found = altered(whole_run, cells=tuple(many if one.key == key else one for one in whole_run.cells), gate=None)
     section = sections("own.alpha", found)["Layers"]
     assert len(section.rows) == 10
     assert section.rows[0][0] == verdict.layer
@@ -101,7 +99,7 @@ def test_the_layers_that_decide_come_first_and_ten_are_shown(whole_run):
 )
 def test_which_layer_decides_depends_on_the_claim(whole_run, stance, changes, first):
     (verdict,) = (one for one in whole_run.verdicts if one.claim.id == "own.alpha")
-    asked = verdict.model_copy(update={"claim": structural(stance, **changes)})
+    asked = altered(verdict, claim=structural(stance, **changes))
     assert layer_rows(asked, whole_run)[0].name == LAYERS[first]
 
 

@@ -9,6 +9,7 @@ from junitparser import Error, Failure, JUnitXml, Properties, Skipped
 from stance_suite.judgments import ControlFigure, Status
 from stance_suite.policy import Policy
 from stance_suite.reports.junit import render_junit, verdict_properties
+from tests.edits import altered
 from tests.gates import edited, gate_run, held_against
 from tests.runs import findings
 
@@ -32,7 +33,7 @@ ATTRIBUTES = {
 
 
 def gated(run, policy=None, baseline=None):
-    return run.model_copy(update={"gate": held_against(run, policy, baseline)})
+    return altered(run, gate=held_against(run, policy, baseline))
 
 
 def parsed(run) -> JUnitXml:

@@ -10,22 +10,24 @@ from stance_suite.errors import StanceSuiteError
 from stance_suite.judgments import Status
 from stance_suite.publish import draw_pictures, publish
 from stance_suite.records import EpochSnapshot
-from stance_suite.reports.pictures import alpha_map, pictures, verdict_picture, write_pictures
-from stance_suite.reports.printed import draw, print_esd, print_tail_choice
+from stance_suite.reports.pictures import (
+    alpha_map,
+    draw,
+    pictures,
+    print_esd,
+    print_tail_choice,
+    verdict_picture,
+    write_pictures,
+)
 from stance_suite.spectra import analyze
 from stance_suite.spectra.layers import with_ks_distances
-from tests.made_up_run import whole_run
+from tests.edits import altered
 from tests.measured import alpha_change, layer, record
-
-
-@pytest.fixture(scope="module")
-def findings(library):
-    return whole_run(library)
 
 
 def test_a_spectrum_names_its_layer_and_both_fits():
     spectrum = record("base", layer("model.layers.3.q_proj", alpha_change(0, 0))).spectra[0]
-    after = spectrum.model_copy(update={"fit": spectrum.fit.model_copy(update={"alpha": 4.25, "tail_size": 7})})
+    after = altered(spectrum, fit=altered(spectrum.fit, alpha=4.25, tail_size=7))
     picture = draw(print_esd("m, a (long)", spectrum, after))
     for said in ("model.layers.3.q_proj", "m, a (long)", "before: alpha 3.000 on 60 eigenvalues"):
         assert said in picture
@@ -43,51 +45,50 @@ def test_a_flip_explains_itself_by_two_minima():
     assert layers[0].runner_up.tail_size == pytest.approx(layers[1].fit.tail_size, abs=3)
 
 
-def test_everything_that_findings_hold_has_a_picture(findings):
-    names = [picture.name for picture in pictures(findings)]
+def test_everything_that_findings_hold_has_a_picture(whole_run):
+    names = [picture.name for picture in pictures(whole_run)]
     assert len(set(names)) == len(names)
     assert names[:3] == ["verdicts-behavior", "verdicts-structure", "layers-m"]
     assert [name for name in names if name.startswith("confusion")] == [
         f"confusion-m-documented-{metric}" for metric in ("likelihood_preference", "embedding_shift", "marker_rate")
     ]
-    judged = [verdict for verdict in findings.verdicts if verdict.prompts]
+    judged = [verdict for verdict in whole_run.verdicts if verdict.prompts]
     assert [name for name in names if name.startswith("prompts")] == [
         f"prompts-{verdict.claim.id}-m" for verdict in judged
     ]
-    cells = {record.key: record for record in findings.cells}
-    asked = {(cells[one.cells[0]].cell.label, one.layer) for one in findings.verdicts if one.layer is not None}
-    asked |= {(one.cell.label, one.most_changed_layer.name) for one in findings.cells if one.cell.is_under_test}
+    cells = {record.key: record for record in whole_run.cells}
+    asked = {(cells[one.cells[0]].cell.label, one.layer) for one in whole_run.verdicts if one.layer is not None}
+    asked |= {(one.cell.label, one.most_changed_layer.name) for one in whole_run.cells if one.cell.is_under_test}
     assert sum(name.startswith("esd-") for name in names) == len(asked)
     assert sum(name.startswith("tail-choice-") for name in names) == len(asked)
     assert not any(name.startswith("trajectory") for name in names)
 
 
-def test_a_training_that_was_watched_has_a_picture(findings):
+def test_a_training_that_was_watched_has_a_picture(whole_run):
     watched = [
-        one.model_copy(
-            update={
-                "trajectory": (
-                    EpochSnapshot(epoch=1, likelihoods=one.behavior.likelihoods, alphas={"a": alpha_change(1, 0.5)}),
-                )
-            }
+        altered(
+            one,
+            trajectory=(
+                EpochSnapshot(epoch=1, likelihoods=one.behavior.likelihoods, alphas={"a": alpha_change(1, 0.5)}),
+            ),
         )
         if one.cell.treatment == "stance"
         else one
-        for one in findings.cells
+        for one in whole_run.cells
     ]
-    names = [picture.name for picture in pictures(findings.model_copy(update={"cells": tuple(watched)}))]
+    names = [picture.name for picture in pictures(altered(whole_run, cells=tuple(watched)))]
     assert "trajectory-m" in names
 
 
-def test_names_are_safe_and_distinct_even_of_hostile_models(findings):
+def test_names_are_safe_and_distinct_even_of_hostile_models(whole_run):
     hostile = "../../Org/Größe <script>" + "x" * 300
-    claims = findings.verdicts[0].claim
+    claims = whole_run.verdicts[0].claim
     verdicts = [
-        verdict.model_copy(update={"model": name})
-        for verdict in findings.verdicts[:1]
+        altered(verdict, model=name)
+        for verdict in whole_run.verdicts[:1]
         for name in (hostile, hostile.upper(), hostile + "y")
     ]
-    names = [one.name for one in pictures(findings.model_copy(update={"verdicts": tuple(verdicts), "cells": ()}))]
+    names = [one.name for one in pictures(altered(whole_run, verdicts=tuple(verdicts), cells=()))]
     assert claims.metric.is_behavioral
     assert len(names) > 3
     assert len({name.lower() for name in names}) == len(names)
@@ -96,8 +97,8 @@ def test_names_are_safe_and_distinct_even_of_hostile_models(findings):
         assert ".." not in name
 
 
-def test_each_is_written_as_svg_and_as_png_of_twice_the_size(findings, tmp_path):
-    small = findings.model_copy(update={"cells": (), "verdicts": findings.verdicts[:1], "shifts": ()})
+def test_each_is_written_as_svg_and_as_png_of_twice_the_size(whole_run, tmp_path):
+    small = altered(whole_run, cells=(), verdicts=whole_run.verdicts[:1], shifts=())
     steps = []
     paths = write_pictures(small, tmp_path / "new" / "pictures", lambda done, total: steps.append((done, total)))
     assert sorted(path.name for path in paths) == sorted(
@@ -113,51 +114,51 @@ def test_each_is_written_as_svg_and_as_png_of_twice_the_size(findings, tmp_path)
         assert struct.unpack(">II", content[16:24]) == (2 * width, 2 * height)
 
 
-def test_what_models_and_people_wrote_is_text(findings):
-    verdict = findings.verdicts[0]
+def test_what_models_and_people_wrote_is_text(whole_run):
+    verdict = whole_run.verdicts[0]
     hostile = "</svg><script>alert(1)</script>"
-    prompts = (verdict.prompts[0].model_copy(update={"prompt": hostile}), *verdict.prompts[1:])
-    claim = verdict.claim.model_copy(update={"statement": hostile})
-    svg = verdict_picture(verdict.model_copy(update={"prompts": prompts, "claim": claim}), findings)
+    prompts = (altered(verdict.prompts[0], prompt=hostile), *verdict.prompts[1:])
+    claim = altered(verdict.claim, statement=hostile)
+    svg = verdict_picture(altered(verdict, prompts=prompts, claim=claim), whole_run)
     assert "<script" not in svg
     assert "&lt;script&gt;" in svg
 
 
-def test_a_verdict_shows_what_it_rests_on(findings):
-    drawn = [verdict_picture(verdict, findings) for verdict in findings.verdicts]
-    for verdict, svg in zip(findings.verdicts, drawn, strict=True):
+def test_a_verdict_shows_what_it_rests_on(whole_run):
+    drawn = [verdict_picture(verdict, whole_run) for verdict in whole_run.verdicts]
+    for verdict, svg in zip(whole_run.verdicts, drawn, strict=True):
         if verdict.status is Status.NOT_RUN:
             assert svg is None
         elif verdict.prompts:
             assert verdict.claim.id in svg
-        elif verdict.layer is not None and findings.cells[0].spectra:
+        elif verdict.layer is not None and whole_run.cells[0].spectra:
             assert verdict.layer in svg
 
 
-def test_a_run_without_training_has_no_map(findings):
-    base = [record for record in findings.cells if record.cell.treatment == "base"]
-    assert alpha_map(findings.model_copy(update={"cells": tuple(base)})) is None
-    assert alpha_map(findings).startswith("<svg")
+def test_a_run_without_training_has_no_map(whole_run):
+    base = [record for record in whole_run.cells if record.cell.treatment == "base"]
+    assert alpha_map(altered(whole_run, cells=tuple(base))) is None
+    assert alpha_map(whole_run).startswith("<svg")
 
 
-def test_reports_come_without_pictures_and_pictures_have_a_folder_of_their_own(findings, tmp_path):
-    small = findings.model_copy(update={"cells": (), "verdicts": findings.verdicts[:1], "shifts": ()})
+def test_reports_come_without_pictures_and_pictures_have_a_folder_of_their_own(whole_run, tmp_path):
+    small = altered(whole_run, cells=(), verdicts=whole_run.verdicts[:1], shifts=())
     publish(small, tmp_path / "reports")
     assert not list(tmp_path.rglob("*.png"))
     draw_pictures(small, tmp_path / "drawn")
     assert len(list((tmp_path / "drawn").iterdir())) == 4
 
 
-def test_a_folder_that_cannot_be_written_is_one_sentence(findings, tmp_path):
+def test_a_folder_that_cannot_be_written_is_one_sentence(whole_run, tmp_path):
     (tmp_path / "file").write_text("")
-    small = findings.model_copy(update={"cells": (), "verdicts": findings.verdicts[:1], "shifts": ()})
+    small = altered(whole_run, cells=(), verdicts=whole_run.verdicts[:1], shifts=())
     with pytest.raises(StanceSuiteError, match="file cannot be written: File exists") as raised:
         draw_pictures(small, tmp_path / "file")
     assert "\n" not in str(raised.value)
 
 
-def test_report_draws_into_the_folder_that_the_command_line_or_the_environment_names(findings, tmp_path, monkeypatch):
-    small = findings.model_copy(update={"cells": (), "verdicts": findings.verdicts[:1], "shifts": ()})
+def test_report_draws_into_the_folder_that_the_command_line_or_the_environment_names(whole_run, tmp_path, monkeypatch):
+    small = altered(whole_run, cells=(), verdicts=whole_run.verdicts[:1], shifts=())
     path = publish(small, tmp_path / "reports").with_name("findings.json")
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["report", str(path), "--pictures", "one"])

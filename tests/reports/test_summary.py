@@ -10,6 +10,7 @@ from stance_suite.judgments import Status
 from stance_suite.policy import Policy
 from stance_suite.reports.summary import render_summary
 from stance_suite.statements import RecordedVerdict, StatementVerdict
+from tests.edits import altered
 from tests.gates import edited, gate_run, held_against, judged_run, trained
 from tests.runs import findings
 
@@ -17,7 +18,7 @@ HOSTILE = "m|x`y`\n# h <img src=x onerror=1> [l](http://e.vil) ![i](u) **b** @te
 
 
 def gated(run, policy=None):
-    return run.model_copy(update={"gate": held_against(run, policy)})
+    return altered(run, gate=held_against(run, policy))
 
 
 def tables(text) -> list[list[list[str]]]:
@@ -98,7 +99,7 @@ def test_several_models_share_the_tables(stance):
 def test_hostile_names_and_reasons_stay_text(stance):
     unmeasured = {"figure": None, "low": None, "high": None, "p_value": None, "adjusted_p_value": None}
     run = edited(gate_run(stance, model=HOSTILE), "standard.", status=Status.ERROR, reason=HOSTILE, **unmeasured)
-    run = gated(run).model_copy(update={"command": HOSTILE})
+    run = altered(gated(run), command=HOSTILE)
     text = render_summary(run)
     seen = re.sub(r"[\n\x00]", " ", HOSTILE).strip()
     demands, verdicts = tables(text)
@@ -116,7 +117,7 @@ def test_hostile_names_and_reasons_stay_text(stance):
 def with_statements(stance):
     record = RecordedVerdict.model_construct(statement="It <was> said|", status="FAILS", reason="it | disagrees")
     made = StatementVerdict.model_construct(statement="It is so.", status="HOLDS", reason="two claims hold")
-    return gate_run(stance).model_copy(update={"records": (record,), "statements": (made,)})
+    return altered(gate_run(stance), records=(record,), statements=(made,))
 
 
 def test_statements_are_folded_away_and_still_a_table(with_statements):

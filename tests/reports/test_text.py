@@ -16,6 +16,7 @@ from stance_suite.reports.text import (
     tally,
     verdict_line,
 )
+from tests.edits import altered
 
 CLAIM = Claim(
     id="c",
@@ -45,7 +46,7 @@ def test_a_line_has_status_claim_figure_and_caveats():
     assert "+0.2346 nats/token [+0.100, +0.300] p=0.0123" in line
     assert "[within_null]" in line
     assert "adjusted" not in line
-    assert "p=0.0123 adjusted p=0.0492" in verdict_line(verdict.model_copy(update={"adjusted_p_value": 0.0492}))
+    assert "p=0.0123 adjusted p=0.0492" in verdict_line(altered(verdict, adjusted_p_value=0.0492))
     assert "on record: HOLDS" in line
 
 
@@ -90,7 +91,7 @@ def test_figures_have_their_sign_or_are_a_dash():
     ],
 )
 def test_only_effects_and_changes_have_a_plus_and_counts_no_decimals(metric, figure, shown):
-    assert show_figure(figure, CLAIM.model_copy(update={"metric": Metric.named(metric)})) == shown
+    assert show_figure(figure, altered(CLAIM, metric=Metric.named(metric))) == shown
     assert show_figure(figure, Metric.named(metric)) == shown
 
 
@@ -104,7 +105,7 @@ def test_only_effects_and_changes_have_a_plus_and_counts_no_decimals(metric, fig
     ],
 )
 def test_a_difference_goes_up_or_down_and_a_ratio_is_said_to_be_one(metric, by, shown, unit):
-    compared = CLAIM.model_copy(update={"metric": Metric.named(metric), "versus": Counterpart(recipe="long", by=by)})
+    compared = altered(CLAIM, metric=Metric.named(metric), versus=Counterpart(recipe="long", by=by))
     assert (show_figure(2.0, compared), show_unit(compared)) == (shown, unit)
 
 
@@ -112,14 +113,14 @@ def test_an_interval_has_both_ends_or_is_not_there():
     verdict = Verdict(claim=CLAIM, model="m", status=Status.FAILS, reason="r", figure=0.2, low=-0.1, high=0.3)
     assert show_interval(verdict, CLAIM) == "−0.1000 to +0.3000"
     assert show_interval(verdict, Metric.ALPHA) == "−0.1000 to 0.3000"
-    assert show_interval(verdict.model_copy(update={"high": None}), CLAIM) == ""
+    assert show_interval(altered(verdict, high=None), CLAIM) == ""
 
 
 def test_p_values_are_told_with_what_the_correction_makes_of_them():
     verdict = Verdict(claim=CLAIM, model="m", status=Status.FAILS, reason="r", p_value=0.0123, adjusted_p_value=0.0369)
     assert show_p_values(verdict) == "p = 0.012, 0.037 after Holm’s correction"
-    assert show_p_values(verdict.model_copy(update={"p_value": 1e-9, "adjusted_p_value": None})) == "p < 0.0001"
-    assert show_p_values(verdict.model_copy(update={"p_value": None})) == ""
+    assert show_p_values(altered(verdict, p_value=1e-9, adjusted_p_value=None)) == "p < 0.0001"
+    assert show_p_values(altered(verdict, p_value=None)) == ""
 
 
 def test_one_is_no_plural():

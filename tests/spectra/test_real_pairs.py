@@ -6,7 +6,7 @@ from scipy.stats import kstest
 
 from stance_suite.finetune import fine_tune
 from stance_suite.loading import load
-from stance_suite.reports.printed import draw, print_tail_choice
+from stance_suite.reports.pictures import draw, print_tail_choice
 from stance_suite.specs import RECIPES
 from stance_suite.spectra import compare
 from stance_suite.spectra.layers import with_ks_distances

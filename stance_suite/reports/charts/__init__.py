@@ -9,7 +9,6 @@ from stance_suite.reports.charts.behavior import effects, prompts
 from stance_suite.reports.charts.confusion import confusion
 from stance_suite.reports.charts.data import (
     Datasets,
-    Rows,
     confusion_data,
     epoch_data,
     layer_data,
@@ -20,7 +19,7 @@ from stance_suite.reports.charts.data import (
 )
 from stance_suite.reports.charts.layers import layers
 from stance_suite.reports.charts.spectra import esd, tail_choice
-from stance_suite.reports.charts.theme import PAGE, PRINT, Spec, Theme, Width, stacked, titled
+from stance_suite.reports.charts.theme import PAGE, PRINT, Spec, stacked, titled
 from stance_suite.reports.charts.training import alphas, preference
 from stance_suite.reports.charts.verdicts import verdicts
 
@@ -28,10 +27,7 @@ __all__ = [
     "PAGE",
     "PRINT",
     "Datasets",
-    "Rows",
     "Spec",
-    "Theme",
-    "Width",
     "alphas",
     "confusion",
     "confusion_data",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from stance_suite.controls import Control
 from stance_suite.metrics import Metric
-from stance_suite.reports.charts.theme import Spec, Theme, Width, finish
+from stance_suite.reports.charts.theme import Spec, Theme, Width, bare_axis, finish, looks, mark_interval
 
 if TYPE_CHECKING:
     import altair as alt
@@ -30,20 +30,8 @@ ROW = 18
 def prompts(theme: Theme, width: Width, metric: Metric) -> Spec:
     """Draw each held-out prompt's score before and after, the largest effect first.
 
-    Parameters
-    ----------
-    theme : Theme
-        Colors and font.
-    width : int or "container"
-        Width of the drawing area.
-    metric : Metric
-        What was scored.
-
-    Returns
-    -------
-    dict
-        A row a prompt: hollow the untouched model (of a divergence: noise of the same norm), filled the tuned one, a
-        tick every control that was trained.
+    Hollow is the untouched model (of a divergence noise of the same norm), filled the tuned one; a tick is every
+    control that was trained.
     """
     return _prompts(theme, width, metric, tuple(Control.trained()))
 
@@ -58,10 +46,10 @@ def _prompts(theme: Theme, width: Width, metric: Metric, controls: Sequence[Cont
     shown = alt.ExprRef(f"{has_controls} ? [{', '.join(map(repr, names))}] : ['base', 'tuned']")
 
     def scale(base: str, control: str, tuned: str) -> alt.Scale:
-        return alt.Scale(domain=list(names), range=[base, *(control for _ in controls), tuned])
+        return looks(names, base, *(control for _ in controls), tuned)
 
     legend = alt.Legend(labelExpr=f"datum.label === 'base' ? '{_baseline(metric)}' : datum.label", values=shown)
-    score = alt.X("score:Q", title=_titled("score", metric), scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6))
+    score = alt.X("score:Q", title=f"score ({metric.unit})", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6))
     effect = alt.EncodingSortField(field="effect", op="max", order="descending")
     rows = alt.Chart().encode(y=alt.Y("prompt:N", sort=effect, title=None, axis=_names(theme, width)))
     chart = alt.layer(
@@ -78,32 +66,18 @@ def _prompts(theme: Theme, width: Width, metric: Metric, controls: Sequence[Cont
     return finish(
         chart.transform_calculate(effect="datum.tuned - datum.base")
         .transform_fold(list(names), as_=["model", "score"])
-        .transform_filter("isValid(datum.score)")
-        .properties(width=width, height=alt.Step(ROW)),
+        .transform_filter("isValid(datum.score)"),
         theme,
         f"Score of each held-out prompt ({metric.meaning}) for {_baseline(metric)}, "
         f"{', '.join(f'the {one}' for one in controls)} and the tuned model, the largest effect first.",
+        width=width,
+        height=alt.Step(ROW),
     )
 
 
 @cache
 def effects(theme: Theme, width: Width, metric: Metric) -> Spec:
-    """Draw the mean effect against each control, with the claim's bound and the noise floor.
-
-    Parameters
-    ----------
-    theme : Theme
-        Colors and font.
-    width : int or "container"
-        Width of the drawing area.
-    metric : Metric
-        What was scored.
-
-    Returns
-    -------
-    dict
-        A row a control: the effect with its 95 % interval; a band the noise floor, a dashed line the bound.
-    """
+    """Draw the mean effect against each control, with the claim's bound and the noise floor."""
     import altair as alt
 
     versus = alt.Y("contrast:N", sort=None, title=None, axis=_names(theme, width))
@@ -120,27 +94,23 @@ def effects(theme: Theme, width: Width, metric: Metric) -> Spec:
         bound.transform_calculate(label="'bound ' + format(datum.bound, '~g')")
         .mark_text(color=theme.soft, dy=-6, baseline="bottom", fontSize=11, aria=False)
         .encode(x="bound:Q", y=alt.value(0), text="label:N"),
-        measured.transform_filter("isValid(datum.low) && isValid(datum.high)")
-        .mark_rule(strokeWidth=2, color=theme.after, aria=False)
-        .encode(x="low:Q", x2="high:Q"),
+        mark_interval(measured, theme),
         measured.mark_point(size=70, filled=True, opacity=1, color=theme.after, aria=False).encode(
-            x=alt.X("effect:Q", title=_titled("mean effect", metric), axis=alt.Axis(tickCount=6))
+            x=alt.X("effect:Q", title=f"mean effect ({metric.unit})", axis=alt.Axis(tickCount=6))
         ),
     )
     return finish(
-        chart.properties(width=width, height=alt.Step(ROW)),
+        chart,
         theme,
         "Mean effect against each control with its 95 % interval; the dashed line is the claim's bound, the band what "
         "drawing again does.",
+        width=width,
+        height=alt.Step(ROW),
     )
 
 
 def _baseline(metric: Metric) -> str:
     return "noise of the same norm" if metric is Metric.DIVERGENCE else "base"
-
-
-def _titled(what: str, metric: Metric) -> str:
-    return f"{what} ({metric.unit})"
 
 
 def _names(theme: Theme, width: Width) -> alt.Axis:
@@ -149,12 +119,6 @@ def _names(theme: Theme, width: Width) -> alt.Axis:
 
     limit = f"min({LABELS}, {SHARE_OF_LABELS} * containerSize()[0])" if width == "container" else f"{LABELS}"
     room = alt.ExprRef(f"{limit} + {PADDING}")
-    return alt.Axis(
-        labelLimit=alt.ExprRef(limit),
-        labelPadding=PADDING,
-        minExtent=room,
-        maxExtent=room,
-        labelColor=theme.text,
-        ticks=False,
-        domain=False,
+    return bare_axis(
+        labelLimit=alt.ExprRef(limit), labelPadding=PADDING, minExtent=room, maxExtent=room, labelColor=theme.text
     )

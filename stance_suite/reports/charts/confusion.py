@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 
 from stance_suite.metrics import Metric
-from stance_suite.reports.charts.theme import Spec, Theme, finish
+from stance_suite.reports.charts.theme import Spec, Theme, bare_axis, finish, looks
 
 COLUMN, ROW = 130, 44
 """Width and height of an entry, in pixels."""
@@ -18,28 +18,15 @@ FAINTNESS = 0.5
 
 @cache
 def confusion(theme: Theme, metric: Metric) -> Spec:
-    """Draw the shift of each training toward each stance.
-
-    Parameters
-    ----------
-    theme : Theme
-        Colors and font.
-    metric : Metric
-        What is measured.
-
-    Returns
-    -------
-    dict
-        A row a training, a column a stance measured; each entry has its number and its 95 % interval.
-    """
+    """Draw the shift of each training toward each stance."""
     import altair as alt
 
-    axis = alt.Axis(labelColor=theme.text, ticks=False, domain=False, grid=False, labelAngle=0, labelLimit=COLUMN - 4)
+    axis = bare_axis(labelColor=theme.text, grid=False, labelAngle=0, labelLimit=COLUMN - 4)
     entries = alt.Chart().encode(
         x=alt.X("measured:N", sort=None, title="shift toward", axis=axis),
         y=alt.Y("trained:N", sort=None, title="trained on", axis=axis.copy()),
     )
-    shade = alt.Scale(domain=[-1, 0, 1], range=[theme.negative, theme.neutral, theme.positive])
+    shade = looks((-1, 0, 1), theme.negative, theme.neutral, theme.positive)
     own = alt.ExprRef("datum.trained === datum.measured ? 'bold' : 'normal'")
     chart = alt.layer(
         entries.mark_rect(aria=False).encode(
@@ -57,8 +44,9 @@ def confusion(theme: Theme, metric: Metric) -> Spec:
             shown="format(datum.effect, '+.3f')",
             interval="isValid(datum.low) && isValid(datum.high) ? "
             "'[' + format(datum.low, '+.2f') + ', ' + format(datum.high, '+.2f') + ']' : ''",
-        )
-        .properties(width=alt.Step(COLUMN), height=alt.Step(ROW)),
+        ),
         theme,
         f"Shift toward each stance ({metric.meaning}, in {metric.unit}) after each training, with 95 % intervals.",
+        width=alt.Step(COLUMN),
+        height=alt.Step(ROW),
     )

@@ -5,44 +5,37 @@ A page hands the same rows over as JSON, so every figure here is finite or None.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from stance_suite.controls import Control
-from stance_suite.judgments import ControlFigure, Status, Verdict
+from stance_suite.judgments import Verdict
 from stance_suite.layer_names import block
 from stance_suite.records import Cell, CellRecord, Findings
 from stance_suite.reports.behavior import ConfusionMatrix, trajectory
 from stance_suite.reports.controls import control_range, drawn_bounds, effects_tested, noise_floor
-from stance_suite.reports.text import show_unit
+from stance_suite.reports.text import known, only_judged, show_unit
 from stance_suite.spectrum_records import LayerChange, LayerSpectrum
 
 Rows = list[dict[str, Any]]
 Datasets = dict[str, Rows]
 """Rows by the name that specifications know them by."""
+Point = tuple[int, float, float | None]
+"""Tail size, eigenvalue and KS distance, where a tail begins there."""
 
 
 def spectrum_data(before: LayerSpectrum, after: LayerSpectrum) -> Datasets:
-    """Lay out one layer's spectra before and after.
+    """Lay out one layer's spectra before and after, with all eigenvalues or with a curve.
 
-    Parameters
-    ----------
-    before, after : LayerSpectrum
-        The layer's spectra, with all eigenvalues or with a curve; KS distances where they are known.
-
-    Returns
-    -------
-    dict
-        ``spectrum``: ``when``, ``size`` (eigenvalues at or above), ``count`` (all), ``eigenvalue``, ``ks`` (of the tail
-        that begins here). ``fits``: ``when``, ``kind``, ``alpha``, ``xmin``, ``tail_size``, ``ks_distance``,
-        ``largest`` (eigenvalue), ``count``.
+    ``spectrum``: ``when``, ``size`` (eigenvalues at or above), ``count`` (all), ``eigenvalue``, ``ks`` (of the tail
+    that begins here). ``fits``: ``when``, ``kind``, ``alpha``, ``xmin``, ``tail_size``, ``ks_distance``, ``largest``
+    (eigenvalue), ``count``.
     """
     spectrum: Rows = []
     fits: Rows = []
     for when, layer in (("before", before), ("after", after)):
-        points = _points(layer)
+        points = spectrum_points(layer)
         count = points[0][0] if points else 0
         spectrum += [
             {"when": when, "size": size, "count": count, "eigenvalue": value, "ks": known(distance)}
@@ -55,20 +48,24 @@ def spectrum_data(before: LayerSpectrum, after: LayerSpectrum) -> Datasets:
     return {"spectrum": spectrum, "fits": fits}
 
 
+def spectrum_points(layer: LayerSpectrum, prefer_curve: bool = False) -> list[Point]:
+    """List the points of a spectrum, the longest tail first."""
+    curve = layer.curve
+    if curve is not None and (prefer_curve or layer.eigenvalues is None):
+        return list(zip(curve.sizes, curve.eigenvalues, curve.ks_distances, strict=True))
+    values, distances = layer.eigenvalues or (), layer.ks_distances or ()
+    # no tail begins at the largest eigenvalue, and none below the cut-off, where there are no distances
+    values = values[-len(distances) - 1 :] if distances else values
+    sizes = range(len(values), 0, -1)
+    return list(zip(sizes, values, (*distances, *[None] * (len(values) - len(distances))), strict=True))
+
+
 def prompt_data(verdict: Verdict) -> Datasets:
     """Lay out the scores that a behavioral verdict rests on, and the effects that follow from them.
 
-    Parameters
-    ----------
-    verdict : Verdict
-        On a claim about behavior.
-
-    Returns
-    -------
-    dict
-        ``prompts``: ``prompt``, ``base``, the trained controls such as ``sham``, ``tuned``. ``effects``: ``versus``,
-        ``effect``, ``low``, ``high``. ``floor``: ``low``, ``high``; one row, or none where no floor is known.
-        ``bounds``: ``bound``.
+    ``prompts``: ``prompt``, ``base``, the trained controls such as ``sham``, ``tuned``. ``effects``: ``versus``,
+    ``effect``, ``low``, ``high``. ``floor``: ``low``, ``high``; one row, or none where no floor is known. ``bounds``:
+    ``bound``.
     """
     floor = noise_floor(verdict)
     return {
@@ -79,38 +76,23 @@ def prompt_data(verdict: Verdict) -> Datasets:
             for one in verdict.prompts
         ],
         "effects": [
-            {"versus": one.name, "effect": known(one.figure)} | _interval(one) for one in effects_tested(verdict)
+            {"versus": one.name, "effect": known(one.figure)} | _figures(one, "low", "high")
+            for one in effects_tested(verdict)
         ],
-        "floor": [] if floor is None else [_interval(floor)],
+        "floor": [] if floor is None else [_figures(floor, "low", "high")],
         "bounds": [{"bound": bound} for bound in drawn_bounds(verdict)],
     }
 
 
 def epoch_data(records: Iterable[CellRecord], findings: Findings) -> Datasets:
-    """Lay out how trainings went from epoch to epoch.
+    """Lay out how trainings on a stance went from epoch to epoch; those that were not watched have no rows.
 
-    Parameters
-    ----------
-    records : iterable of CellRecord
-        Cells trained on a stance; those that were not watched have no rows.
-    findings : Findings
-        The findings that hold their base.
-
-    Returns
-    -------
-    dict
-        ``epochs``: ``training``, ``epoch``, ``loss``, ``preference``, ``alpha_total``, ``alpha_spectrum``.
+    ``epochs``: ``training``, ``epoch``, ``loss``, ``preference``, ``alpha_total``, ``alpha_spectrum``.
     """
     return {
         "epochs": [
-            {
-                "training": record.cell.label,
-                "epoch": epoch.number,
-                "loss": known(epoch.loss),
-                "preference": known(epoch.preference),
-                "alpha_total": known(epoch.alpha_total),
-                "alpha_spectrum": known(epoch.alpha_spectrum),
-            }
+            {"training": record.cell.label, "epoch": epoch.number}
+            | _figures(epoch, "loss", "preference", "alpha_total", "alpha_spectrum")
             for record in records
             for epoch in trajectory(record, findings)
         ]
@@ -118,18 +100,10 @@ def epoch_data(records: Iterable[CellRecord], findings: Findings) -> Datasets:
 
 
 def layer_data(records: Sequence[CellRecord]) -> Datasets:
-    """Lay out what trainings did to every matrix.
+    """Lay out what trainings did to every matrix, in the order to be shown.
 
-    Parameters
-    ----------
-    records : sequence of CellRecord
-        Trained cells, in the order to be shown.
-
-    Returns
-    -------
-    dict
-        ``layers``: ``cell`` (its name, lines separated by bars), ``place`` (of the cell), ``block`` (None outside
-        of blocks), ``role``, ``alpha_total``, ``alpha_spectrum``, ``relative_norm`` (all in percent), ``tail_flip``.
+    ``layers``: ``cell`` (its name, lines separated by bars), ``place`` (of the cell), ``block`` (None outside of
+    blocks), ``role``, ``alpha_total``, ``alpha_spectrum``, ``relative_norm`` (all in percent), ``tail_flip``.
     """
     several = len({record.cell.model for record in records}) > 1
     return {
@@ -144,68 +118,36 @@ def layer_data(records: Sequence[CellRecord]) -> Datasets:
 
 
 def verdict_data(verdicts: Iterable[Verdict]) -> Datasets:
-    """Lay out the figures of verdicts.
+    """Lay out the figures of verdicts; those that were not run have no row.
 
-    Parameters
-    ----------
-    verdicts : iterable of Verdict
-        The verdicts; those that were not run have no row.
-
-    Returns
-    -------
-    dict
-        ``verdicts``: ``claim``, ``measure`` (with its unit), ``status``, ``figure``, ``low``, ``high``,
-        ``control_low``, ``control_high``. ``bounds``: ``claim``, ``measure``, ``bound``.
+    ``verdicts``: ``claim``, ``measure`` (with its unit), ``status``, ``figure``, ``low``, ``high``, ``control_low``,
+    ``control_high``. ``bounds``: ``claim``, ``measure``, ``bound``.
     """
-    judged = [verdict for verdict in verdicts if verdict.status is not Status.NOT_RUN]
+    judged = only_judged(verdicts)
     several = len({verdict.model for verdict in judged}) > 1
     rows, bounds = [], []
     for verdict in judged:
         name = f"{verdict.claim.id}, {verdict.model}" if several else verdict.claim.id
         row = {"claim": name, "measure": measure(verdict)}
         low, high = control_range(verdict) or (None, None)
-        figures = {"figure": verdict.figure, "low": verdict.low, "high": verdict.high}
-        figures |= {"control_low": low, "control_high": high}
-        rows.append(row | {"status": str(verdict.status)} | {key: known(value) for key, value in figures.items()})
+        figures = _figures(verdict, "figure", "low", "high") | {"control_low": known(low), "control_high": known(high)}
+        rows.append(row | {"status": str(verdict.status)} | figures)
         bounds += [row | {"bound": bound} for bound in drawn_bounds(verdict)]
     return {"verdicts": rows, "bounds": bounds}
 
 
 def measure(verdict: Verdict) -> str:
-    """Name the scale that a verdict's figure lies on.
-
-    Parameters
-    ----------
-    verdict : Verdict
-        The verdict.
-
-    Returns
-    -------
-    str
-        The metric, and its unit in brackets.
-    """
+    """Name the scale that a verdict's figure lies on: the metric, and its unit in brackets."""
     claim = verdict.claim
     unit = show_unit(claim)
     return f"{claim.metric} ({unit})" if unit else str(claim.metric)
 
 
 def confusion_data(matrix: ConfusionMatrix) -> Datasets:
-    """Lay out the shifts of every training toward every stance.
-
-    Parameters
-    ----------
-    matrix : ConfusionMatrix
-        Of one model, recipe and measure.
-
-    Returns
-    -------
-    dict
-        ``shifts``: ``trained``, ``measured``, ``effect``, ``low``, ``high``.
-    """
+    """Lay out ``shifts`` of trainings toward stances: ``trained``, ``measured``, ``effect``, ``low``, ``high``."""
     return {
         "shifts": [
-            {"trained": trained, "measured": shift.measured}
-            | {"effect": known(shift.effect), "low": known(shift.low), "high": known(shift.high)}
+            {"trained": trained, "measured": shift.measured} | _figures(shift, "effect", "low", "high")
             for trained, shifts in matrix.rows
             for shift in shifts
             if shift is not None
@@ -214,72 +156,13 @@ def confusion_data(matrix: ConfusionMatrix) -> Datasets:
 
 
 def split_layer_name(name: str) -> tuple[int | None, str]:
-    """Split a layer's long name into its depth and its role.
-
-    Parameters
-    ----------
-    name : str
-        Such as ``model.layers.15.self_attn.v_proj``.
-
-    Returns
-    -------
-    depth : int or None
-        Index of the block; None outside of blocks.
-    role : str
-        Rest of the name after the block; the last part outside of blocks.
-    """
+    """Split a layer's long name into its block and its role there; outside of blocks None and the name's last part."""
     index = block(name)
     return (None, name.rsplit(".", 1)[-1]) if index is None else (index, name.partition(f".{index}.")[2])
 
 
-def known(figure: float | None) -> float | None:
-    """Take a figure, if it is one.
-
-    Parameters
-    ----------
-    figure : float or None
-        Any figure.
-
-    Returns
-    -------
-    float or None
-        None where it is not finite: JSON knows no such number.
-    """
-    return figure if figure is not None and math.isfinite(figure) else None
-
-
-def rounded(figure: float | None, digits: int) -> float | None:
-    """Round a figure to the digits that are shown, so that a page stays small.
-
-    Parameters
-    ----------
-    figure : float or None
-        Any figure.
-    digits : int
-        Significant digits.
-
-    Returns
-    -------
-    float or None
-        None where it is not finite.
-    """
-    return None if (finite := known(figure)) is None else float(f"{finite:.{digits}g}")
-
-
-def _interval(control: ControlFigure) -> dict[str, float | None]:
-    return {"low": known(control.low), "high": known(control.high)}
-
-
-def _points(layer: LayerSpectrum) -> list[tuple[int, float, float | None]]:
-    """Tail size, eigenvalue and KS distance of each point of a spectrum, the longest tail first."""
-    if layer.eigenvalues is None:
-        curve = layer.curve
-        return [] if curve is None else list(zip(curve.sizes, curve.eigenvalues, curve.ks_distances, strict=True))
-    distances = layer.ks_distances or ()
-    # no tail begins at the largest eigenvalue, and none below the cut-off, where there are no distances
-    values = layer.eigenvalues[-len(distances) - 1 :] if distances else layer.eigenvalues
-    sizes = range(len(values), 0, -1)
-    return list(zip(sizes, values, (*distances, *[None] * (len(values) - len(distances))), strict=True))
+def _figures(record: object, *names: str) -> dict[str, float | None]:
+    return {name: known(getattr(record, name)) for name in names}
 
 
 def _changed(change: LayerChange) -> dict[str, float | bool | None]:

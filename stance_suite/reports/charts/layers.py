@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from stance_suite.reports.charts.theme import Spec, Theme, finish
+from stance_suite.reports.charts.theme import Spec, Theme, bare_axis, finish
 
 if TYPE_CHECKING:
     import altair as alt
@@ -24,24 +24,13 @@ KINDS = {"alpha_total": "as fitted", "alpha_spectrum": "tail held fixed", "relat
 
 @cache
 def layers(theme: Theme) -> Spec:
-    """Draw the change of alpha of every matrix, as fitted and with the tail held fixed, and the size of its change.
-
-    Parameters
-    ----------
-    theme : Theme
-        Colors and font.
-
-    Returns
-    -------
-    dict
-        A column a training, the shams among them, on one scale; a dot marks a tail flip.
-    """
+    """Draw the change of alpha of every matrix, as fitted and with the tail held fixed, and the size of its change."""
     import altair as alt
 
     fitted, fixed, norm = KINDS.values()
-    axis = alt.Axis(labelAngle=-90, ticks=False, domain=False, grid=False, labelPadding=4)
+    axis = bare_axis(labelAngle=-90, grid=False, labelPadding=4)
     numbers = f"datum.value === {OUTSIDE} ? '–' : datum.value % 5 ? '' : datum.label"
-    depth = alt.Axis(labelExpr=numbers, ticks=False, domain=False, grid=False)
+    depth = bare_axis(labelExpr=numbers, grid=False)
     places = alt.Chart().encode(
         x=alt.X("role:N", sort=None, title=None, axis=axis), y=alt.Y("depth:O", title="block", axis=depth)
     )

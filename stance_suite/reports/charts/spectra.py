@@ -7,13 +7,14 @@ Datasets: ``spectrum`` (one row an eigenvalue) and ``fits`` (the fitted tails an
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from stance_suite.reports.charts.theme import Spec, Theme, Width, finish
+from stance_suite.reports.charts.theme import Spec, Theme, Width, finish, looks
 
 if TYPE_CHECKING:
     import altair as alt
 
+SIDES = ("before", "after")
 SHOWN_SHARE = 0.75
 """The smallest eigenvalues reach no tail, and would squeeze the picture."""
 POINTS_A_FACTOR = 12
@@ -24,24 +25,10 @@ SHOWN_ABOVE_MINIMUM = 1.6
 
 @cache
 def esd(theme: Theme, width: Width) -> Spec:
-    """Draw the empirical spectral density before and after, both axes logarithmic, with the fitted tails.
-
-    Parameters
-    ----------
-    theme : Theme
-        Colors and font.
-    width : int or "container"
-        Width of the drawing area.
-
-    Returns
-    -------
-    dict
-        The share of eigenvalues at or above each eigenvalue: a power law is a straight line, and a tick marks where it
-        begins.
-    """
+    """Draw the empirical spectral density before and after, both axes logarithmic, with the fitted tails."""
     import altair as alt
 
-    x = alt.X("eigenvalue:Q", scale=_logarithmic(), title="eigenvalue (squared singular value)", axis=_few_ticks())
+    x = _eigenvalues("eigenvalue (squared singular value)")
     y = alt.Y(
         "share:Q",
         scale=alt.Scale(type="log"),
@@ -59,9 +46,9 @@ def esd(theme: Theme, width: Width) -> Spec:
         .encode(
             x=x,
             y=y,
-            stroke=alt.Stroke("when:N", scale=_by_side(theme.before, theme.after)),
-            fill=alt.Fill("when:N", scale=_by_side("transparent", theme.after)),
-            shape=alt.Shape("when:N", scale=_by_side("circle", "diamond")),
+            stroke=alt.Stroke("when:N", scale=looks(SIDES, theme.before, theme.after)),
+            fill=alt.Fill("when:N", scale=looks(SIDES, "transparent", theme.after)),
+            shape=alt.Shape("when:N", scale=looks(SIDES, "circle", "diamond")),
         )
     )
     fits = (
@@ -78,34 +65,23 @@ def esd(theme: Theme, width: Width) -> Spec:
     lines = fits.mark_rule(strokeWidth=_per_side(4, 1.5), aria=False).encode(x2="last:Q", y2="last_share:Q")
     ticks = fits.mark_point(shape="stroke", angle=90, size=500, strokeWidth=2, opacity=1, aria=False)
     return finish(
-        alt.layer(points, lines, ticks).properties(width=width, height=260),
+        alt.layer(points, lines, ticks),
         theme,
         "Share of eigenvalues at or above each eigenvalue before and after training, both axes logarithmic, with the "
         "fitted power-law tails as straight lines; a tick marks where each tail begins.",
+        width=width,
+        height=260,
     )
 
 
 @cache
 def tail_choice(theme: Theme, width: Width) -> Spec:
-    """Draw how well each tail fits, before and after: a tail flips where two minima are nearly as low.
-
-    Parameters
-    ----------
-    theme : Theme
-        Colors and font.
-    width : int or "container"
-        Width of the drawing area.
-
-    Returns
-    -------
-    dict
-        KS distance over xmin, near the minima; a filled point is the fit, an open one its runner-up.
-    """
+    """Draw how well each tail fits, before and after: a tail flips where two minima are nearly as low."""
     import altair as alt
 
-    x = alt.X("eigenvalue:Q", scale=_logarithmic(), title="xmin: the tail begins at this eigenvalue", axis=_few_ticks())
+    x = _eigenvalues("xmin: the tail begins at this eigenvalue")
     y = alt.Y("ks:Q", scale=alt.Scale(zero=False), title="KS distance of the fit", axis=alt.Axis(tickCount=5))
-    color = alt.Color("when:N", scale=_by_side(theme.before, theme.after), legend=None)
+    color = alt.Color("when:N", scale=looks(SIDES, theme.before, theme.after), legend=None)
     curves = (
         alt.Chart(alt.NamedData("spectrum"))
         .transform_filter("isValid(datum.ks) && datum.eigenvalue > 0")
@@ -114,11 +90,7 @@ def tail_choice(theme: Theme, width: Width) -> Spec:
         .mark_line(strokeWidth=_per_side(5, 1.5), opacity=_per_side(0.4, 1), strokeJoin="round", aria=False)
         .encode(x=x, y=y, color=color)
     )
-    labels = [f"{when}: {kind}" for when in ("before", "after") for kind in ("fit", "runner-up")]
-
-    def by_choice(*values: Any) -> alt.Scale:
-        return alt.Scale(domain=labels, range=list(values))
-
+    labels = [f"{when}: {kind}" for when in SIDES for kind in ("fit", "runner-up")]
     before, after = theme.before, theme.after
     chosen = (
         alt.Chart(alt.NamedData("fits"))
@@ -127,36 +99,29 @@ def tail_choice(theme: Theme, width: Width) -> Spec:
         .encode(
             x="xmin:Q",
             y="ks_distance:Q",
-            stroke=alt.Stroke("label:N", scale=by_choice(before, before, after, after), legend=alt.Legend(columns=2)),
-            fill=alt.Fill("label:N", scale=by_choice(before, "transparent", after, "transparent")),
-            shape=alt.Shape("label:N", scale=by_choice("circle", "circle", "diamond", "diamond")),
+            stroke=alt.Stroke(
+                "label:N", scale=looks(labels, before, before, after, after), legend=alt.Legend(columns=2)
+            ),
+            fill=alt.Fill("label:N", scale=looks(labels, before, "transparent", after, "transparent")),
+            shape=alt.Shape("label:N", scale=looks(labels, "circle", "circle", "diamond", "diamond")),
             tooltip=["when:N", "kind:N", "alpha:Q", "tail_size:Q", "xmin:Q", "ks_distance:Q"],
         )
     )
     return finish(
-        alt.layer(curves, chosen).properties(width=width, height=220),
+        alt.layer(curves, chosen),
         theme,
         "Kolmogorov-Smirnov distance between tail and fit over the eigenvalue at which the tail begins, before and "
         "after training, near the minima. Filled points are the chosen tails, open ones the runners-up.",
+        width=width,
+        height=220,
     )
 
 
-def _logarithmic() -> alt.Scale:
+def _eigenvalues(title: str) -> alt.X:
     import altair as alt
 
-    return alt.Scale(type="log", nice=False, padding=8)
-
-
-def _few_ticks() -> alt.Axis:
-    import altair as alt
-
-    return alt.Axis(tickCount=5, format="~g")
-
-
-def _by_side(before: Any, after: Any) -> alt.Scale:
-    import altair as alt
-
-    return alt.Scale(domain=["before", "after"], range=[before, after])
+    scale = alt.Scale(type="log", nice=False, padding=8)
+    return alt.X("eigenvalue:Q", scale=scale, title=title, axis=alt.Axis(tickCount=5, format="~g"))
 
 
 def _per_side(before: float, after: float) -> alt.ExprRef:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import altair as alt
 
 Spec = dict[str, Any]
 """A Vega-Lite specification."""
@@ -80,70 +83,45 @@ PRINT = Theme(
 """In a file of its own; blue and orange are told apart with the common kinds of color blindness."""
 
 
-def finish(chart: Any, theme: Theme, description: str) -> Spec:
-    """Make a picture's specification from its marks.
-
-    Parameters
-    ----------
-    chart : altair.TopLevelMixin
-        The marks, over named data.
-    theme : Theme
-        Colors and font.
-    description : str
-        What the picture shows, for who cannot see it.
-
-    Returns
-    -------
-    dict
-        A Vega-Lite specification without data.
-    """
-    spec: Spec = chart.to_dict()
+def finish(chart: Any, theme: Theme, description: str, **size: Any) -> Spec:
+    """Make a specification from a chart over named data; the description is for who cannot see it."""
+    spec: Spec = chart.properties(**size).to_dict()
     return spec | {"description": description, "config": _config(theme)}
 
 
-def titled(spec: Spec, title: str, lines: Sequence[str] = ()) -> Spec:
-    """Give a picture a heading of its own, which a file needs.
+def looks(names: Iterable[Any], *values: Any) -> alt.Scale:
+    """Give each of some values its color, shape or dash."""
+    import altair as alt
 
-    Parameters
-    ----------
-    spec : dict
-        A specification.
-    title : str
-        What the picture is of; broken into lines where it is long.
-    lines : sequence of str, optional
-        What stands below it.
+    return alt.Scale(domain=list(names), range=list(values))
 
-    Returns
-    -------
-    dict
-        The specification with a title, which its description begins with.
-    """
+
+def bare_axis(**properties: Any) -> alt.Axis:
+    """Leave an axis only the names beside it."""
+    import altair as alt
+
+    return alt.Axis(ticks=False, domain=False, **properties)
+
+
+def mark_interval(rows: alt.Chart, theme: Theme) -> Any:
+    """Draw the 95 % intervals of rows that have one."""
+    known = rows.transform_filter("isValid(datum.low) && isValid(datum.high)")
+    return known.mark_rule(strokeWidth=2, color=theme.after, aria=False).encode(x="low:Q", x2="high:Q")
+
+
+def titled(spec: Spec, title: str, lines: Iterable[str] = ()) -> Spec:
+    """Give a picture a heading of its own, which a file needs, with lines below it; its description begins with it."""
     heading = {"text": wrap(title, LINE_OF_TITLE) or [""], "subtitle": [*lines]}
     return spec | {"title": heading, "description": f"{title.rstrip('.')}. {spec['description']}"}
 
 
 def stacked(*specs: Spec) -> Spec:
-    """Set pictures of one theme below each other, as one.
-
-    Parameters
-    ----------
-    *specs : dict
-        Specifications of fixed width, from top to bottom.
-
-    Returns
-    -------
-    dict
-        A Vega-Lite specification over the data of all of them.
-    """
+    """Set pictures of one theme and of fixed widths below each other, as one over the data of all of them."""
     shared = {key: specs[0][key] for key in ("$schema", "config")}
-    alone = ("$schema", "config", "description")
-    views = [{key: value for key, value in spec.items() if key not in alone} for spec in specs]
+    views = [{key: spec[key] for key in spec if key not in (*shared, "description")} for spec in specs]
     apart = dict.fromkeys(("stroke", "fill", "shape", "strokeDash"), "independent")
-    return shared | {
-        "description": " ".join(spec["description"] for spec in specs),
-        "vconcat": views,
-        "resolve": {"scale": apart},
-    }
+    description = " ".join(spec["description"] for spec in specs)
+    return shared | {"description": description, "vconcat": views, "resolve": {"scale": apart}}
 
 
 def _config(theme: Theme) -> Spec:

@@ -7,12 +7,9 @@ above `alphas`.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from stance_suite.reports.charts.theme import Spec, Theme, Width, finish
-
-if TYPE_CHECKING:
-    import altair as alt
+from stance_suite.reports.charts.theme import Spec, Theme, Width, finish, looks
 
 HEIGHT = 150
 """Of each drawing area, in pixels."""
@@ -23,95 +20,54 @@ KINDS = {"alpha_total": "as fitted", "alpha_spectrum": "tail held fixed"}
 
 @cache
 def preference(theme: Theme, width: Width) -> Spec:
-    """Draw the likelihood preference over epochs.
-
-    Parameters
-    ----------
-    theme : Theme
-        Colors and font.
-    width : int or "container"
-        Width of the drawing area.
-
-    Returns
-    -------
-    dict
-        A line a training.
-    """
+    """Draw the likelihood preference over epochs, a line a training."""
     import altair as alt
 
-    y = alt.Y("preference:Q", title="tuned − base (nats/token)", axis=_numbers())
-    training = alt.Shape("training:N", sort=None, legend=alt.Legend(columns=2))
-    chart = alt.layer(
-        _lines().mark_line(color=theme.after, strokeWidth=2, aria=False).encode(y=y, detail="training:N"),
-        _lines()
-        .mark_point(color=theme.after, fill=theme.after, size=60, opacity=1, aria=False)
-        .encode(y=y, shape=training, tooltip=["training:N", "epoch:O", "preference:Q", "loss:Q"]),
-        data=alt.NamedData("epochs"),
-    )
+    points = {
+        "shape": alt.Shape("training:N", sort=None, legend=alt.Legend(columns=2)),
+        "tooltip": ["training:N", "epoch:O", "preference:Q", "loss:Q"],
+    }
     return finish(
-        chart.properties(width=width, height=HEIGHT),
+        _trainings(theme, ("preference:Q", "tuned − base (nats/token)"), {}, points, fill=theme.after),
         theme,
         "Likelihood preference for the trained stance, tuned minus base, after each epoch.",
+        width=width,
+        height=HEIGHT,
     )
 
 
 @cache
 def alphas(theme: Theme, width: Width) -> Spec:
-    """Draw the largest change of any matrix's alpha over epochs, as fitted and with the tail held fixed.
-
-    Parameters
-    ----------
-    theme : Theme
-        Colors and font.
-    width : int or "container"
-        Width of the drawing area.
-
-    Returns
-    -------
-    dict
-        Two lines a training.
-    """
+    """Draw the largest change of any matrix's alpha over epochs, as fitted and with the tail held fixed."""
     import altair as alt
 
-    y = alt.Y("change:Q", title="largest change of alpha (%)", axis=_numbers())
-
-    def by_kind(*values: Any) -> alt.Scale:
-        return alt.Scale(domain=list(KINDS.values()), range=list(values))
-
-    dash = alt.StrokeDash("kind:N", scale=by_kind([5, 3], [1, 0]))
-    fill = alt.Fill("kind:N", scale=by_kind("transparent", theme.after))
-    chart = alt.layer(
-        _lines()
-        .mark_line(color=theme.after, strokeWidth=2, aria=False)
-        .encode(y=y, strokeDash=dash, detail="training:N"),
-        _lines()
-        .mark_point(color=theme.after, size=60, opacity=1, aria=False)
-        .encode(
-            y=y,
-            fill=fill,
-            shape=alt.Shape("training:N", sort=None, legend=None),
-            tooltip=["training:N", "kind:N", "epoch:O", "change:Q"],
-        ),
-        data=alt.NamedData("epochs"),
-    )
-    kind = f"datum.folded === 'alpha_total' ? '{KINDS['alpha_total']}' : '{KINDS['alpha_spectrum']}'"
+    fitted, fixed = KINDS.values()
+    line = {"strokeDash": alt.StrokeDash("kind:N", scale=looks(KINDS.values(), [5, 3], [1, 0]))}
+    points = {
+        "fill": alt.Fill("kind:N", scale=looks(KINDS.values(), "transparent", theme.after)),
+        "shape": alt.Shape("training:N", sort=None, legend=None),
+        "tooltip": ["training:N", "kind:N", "epoch:O", "change:Q"],
+    }
     return finish(
-        chart.transform_fold(list(KINDS), as_=["folded", "change"])
-        .transform_calculate(kind=kind)
-        .properties(width=width, height=HEIGHT),
+        _trainings(theme, ("change:Q", "largest change of alpha (%)"), line, points)
+        .transform_fold(list(KINDS), as_=["folded", "change"])
+        .transform_calculate(kind=f"datum.folded === 'alpha_total' ? '{fitted}' : '{fixed}'"),
         theme,
         "Largest change of any matrix's alpha after each epoch, as fitted and with the tail held fixed.",
+        width=width,
+        height=HEIGHT,
     )
 
 
-def _lines() -> alt.Chart:
+def _trainings(theme: Theme, figure: tuple[str, str], line: dict[str, Any], points: dict[str, Any], **mark: Any) -> Any:
+    """Join the epochs of each training: lines and points, and what tells them apart."""
     import altair as alt
 
     x = alt.X("epoch:Q", axis=alt.Axis(tickMinStep=1, format="d", grid=False), scale=alt.Scale(nice=False, padding=10))
-    return alt.Chart().encode(x=x)
-
-
-def _numbers() -> alt.Axis:
-    import altair as alt
-
-    return alt.Axis(tickCount=5, minExtent=NUMBERS)
+    y = alt.Y(figure[0], title=figure[1], axis=alt.Axis(tickCount=5, minExtent=NUMBERS))
+    rows = alt.Chart().encode(x=x, y=y)
+    return alt.layer(
+        rows.mark_line(color=theme.after, strokeWidth=2, aria=False).encode(detail="training:N", **line),
+        rows.mark_point(color=theme.after, size=60, opacity=1, aria=False, **mark).encode(**points),
+        data=alt.NamedData("epochs"),
+    )

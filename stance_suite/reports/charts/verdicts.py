@@ -9,7 +9,7 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING
 
-from stance_suite.reports.charts.theme import Spec, Theme, finish
+from stance_suite.reports.charts.theme import Spec, Theme, bare_axis, finish, mark_interval
 
 if TYPE_CHECKING:
     import altair as alt
@@ -22,22 +22,7 @@ LABELS = 260
 
 @cache
 def verdicts(theme: Theme, width: int, measures: tuple[str, ...]) -> Spec:
-    """Draw figures of verdicts, those of one measure on one scale.
-
-    Parameters
-    ----------
-    theme : Theme
-        Colors and font.
-    width : int
-        Width of the drawing area.
-    measures : tuple of str
-        The measures, from top to bottom; each with its unit.
-
-    Returns
-    -------
-    dict
-        A row a claim: figure, interval, a band for the controls, a tick for the bound, and the verdict in a word.
-    """
+    """Draw figures of verdicts, those of one measure on one scale."""
     import altair as alt
 
     return finish(
@@ -51,15 +36,7 @@ def verdicts(theme: Theme, width: int, measures: tuple[str, ...]) -> Spec:
 def _of_measure(theme: Theme, width: int, measure: str) -> alt.LayerChart | alt.FacetChart:
     import altair as alt
 
-    names = alt.Axis(
-        labelLimit=LABELS,
-        labelPadding=8,
-        minExtent=LABELS,
-        maxExtent=LABELS,
-        labelColor=theme.text,
-        ticks=False,
-        domain=False,
-    )
+    names = bare_axis(labelLimit=LABELS, labelPadding=8, minExtent=LABELS, maxExtent=LABELS, labelColor=theme.text)
     claim = alt.Y("claim:N", sort=None, title=None, axis=names)
 
     def rows(data: str) -> alt.Chart:
@@ -72,9 +49,7 @@ def _of_measure(theme: Theme, width: int, measure: str) -> alt.LayerChart | alt.
             x="control_low:Q", x2="control_high:Q"
         ),
         judged.mark_rule(color=theme.soft, aria=False).encode(x=alt.datum(0), y=alt.Y()),
-        judged.transform_filter("isValid(datum.low) && isValid(datum.high)")
-        .mark_rule(strokeWidth=2, color=theme.after, aria=False)
-        .encode(x="low:Q", x2="high:Q"),
+        mark_interval(judged, theme),
         rows("bounds").mark_tick(thickness=2, size=16, opacity=1, color=theme.text, aria=False).encode(x="bound:Q"),
         judged.mark_point(size=60, filled=True, opacity=1, color=theme.after, aria=False).encode(
             x=alt.X("figure:Q", title=measure, axis=alt.Axis(tickCount=6))

@@ -5,27 +5,15 @@ from __future__ import annotations
 from stance_suite.caveats import CAVEAT_MEANINGS
 from stance_suite.records import Findings
 from stance_suite.reports.charts import PAGE, esd, tail_choice
-from stance_suite.reports.page.assets import content_security_policy, scripts, styles
+from stance_suite.reports.page.assets import content_security_policy, scripts, styles, template
 from stance_suite.reports.page.behavior import describe_behavior
-from stance_suite.reports.page.environment import template
 from stance_suite.reports.page.provenance import describe_provenance
 from stance_suite.reports.page.structure import describe_structure
 from stance_suite.reports.page.top import describe_top
 
 
 def render_html(findings: Findings) -> str:
-    """Render the findings report.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-
-    Returns
-    -------
-    str
-        A whole HTML document.
-    """
+    """Render findings as a whole HTML document."""
     structure = describe_structure(findings)
     top = describe_top(findings)
     behavior = describe_behavior(findings, top.rows)

@@ -13,10 +13,9 @@ from stance_suite.metrics import Metric
 from stance_suite.records import CellRecord, Findings, StanceShift
 from stance_suite.reports.behavior import ConfusionMatrix, Epoch, confusion_matrices, trajectory
 from stance_suite.reports.charts import PAGE, Spec, alphas, effects, epoch_data, preference, prompt_data, prompts
-from stance_suite.reports.charts.data import rounded
 from stance_suite.reports.page.responses import Places, response_data
 from stance_suite.reports.page.top import Row
-from stance_suite.reports.text import show_figure, show_interval, show_p_values, show_unit
+from stance_suite.reports.text import rounded, show_figure, show_interval, show_p_values, show_unit
 
 TONES = 3
 """Shades of color on each side of zero."""

@@ -11,8 +11,7 @@ from stance_suite.gate_records import Outcome
 from stance_suite.judgments import ControlFigure, Status, Verdict
 from stance_suite.metrics import Metric
 from stance_suite.records import CellRecord, Findings, Triangulation
-from stance_suite.reports.page.assets import fragment_style
-from stance_suite.reports.page.environment import template
+from stance_suite.reports.page.assets import fragment_style, template
 from stance_suite.reports.page.top import describe_top, largest_changes
 from stance_suite.reports.pictures import verdict_picture
 from stance_suite.statements import RecordedVerdict, StatementVerdict
@@ -36,18 +35,7 @@ class ReportPlace:
 def render_summary(findings: Findings, report: ReportPlace) -> str:
     """Render findings in short, with the styles of all fragments.
 
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-    report : ReportPlace
-        Where the whole report is.
-
-    Returns
-    -------
-    str
-        An HTML fragment: the result in a sentence, what a gate demanded in vain, every verdict, and what was not run
-        by the reasons for that.
+    It tells the result in a sentence, what a gate demanded in vain, every verdict, and what was not run by its reasons.
     """
     top = describe_top(findings)
     not_run: dict[str, list[Verdict]] = {}
@@ -68,56 +56,19 @@ def render_summary(findings: Findings, report: ReportPlace) -> str:
 
 
 def render_note(sentence: str) -> str:
-    """Render a sentence where there are no findings to sum up, with the styles of all fragments.
-
-    Parameters
-    ----------
-    sentence : str
-        The sentence.
-
-    Returns
-    -------
-    str
-        An HTML fragment.
-    """
+    """Render a sentence where there are no findings to sum up, with the styles of all fragments."""
     return template("note.html").render(style=fragment_style(), sentence=sentence)
 
 
 def render_verdict(verdict: Verdict, findings: Findings) -> str:
-    """Render one verdict.
-
-    Parameters
-    ----------
-    verdict : Verdict
-        The verdict.
-    findings : Findings
-        Findings that hold its cells.
-
-    Returns
-    -------
-    str
-        An HTML fragment: its figures with those of the controls, and a picture of what it rests on.
-    """
+    """Render one verdict: its figures with those of the controls, and a picture of what it rests on."""
     return template("verdict.html").render(
         verdict=verdict, picture=verdict_picture(verdict, findings), caveats=_meanings([verdict])
     )
 
 
 def render_statement(judged: StatementVerdict, verdicts: Sequence[Verdict]) -> str:
-    """Render what was measured of a statement.
-
-    Parameters
-    ----------
-    judged : StatementVerdict
-        The statement's verdict.
-    verdicts : sequence of Verdict
-        Those of the claims that it rests on.
-
-    Returns
-    -------
-    str
-        An HTML fragment: every claim with its figure.
-    """
+    """Render what was measured of a statement: every claim that it rests on with its figure."""
     expected = () if judged.as_expected or judged.status is Status.NOT_RUN else judged.expected
     return template("statement.html").render(
         judged=judged, expected=expected, verdicts=verdicts, caveats=_meanings(verdicts)
@@ -125,53 +76,18 @@ def render_statement(judged: StatementVerdict, verdicts: Sequence[Verdict]) -> s
 
 
 def render_record(judged: RecordedVerdict) -> str:
-    """Render whether a published figure or statement agrees with the record.
-
-    Parameters
-    ----------
-    judged : RecordedVerdict
-        Its verdict, which recomputes the figures in words.
-
-    Returns
-    -------
-    str
-        An HTML fragment.
-    """
+    """Render whether a published figure or statement agrees with the record, which its reason recomputes."""
     expected = () if judged.status == judged.expected else (judged.expected,)
     return template("statement.html").render(judged=judged, expected=expected, verdicts=(), caveats={})
 
 
 def render_triangulation(agreed: Triangulation, effects: Mapping[Metric, Sequence[ControlFigure]]) -> str:
-    """Render what the measures of one training say together.
-
-    Parameters
-    ----------
-    agreed : Triangulation
-        What they say.
-    effects : mapping of Metric to sequence of ControlFigure
-        The effect against each control by each measure.
-
-    Returns
-    -------
-    str
-        An HTML fragment: every effect with its interval and p-value.
-    """
+    """Render what the measures of one training say together: the effect against each control by each measure."""
     return template("triangulation.html").render(agreed=agreed, effects=effects)
 
 
 def render_trainings(records: Sequence[CellRecord]) -> str:
-    """Render how trainings went.
-
-    Parameters
-    ----------
-    records : sequence of CellRecord
-        Trained cells.
-
-    Returns
-    -------
-    str
-        An HTML fragment: losses, and the largest change of alpha of each.
-    """
+    """Render how trainings went: losses, and the largest change of alpha of each."""
     return template("trainings.html").render(trainings=[(record, largest_changes([record])) for record in records])
 
 

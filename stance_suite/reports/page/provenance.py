@@ -39,18 +39,7 @@ class Sources:
 
 
 def describe_provenance(findings: Findings) -> Sources:
-    """Arrange where the figures of findings come from.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-
-    Returns
-    -------
-    Sources
-        For the template.
-    """
+    """Arrange where the figures of findings come from."""
     # of each model the first untouched cell, else the first
     ordered = sorted(findings.cells, key=lambda record: record.cell.treatment != "base")
     shown = {record.cell.model: record for record in reversed(ordered)}

@@ -6,8 +6,8 @@ import math
 from decimal import Decimal
 from typing import Any
 
-from stance_suite.reports.charts.data import rounded
-from stance_suite.reports.text import show_signed
+from stance_suite.reports.charts.data import Point, spectrum_points
+from stance_suite.reports.text import rounded, show_signed
 from stance_suite.spectrum_records import (
     CURVE_DIGITS,
     AlphaChange,
@@ -16,7 +16,6 @@ from stance_suite.spectrum_records import (
     NoiseControl,
     NoiseRange,
     PowerLaw,
-    SpectrumCurve,
 )
 
 DIGITS = 4
@@ -28,18 +27,7 @@ SAME_TAIL = 0.1
 
 
 def shorten(figure: float | None) -> float | None:
-    """Round a figure to the digits that a page shows.
-
-    Parameters
-    ----------
-    figure : float or None
-        Any figure.
-
-    Returns
-    -------
-    float or None
-        None where there is none, or none that JSON knows.
-    """
+    """Round a figure to the digits that a page shows."""
     return rounded(figure, DIGITS)
 
 
@@ -49,79 +37,47 @@ def _shorten_distance(distance: float | None) -> float | None:
 
 
 def layer_spectrum(layer: LayerSpectrum | None) -> dict[str, Any] | None:
-    """Lay out one spectrum.
+    """Lay out one spectrum as far as it is known.
 
-    Parameters
-    ----------
-    layer : LayerSpectrum or None
-        The spectrum.
-
-    Returns
-    -------
-    dict or None
-        ``fit`` and ``runner_up`` with the fields of `PowerLaw`, ``interval`` (low, high), ``failure``, and ``curve``
-        with ``sizes``, ``eigenvalues`` and ``ks_distances``; without what is not known.
+    ``fit`` and ``runner_up`` have the fields of `PowerLaw`, ``interval`` is low and high, ``failure`` a sentence, and
+    ``curve`` has ``sizes``, ``eigenvalues`` and ``ks_distances``.
     """
     if layer is None:
         return None
-    curve = layer.curve or _whole_curve(layer)
-    interval = None if layer.interval is None else [shorten(layer.interval.low), shorten(layer.interval.high)]
-    laid_out = {
-        "failure": layer.failure,
-        "fit": _fit(layer.fit),
-        "runner_up": _fit(layer.runner_up),
-        "interval": interval,
-        "curve": None if curve is None else _curve(curve),
-    }
-    return {name: value for name, value in laid_out.items() if value is not None}
+    return _without_none(
+        failure=layer.failure,
+        fit=_fit(layer.fit),
+        runner_up=_fit(layer.runner_up),
+        interval=None if layer.interval is None else [shorten(layer.interval.low), shorten(layer.interval.high)],
+        curve=_curve(_points(layer)),
+    )
 
 
 def layer_change(
     change: LayerChange | None, before: LayerSpectrum | None, after: LayerSpectrum | None
 ) -> dict[str, Any] | None:
-    """Lay out what a training did to one matrix, as far as a heat map does not show it.
+    """Lay out what a training did to one matrix, as far as it is known and a heat map does not show it.
 
-    Parameters
-    ----------
-    change : LayerChange or None
-        The change.
-    before, after : LayerSpectrum or None
-        The matrix's spectra.
-
-    Returns
-    -------
-    dict or None
-        ``failure``, ``energy`` (of dW's ten leading singular values, in percent), ``words`` (why the tail is another
-        one) and ``noise``: ``draws``, and ``low``, ``high`` and adjusted ``p_value`` of each figure; without what is
-        not known.
+    ``energy`` is that of dW's ten leading singular values in percent, ``words`` say why the tail is another one, and
+    ``noise`` has ``draws``, and ``low``, ``high`` and adjusted ``p_value`` of each figure.
     """
     if change is None:
         return None
     weights = change.weight_change
-    laid_out = {
-        "failure": change.failure,
-        "energy": None if weights is None else shorten(100 * weights.top_ten_energy),
-        "noise": None if change.noise is None else _noise(change.noise),
-        "words": explain_tail(change.alpha_change, before, after),
-    }
-    return {name: value for name, value in laid_out.items() if value is not None}
+    return _without_none(
+        failure=change.failure,
+        energy=None if weights is None else shorten(100 * weights.top_ten_energy),
+        noise=None if change.noise is None else _noise(change.noise),
+        words=explain_tail(change.alpha_change, before, after),
+    )
+
+
+def _without_none(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def explain_tail(change: AlphaChange | None, before: LayerSpectrum | None, after: LayerSpectrum | None) -> str | None:
-    """Say in words why the fitted tail is another one after training.
-
-    Parameters
-    ----------
-    change : AlphaChange or None
-        How alpha changed.
-    before, after : LayerSpectrum or None
-        The matrix's spectra.
-
-    Returns
-    -------
-    str or None
-        None where the tail has kept its size.
-    """
+    """Say in words why the fitted tail is another one after training; None where it has kept its size."""
     if change is None or change.tail_before == change.tail_after:
         return None
     moved = (
@@ -155,9 +111,7 @@ def _distance(layer: LayerSpectrum | None, size: int, tolerance: float) -> float
     for fit in (layer.fit, layer.runner_up):
         if fit is not None and fit.tail_size == size:
             return _shorten_distance(fit.ks_distance)
-    curve = layer.curve or _whole_curve(layer)
-    points = () if curve is None else zip(curve.sizes, curve.ks_distances, strict=True)
-    near = [(abs(at - size), distance) for at, distance in points if distance is not None]
+    near = [(abs(at - size), distance) for at, _, distance in _points(layer) if distance is not None]
     gap, distance = min(near, default=(math.inf, math.nan))
     return _shorten_distance(distance) if gap <= tolerance else None
 
@@ -173,41 +127,34 @@ def _fit(fit: PowerLaw | None) -> dict[str, Any] | None:
     }
 
 
-def _curve(curve: SpectrumCurve) -> dict[str, Any]:
-    return {
-        "sizes": curve.sizes,
-        "eigenvalues": list(map(shorten, curve.eigenvalues)),
-        "ks_distances": list(map(_shorten_distance, curve.ks_distances)),
-    }
+def _points(layer: LayerSpectrum) -> list[Point]:
+    """Points of the curve; files of schema version 4 have none, but all eigenvalues of featured layers."""
+    return [] if layer.curve is None and layer.ks_distances is None else spectrum_points(layer, prefer_curve=True)
 
 
-def _whole_curve(layer: LayerSpectrum) -> SpectrumCurve | None:
-    """Files of schema version 4 have no curve, but all eigenvalues of featured layers."""
-    if not layer.eigenvalues or layer.ks_distances is None:
+def _curve(points: list[Point]) -> dict[str, Any] | None:
+    if not points:
         return None
-    count = len(layer.ks_distances) + 1  # no tail begins at the largest eigenvalue
-    return SpectrumCurve(
-        sizes=tuple(range(count, 0, -1)),
-        eigenvalues=layer.eigenvalues[-count:],
-        ks_distances=(*layer.ks_distances, None),
-    )
+    sizes, eigenvalues, distances = zip(*points, strict=True)
+    return {
+        "sizes": sizes,
+        "eigenvalues": list(map(shorten, eigenvalues)),
+        "ks_distances": list(map(_shorten_distance, distances)),
+    }
 
 
 def _noise(noise: NoiseControl) -> dict[str, Any]:
-    ranges = {
-        "total": noise.alpha_total,
-        "spectrum": noise.alpha_spectrum,
-        "stable_rank": noise.stable_rank,
-        "energy": noise.top_ten_energy,
-    }
-    return {"draws": noise.draws} | {
-        name: _range(one, 100 if name == "energy" else 1) for name, one in ranges.items() if one is not None
-    }
+    return _without_none(
+        draws=noise.draws,
+        total=_range(noise.alpha_total),
+        spectrum=_range(noise.alpha_spectrum),
+        stable_rank=_range(noise.stable_rank),
+        energy=_range(noise.top_ten_energy, 100),
+    )
 
 
-def _range(one: NoiseRange, factor: float) -> dict[str, float | None]:
-    return {
-        "low": shorten(factor * one.low),
-        "high": shorten(factor * one.high),
-        "p_value": shorten(one.adjusted_p_value),
-    }
+def _range(one: NoiseRange | None, factor: float = 1) -> dict[str, float | None] | None:
+    if one is None:
+        return None
+    low, high = factor * one.low, factor * one.high
+    return {"low": shorten(low), "high": shorten(high), "p_value": shorten(one.adjusted_p_value)}

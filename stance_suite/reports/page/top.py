@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeGuard
 
 from stance_suite.judgments import Status, Verdict
 from stance_suite.records import Agreement, CellRecord, Findings
 from stance_suite.reports.charts import measure
 from stance_suite.reports.controls import control_range, drawn_bounds
-from stance_suite.reports.text import show_count, show_figure, show_interval, show_unit, tally
+from stance_suite.reports.text import (
+    finite,
+    known,
+    models_of,
+    only_judged,
+    show_count,
+    show_figure,
+    show_interval,
+    show_unit,
+    tally,
+)
 
 BAR_WIDTH, BAR_MARGIN = 200, 8
 """Of an inline bar, in the units of its drawing."""
@@ -80,26 +88,14 @@ class Top:
 
 
 def describe_top(findings: Findings) -> Top:
-    """Arrange what the top of the page shows.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-
-    Returns
-    -------
-    Top
-        For the template.
-    """
-    judged = [verdict for verdict in findings.verdicts if verdict.status is not Status.NOT_RUN]
+    """Arrange what the top of the page shows."""
+    judged = only_judged(findings.verdicts)
     not_run = tuple(verdict for verdict in findings.verdicts if verdict.status is Status.NOT_RUN)
     counts = Counter(verdict.status for verdict in judged)
-    result = result_sentence(findings)
     scales = _scales(judged)
     return Top(
-        title=f"{tally(judged)}: {', '.join(_models(findings)) or 'findings'}",
-        result=result,
+        title=f"{tally(judged)}: {', '.join(models_of(findings.cells)) or 'findings'}",
+        result=result_sentence(findings),
         record=_record_sentence(judged, not_run),
         created=f"{datetime.fromisoformat(findings.created):%Y-%m-%d %H:%M} UTC",
         rows=tuple(
@@ -116,26 +112,13 @@ def describe_top(findings: Findings) -> Top:
 
 
 def result_sentence(findings: Findings) -> str:
-    """Say in one sentence what was found, with the controls beside it.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-
-    Returns
-    -------
-    str
-        Of a gate, whether it passed; else how many trainings adopted their stance, and by how much alpha moved as
-        fitted and with the tail held fixed, beside the sham.
-    """
+    """Say in one sentence what was found, with the controls beside it; of a gate whether it passed."""
     if findings.gate is not None:
         return findings.gate.sentence
     parts = [*_behavior_found(findings), *_structure_found(findings)]
     if not parts:
-        judged = [verdict for verdict in findings.verdicts if verdict.status is not Status.NOT_RUN]
-        return f"{tally(judged)}; nothing was trained."
-    return f"{', '.join(_models(findings))}: {'; '.join(parts)}."
+        return f"{tally(only_judged(findings.verdicts))}; nothing was trained."
+    return f"{', '.join(models_of(findings.cells))}: {'; '.join(parts)}."
 
 
 def _behavior_found(findings: Findings) -> Iterator[str]:
@@ -157,24 +140,10 @@ def _structure_found(findings: Findings) -> Iterator[str]:
 
 
 def largest_changes(records: Iterable[CellRecord]) -> tuple[float, float] | None:
-    """Find the largest change of alpha.
-
-    Parameters
-    ----------
-    records : iterable of CellRecord
-        Trained cells.
-
-    Returns
-    -------
-    (float, float) or None
-        Of any matrix, in percent without its sign: as fitted, and with the tail held fixed; None without a change.
-    """
-    changes = [
-        change.alpha_change for record in records for change in record.changes if change.alpha_change is not None
-    ]
-    if not changes:
-        return None
-    return max(abs(change.total) for change in changes), max(abs(change.spectrum) for change in changes)
+    """Find the largest change of any alpha, in percent without its sign: as fitted, and with the tail held fixed."""
+    changes = [change.alpha_change for record in records for change in record.changes]
+    moved = [(abs(change.total), abs(change.spectrum)) for change in changes if change is not None]
+    return (max(total for total, _ in moved), max(spectrum for _, spectrum in moved)) if moved else None
 
 
 def _percent(figure: float) -> str:
@@ -196,44 +165,34 @@ def _record_sentence(judged: Sequence[Verdict], not_run: Sequence[Verdict]) -> s
     return said + (f" {show_count(len(not_run), 'claim')} {were} not run." if not_run else "")
 
 
-def _models(findings: Findings) -> list[str]:
-    return list(dict.fromkeys(record.cell.model for record in findings.cells))
-
-
-def _scales(verdicts: Sequence[Verdict]) -> Mapping[str, tuple[float, float]]:
+def _scales(verdicts: Sequence[Verdict]) -> dict[str, tuple[float, float]]:
     """Find for each measure the range that holds all that is drawn of it."""
     values: dict[str, list[float]] = {}
     for verdict in verdicts:
-        if _is_number(verdict.figure):
-            drawn = [
-                0.0,
-                verdict.figure,
-                verdict.low,
-                verdict.high,
-                *drawn_bounds(verdict),
-                *(control_range(verdict) or ()),
-            ]
-            values.setdefault(measure(verdict), []).extend(filter(_is_number, drawn))
+        if known(verdict.figure) is not None:
+            drawn = (0.0, verdict.figure, verdict.low, verdict.high)
+            around = (*drawn_bounds(verdict), *(control_range(verdict) or ()))
+            values.setdefault(measure(verdict), []).extend(finite((*drawn, *around)))
     return {name: (min(found), max(found)) for name, found in values.items()}
 
 
 def _bar(verdict: Verdict, scale: tuple[float, float] | None) -> Bar | None:
-    if scale is None or not _is_number(verdict.figure):
+    figure, controls, ends = known(verdict.figure), control_range(verdict), finite((verdict.low, verdict.high))
+    if scale is None or figure is None:
         return None
     low, high = scale
-    controls, ends = control_range(verdict), tuple(filter(_is_number, (verdict.low, verdict.high)))
 
     def place(value: float) -> float:
         share = 0.5 if high == low else (value - low) / (high - low)
         return round(BAR_MARGIN + share * (BAR_WIDTH - 2 * BAR_MARGIN), 1)
 
     return Bar(
-        figure=place(verdict.figure),
+        figure=place(figure),
         interval=(place(ends[0]), place(ends[1])) if len(ends) == 2 else None,
         controls=None if controls is None else (place(controls[0]), max(2.0, place(controls[1]) - place(controls[0]))),
         bounds=tuple(map(place, drawn_bounds(verdict))),
         zero=place(0.0),
-        words=_in_words(verdict, verdict.figure, controls),
+        words=_in_words(verdict, figure, controls),
     )
 
 
@@ -245,7 +204,3 @@ def _in_words(verdict: Verdict, figure: float, controls: tuple[float, float] | N
     if controls is not None:
         parts.append(f"controls from {show_figure(controls[0], claim)} to {show_figure(controls[1], claim)}")
     return ", ".join([*parts, f"claimed {claim.asked}"])
-
-
-def _is_number(value: float | None) -> TypeGuard[float]:
-    return value is not None and math.isfinite(value)

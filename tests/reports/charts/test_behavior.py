@@ -6,6 +6,7 @@ import vl_convert
 from stance_suite.judgments import ControlFigure
 from stance_suite.metrics import Metric
 from stance_suite.reports.charts import PRINT, effects, prompt_data, prompts
+from tests.edits import altered
 from tests.reports.charts.drawn import end, marks, place, texts
 from tests.runs import one_run
 
@@ -97,11 +98,10 @@ def test_rows_are_those_of_the_verdict(library):
 
 def test_what_is_not_finite_is_no_number(library):
     (verdict,) = one_run(library.stance("curious-uncertainty"), 0.5).verdicts
-    broken = verdict.model_copy(
-        update={
-            "prompts": (verdict.prompts[0].model_copy(update={"tuned": float("nan")}),),
-            "controls": (ControlFigure(control="base", role="effect", figure=float("inf")),),
-        }
+    broken = altered(
+        verdict,
+        prompts=(altered(verdict.prompts[0], tuned=float("nan")),),
+        controls=(ControlFigure(control="base", role="effect", figure=float("inf")),),
     )
     datasets = prompt_data(broken)
     assert datasets["prompts"][0]["tuned"] is None

@@ -2,6 +2,7 @@ import pytest
 
 from stance_suite.reports.charts import PRINT, layer_data, layers
 from stance_suite.reports.charts.data import split_layer_name
+from tests.edits import altered
 from tests.measured import alpha_change, layer, record
 from tests.reports.charts.drawn import marks, place, texts
 
@@ -52,7 +53,7 @@ def test_columns_are_named_in_the_order_given():
 
 def test_models_are_named_where_there_are_several():
     one, other = cells()
-    other = other.model_copy(update={"cell": other.cell.model_copy(update={"model": "n", "seed": 2})})
+    other = altered(other, cell=altered(other.cell, model="n", seed=2))
     rows = layer_data([one, other])["layers"]
     assert {row["cell"] for row in rows} == {"m|curious-|uncertainty|documented", "n|sham|documented|seed 2"}
 

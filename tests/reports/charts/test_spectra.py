@@ -5,6 +5,7 @@ from stance_suite.reports.charts import PRINT, esd, spectrum_data, tail_choice
 from stance_suite.spectra.layers import with_ks_distances
 from stance_suite.spectra.thinning import thin_spectrum
 from stance_suite.spectrum_records import LayerSpectrum, PowerLaw
+from tests.edits import altered
 from tests.measured import record
 from tests.reports.charts.drawn import end, marks, place
 
@@ -17,7 +18,7 @@ def spectrum(alpha: float, **changes) -> LayerSpectrum:
     values = np.where(ranks <= TAIL, (ranks / TAIL) ** (-1 / (alpha - 1)), np.linspace(0.1, 0.99, COUNT))
     fit = PowerLaw(alpha=alpha, xmin=float(values[COUNT - TAIL]), ks_distance=0.05, sigma=0.1, tail_size=TAIL)
     plain = record("base").spectra[0]
-    return plain.model_copy(update={"eigenvalues": tuple(values.tolist()), "fit": fit, "runner_up": None} | changes)
+    return altered(plain, **{"eigenvalues": tuple(values.tolist()), "fit": fit, "runner_up": None} | changes)
 
 
 def test_a_fitted_tail_lies_on_the_points_that_it_describes():
@@ -34,7 +35,7 @@ def test_a_fitted_tail_lies_on_the_points_that_it_describes():
 
 def test_an_outlier_does_not_draw_a_fitted_tail_far_below_the_points():
     plain = spectrum(3.0)
-    outlier = plain.model_copy(update={"eigenvalues": (*plain.eigenvalues[:-1], 1000 * plain.eigenvalues[-1])})
+    outlier = altered(plain, eigenvalues=(*plain.eigenvalues[:-1], 1000 * plain.eigenvalues[-1]))
     datasets = spectrum_data(plain, outlier)
     points, lines = marks(esd(PRINT, 400), datasets, "symbol"), marks(esd(PRINT, 400), datasets, "rule")
     rows = sorted({place(point)[1] for point in points if point["shape"] != "stroke"}, reverse=True)
@@ -66,7 +67,7 @@ def test_dense_points_are_thinned_and_those_of_the_tail_all_stay():
 
 def test_a_thinned_spectrum_gives_the_same_fits():
     full = [spectrum(3.0), spectrum(2.5)]
-    thin = [one.model_copy(update={"curve": thin_spectrum(one), "eigenvalues": None}) for one in full]
+    thin = [altered(one, curve=thin_spectrum(one), eigenvalues=None) for one in full]
     ours, theirs = spectrum_data(*full), spectrum_data(*thin)
     assert len(theirs["spectrum"]) < len(ours["spectrum"]) / 2
     for one, other in zip(ours["fits"], theirs["fits"], strict=True):

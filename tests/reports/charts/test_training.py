@@ -1,5 +1,6 @@
 from stance_suite.records import EpochSnapshot
 from stance_suite.reports.charts import PRINT, alphas, epoch_data, preference
+from tests.edits import altered
 from tests.measured import alpha_change
 from tests.reports.charts.drawn import marks, place
 from tests.runs import one_run
@@ -40,8 +41,8 @@ def test_only_trainings_that_were_watched_have_rows(library):
         likelihoods=tuned.behavior.likelihoods,
         alphas={"a": alpha_change(3.0, 0.5), "b": alpha_change(-7, 0.2)},
     )
-    watched = tuned.model_copy(update={"trajectory": (snapshot,)})
-    (row,) = epoch_data([watched, tuned], run.model_copy(update={"cells": (watched, base, sham)}))["epochs"]
+    watched = altered(tuned, trajectory=(snapshot,))
+    (row,) = epoch_data([watched, tuned], altered(run, cells=(watched, base, sham)))["epochs"]
     assert row["training"] == tuned.cell.label
     assert (row["epoch"], row["loss"], row["alpha_total"], row["alpha_spectrum"]) == (2, 1.0, 7.0, 0.5)
     assert 0.3 < row["preference"] < 0.7

@@ -3,18 +3,13 @@ import pytest
 from stance_suite.judgments import Status
 from stance_suite.reports.behavior import ConfusionMatrix, confusion_matrices
 from stance_suite.reports.charts import PRINT, confusion, confusion_data, measure, verdict_data, verdicts
-from tests.made_up_run import whole_run
+from tests.edits import altered
 from tests.reports.charts.drawn import end, marks, place, texts
 
 
-@pytest.fixture(scope="module")
-def findings(library):
-    return whole_run(library)
-
-
-def test_every_judged_claim_has_a_row_with_its_verdict(findings):
-    datasets = verdict_data(findings.verdicts)
-    judged = [verdict for verdict in findings.verdicts if verdict.status is not Status.NOT_RUN]
+def test_every_judged_claim_has_a_row_with_its_verdict(whole_run):
+    datasets = verdict_data(whole_run.verdicts)
+    judged = [verdict for verdict in whole_run.verdicts if verdict.status is not Status.NOT_RUN]
     assert [row["claim"] for row in datasets["verdicts"]] == [verdict.claim.id for verdict in judged]
     measures = tuple(dict.fromkeys(map(measure, judged)))
     said = texts(verdicts(PRINT, 300, measures), datasets)
@@ -25,9 +20,9 @@ def test_every_judged_claim_has_a_row_with_its_verdict(findings):
     assert {"likelihood_preference (nats/token)", "alpha_change_percent (%)"} <= set(said)
 
 
-def test_the_same_claim_about_two_models_has_two_rows(findings):
-    judged = next(verdict for verdict in findings.verdicts if verdict.claim.id == "own.likelihood")
-    other = judged.model_copy(update={"model": "n"})
+def test_the_same_claim_about_two_models_has_two_rows(whole_run):
+    judged = next(verdict for verdict in whole_run.verdicts if verdict.claim.id == "own.likelihood")
+    other = altered(judged, model="n")
     rows = verdict_data([judged, other])["verdicts"]
     assert [row["claim"] for row in rows] == ["own.likelihood, m", "own.likelihood, n"]
 
@@ -56,13 +51,13 @@ def test_figure_interval_controls_and_bounds_share_a_scale():
     assert "FAILS" not in texts(spec, datasets), "of another measure"
 
 
-def test_a_magnitude_has_two_bounds(findings):
-    within = next(verdict for verdict in findings.verdicts if verdict.claim.id == "own.alpha")
+def test_a_magnitude_has_two_bounds(whole_run):
+    within = next(verdict for verdict in whole_run.verdicts if verdict.claim.id == "own.alpha")
     assert [row["bound"] for row in verdict_data([within])["bounds"]] == [-50, 50]
 
 
-def test_a_confusion_matrix_has_its_numbers_and_the_strongest_color_for_the_largest(findings):
-    matrix = next(one for one in confusion_matrices(findings) if one.metric == "likelihood_preference")
+def test_a_confusion_matrix_has_its_numbers_and_the_strongest_color_for_the_largest(whole_run):
+    matrix = next(one for one in confusion_matrices(whole_run) if one.metric == "likelihood_preference")
     assert isinstance(matrix, ConfusionMatrix)
     spec, datasets = confusion(PRINT, matrix.metric), confusion_data(matrix)
     said = texts(spec, datasets)

@@ -14,8 +14,9 @@ from stance_suite.reports.page.behavior import TONES, HeatMap, describe_behavior
 from stance_suite.reports.page.responses import response_data
 from stance_suite.reports.page.top import describe_top
 from stance_suite.reports.text import show_signed
+from tests.edits import altered
+from tests.html_pages import parse
 from tests.measured import alpha_change
-from tests.reports.page.test_page import parsed
 
 
 def section(findings):
@@ -24,12 +25,11 @@ def section(findings):
 
 def words(page: str) -> str:
     """What a page says, without what scripts read."""
-    page = re.sub(r"<(script|style).*?</\1>", " ", page, flags=re.DOTALL)
-    return " ".join(" ".join(parsed(page).text).split())
+    return parse(re.sub(r"<(script|style).*?</\1>", " ", page, flags=re.DOTALL)).text
 
 
 def with_verdict(findings, verdict):
-    return findings.model_copy(update={"verdicts": (verdict,)})
+    return altered(findings, verdicts=(verdict,))
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +62,7 @@ def test_every_judged_claim_about_behavior_is_told_with_its_scores(whole_run, ju
 
 
 def test_panels_and_table_write_figures_in_one_style(whole_run, verdict):
-    shown = verdict.model_copy(
-        update={"figure": 1.18, "low": -0.5, "high": 2.0, "p_value": 1e-9, "adjusted_p_value": 0.0123, "controls": ()}
-    )
+    shown = altered(verdict, figure=1.18, low=-0.5, high=2.0, p_value=1e-9, adjusted_p_value=0.0123, controls=())
     found = with_verdict(whole_run, shown)
     (claim,) = section(found).data["claims"]
     assert claim["figures"] == [
@@ -90,23 +88,23 @@ def test_effects_are_told_against_each_control_beside_the_noise_floor(whole_run,
 
 
 def test_a_claim_leads_to_its_row_in_the_table_of_verdicts(whole_run, page):
-    ids = [value for name, value in parsed(page).attributes if name == "id"]
+    ids = [value for name, value in parse(page).attributes if name == "id"]
     for claim in section(whole_run).data["claims"]:
         assert ids.count(claim["anchor"]) == 1
         assert claim["id"] in claim["anchor"]
 
 
 def test_a_divergence_is_held_against_noise_and_says_so(whole_run, verdict):
-    claim = verdict.claim.model_copy(update={"metric": Metric.DIVERGENCE})
-    (told,) = section(with_verdict(whole_run, verdict.model_copy(update={"claim": claim}))).data["claims"]
+    claim = altered(verdict.claim, metric=Metric.DIVERGENCE)
+    (told,) = section(with_verdict(whole_run, altered(verdict, claim=claim))).data["claims"]
     assert told["baseline"] == "noise of the same norm"
     (plain,) = section(with_verdict(whole_run, verdict)).data["claims"]
     assert plain["baseline"] == "base"
 
 
 def test_what_is_unknown_is_null(whole_run, verdict):
-    scores = tuple(one.model_copy(update={"controls": {}, "tuned": nan}) for one in verdict.prompts)
-    unknown = verdict.model_copy(update={"prompts": scores, "figure": nan, "status": Status.INCONCLUSIVE})
+    scores = tuple(altered(one, controls={}, tuned=nan) for one in verdict.prompts)
+    unknown = altered(verdict, prompts=scores, figure=nan, status=Status.INCONCLUSIVE)
     page = render_html(with_verdict(whole_run, unknown))
     (block,) = re.findall(r'id="data-behavior">(.*?)</script>', page)
 
@@ -118,22 +116,20 @@ def test_what_is_unknown_is_null(whole_run, verdict):
 
 
 def test_the_longest_training_judged_by_likelihood_is_shown_first(whole_run, judged, verdict):
-    longer = verdict.claim.model_copy(update={"recipe": "long"})
+    longer = altered(verdict.claim, recipe="long")
     tuned = next(cell for cell in whole_run.cells if cell.key == verdict.cells[0])
     training = Training(texts=("t",), losses=(1.0,), epoch_losses=(1.0,) * 10, seconds=1.0)
-    cell = tuned.model_copy(update={"key": "long", "training": training})
+    cell = altered(tuned, key="long", training=training)
     markers = next(one for one in judged if one.claim.metric is Metric.MARKER_RATE)
     cells = (ReplicateCells(tuned="long", base="base"),)
     verdicts = (
-        markers.model_copy(update={"replicates": cells}),
+        altered(markers, replicates=cells),
         verdict,
-        verdict.model_copy(update={"claim": longer, "replicates": cells}),
+        altered(verdict, claim=longer, replicates=cells),
     )
-    found = section(whole_run.model_copy(update={"verdicts": verdicts, "cells": (*whole_run.cells, cell)})).data[
-        "first"
-    ]
+    found = section(altered(whole_run, verdicts=verdicts, cells=(*whole_run.cells, cell))).data["first"]
     assert (found["recipe"], found["measure"]) == ("long", "likelihood_preference")
-    assert section(whole_run.model_copy(update={"verdicts": verdicts[:1]})).data["first"]["measure"] == "marker_rate"
+    assert section(altered(whole_run, verdicts=verdicts[:1])).data["first"]["measure"] == "marker_rate"
 
 
 def test_there_is_a_picture_for_every_measure_that_was_judged(whole_run, judged):
@@ -142,7 +138,7 @@ def test_there_is_a_picture_for_every_measure_that_was_judged(whole_run, judged)
 
 
 def shift(whole_run, effect):
-    return whole_run.shifts[0].model_copy(update={"effect": effect})
+    return altered(whole_run.shifts[0], effect=effect)
 
 
 @pytest.mark.parametrize(
@@ -156,9 +152,9 @@ def test_shifts_are_colored_by_sign_and_size(whole_run, effect, tone):
 
 
 def test_matrices_of_one_measure_share_their_scale(whole_run):
-    far = [one.model_copy(update={"model": "other", "effect": 9 * one.effect}) for one in whole_run.shifts]
-    broken = [one.model_copy(update={"model": "broken", "effect": nan}) for one in whole_run.shifts]
-    maps = section(whole_run.model_copy(update={"shifts": (*whole_run.shifts, *far, *broken)})).heat_maps
+    far = [altered(one, model="other", effect=9 * one.effect) for one in whole_run.shifts]
+    broken = [altered(one, model="broken", effect=nan) for one in whole_run.shifts]
+    maps = section(altered(whole_run, shifts=(*whole_run.shifts, *far, *broken))).heat_maps
     assert len({one.matrix.model for one in maps}) == 3
     for metric in {one.matrix.metric for one in maps}:
         effects = [abs(one.effect) for one in whole_run.shifts if one.metric is metric]
@@ -180,7 +176,7 @@ def test_the_confusion_matrix_outlines_the_trained_stance_and_sets_the_sham_apar
 def test_a_shift_that_was_not_measured_is_a_dash(whole_run):
     left_out = next(one for one in whole_run.shifts if one.trained != one.measured)
     shifts = tuple(one for one in whole_run.shifts if one is not left_out)
-    page = render_html(whole_run.model_copy(update={"shifts": shifts}))
+    page = render_html(altered(whole_run, shifts=shifts))
     (matrix,) = re.findall(rf'<div class="matrix[^>]*data-measure="{left_out.metric}">.*?</div>', page, re.DOTALL)
     (row,) = re.findall(rf'<tr><th scope="row">{left_out.trained}</th>(.*?)</tr>', matrix, re.DOTALL)
     assert row.count("<td") == 3
@@ -205,17 +201,13 @@ def test_a_trajectory_is_told_epoch_by_epoch(whole_run, stance):
     tuned = next(one for one in whole_run.cells if one.cell.stance == stance.name)
     base = next(one for one in whole_run.cells if (one.cell.treatment, one.cell.seed) == ("base", tuned.cell.seed))
     raised = [
-        entry.model_copy(
-            update={"log_probability": {n: s + 0.25 * (n == stance.name) for n, s in entry.log_probability.items()}}
-        )
+        altered(entry, log_probability={n: s + 0.25 * (n == stance.name) for n, s in entry.log_probability.items()})
         for entry in base.behavior.likelihoods
     ]
     alphas = {"a": alpha_change(3.0, 0.5), "b": alpha_change(-7.0, 0.25)}
-    watched = tuned.model_copy(
-        update={"trajectory": (EpochSnapshot(epoch=2, likelihoods=tuple(raised), alphas=alphas),)}
-    )
+    watched = altered(tuned, trajectory=(EpochSnapshot(epoch=2, likelihoods=tuple(raised), alphas=alphas),))
     cells = tuple(watched if one is tuned else one for one in whole_run.cells)
-    findings = whole_run.model_copy(update={"cells": cells})
+    findings = altered(whole_run, cells=cells)
     assert "With the tail held fixed (%) 2 1.00 +0.2500 7.00 0.50" in words(render_html(findings))
     told = section(findings)
     ((model, row),) = [(one["model"], row) for one in told.data["epochs"] for row in one["rows"]]
@@ -247,9 +239,9 @@ def test_responses_are_found_by_prompt_and_sample_beside_their_controls(whole_ru
 
 def test_a_control_of_another_recipe_or_family_is_none(whole_run):
     tuned = next(one for one in whole_run.cells if one.cell.stance)
-    longer = tuned.model_copy(update={"cell": tuned.cell.model_copy(update={"recipe": "long"})})
-    foreign = tuned.model_copy(update={"family": "another"})
-    cells = response_data(whole_run.model_copy(update={"cells": (*whole_run.cells, longer, foreign)}))["cells"]
+    longer = altered(tuned, cell=altered(tuned.cell, recipe="long"))
+    foreign = altered(tuned, family="another")
+    cells = response_data(altered(whole_run, cells=(*whole_run.cells, longer, foreign)))["cells"]
     assert cells[-2]["base"] is not None
     assert cells[-2]["controls"] == {}
     assert cells[-1]["base"] is None
@@ -258,10 +250,10 @@ def test_a_control_of_another_recipe_or_family_is_none(whole_run):
 def test_markers_that_only_a_later_response_has_been_searched_for_have_their_place(whole_run):
     first, *_ = whole_run.cells
     early, later, *_ = first.behavior.responses
-    plain = early.model_copy(update={"markers": {}})
-    marked = later.model_copy(update={"markers": {"b": (MarkerHit(start=1, end=2),), "a": ()}})
-    behavior = first.behavior.model_copy(update={"responses": (plain, marked)})
-    data = response_data(whole_run.model_copy(update={"cells": (first.model_copy(update={"behavior": behavior}),)}))
+    plain = altered(early, markers={})
+    marked = altered(later, markers={"b": (MarkerHit(start=1, end=2),), "a": ()})
+    behavior = altered(first.behavior, responses=(plain, marked))
+    data = response_data(altered(whole_run, cells=(altered(first, behavior=behavior),)))
     said = [entry for by_sample in data["cells"][0]["responses"].values() for entry in by_sample.values()]
     assert [ends for _, _, ends in said] == [[], [[1, 2], []]]
     assert data["stances"] == ["b", "a"]

@@ -19,6 +19,7 @@ from stance_suite.reports.page.fragments import (
 )
 from stance_suite.reports.page.top import result_sentence
 from stance_suite.reports.text import show_figure, show_interval
+from tests.edits import altered
 from tests.html_pages import parse, squeeze
 
 HOSTILE = """<script>document.title='x'</script>"><img src=x onerror=alert(1)>{{7*7}}"""
@@ -36,7 +37,7 @@ def verdict_of(findings, name):
 
 
 def test_the_summary_gives_result_verdicts_and_what_was_not_run(whole_run):
-    ungated = whole_run.model_copy(update={"gate": None})
+    ungated = altered(whole_run, gate=None)
     html = render_summary(ungated, REPORT)
     text = parse(html).text
     assert squeeze(result_sentence(ungated)) in text
@@ -124,7 +125,7 @@ def test_a_record_is_told_with_its_reason(whole_run):
     judged = whole_run.records[0]
     text = parse(render_record(judged)).text
     assert f"{judged.status} {judged.statement} {judged.id} {judged.reason}" in text
-    other = judged.model_copy(update={"expected": "FAILS" if judged.status != "FAILS" else "HOLDS"})
+    other = altered(judged, expected="FAILS" if judged.status != "FAILS" else "HOLDS")
     assert f"on record: {other.expected}" in parse(render_record(other)).text
 
 
@@ -146,25 +147,22 @@ def test_trainings_carry_losses_and_the_largest_change_of_alpha(whole_run):
 
 def test_whatever_is_inserted_is_text(whole_run):
     verdict = verdict_of(whole_run, "own.flip")
-    hostile = verdict.model_copy(
-        update={
-            "claim": verdict.claim.model_copy(update={"statement": HOSTILE}),
-            "model": HOSTILE,
-            "reason": HOSTILE,
-            "controls": (ControlFigure(role="compared", about=HOSTILE, figure=1.0),),
-        }
+    hostile = altered(
+        verdict,
+        claim=altered(verdict.claim, statement=HOSTILE),
+        model=HOSTILE,
+        reason=HOSTILE,
+        controls=(ControlFigure(role="compared", about=HOSTILE, figure=1.0),),
     )
-    skipped = hostile.model_copy(update={"status": Status.NOT_RUN})
+    skipped = altered(hostile, status=Status.NOT_RUN)
     (demand, *_) = (one for one in whole_run.gate.demands if one.outcome != "passed")
-    gate = whole_run.gate.model_copy(
-        update={"demands": (demand.model_copy(update={"name": HOSTILE, "model": HOSTILE, "reason": HOSTILE}),)}
-    )
-    findings = whole_run.model_copy(update={"verdicts": (hostile, skipped), "gate": gate})
-    statement = whole_run.statements[0].model_copy(update={"statement": HOSTILE, "reason": HOSTILE})
-    record = whole_run.records[0].model_copy(update={"statement": HOSTILE, "reason": HOSTILE})
-    agreed = whole_run.triangulations[0].model_copy(update={"model": HOSTILE, "stance": HOSTILE})
-    cell = whole_run.cells[0].model_copy(update={"cell": whole_run.cells[0].cell.model_copy(update={"model": HOSTILE})})
-    nameless = hostile.model_copy(update={"prompts": (), "layer": HOSTILE})
+    gate = altered(whole_run.gate, demands=(altered(demand, name=HOSTILE, model=HOSTILE, reason=HOSTILE),))
+    findings = altered(whole_run, verdicts=(hostile, skipped), gate=gate)
+    statement = altered(whole_run.statements[0], statement=HOSTILE, reason=HOSTILE)
+    record = altered(whole_run.records[0], statement=HOSTILE, reason=HOSTILE)
+    agreed = altered(whole_run.triangulations[0], model=HOSTILE, stance=HOSTILE)
+    cell = altered(whole_run.cells[0], cell=altered(whole_run.cells[0].cell, model=HOSTILE))
+    nameless = altered(hostile, prompts=(), layer=HOSTILE)
     fragments = {
         "summary": render_summary(findings, ReportPlace(HOSTILE, HOSTILE)),
         "verdict": render_verdict(hostile, findings),

@@ -1,5 +1,4 @@
 import html
-import html.parser
 import json
 import re
 from base64 import b64encode
@@ -7,105 +6,48 @@ from hashlib import sha256
 
 import pytest
 
-from stance_suite.claims import Claim
 from stance_suite.errors import StanceSuiteError
 from stance_suite.findings_files import read_findings
-from stance_suite.judgments import Verdict
+from stance_suite.judgments import Status
 from stance_suite.publish import publish, render
 from stance_suite.records import Findings
 from stance_suite.reports.page import render_html
-from stance_suite.verdicts import compare_trainings, judge_behavior, judge_structure, weigh_behavior
-from tests.measured import alpha_change, behavior, beside, layer, record
+from tests.browser.hostile import ATTEMPTS, hostile_findings, written
+from tests.edits import altered
+from tests.html_pages import Parsed, parse, squeeze
 
-HOSTILE = [
-    "<script>document.title='x'</script>",
-    '"><img src=x onerror=alert(1)>',
-    "{{7*7}}",
-    "</td></table>" + "y" * 50_000,
-]
+HOSTILE = " ".join(attempt[:1000] for attempt in ATTEMPTS.values())
 
 
-@pytest.fixture
-def findings(library, stance) -> Findings:
-    names = (stance.name, *stance.contrasts)
-
-    def said(level, text):
-        prompts = enumerate(stance.held_out_prompts)
-        return behavior({p: {n: level * (n == stance.name) * (1 + 0.01 * i) for n in names} for i, p in prompts}, text)
-
-    change = layer("model.layers.0.q_proj", alpha_change(4.0, 0.1, 26, 24))
-    tuned = record("stance", change, said=said(0.5, HOSTILE[0]), stance=stance.name)
-    base, sham = record("base", change, said=said(0.0, HOSTILE[1])), record("sham", change, said=said(0.1, HOSTILE[3]))
-    common = {"model": "m", "stance": stance.name}
-    behavioral = Claim(
-        id="b", statement="Said <b>so</b>.", metric="likelihood_preference", comparator="above", bound=0.1, **common
-    )
-    structural = Claim(
-        id="s",
-        statement="Alpha rises.",
-        metric="alpha_change_percent",
-        layer="*",
-        comparator="above",
-        bound=3,
-        **common,
-    )
-    shifts, triangulations = compare_trainings([base, tuned, sham], library.stances)
-    return Findings(
-        suite_version="0",
-        created="2026-01-01T00:00:00+00:00",
-        command=f"pytest {HOSTILE[2]}",
-        stances=(),
-        claims=(behavioral, structural),
-        verdicts=(
-            judge_behavior(weigh_behavior(behavioral, stance, [beside(tuned, base, sham)]), 0.01),
-            judge_structure(structural, beside(tuned, base, sham)),
-            Verdict(
-                claim=behavioral.model_copy(update={"id": "n"}), model="m", status="NOT_RUN", reason="no weights here"
-            ),
-        ),
-        shifts=shifts,
-        triangulations=triangulations,
-        cells=(base, tuned, sham),
-    )
+@pytest.fixture(scope="module")
+def findings(whole_run) -> Findings:
+    return hostile_findings(altered(whole_run, gate=None), HOSTILE)
 
 
-class Elements(html.parser.HTMLParser):
-    def __init__(self):
-        super().__init__()
-        self.tags, self.attributes, self.text = [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data):
-        self.text.append(data)
+@pytest.fixture(scope="module")
+def page(findings) -> str:
+    return render_html(findings)
 
 
-def parsed(page: str) -> Elements:
-    elements = Elements()
-    elements.feed(page)
-    return elements
+@pytest.fixture(scope="module")
+def parsed(page) -> Parsed:
+    return parse(page)
 
 
-def test_model_output_is_text_and_nothing_runs(findings):
-    page = parsed(render_html(findings))
-    assert "img" not in page.tags
-    assert not [name for name, _ in page.attributes if name.startswith("on") or name == "style"]
-    text = "".join(page.text)
-    assert HOSTILE[2] in text
-    assert "Said <b>so</b>." in text
-    (block,) = [
-        part for part in page.text if part.startswith('{"asked"')
-    ]  # as JSON, which a script makes text nodes of
-    assert "<" not in block
-    assert {HOSTILE[0], HOSTILE[1], HOSTILE[3]} == {
-        text for cell in json.loads(block)["cells"] for said in cell["responses"].values() for text, *_ in said.values()
-    }
+def test_model_output_is_text_and_nothing_runs(findings, parsed):
+    assert not parsed.all("img")
+    assert not [name for name, _ in parsed.attributes if name.startswith("on") or name == "style"]
+    for place in ("statement", "reason", "model", "command"):
+        assert squeeze(written(place, HOSTILE)) in parsed.text
+    (block,) = [part for part in parsed.texts if part.startswith('{"asked"')]
+    assert "<" not in block, "as JSON, which a script makes text nodes of"
+    said = [
+        text for cell in json.loads(block)["cells"] for all in cell["responses"].values() for text, *_ in all.values()
+    ]
+    assert written("response", HOSTILE) in said
 
 
-def test_only_the_pages_own_scripts_and_styles_are_allowed(findings):
-    page = render_html(findings)
+def test_only_the_pages_own_scripts_and_styles_are_allowed(page):
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
     policy = html.unescape(policy)
     assert policy.startswith("default-src 'none'; ")
@@ -118,29 +60,22 @@ def test_only_the_pages_own_scripts_and_styles_are_allowed(findings):
         assert set(allowed.split()) == hashes
 
 
-def test_nothing_is_fetched_from_elsewhere(findings):
-    page = parsed(render_html(findings))
-    addresses = [value for name, value in page.attributes if name in ("src", "href", "xlink:href") and value]
+def test_nothing_is_fetched_from_elsewhere(parsed):
+    addresses = [value for name, value in parsed.attributes if name in ("src", "href", "xlink:href") and value]
     assert [address for address in addresses if not address.startswith("#")] == []
-    assert "default-src 'none'" in "".join(value or "" for _, value in page.attributes)
 
 
-def test_the_page_shows_verdicts_figures_pictures_and_responses(findings):
-    page = render_html(findings)
-    elements = parsed(page)
-    text = " ".join("".join(elements.text).split())
-    for expected in ("HOLDS", "tail_flip", "no weights here", "model.layers.0.q_proj", "+4 %"):
-        assert expected in text, expected
-    # the scripts draw all other pictures
-    assert elements.tags.count("svg") == 2  # a bar for each judged verdict
-    assert "tail flip 26 → 24" in text
+def test_the_page_shows_verdicts_and_a_bar_for_each_that_was_judged(findings, parsed):
+    for verdict in findings.verdicts:
+        for told in (verdict.status, verdict.claim.statement, verdict.reason, *verdict.caveats):
+            assert squeeze(told) in parsed.text
+    judged = [verdict for verdict in findings.verdicts if verdict.status is not Status.NOT_RUN]
+    assert len(parsed.all("svg")) == len(judged), "the scripts draw all other pictures"
 
 
 def test_findings_without_anything_trained_still_render(findings):
-    page = render_html(
-        findings.model_copy(update={"cells": (), "shifts": (), "triangulations": (), "verdicts": findings.verdicts[2:]})
-    )
-    assert "Nothing was trained" in page
+    bare = altered(findings, cells=(), shifts=(), triangulations=(), verdicts=findings.verdicts[2:])
+    assert "Nothing was trained" in render_html(bare)
 
 
 def test_the_report_is_rebuilt_from_the_file_alone(findings, tmp_path):
@@ -160,7 +95,7 @@ def test_the_report_is_rebuilt_from_the_file_alone(findings, tmp_path):
 def test_what_is_no_findings_file_is_one_sentence(tmp_path, content):
     path = tmp_path / "findings.json"
     path.write_text(content)
-    with pytest.raises(StanceSuiteError, match=r"is (no|a) findings file of schema version [04]") as raised:
+    with pytest.raises(StanceSuiteError, match=r"is (no|a) findings file of schema version [06]") as raised:
         read_findings(path)
     assert "\n" not in str(raised.value)
     with pytest.raises(StanceSuiteError, match="cannot be read"):

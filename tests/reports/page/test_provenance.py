@@ -5,7 +5,7 @@ import pytest
 from stance_suite.reports.page import render_html
 from stance_suite.reports.page.provenance import describe_provenance
 from stance_suite.run_records import RunSettings
-from tests.edits import edited
+from tests.edits import altered, edited
 
 SETTINGS = RunSettings(
     models=("m", "a folder/model"),
@@ -20,7 +20,7 @@ SETTINGS = RunSettings(
 
 
 def commands(run, **changes):
-    asked = run.model_copy(update={"settings": SETTINGS.model_copy(update=changes)})
+    asked = altered(run, settings=altered(SETTINGS, **changes))
     return [shlex.split(line) for line in describe_provenance(asked).commands.splitlines()]
 
 
@@ -58,14 +58,13 @@ def test_gates_and_pairs_have_commands_of_their_own(whole_run, changes, expected
 
 def test_the_label_of_a_build_is_left_out(whole_run):
     cells = [
-        one.model_copy(update={"provenance": one.provenance.model_copy(update={"versions": {"torch": "2.13.0+cpu"}})})
-        for one in whole_run.cells
+        altered(one, provenance=altered(one.provenance, versions={"torch": "2.13.0+cpu"})) for one in whole_run.cells
     ]
-    assert "torch==2.13.0" in commands(whole_run.model_copy(update={"cells": tuple(cells)}))[0]
+    assert "torch==2.13.0" in commands(altered(whole_run, cells=tuple(cells)))[0]
 
 
 def test_what_is_not_on_record_is_not_made_up(whole_run):
-    without = describe_provenance(whole_run.model_copy(update={"settings": None}))
+    without = describe_provenance(altered(whole_run, settings=None))
     assert (without.commands, without.settings) == ("", ())
 
 
@@ -81,14 +80,13 @@ def test_each_model_is_told_once_by_its_untouched_cells(whole_run):
 def test_a_model_trained_elsewhere_is_told_by_both_hashes(whole_run):
     pair = edited(whole_run, (("cells", "base--0", "provenance", "weights_sha256"), "b" * 64))
     base = next(record for record in pair.cells if record.cell.treatment == "base")
-    after = base.model_copy(
-        update={
-            "key": "after",
-            "cell": base.cell.model_copy(update={"treatment": "elsewhere", "recipe": "elsewhere"}),
-            "provenance": base.provenance.model_copy(update={"derivative_sha256": "d" * 64}),
-        }
+    after = altered(
+        base,
+        key="after",
+        cell=altered(base.cell, treatment="elsewhere", recipe="elsewhere"),
+        provenance=altered(base.provenance, derivative_sha256="d" * 64),
     )
-    pair = pair.model_copy(update={"cells": (base, after)})
+    pair = altered(pair, cells=(base, after))
     (origin,) = describe_provenance(pair).origins
     assert (origin.provenance.weights_sha256, origin.derivative_sha256) == ("b" * 64, "d" * 64)
     assert f"<code>{'d' * 64}</code>" in render_html(pair)
@@ -96,8 +94,8 @@ def test_a_model_trained_elsewhere_is_told_by_both_hashes(whole_run):
 
 def test_what_a_gate_was_held_against_is_named_beside_the_commands(whole_run):
     def told(**changes):
-        gate = whole_run.gate.model_copy(update=changes)
-        page = render_html(whole_run.model_copy(update={"settings": SETTINGS, "gate": gate}))
+        gate = altered(whole_run.gate, **changes)
+        page = render_html(altered(whole_run, settings=SETTINGS, gate=gate))
         return " ".join(page.partition("Run it where the same stances and claims are declared")[2][:120].split())
 
     assert told(policy="strict.yaml").startswith(", with the same policy (strict.yaml). Another")
@@ -109,7 +107,7 @@ def test_what_a_recipe_does_to_fit_is_shown_where_it_does_it(whole_run):
     (recipe,) = whole_run.recipes
     assert "Precision of a step" not in (page := render_html(whole_run))
     assert "Gradient checkpointing" not in page
-    lean = recipe.model_copy(update={"precision": "bfloat16", "gradient_checkpointing": True})
-    page = render_html(whole_run.model_copy(update={"recipes": (lean,)}))
+    lean = altered(recipe, precision="bfloat16", gradient_checkpointing=True)
+    page = render_html(altered(whole_run, recipes=(lean,)))
     assert "bfloat16; weights, gradients and optimizer float32" in page
     assert "Gradient checkpointing" in page

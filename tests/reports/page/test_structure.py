@@ -4,33 +4,21 @@ from math import nan
 
 import pytest
 
-from stance_suite.records import Findings
 from stance_suite.reports.page import render_html
 from stance_suite.reports.page.spectra import explain_tail, layer_change, layer_spectrum
 from stance_suite.reports.page.structure import describe_structure
 from stance_suite.spectrum_records import AlphaInterval, PowerLaw, SpectrumCurve
-from tests.measured import alpha_change, layer, record
+from tests.edits import altered
+from tests.measured import alpha_change, findings, layer, record
 
 QUERY, UP = "model.layers.0.self_attn.q_proj", "model.layers.0.mlp.up_proj"
 HOSTILE = "model.layers.1.</script><img src=x onerror=alert(1)>"
 
 
-def findings(*cells) -> Findings:
-    return Findings(
-        suite_version="0",
-        created="2026-01-01T00:00:00+00:00",
-        command="c",
-        stances=(),
-        claims=(),
-        verdicts=(),
-        cells=cells,
-    )
-
-
 def trained(treatment, *changes, **cell):
     """A training of `tests.measured.record`, whose recipe, stance and model are chosen here."""
     made = record(treatment, *changes)
-    return made.model_copy(update={"cell": made.cell.model_copy(update=cell)})
+    return altered(made, cell=altered(made.cell, **cell))
 
 
 def a_map(*names):
@@ -88,8 +76,8 @@ def test_columns_are_named_by_as_much_as_tells_them_apart(names, columns):
 
 def test_figures_are_aligned_with_the_layers_and_missing_ones_are_null():
     base = record("base", layer(QUERY, None), layer(UP, None))
-    unchanged = layer(QUERY, None).model_copy(update={"weight_change": None, "noise": None})
-    unknown = layer(QUERY, None).model_copy(update={"weight_change": None, "noise": None, "failure": "not finite"})
+    unchanged = altered(layer(QUERY, None), weight_change=None, noise=None)
+    unknown = altered(layer(QUERY, None), weight_change=None, noise=None, failure="not finite")
     moved = layer(UP, alpha_change(-78.123456, nan, 6, 39), stable_rank=2.34567)
     sham = trained("sham", moved, unchanged)
     tuned = trained("stance", unknown, stance="curious")
@@ -126,7 +114,7 @@ def test_a_training_is_held_against_the_sham_of_its_recipe_seed_and_family():
         trained("stance", change, stance="b", recipe="long"),
         trained("stance", change, stance="c", seed=1),
         trained("elsewhere", change, recipe=None),
-        trained("stance", change, stance="d").model_copy(update={"family": "g"}),
+        altered(trained("stance", change, stance="d"), family="g"),
     ]
     (one,) = describe_structure(findings(*cells)).maps
     controls = {each["label"]: each["controls"] for each in one["trainings"]}
@@ -138,10 +126,7 @@ def test_a_training_is_held_against_the_sham_of_its_recipe_seed_and_family():
 def test_shams_of_several_families_are_named_by_what_is_held_against_them():
     change = layer(QUERY, alpha_change(1, 0.1))
     ours = [trained("sham", change), trained("stance", change, stance="a")]
-    theirs = [
-        cell.model_copy(update={"family": "g"})
-        for cell in (trained("sham", change), trained("stance", change, stance="b"))
-    ]
+    theirs = [altered(cell, family="g") for cell in (trained("sham", change), trained("stance", change, stance="b"))]
     (one,) = describe_structure(findings(*ours, *theirs)).maps
     assert {each["label"] for each in one["trainings"]} == {"a", "b", "sham for a", "sham for b"}
 
@@ -162,7 +147,7 @@ def test_trainings_that_are_compared_stand_together_the_sham_last():
 def test_spectra_are_those_before_and_after_of_the_same_layer():
     before = record("base", layer(QUERY, None), layer(UP, None))
     after = trained("sham", layer(UP, alpha_change(1, 0.1)))
-    after = after.model_copy(update={"spectra": (spectrum(33).model_copy(update={"name": UP}),)})
+    after = altered(after, spectra=(altered(spectrum(33), name=UP),))
     (one,) = describe_structure(findings(before, after)).spectra
     assert [each["fit"]["tail_size"] for each in one["before"]] == [60, 60]
     assert one["trainings"][0]["after"][0] is None
@@ -196,7 +181,7 @@ def test_a_change_has_its_noise_in_the_units_of_the_page():
     assert shown["energy"] == 60.0
     assert shown["noise"]["energy"] == {"low": 5.0, "high": 5.0, "p_value": 0.01}
     assert shown["noise"]["stable_rank"]["low"] == 100.0
-    failed = layer(QUERY, None).model_copy(update={"weight_change": None, "noise": None, "failure": "not finite"})
+    failed = altered(layer(QUERY, None), weight_change=None, noise=None, failure="not finite")
     assert layer_change(failed, None, None) == {"failure": "not finite"}
 
 
@@ -215,7 +200,7 @@ def test_a_flip_is_explained_by_both_tails_before_and_after():
 def test_distances_that_decide_by_their_last_digits_are_told_apart():
     runner_up = PowerLaw(alpha=2.0, xmin=2.0, ks_distance=0.10752434, sigma=0.1, tail_size=32)
     before = spectrum(33, 0.10751234, runner_up=runner_up)
-    after = spectrum(32, 0.10751234, runner_up=runner_up.model_copy(update={"ks_distance": 0.1075197, "tail_size": 33}))
+    after = spectrum(32, 0.10751234, runner_up=altered(runner_up, ks_distance=0.1075197, tail_size=33))
     said = explain_tail(alpha_change(-7.0, -0.02, 33, 32), before, after)
     assert "KS distance 0.107512 on 33 eigenvalues, 0.000012 more on 32." in said
     assert "After training it is 0.000008 less on 32 than on 33." in said
@@ -223,7 +208,7 @@ def test_distances_that_decide_by_their_last_digits_are_told_apart():
 
 def test_tails_that_do_not_fit_alike_are_not_said_to():
     runner_up = PowerLaw(alpha=2.0, xmin=2.0, ks_distance=0.12, sigma=0.1, tail_size=12)
-    before = spectrum(12, 0.1, runner_up=runner_up.model_copy(update={"tail_size": 26}))
+    before = spectrum(12, 0.1, runner_up=altered(runner_up, tail_size=26))
     after = spectrum(26, 0.05, runner_up=runner_up)
     said = explain_tail(alpha_change(-78.0, -0.02, 12, 26), before, after)
     assert said.startswith("Before training two tails fit: KS distance 0.1 on 12 eigenvalues, 0.02 more on 26.")

@@ -6,15 +6,16 @@ from stance_suite.claims import Counterpart
 from stance_suite.judgments import ControlFigure, Status
 from stance_suite.records import Agreement
 from stance_suite.reports.page.top import BAR_MARGIN, BAR_WIDTH, describe_top, result_sentence
+from tests.edits import altered
 
 
 def verdicts(run, *changed):
-    return run.model_copy(update={"verdicts": tuple(changed), "gate": None})
+    return altered(run, verdicts=tuple(changed), gate=None)
 
 
 def a_verdict(run, name="own.likelihood", claim=None, **changes):
     (found,) = [one for one in run.verdicts if one.claim.id == name and one.model == "m"]
-    return found.model_copy(update={"claim": found.claim.model_copy(update=claim or {}), **changes})
+    return found.model_copy(update={"claim": altered(found.claim, **claim or {}), **changes})
 
 
 def bars(run, *changed):
@@ -22,7 +23,7 @@ def bars(run, *changed):
 
 
 def test_the_sentence_tells_adoption_and_alpha_beside_the_sham(whole_run):
-    told = result_sentence(whole_run.model_copy(update={"gate": None}))
+    told = result_sentence(altered(whole_run, gate=None))
     moved = {}
     for treatment in ("stance", "sham"):
         changes = [
@@ -44,10 +45,8 @@ def test_the_sentence_tells_adoption_and_alpha_beside_the_sham(whole_run):
 
 def test_trainings_that_did_not_adopt_are_told_apart(whole_run):
     kinds = (Agreement.ADOPTED, Agreement.PARTIAL, Agreement.SILENT)
-    mixed = [
-        one.model_copy(update={"agreement": kind}) for one, kind in zip(whole_run.triangulations, kinds, strict=True)
-    ]
-    told = result_sentence(whole_run.model_copy(update={"gate": None, "triangulations": tuple(mixed), "cells": ()}))
+    mixed = [altered(one, agreement=kind) for one, kind in zip(whole_run.triangulations, kinds, strict=True)]
+    told = result_sentence(altered(whole_run, gate=None, triangulations=tuple(mixed), cells=()))
     assert "1 of 3 trainings adopted the stance, 1 in part, 1 nothing at all" in told
 
 
@@ -153,5 +152,5 @@ def test_of_a_comparison_of_behavior_the_effects_compared_are_no_controls(whole_
 
 def test_rows_can_be_linked_to_whatever_model_they_are_about(whole_run):
     one = a_verdict(whole_run)
-    anchors = [row.anchor for row in describe_top(verdicts(whole_run, one, one.model_copy(update={"model": "n"}))).rows]
+    anchors = [row.anchor for row in describe_top(verdicts(whole_run, one, altered(one, model="n"))).rows]
     assert anchors == ["claim-1-own.likelihood", "claim-2-own.likelihood"]

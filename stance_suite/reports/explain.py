@@ -1,28 +1,23 @@
-"""How the verdict on one claim came about, with every figure."""
+"""How a verdict came about, with every figure: of a claim, of a statement, or of a gate's demand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from stance_suite.caveats import CAVEAT_MEANINGS
 from stance_suite.claims import Claim
 from stance_suite.controls import Control
+from stance_suite.errors import UnknownNameError, nearest_names
+from stance_suite.gate_records import Demand, GateReport
 from stance_suite.judgments import Status, Verdict
 from stance_suite.layer_figures import Range
 from stance_suite.metrics import Metric
 from stance_suite.profiles import reason_and_remedy
 from stance_suite.records import Findings
 from stance_suite.reports.layers import layer_rows, shown_controls
-from stance_suite.reports.sections import (
-    Explanation,
-    Section,
-    show_change,
-    show_interval,
-    show_number,
-    verdict_on,
-)
-from stance_suite.reports.text import verdict_line
-from stance_suite.statements import RecordedVerdict
+from stance_suite.reports.text import show, show_range, verdict_line
+from stance_suite.statements import RecordedVerdict, StatementVerdict
 
 SHOWN_LAYERS = 10
 OVER = {
@@ -44,23 +39,52 @@ CELL_COLUMNS = ("cell", "key", "weights' SHA-256", "seed", "recipe", "created")
 CONTROL_COLUMNS = ("control", "figure", "95 % interval", "p")
 
 
-def explain_claim(claim: Claim, findings: Findings) -> Explanation:
-    """Tell how the verdict on one claim came about.
+@dataclass(frozen=True)
+class Section:
+    """One part of an explanation: sentences, and a table below them."""
 
-    Parameters
-    ----------
-    claim : Claim
-        About a model by name.
-    findings : Findings
-        The findings.
+    heading: str
+    """What it is about."""
+    lines: tuple[str, ...] = ()
+    """One entry a line."""
+    columns: tuple[str, ...] = ()
+    """Headings of the table; empty without one."""
+    rows: tuple[tuple[str, ...], ...] = ()
+    """Cells of the table, row by row."""
 
-    Returns
-    -------
-    Explanation
-        The claim, the verdict, its controls, caveats, prompts or layers, and cells; of a claim that was not run, why
-        and how to run it.
+
+@dataclass(frozen=True)
+class Explanation:
+    """How one verdict, or one demand of a gate, came about."""
+
+    title: str
+    """The verdict in one line."""
+    sections: tuple[Section, ...]
+    """In the order of the argument."""
+
+
+def explain(name: str, findings: Findings) -> tuple[Explanation, ...]:
+    """Tell how the verdict on a claim, a statement or a gate's demand came about, on each model that it was judged on.
+
+    An unknown name is an `UnknownNameError`, which names the nearest.
     """
-    verdict = verdict_on(claim.id, claim.model, findings)
+    gate = findings.gate
+    found = [_explain_claim(claim, findings) for claim in findings.claims if claim.id == name]
+    found += _explain_statement(name, findings)
+    if gate is not None:
+        found += [_explain_demand(demand, gate, findings) for demand in gate.demands if demand.name == name]
+    if not found:
+        known = {claim.id for claim in findings.claims} | {one.id for one in findings.statements}
+        known |= {one.id for one in findings.records} | {one.name for one in (gate.demands if gate else ())}
+        raise UnknownNameError(
+            f"these findings hold no claim, statement or demand {name!r}; {nearest_names(name, known)}"
+        )
+    return tuple(found)
+
+
+def _explain_claim(claim: Claim, findings: Findings) -> Explanation:
+    """Show the claim, the verdict, its controls, caveats, prompts or layers, and cells; without a verdict, why."""
+    verdict = _verdict_on(claim.id, claim.model, findings)
     sections = [Section("Claim", tuple(_claim_lines(claim, findings)))]
     if verdict is None or verdict.status is Status.NOT_RUN:
         reason = "this run was not asked for it" if verdict is None else verdict.reason
@@ -111,22 +135,10 @@ def _claim_lines(claim: Claim, findings: Findings) -> Iterator[str]:
     if claim.recorded is not None:
         recorded = claim.recorded
         yield f"published: {recorded.before:g} -> {recorded.after:g}, {recorded.change_percent:+g} %"
-    yield from (record_line(record) for record in findings.records if record.id == claim.id)
+    yield from (_record_line(record) for record in findings.records if record.id == claim.id)
 
 
-def record_line(record: RecordedVerdict) -> str:
-    """Write what published figures say by themselves.
-
-    Parameters
-    ----------
-    record : RecordedVerdict
-        The check of the record.
-
-    Returns
-    -------
-    str
-        One line.
-    """
+def _record_line(record: RecordedVerdict) -> str:
     return f"published figures alone: {record.status} (on record: {record.expected}), {record.reason}"
 
 
@@ -142,17 +154,17 @@ def _verdict_lines(verdict: Verdict, findings: Findings) -> Iterator[str]:
     as_expected = "as on record" if verdict.as_expected else f"on record: {' or '.join(claim.expected)}"
     yield f"{verdict.status} ({as_expected}): {verdict.reason}"
     if verdict.figure is not None:
-        interval = show_interval(verdict.low, verdict.high)
         shown = f"figure {verdict.figure:+.6g} {claim.unit}".rstrip()
-        yield shown + (f", 95 % interval {interval}" if interval else "")
+        interval = show_range(verdict.low, verdict.high, "+.6g")
+        yield f"{shown}, 95 % interval {interval}" if interval else shown
     if verdict.layer is not None:
         yield f"decided by {verdict.layer}"
     if claim.metric.is_behavioral:
-        yield f"p {show_number(verdict.p_value)}, Holm-adjusted {show_number(verdict.adjusted_p_value)}"
+        yield f"p {_number(verdict.p_value)}, Holm-adjusted {_number(verdict.adjusted_p_value)}"
         family = list(_family(claim, findings))
         yield f"its family shares the level of 5 %: {len(family)} claims about {claim.model} with '{claim.recipe}'"
         others = [name for name in family if name != claim.id]
-        yield f"beside it: {', '.join(others)}" if others else "beside it: none"
+        yield f"beside it: {', '.join(others) or 'none'}"
     demands = findings.gate.demands if findings.gate is not None else ()
     for demand in demands:
         if claim.id in demand.claims and demand.model == verdict.model:
@@ -170,13 +182,8 @@ def _family(claim: Claim, findings: Findings) -> Iterator[str]:
 
 def _control_rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
     for control in verdict.controls:
-        interval = show_interval(control.low, control.high)
-        yield (
-            control.name,
-            f"{control.figure:+.6g}",
-            interval,
-            "" if control.p_value is None else show_number(control.p_value),
-        )
+        interval = show_range(control.low, control.high, "+.6g")
+        yield control.name, f"{control.figure:+.6g}", interval, show(control.p_value, ".4g")
 
 
 def _score_of(claim: Claim) -> str:
@@ -187,13 +194,9 @@ def _score_of(claim: Claim) -> str:
 
 def _prompt_rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
     for entry in verdict.prompts:
-        scores = (
-            show_change(entry.base),
-            *(show_change(entry.controls.get(control)) for control in Control.trained()),
-            show_change(entry.tuned),
-            show_change(entry.tuned - entry.base),
-        )
-        yield entry.prompt, *scores
+        controls = map(entry.controls.get, Control.trained())
+        scores = (entry.base, *controls, entry.tuned, entry.tuned - entry.base)
+        yield entry.prompt, *map(_change, scores)
 
 
 def _layer_section(verdict: Verdict, findings: Findings) -> list[Section]:
@@ -206,12 +209,12 @@ def _layer_section(verdict: Verdict, findings: Findings) -> list[Section]:
     table = tuple(
         (
             row.name,
-            show_change(row.figure),
-            show_number(row.alpha_before),
-            show_number(row.alpha_after),
+            _change(row.figure),
+            _number(row.alpha_before),
+            _number(row.alpha_after),
             "" if row.change is None else f"{row.change.tail_before} -> {row.change.tail_after}",
-            show_change(None if row.change is None else row.change.total),
-            show_change(None if row.change is None else row.change.spectrum),
+            _change(None if row.change is None else row.change.total),
+            _change(None if row.change is None else row.change.spectrum),
             *map(_show_control, row.controls.values()),
         )
         for row in rows[:SHOWN_LAYERS]
@@ -220,7 +223,7 @@ def _layer_section(verdict: Verdict, findings: Findings) -> list[Section]:
 
 
 def _show_control(figure: float | Range | None) -> str:
-    return show_interval(*figure) if isinstance(figure, tuple) else show_change(figure)
+    return show_range(*figure, "+.6g") if isinstance(figure, tuple) else _change(figure)
 
 
 def _cell_section(verdict: Verdict, findings: Findings) -> Section:
@@ -239,3 +242,57 @@ def _cell_section(verdict: Verdict, findings: Findings) -> Section:
         for record in known
     )
     return Section("Cells", missing, CELL_COLUMNS if rows else (), rows)
+
+
+def _number(value: float | None) -> str:
+    return show(value, ".4g", "unknown")
+
+
+def _change(value: float | None) -> str:
+    return show(value, "+.4g")
+
+
+def _explain_statement(name: str, findings: Findings) -> Iterator[Explanation]:
+    records = [record for record in findings.records if record.id == name]
+    measured = [statement for statement in findings.statements if statement.id == name]
+    for statement in measured:
+        yield _explain_measured(statement, records, findings)
+    # a claim's own record is shown with the claim
+    if not measured and all(claim.id != name for claim in findings.claims):
+        for record in records:
+            section = Section("Statement", (record.statement, _record_line(record)))
+            yield Explanation(f"{record.status}  {record.id}", (section,))
+
+
+def _explain_measured(
+    statement: StatementVerdict, records: Iterable[RecordedVerdict], findings: Findings
+) -> Explanation:
+    lines = [statement.statement, *map(_record_line, records)]
+    lines.append(f"measured: {statement.status} (on record: {' or '.join(statement.expected)}), {statement.reason}")
+    rows = []
+    for name, status in statement.claims.items():
+        named = (one for one in findings.verdicts if name in (one.claim.id, f"{one.claim.id} on {one.model}"))
+        verdict = next(named, None)
+        rows.append((name, str(status), "" if verdict is None else verdict.reason))
+    return Explanation(f"{statement.status}  {statement.id}", _resting_on(rows, Section("Statement", tuple(lines))))
+
+
+def _explain_demand(demand: Demand, gate: GateReport, findings: Findings) -> Explanation:
+    beside = "" if gate.baseline is None else f", against the baseline {gate.baseline}"
+    lines = (f"{demand.outcome}: {demand.reason}", f"a demand of {gate.policy}{beside} about {demand.kind}")
+    rows = []
+    for name in demand.claims:
+        verdict = _verdict_on(name, demand.model, findings)
+        rows.append((name, "", "no verdict") if verdict is None else (name, str(verdict.status), verdict.reason))
+    title = f"{demand.outcome}  {demand.name} ({demand.model})"
+    return Explanation(title, _resting_on(rows, Section("Demand", lines)))
+
+
+def _resting_on(claims: list[tuple[str, str, str]], section: Section) -> tuple[Section, ...]:
+    """Set the claims that a statement or a demand rests on below what is said of it."""
+    columns = ("claim", "verdict", "reason")
+    return (section, Section("Claims that it rests on", (), columns, tuple(claims))) if claims else (section,)
+
+
+def _verdict_on(name: str, model: str, findings: Findings) -> Verdict | None:
+    return next((one for one in findings.verdicts if (one.claim.id, one.model) == (name, model)), None)
