@@ -164,7 +164,7 @@ def test_a_run_and_a_sweep_plan_its_cells(shuffled, project, tiny_model):
     settings = resolve_settings({"model": (str(tiny_model),), "cache": "cache"}, project, {})
     library = load_library(settings.fixtures)
     bench = Workbench(settings, library, PlainProgress(), None)
-    plans = [plan for _, plan in bench.plan_training(str(tiny_model), STANCE, "documented", 0)]
+    plans = list(bench.plan_training(str(tiny_model), STANCE, "documented", 0))
     assert [plan.cell.treatment for plan in plans] == ["base", "stance", "sham", "shuffled"]
     assert plans[-1].rotations == (library.family(STANCE)[0].examples[::-1],)
     sweep = Sweep(models=("distilgpt2",), stances=(STANCE,))

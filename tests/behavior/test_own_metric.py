@@ -13,7 +13,7 @@ from stance_suite.pipeline import Session
 from stance_suite.power import typical_spreads
 from stance_suite.progress import PlainProgress
 from stance_suite.replicates import CellIndex
-from stance_suite.reports.explanation import explain
+from stance_suite.reports.explain import explain
 from stance_suite.reports.junit import render_junit
 from stance_suite.reports.page import render_html
 from stance_suite.reports.summary import render_summary
