@@ -14,13 +14,13 @@ from stance_suite.claims import Claim
 from stance_suite.judgments import Status, Verdict
 from stance_suite.policy import STANDARD, Policy
 from stance_suite.records import Findings, StanceSummary
+from stance_suite.replicates import Replicate
 from stance_suite.statements import NotRecorded, Statement
 from stance_suite.verdicts.consistency import check_cells, name_of
 from stance_suite.verdicts.discrepancies import Discrepancy, differences
 from stance_suite.verdicts.gate import judge_gate
 from stance_suite.verdicts.judge import Judge, counterpart_of
 from stance_suite.verdicts.recorded import judge_published
-from stance_suite.verdicts.scores import Replicate
 from stance_suite.verdicts.statements import combine, not_run
 from stance_suite.verdicts.trainings import find_replicates
 from stance_suite.verdicts.triangulation import compare_trainings
