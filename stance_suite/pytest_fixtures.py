@@ -162,12 +162,10 @@ def shift_toward_stance(run: StanceRun, metric: Metric) -> BehaviorShift:
 
     scored = metric, run.stance, [run.replicate], run.stance.held_out_prompts
     tuned = tuned_scores(*scored)
-    effects = {name: paired_effect(tuned - scores) for name, scores in control_scores(*scored).items()}
-    return BehaviorShift(
-        versus_base=effects.pop(BASE),
-        versus_sham=effects.pop(SHAM, None),
-        versus={str(name): effect for name, effect in effects.items()},
-    )
+    effects: dict[str, PairedEffect] = {
+        name: paired_effect(tuned - scores) for name, scores in control_scores(*scored).items()
+    }
+    return BehaviorShift(versus_base=effects.pop(BASE), versus_sham=effects.pop(SHAM, None), versus=effects)
 
 
 @pytest.fixture(scope="session")

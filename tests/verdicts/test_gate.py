@@ -28,6 +28,10 @@ def with_fluency(replicate, which, **update):
     return replace(replicate, **{which: record.model_copy(update={"behavior": behavior})})
 
 
+def with_score(scores, arm, figure):
+    return scores.model_copy(update={"controls": {SHAM: figure}} if arm == SHAM else {arm: figure})
+
+
 def with_agreement(run, *agreements):
     (found,) = run.triangulations
     return run.model_copy(
@@ -330,12 +334,9 @@ class TestAgainstABaseline:
         """Shams of other seeds diverge more or less than the stance does, by about nothing."""
         run = gate_run(stance).model_copy(update={"cells": gate_run(stance).cells[1:2]})
         (verdict,) = [one for one in run.verdicts if one.claim.id.endswith(".divergence")]
-
-        def moved(scores, place):
-            near = scores.tuned + 0.01 * (place % 5)
-            return scores.model_copy(update={"base": near} if arm == "base" else {"controls": {SHAM: near}})
-
-        nearer = tuple(moved(scores, place) for place, scores in enumerate(verdict.prompts))
+        nearer = tuple(
+            with_score(scores, arm, scores.tuned + 0.01 * (place % 5)) for place, scores in enumerate(verdict.prompts)
+        )
         found = self.demands(stance, edited(run, ".divergence", prompts=nearer), run)["divergence"]
         assert found.outcome is outcome
         assert "against sham" not in found.reason
@@ -374,7 +375,7 @@ class TestAgainstABaseline:
     def test_a_missing_score_of_one_prompt_is_no_proof(self, stance, arm, figure):
         run = gate_run(stance).model_copy(update={"cells": gate_run(stance).cells[1:2]})
         (verdict,) = [one for one in run.verdicts if one.claim.id.endswith(".responses")]
-        first = verdict.prompts[0].model_copy(update={"controls": {SHAM: figure}} if arm == SHAM else {arm: figure})
+        first = with_score(verdict.prompts[0], arm, figure)
         broken = edited(run, ".responses", prompts=(first, *verdict.prompts[1:]))
         for now, baseline in ((broken, run), (run, broken)):
             found = self.demands(stance, now, baseline, inconclusive="ignore")["responses"]

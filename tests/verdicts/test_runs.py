@@ -92,7 +92,7 @@ def test_a_sham_that_caught_up_is_a_regression(stance):
     before = one_run(stance, 0.5)
     after = edited(
         before,
-        cells=(),
+        replicates=(),
         prompts=tuple(
             entry.model_copy(update={"controls": {SHAM: entry.sham + 0.3 + 0.01 * math.sin(place)}})
             for place, entry in enumerate(before.verdicts[0].prompts)
@@ -181,7 +181,7 @@ def test_a_constant_difference_has_no_test(stance):
 
 def test_too_few_prompts_are_unknown_and_not_same(stance):
     before, after = one_run(stance, 0.5), one_run(stance, 0.3, noise=1)
-    few = [edited(run, prompts=run.verdicts[0].prompts[:5], cells=()) for run in (before, after)]
+    few = [edited(run, prompts=run.verdicts[0].prompts[:5], replicates=()) for run in (before, after)]
     assert only(*few).outcome is Outcome.UNKNOWN
 
 
