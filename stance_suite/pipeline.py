@@ -7,7 +7,7 @@ from functools import cached_property
 
 from stance_suite.agenda import Agenda, lay_out_designs, set_agenda
 from stance_suite.claims import Claim
-from stance_suite.conclusions import conclude, hold_against_policy, read_baseline
+from stance_suite.conclusions import read_baseline, read_gate_terms
 from stance_suite.findings_files import write_baseline
 from stance_suite.gathering import gather, summarize_run
 from stance_suite.judgments import Verdict
@@ -25,6 +25,7 @@ from stance_suite.verdicts import (
     Judge,
     Replicate,
     combine,
+    conclude,
     judge_published,
     not_run,
 )
@@ -254,12 +255,11 @@ class Session:
         StanceSuiteError
             If the baseline cannot be read, or measured something else.
         """
-        findings = conclude(self.gather(verdicts, cells, command), self.library)
-        if self.policy is None or not self.settings.gate:
-            return findings
-        stances = self.policy.policy.stances or self.agenda.stances
-        baseline = None if self.settings.update_baseline else self.settings.baseline
-        return hold_against_policy(findings, self.policy, stances, baseline)
+        findings, terms = self.gather(verdicts, cells, command), None
+        if self.policy is not None and self.settings.gate:
+            baseline = None if self.settings.update_baseline else self.settings.baseline
+            terms = read_gate_terms(self.policy, baseline, findings)
+        return conclude(findings, self.library.statements, terms)
 
     def keep_as_baseline(self, findings: Findings) -> str:
         """Write the baseline, if the run was asked to; never from a run that failed its gate.

@@ -72,7 +72,7 @@ def verify_findings(
 ) -> None:
     """Recompute every verdict from the cells in the file; exit 1, naming each difference, if it was edited."""
     from stance_suite.findings_files import read_findings
-    from stance_suite.verdicts.verification import verify, verify_gate
+    from stance_suite.verdicts.verification import verify
     from stance_suite.weight_files import hash_file
 
     found = read_findings(findings)
@@ -86,9 +86,7 @@ def verify_findings(
             raise StanceSuiteError(
                 f"{baseline} is not the baseline that the gate was held against: its content differs"
             )
-    discrepancies = list(verify(found))
-    if _is_gate_known(found, earlier):
-        discrepancies += verify_gate(found, earlier)
+    discrepancies = list(verify(found, earlier))
     if fixtures is not None:
         discrepancies += _compare_declarations(found, fixtures, policy)
     for line in (*discrepancies, *_left_open(found, earlier)):
@@ -104,12 +102,10 @@ def verify_findings(
     print(f"{judged} verdicts recomputed, all agree.")
 
 
-def _is_gate_known(found: Findings, baseline: Findings | None) -> bool:
-    return found.gate is not None and (found.gate.baseline is None) == (baseline is None)
-
-
 def _left_open(found: Findings, baseline: Findings | None) -> Iterator[str]:
     """Say what was not verified."""
+    from stance_suite.verdicts.verification import is_gate_known
+
     for status in NOT_RECOMPUTED:
         count = sum(verdict.status == status for verdict in found.verdicts)
         if count:
@@ -118,7 +114,7 @@ def _left_open(found: Findings, baseline: Findings | None) -> Iterator[str]:
     left_out = sum((claim.id, claim.model) not in judged for claim in found.claims)
     if left_out:
         yield f"claims without a verdict: {left_out}"
-    if found.gate is not None and not _is_gate_known(found, baseline):
+    if found.gate is not None and not is_gate_known(found, baseline):
         yield "the gate was not judged again: it was held against no baseline; leave --baseline out"
 
 

@@ -14,7 +14,7 @@ from stance_suite.specs import Stance
 from stance_suite.statements import Statement
 from stance_suite.verdicts.consistency import name_of
 from stance_suite.verdicts.discrepancies import Discrepancy, differences
-from stance_suite.verdicts.recorded import judge_statement
+from stance_suite.verdicts.statements import judge_published
 
 NOT_DECLARED = "not declared"
 
@@ -105,7 +105,7 @@ def _check_statements(findings: Findings, declared: Declarations) -> Iterator[Di
     for statement in declared.statements:
         if statement.checks:
             ours = recorded[statement.id].model_dump() if statement.id in recorded else None
-            theirs = judge_statement(statement, declared.claims).model_dump()
+            theirs = judge_published(statement, declared.claims).model_dump()
             yield from differences(f"record of {statement.id}", ours, theirs)
         if statement.id not in measured:
             yield Discrepancy(statement.id, "statements", "nothing", "declared")

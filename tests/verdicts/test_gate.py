@@ -441,7 +441,7 @@ class TestTheReport:
         assert not report.passed
 
     def test_demands_every_stance_that_is_asked_for(self, stance):
-        report = held_against(gate_run(stance), stances=[stance.name, "another"])
+        report = held_against(gate_run(stance), Policy(stances=(stance.name, "another")))
         assert not report.passed
         assert set(failed(report)) == {
             "adoption of another",

@@ -2,10 +2,10 @@ import pytest
 
 from stance_suite.judgments import Status
 from stance_suite.statistics import paired_effect
-from stance_suite.verdicts import behavior, triangulation
-from stance_suite.verdicts.verification import verify, verify_gate
+from stance_suite.verdicts import GateTerms, behavior, conclude, triangulation
+from stance_suite.verdicts.verification import verify
 from tests.edits import edited
-from tests.made_up_run import LAYERS
+from tests.made_up_run import LAYERS, POLICY
 
 _effects = {}
 
@@ -58,7 +58,6 @@ def change(name, *path):
 
 def test_a_run_left_as_it_was_agrees(whole_run):
     assert verify(whole_run) == ()
-    assert verify_gate(whole_run, None) == ()
     # so that the edits below are edits of something
     statuses = {one.status for one in whole_run.verdicts}
     assert statuses == {Status.HOLDS, Status.FAILS, Status.NOT_RUN}
@@ -204,7 +203,7 @@ def test_a_bound_moved_everywhere_is_refused_where_the_verdict_rests_on_it(whole
 
 
 def test_a_claim_taken_out_of_its_family_moves_the_others(whole_run):
-    found = verify(edited(whole_run, (("claims", "own.unasked"), None)))
+    found = verify(edited(whole_run.model_copy(update={"gate": None}), (("claims", "own.unasked"), None)))
     assert {one.field for one in found} == {"adjusted_p_value"}
     assert len(found) == 6
 
@@ -220,7 +219,7 @@ def test_what_is_there_twice_is_refused(whole_run):
         ({"cells": (*whole_run.cells, whole_run.cells[0])}, "key"),
         ({"verdicts": (*whole_run.verdicts, whole_run.verdicts[0])}, "verdicts"),
         ({"claims": (*whole_run.claims, whole_run.claims[0])}, "claims"),
-        ({"shifts": (*whole_run.shifts, whole_run.shifts[0])}, "shift"),
+        ({"shifts": (*whole_run.shifts, whole_run.shifts[0])}, "shifts"),
     ):
         assert field in {one.field for one in verify(whole_run.model_copy(update=update))}
 
@@ -237,9 +236,23 @@ def test_an_unknown_figure_is_not_taken_for_a_known_one(whole_run):
 
 
 def test_an_error_cannot_be_recomputed_and_passes(whole_run):
-    bare = whole_run.model_copy(update={"gate": None, "statements": ()})
-    broken = edited(bare, (verdict(MARKERS, "status"), "ERROR"), (verdict(MARKERS, "reason"), "OSError: full"))
-    assert verify(broken) == ()
+    broken = edited(whole_run, (verdict(MARKERS, "status"), "ERROR"), (verdict(MARKERS, "reason"), "OSError: full"))
+    assert verify(conclude(broken, broken.published, GateTerms(POLICY, "policy.yaml"))) == ()
+
+
+def test_what_is_concluded_from_a_forged_verdict_is_refused_with_it(whole_run):
+    forged = edited(whole_run, (verdict(MARKERS, "status"), "FAILS"))
+    found = verify(conclude(forged, forged.published, GateTerms(POLICY, "policy.yaml")))
+    assert {(one.subject, one.recorded, one.recomputed) for one in found} >= {
+        ("own.markers on m", "FAILS", "HOLDS"),
+        ("own.statement", "FAILS", "HOLDS"),
+        ("gate", "failed", "passed"),
+    }
+
+
+def test_a_statement_that_is_published_and_not_judged_is_told(whole_run):
+    found = verify(edited(whole_run, (("statements", 0), None)))
+    assert [(one.subject, one.field, one.recorded) for one in found] == [("own.statement", "statements", "nothing")]
 
 
 def test_the_reason_is_left_out_where_the_figures_differ_already(whole_run):
@@ -250,14 +263,13 @@ def test_the_reason_is_left_out_where_the_figures_differ_already(whole_run):
 
 def test_a_gate_is_judged_again(whole_run):
     flipped = edited(whole_run, (("gate", "demands", "own.flip", "outcome"), "passed"))
-    found = verify_gate(flipped, None)
+    found = verify(flipped)
     assert [(one.field, one.recorded, one.recomputed) for one in found] == [
         ("demands[own.flip].outcome", "passed", "failed")
     ]
-    assert verify(flipped) == ()
     left_out = edited(whole_run, (("gate", "demands", "own.flip"), None))
-    assert [one.field for one in verify_gate(left_out, None)] == ["demands"]
+    assert [one.field for one in verify(left_out)] == ["demands"]
     lenient = edited(whole_run, (("gate", "demanded", "claims"), []))
-    assert [one.field for one in verify_gate(lenient, None)] == ["demands"]
+    assert [one.field for one in verify(lenient)] == ["demands"]
     nonsense = edited(whole_run, (("gate", "demanded"), {"wishes": 3}))
-    assert [one.field for one in verify_gate(nonsense, None)] == ["demanded"]
+    assert [one.field for one in verify(nonsense)] == ["demanded"]
