@@ -13,12 +13,12 @@ from stance_suite.errors import DesignError, SpecError, StanceSuiteError, neares
 from stance_suite.library import Library
 from stance_suite.options import PROFILES, Pair, Settings
 from stance_suite.policy import ANY_VERDICT, DeclaredPolicy, Policy, standard_claims
-from stance_suite.power import Design
 from stance_suite.records import Cell
 from stance_suite.run_records import CONTROLS, Sweep
 from stance_suite.specs import ELSEWHERE
 from stance_suite.statistics import smallest_p_value
 from stance_suite.verdicts import counterpart_of
+from stance_suite.verdicts.power import Design
 
 
 @dataclass(frozen=True)

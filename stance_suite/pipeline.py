@@ -14,7 +14,6 @@ from stance_suite.judgments import Verdict
 from stance_suite.library import Library, load_library
 from stance_suite.options import Settings
 from stance_suite.policy import DeclaredPolicy, load_policy
-from stance_suite.power import Design
 from stance_suite.preflight import refuse_missing_layers, refuse_too_little_memory
 from stance_suite.progress import Progress
 from stance_suite.records import Cell, CellRecord, Findings
@@ -29,6 +28,7 @@ from stance_suite.verdicts import (
     judge_published,
     not_run,
 )
+from stance_suite.verdicts.power import Design
 from stance_suite.workbench import Planned, Workbench
 
 

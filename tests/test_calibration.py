@@ -9,9 +9,9 @@ from scipy.stats import binomtest
 from stance_suite.claims import Claim
 from stance_suite.judgments import Status
 from stance_suite.metrics import TRIANGULATED_METRICS
-from stance_suite.power import TYPICAL_SPREADS, Design, Spread, detectable_effect
 from stance_suite.statistics import SIGNIFICANCE, holm, paired_effect
 from stance_suite.verdicts import Replicate, judge_behavior, weigh_behavior
+from stance_suite.verdicts.power import TYPICAL_SPREADS, Design, Spread, detectable_effect
 from tests.measured import behavior, record
 
 DATA_SETS = 500

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from stance_suite.power import Design, Spread, detectable_effect, estimate_spread, power
 from stance_suite.statistics import crossed_standard_error, paired_effect, sign_flip_p_value, smallest_p_value
+from stance_suite.verdicts.power import Design, Spread, detectable_effect, estimate_spread, power
 
 DESIGN = Design(prompts=10, samples=4, seeds=1, family=9)
 SPREAD = Spread(prompts=1.0, samples=1.5, seeds=0.0)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stance_suite.claims import Claim
-from stance_suite.metrics import BEHAVIORAL_METRICS, Metric
-from stance_suite.power import TYPICAL_SPREADS, Design, Spread, detectable_effect, power
-
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stance_suite.metrics import Metric
     from stance_suite.pipeline import Session
+    from stance_suite.verdicts.power import Spread
 
 WANTED_POWER = 0.8
 UNDERPOWERED = 1
@@ -27,51 +27,33 @@ FindingsFile = Annotated[
 
 
 def show_power(session: Session, findings: Path | None) -> None:
-    """Print for every behavioral claim of a run which effect its design can find.
+    """Print which effect the design of every behavioral claim can find; exit 1 if less than 80 % power is left for one.
 
-    Parameters
-    ----------
-    session : Session
-        The run.
-    findings : Path or None
-        Findings that spreads are taken from.
-
-    Raises
-    ------
-    DesignError
-        If a design cannot reach its level, whatever is measured.
-    UnknownNameError
-        If a model is none.
-    typer.Exit
-        With code 1 if a claim's design has less than 80 % power at the claim's own minimum effect.
+    Spreads are taken from findings, if given. A design that cannot reach its level, whatever is measured, is an error.
     """
     from rich.console import Console
     from rich.table import Table
 
     from stance_suite.models import find_spec
+    from stance_suite.verdicts.power import detectable_effect, power
 
     for model in session.settings.model:
         find_spec(model, session.library.models)
-    spreads = TYPICAL_SPREADS if findings is None else _measured_spreads(session, findings)
+    spreads = _spreads(session, findings)
     table = Table("claim", "prompts", "samples", "seeds", "p needed", "detectable", "minimum effect", "power")
     weak = []
     for claim, design in session.designs():
-        if claim.metric not in spreads:
-            table.add_row(claim.id, *_shown_design(design), "unknown", "", "")
-            weak += [claim.id] if claim.minimum_effect is not None else []
-            continue
-        spread = spreads[claim.metric]
-        found = detectable_effect(design, spread, abs(claim.threshold), WANTED_POWER)
-        reached = None if claim.minimum_effect is None else _power_at(claim, design, spread)
-        if reached is not None and reached < WANTED_POWER:
-            weak.append(claim.id)
-        table.add_row(
-            claim.id,
-            *_shown_design(design),
-            "never" if math.isinf(found) else f"{found:.3g} {claim.metric.unit}",
-            "" if claim.minimum_effect is None else f"{claim.minimum_effect:g}",
-            "" if reached is None else f"{100 * reached:.0f} %",
-        )
+        detectable, least, reached = "unknown", "", ""
+        spread, bound, enough = spreads.get(claim.metric), abs(claim.threshold), claim.minimum_effect is None
+        if spread is not None:
+            found = detectable_effect(design, spread, bound, WANTED_POWER)
+            detectable = "never" if math.isinf(found) else f"{found:.3g} {claim.metric.unit}"
+        if spread is not None and claim.minimum_effect is not None:
+            share = power(design, spread, claim.minimum_effect, bound)
+            least, reached, enough = f"{claim.minimum_effect:g}", f"{100 * share:.0f} %", share >= WANTED_POWER
+        weak += [] if enough else [claim.id]
+        sizes = map(str, (design.prompts, design.samples, design.seeds))
+        table.add_row(claim.id, *sizes, f"{design.level / design.family:.2g}", detectable, least, reached)
     console = Console()
     console.print(table)
     source = "typical spreads of SmolLM2-135M" if findings is None else f"the spreads in {findings}"
@@ -84,19 +66,14 @@ def show_power(session: Session, findings: Path | None) -> None:
         raise typer.Exit(UNDERPOWERED)
 
 
-def _shown_design(design: Design) -> tuple[str, ...]:
-    return str(design.prompts), str(design.samples), str(design.seeds), f"{design.level / design.family:.2g}"
-
-
-def _power_at(claim: Claim, design: Design, spread: Spread) -> float:
-    assert claim.minimum_effect is not None
-    return power(design, spread, claim.minimum_effect, abs(claim.threshold))
-
-
-def _measured_spreads(session: Session, path: Path) -> dict[Metric, Spread]:
+def _spreads(session: Session, path: Path | None) -> Mapping[Metric, Spread]:
     from stance_suite.findings_files import read_findings
+    from stance_suite.metrics import BEHAVIORAL_METRICS
     from stance_suite.verdicts import group_trainings, pooled_spread
+    from stance_suite.verdicts.power import TYPICAL_SPREADS
 
+    if path is None:
+        return TYPICAL_SPREADS
     trainings = group_trainings(read_findings(path).cells)
     found = {metric: pooled_spread(metric, trainings, session.library.stances) for metric in BEHAVIORAL_METRICS}
     return {metric: spread for metric, spread in found.items() if spread is not None}

@@ -11,7 +11,6 @@ import typer
 from stance_suite.errors import StanceSuiteError
 
 if TYPE_CHECKING:
-    from stance_suite.fingerprints import Entry
     from stance_suite.records import Findings
     from stance_suite.verdicts.discrepancies import Discrepancy
 
@@ -39,32 +38,27 @@ Baseline = Annotated[Path | None, typer.Option("--baseline", help="The findings.
 
 def show_fingerprint(what: FindingsOrModel) -> None:
     """Print the hashes that findings are bound to, or those of a model's files and its number of parameters."""
+    from stance_suite.findings_files import read_findings
+    from stance_suite.fingerprints import Entry, fingerprint_findings, fingerprint_model
+    from stance_suite.weight_files import hash_file
+
     path = Path(what).expanduser()
-    is_file = path.is_file() or path.suffix == ".json"
-    for entry in _of_findings(path) if is_file else _of_model(what):
+    if path.is_file() or path.suffix == ".json":
+        findings = read_findings(path)
+        entries = Entry("findings", str(path), hash_file(path)), *fingerprint_findings(findings)
+    else:
+        entries = fingerprint_model(path if path.is_dir() else _model_folder(what))
+    for entry in entries:
         print(f"{entry.value}  {entry.what}: {entry.name}")
 
 
-def _of_findings(path: Path) -> tuple[Entry, ...]:
-    from stance_suite.findings_files import read_findings
-    from stance_suite.fingerprints import Entry, fingerprint_findings
-    from stance_suite.weight_files import hash_file
-
-    findings = read_findings(path)
-    return (Entry("findings", str(path), hash_file(path)), *fingerprint_findings(findings))
-
-
-def _of_model(asked: str) -> tuple[Entry, ...]:
-    from stance_suite.fingerprints import fingerprint_model
+def _model_folder(name: str) -> Path:
     from stance_suite.library import load_library
     from stance_suite.models import find_spec, locate
     from stance_suite.options import resolve_settings
 
-    folder = Path(asked).expanduser()
-    if not folder.is_dir():
-        settings = resolve_settings({}, Path.cwd())
-        folder = locate(find_spec(asked, load_library(settings.fixtures).models), settings.cache).folder
-    return fingerprint_model(folder)
+    settings = resolve_settings({}, Path.cwd())
+    return locate(find_spec(name, load_library(settings.fixtures).models), settings.cache).folder
 
 
 def verify_findings(

@@ -10,6 +10,7 @@ from stance_suite.verdicts.behavior import Evidence, judge_behavior, weigh_behav
 from stance_suite.verdicts.conclude import conclude
 from stance_suite.verdicts.gate import GateTerms, judge_gate
 from stance_suite.verdicts.judge import Judge, counterpart_of
+from stance_suite.verdicts.power import pooled_spread
 from stance_suite.verdicts.scores import (
     ProbedStance,
     Replicate,
@@ -18,7 +19,6 @@ from stance_suite.verdicts.scores import (
     stance_scores,
     tuned_scores,
 )
-from stance_suite.verdicts.spreads import pooled_spread
 from stance_suite.verdicts.statements import combine, judge_published, not_run
 from stance_suite.verdicts.structure import judge_structure, worst
 from stance_suite.verdicts.trainings import find_replicates, group_trainings

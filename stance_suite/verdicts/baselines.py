@@ -10,18 +10,7 @@ from stance_suite.verdicts.matching import JUDGING, match_verdicts, redefined_ke
 
 
 def describe_run(findings: Findings) -> RunSummary:
-    """Tell which run findings are of.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-
-    Returns
-    -------
-    RunSummary
-        Its identity.
-    """
+    """Tell which run findings are of."""
     return RunSummary(
         created=findings.created,
         command=findings.command,
@@ -32,20 +21,7 @@ def describe_run(findings: Findings) -> RunSummary:
 
 
 def differences_between(before: Findings, after: Findings) -> tuple[Difference, ...]:
-    """Name everything that two runs differ in besides their results.
-
-    Parameters
-    ----------
-    before : Findings
-        The first run.
-    after : Findings
-        The second run.
-
-    Returns
-    -------
-    tuple of Difference
-        Of suite, models, weights, stances, embedder, recipes, seeds, samples, library versions and machine.
-    """
+    """Name everything that two runs differ in besides their results."""
     ours, theirs = dict(_facts(before)), dict(_facts(after))
     return tuple(
         Difference(what=what, before=ours.get(what, ""), after=theirs.get(what, ""))
@@ -55,20 +31,10 @@ def differences_between(before: Findings, after: Findings) -> tuple[Difference, 
 
 
 def incomparable(before: Findings, after: Findings) -> tuple[str, ...]:
-    """Name what makes a baseline unusable for a gate.
+    """Say in sentences what makes a baseline unusable for a gate; none if it can be used.
 
-    Parameters
-    ----------
-    before : Findings
-        The baseline.
-    after : Findings
-        The run that is held against it.
-
-    Returns
-    -------
-    tuple of str
-        One sentence each; empty if the baseline can be used. Other library versions, weights or machines are no
-        reason: they are what a baseline is there to watch. Nor is an older file: whoever read it understood it.
+    Other library versions, weights or machines are no reason: they are what a baseline is there to watch. Nor is an
+    older file: whoever read it understood it.
     """
     sentences = []
     if not before.verdicts:

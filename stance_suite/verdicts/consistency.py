@@ -26,21 +26,7 @@ RESOLUTION_OF_CURVES = 10.0 ** (1 - CURVE_DIGITS)
 
 
 def check_cells(records: Sequence[CellRecord], stances: Mapping[str, StanceSummary]) -> Iterator[Discrepancy]:
-    """Check every cell by itself and beside its controls.
-
-    Parameters
-    ----------
-    records : sequence of CellRecord
-        The cells of a run.
-    stances : mapping of str to StanceSummary
-        The stances measured, by name.
-
-    Yields
-    ------
-    Discrepancy
-        Word counts, marker positions, guards, training texts, weights and changes of alpha that do not follow from
-        what they are made of.
-    """
+    """Check that all figures of every cell follow from what they are made of, in it and in its controls."""
     controls = index_controls(records)
     for record in records:
         subject = name_of(record)
@@ -58,18 +44,7 @@ def check_cells(records: Sequence[CellRecord], stances: Mapping[str, StanceSumma
 
 
 def name_of(record: CellRecord) -> str:
-    """Name a cell for a message.
-
-    Parameters
-    ----------
-    record : CellRecord
-        The cell.
-
-    Returns
-    -------
-    str
-        Its model, its label and the beginning of its key.
-    """
+    """Name a cell for a message."""
     return f"cell {record.cell.model}, {record.cell.label} [{record.key[:12]}]"
 
 

@@ -34,21 +34,7 @@ class Declarations:
 
 
 def check_declarations(findings: Findings, declared: Declarations) -> tuple[Discrepancy, ...]:
-    """Compare what findings are about with what is declared.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-    declared : Declarations
-        The declarations.
-
-    Returns
-    -------
-    tuple of Discrepancy
-        Claims, stances and statements that are declared otherwise, not declared, or left out; markers, copies and
-        training texts that do not follow from the declared sentences.
-    """
+    """Compare what findings are about, and what was counted in their texts, with what is declared."""
     return (
         *_check_stances(findings, declared.stances),
         *_check_claims(findings, declared),

@@ -19,25 +19,11 @@ JUDGING = frozenset({"bound", "unless", "against", "minimum_effect"})
 def match_verdicts(
     before: Sequence[Verdict], after: Sequence[Verdict]
 ) -> tuple[tuple[Pair, ...], tuple[Verdict, ...], tuple[Verdict, ...]]:
-    """Pair the verdicts of two runs.
+    """Pair the verdicts of two runs, in the order of the first; the others of each run come second and third.
 
     Verdicts of the same claim about the same model are paired first; then those of the same claim about two models;
     then those about two models whose claims agree in stance, recipe, metric, layer and comparator. What is not unique
     on both sides is not paired. Verdicts that were not run are paired last, and only with the same claim and model.
-
-    Parameters
-    ----------
-    before : sequence of Verdict
-        Of the first run.
-    after : sequence of Verdict
-        Of the second run.
-
-    Returns
-    -------
-    pairs : tuple of (Verdict, Verdict)
-        In the order of the first run.
-    only_before, only_after : tuple of Verdict
-        Those without a counterpart.
     """
     found: dict[int, int] = {}
     judged = [[i for i, one in enumerate(side) if one.status is not Status.NOT_RUN] for side in (before, after)]
@@ -59,22 +45,7 @@ def match_verdicts(
 
 
 def why_unmatched(verdict: Verdict, own: Sequence[Verdict], other: Sequence[Verdict]) -> str:
-    """Tell why a verdict has no counterpart.
-
-    Parameters
-    ----------
-    verdict : Verdict
-        The verdict.
-    own : sequence of Verdict
-        All verdicts of its run.
-    other : sequence of Verdict
-        All verdicts of the other run.
-
-    Returns
-    -------
-    str
-        One clause.
-    """
+    """Tell in one clause why a verdict has no counterpart in the other run."""
     for key in (_same, _same_claim, _alike):
         candidates = [one for one in other if key(one) == key(verdict) and one.status is not Status.NOT_RUN]
         rivals = [one for one in own if key(one) == key(verdict) and one.status is not Status.NOT_RUN]
@@ -84,20 +55,7 @@ def why_unmatched(verdict: Verdict, own: Sequence[Verdict], other: Sequence[Verd
 
 
 def redefined_keys(before: Claim, after: Claim) -> tuple[str, ...]:
-    """Name what two claims declare differently, beyond their names.
-
-    Parameters
-    ----------
-    before : Claim
-        Of the first run.
-    after : Claim
-        Of the second run.
-
-    Returns
-    -------
-    tuple of str
-        Keys of the claim, sorted.
-    """
+    """Name what two claims declare differently, beyond their names; sorted."""
     ours, theirs = before.model_dump(exclude=set(NAMES)), after.model_dump(exclude=set(NAMES))
     return tuple(sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)))
 

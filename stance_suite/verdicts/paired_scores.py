@@ -29,35 +29,14 @@ class EffectTable:
     """Tuned minus each control; shape (seeds, prompts), or (1, prompts) if averaged."""
 
     def over_prompts(self, control: str) -> dict[str, float]:
-        """Average the effect over seeds.
-
-        Parameters
-        ----------
-        control : str
-            One of `effects`.
-
-        Returns
-        -------
-        dict of str to float
-            By prompt.
-        """
+        """Average the effect against a control over seeds, by prompt."""
         return dict(zip(self.prompts, self.effects[control].mean(axis=0).tolist(), strict=True))
 
 
 def effect_table(verdict: Verdict, cells: Mapping[str, CellRecord]) -> EffectTable:
-    """Gather the effects that a behavioral verdict rests on.
+    """Gather the effects that a behavioral verdict rests on, from the cells of its run by key.
 
-    Parameters
-    ----------
-    verdict : Verdict
-        With per-prompt scores.
-    cells : mapping of str to CellRecord
-        The cells of its run, by key.
-
-    Returns
-    -------
-    EffectTable
-        One row a seed, if scoring the verdict's cells gives the verdict's own scores; else one row, their average.
+    One row a seed, if scoring the verdict's cells gives the verdict's own scores; else one row, their average.
     """
     prompts = tuple(entry.prompt for entry in verdict.prompts)
     has_sham = all(entry.sham is not None for entry in verdict.prompts)  # not if the model was trained elsewhere

@@ -48,28 +48,15 @@ class _Test:
 
 
 def compare_runs(before: Findings, after: Findings, negligible: float = NEGLIGIBLE) -> RunComparison:
-    """Compare two runs, or two models.
+    """Compare two runs, or two models, in the order of the first, without verdicts not run in either.
 
     The prompt is the unit. Of every behavioral claim the effect against base, and that against the sham, are subtracted
     prompt by prompt, and the differences are tested as effects are (`paired_effect`): over prompts and seeds where both
     runs carry the same several seeds, else over prompts, averaged over seeds, and then the result speaks of these
     trainings only. The level of 5 % is shared by all tests of the comparison (Holm), except for those whose differences
-    are negligible: that depends on magnitudes alone, which flipping signs holds fixed, so that leaving them out keeps
-    the level. A figure of structure is one number a run, and is not tested.
-
-    Parameters
-    ----------
-    before : Findings
-        The first run, or the baseline.
-    after : Findings
-        The second run.
-    negligible : float
-        Differences of up to this share of the first run's effect (root mean square over prompts) do not matter.
-
-    Returns
-    -------
-    RunComparison
-        Verdicts paired as `match_verdicts` does, in the order of the first run, without those not run in either.
+    (root mean square over prompts) are negligible, up to this share of the first run's effect: that depends on
+    magnitudes alone, which flipping signs holds fixed, so that leaving them out keeps the level. A figure of structure
+    is one number a run, and is not tested.
     """
     matched, only_before, only_after = match_verdicts(before.verdicts, after.verdicts)
     pairs = [pair for pair in matched if any(verdict.status is not Status.NOT_RUN for verdict in pair)]
