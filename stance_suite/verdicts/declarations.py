@@ -57,31 +57,26 @@ def _check_stances(findings: Findings, stances: Mapping[str, Stance]) -> Iterato
 def _check_claims(findings: Findings, declared: Declarations) -> Iterator[Discrepancy]:
     by_id = {claim.id: claim for claim in declared.claims}
     for claim in findings.claims:
-        subject = f"{claim.id} on {claim.model}"
+        subject, expected = f"{claim.id} on {claim.model}", by_id.get(claim.id)
         if claim.id.startswith(f"{STANDARD}."):
-            expected = _standard_claim(claim, declared)
-            if expected is None and declared.policy is None:
+            if declared.policy is None:
                 continue
-        else:
-            expected = by_id.get(claim.id)
+            expected = _standard_claim(claim, declared.policy, declared.stances)
         if expected is None:
             yield Discrepancy(subject, "id", claim.id, NOT_DECLARED)
-            continue
-        about = claim.model if expected.model == "any" else expected.model
-        yield from differences(
-            subject, claim.model_dump(), expected.model_copy(update={"model": about}).model_dump(), "claim"
-        )
+        else:
+            about = expected if expected.model != "any" else expected.model_copy(update={"model": claim.model})
+            yield from differences(subject, claim.model_dump(), about.model_dump(), "claim")
     found = {claim.id for claim in findings.claims}
     for claim in declared.claims:
         if claim.id not in found:
             yield Discrepancy(claim.id, "claims", "nothing", "declared")
 
 
-def _standard_claim(claim: Claim, declared: Declarations) -> Claim | None:
-    stance = declared.stances.get(claim.stance)
-    if declared.policy is None or stance is None:
+def _standard_claim(claim: Claim, policy: Policy, stances: Mapping[str, Stance]) -> Claim | None:
+    if claim.stance not in stances:
         return None
-    standard = standard_claims(declared.policy, stance, claim.model, claim.recipe)
+    standard = standard_claims(policy, stances[claim.stance], claim.model, claim.recipe)
     return next((one for one in standard if one.id == claim.id), None)
 
 

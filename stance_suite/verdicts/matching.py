@@ -29,28 +29,27 @@ def match_verdicts(
     judged = [[i for i, one in enumerate(side) if one.status is not Status.NOT_RUN] for side in (before, after)]
     everything = [list(range(len(side))) for side in (before, after)]
     for key, sides in ((_same, judged), (_same_claim, judged), (_alike, judged), (_same, everything)):
-        left = [i for i in sides[0] if i not in found]
-        right = [j for j in sides[1] if j not in found.values()]
-        ours, theirs = _unique(key, before, left), _unique(key, after, right)
+        ours = _unique(key, before, [i for i in sides[0] if i not in found])
+        theirs = _unique(key, after, [j for j in sides[1] if j not in found.values()])
         for name in ours.keys() & theirs.keys():
             i, j = ours[name], theirs[name]
             if key is not _alike or before[i].model != after[j].model:
                 found[i] = j
-    taken = set(found.values())
     return (
         tuple((before[i], after[found[i]]) for i in sorted(found)),
         tuple(one for i, one in enumerate(before) if i not in found),
-        tuple(one for j, one in enumerate(after) if j not in taken),
+        tuple(one for j, one in enumerate(after) if j not in found.values()),
     )
 
 
 def why_unmatched(verdict: Verdict, own: Sequence[Verdict], other: Sequence[Verdict]) -> str:
     """Tell in one clause why a verdict has no counterpart in the other run."""
     for key in (_same, _same_claim, _alike):
-        candidates = [one for one in other if key(one) == key(verdict) and one.status is not Status.NOT_RUN]
-        rivals = [one for one in own if key(one) == key(verdict) and one.status is not Status.NOT_RUN]
-        if candidates and len(candidates) + len(rivals) > 2:
-            return f"ambiguous: {len(rivals)} in this run answer to {len(candidates)} in the other"
+        rivals, candidates = (
+            sum(key(one) == key(verdict) and one.status is not Status.NOT_RUN for one in side) for side in (own, other)
+        )
+        if candidates and candidates + rivals > 2:
+            return f"ambiguous: {rivals} in this run answer to {candidates} in the other"
     return "the other run has no such claim"
 
 

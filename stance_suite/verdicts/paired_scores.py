@@ -14,7 +14,7 @@ from stance_suite.statistics import Array
 from stance_suite.verdicts.scores import prompt_scores
 
 CONTROLS = ("base", "sham")
-"""The trained cell, the untouched one and the sham, in this order."""
+"""What a trained cell is held against, in the order of a verdict's cells."""
 
 
 @dataclass(frozen=True)
@@ -42,29 +42,18 @@ def effect_table(verdict: Verdict, cells: Mapping[str, CellRecord]) -> EffectTab
     has_sham = all(entry.sham is not None for entry in verdict.prompts)  # not if the model was trained elsewhere
     controls = CONTROLS if has_sham else CONTROLS[:1]
     published = np.array([[getattr(entry, arm) for entry in verdict.prompts] for arm in ("tuned", *controls)])
-    records = [cells[key] for key in verdict.cells if key in cells]
-    cells_of_a_seed = len(published)
-    if records and len(records) == len(verdict.cells) and len(records) % cells_of_a_seed == 0:
+    records, arms = [cells[key] for key in verdict.cells if key in cells], len(published)
+    seeds: tuple[int, ...] = ()
+    scores = published[np.newaxis]  # (seeds, arms, prompts)
+    if records and len(records) == len(verdict.cells) and len(records) % arms == 0:
         by_seed = sorted(
-            (records[i : i + cells_of_a_seed] for i in range(0, len(records), cells_of_a_seed)),
-            key=lambda of_a_seed: of_a_seed[0].cell.seed,
+            (records[i : i + arms] for i in range(0, len(records), arms)), key=lambda of_a_seed: of_a_seed[0].cell.seed
         )
-        scores = np.array([_score(verdict, prompts, *of_a_seed) for of_a_seed in by_seed])  # (seeds, arms, prompts)
-        if np.allclose(scores.mean(axis=0), published, rtol=1e-9, atol=1e-12):
-            return _table(prompts, tuple(one[0].cell.seed for one in by_seed), scores)
-    return _table(prompts, (), published[np.newaxis])
-
-
-def _table(prompts: tuple[str, ...], seeds: tuple[int, ...], scores: Array) -> EffectTable:
-    return EffectTable(
-        prompts,
-        seeds,
-        {
-            control: scores[:, 0] - scores[:, place]
-            for place, control in enumerate(CONTROLS, start=1)
-            if place < scores.shape[1]
-        },
-    )
+        of_seeds = np.array([_score(verdict, prompts, *of_a_seed) for of_a_seed in by_seed])
+        if np.allclose(of_seeds.mean(axis=0), published, rtol=1e-9, atol=1e-12):
+            seeds, scores = tuple(one[0].cell.seed for one in by_seed), of_seeds
+    effects = {control: scores[:, 0] - scores[:, i] for i, control in enumerate(controls, start=1)}
+    return EffectTable(prompts, seeds, effects)
 
 
 def _score(verdict: Verdict, prompts: tuple[str, ...], *cells: CellRecord) -> Array:
