@@ -208,6 +208,11 @@ def _regressions(policy: Policy, findings: Findings, baseline: Findings) -> Iter
         if one.status is Status.HOLDS and Status.HOLDS in one.claim.expected
     }
     now = {(one.claim.id, one.model): one for one in findings.verdicts}
+
+    def demand(model: str, judged: Judged, before: str = "", after: str = "") -> Demand:
+        name, claims = f"no regression: {before}" if before else "no regression", (after,) if after else ()
+        return Demand(name=name, kind="baseline", model=model, outcome=judged[0], reason=judged[1], claims=claims)
+
     for change in comparison.changes:
         if (change.claim_id, change.model_before) not in held:
             continue
@@ -218,33 +223,16 @@ def _regressions(policy: Policy, findings: Findings, baseline: Findings) -> Iter
             + (f" (p = {pair.adjusted_p_value:.4f})" if pair.adjusted_p_value is not None else "")
             for pair in pairs
         )
-        yield Demand(
-            name=f"no regression: {change.claim_id}",
-            kind="baseline",
-            model=change.model_after,
-            outcome=outcome,
-            reason=f"{reason}{f': {shown}' if shown else ''}",
-            claims=(change.claim_id_after,),
-        )
+        judged = outcome, f"{reason}: {shown}" if shown else reason
+        yield demand(change.model_after, judged, change.claim_id, change.claim_id_after)
     for entry in comparison.only_before:
         if (entry.claim_id, entry.model) in held:
-            yield Demand(
-                name=f"no regression: {entry.claim_id}",
-                kind="baseline",
-                model=entry.model,
-                outcome=Outcome.FAILED,
-                reason=f"it held in the baseline and was not judged now: {entry.reason}",
-                claims=(entry.claim_id,),
-            )
+            reason = f"it held in the baseline and was not judged now: {entry.reason}"
+            yield demand(entry.model, (Outcome.FAILED, reason), entry.claim_id, entry.claim_id)
     if not held:
-        models = [claim.model for claim in findings.claims[:1]]
-        yield Demand(
-            name="no regression",
-            kind="baseline",
-            model=models[0] if models else "",
-            outcome=CONSEQUENCES[policy.inconclusive],
-            reason="no claim held in the baseline: nothing can be lost, and nothing is shown",
-        )
+        reason = "no claim held in the baseline: nothing can be lost, and nothing is shown"
+        model = findings.claims[0].model if findings.claims else ""
+        yield demand(model, (CONSEQUENCES[policy.inconclusive], reason))
 
 
 def _faced(metric: Metric) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ def effects_of_the_same_table_are_computed_once(monkeypatch):
 
 
 TUNED = "stance-curious-uncertainty-0"
+FIRST, SECOND, _ = LAYERS
 LIKELIHOOD, MARKERS, FLIP = "own.likelihood", "own.markers", "own.flip"
 
 
@@ -48,8 +49,16 @@ def spectrum(name, *path):
     return cell("spectra", name, *path)
 
 
+def fit(name, field):
+    return spectrum(name, "fit", field)
+
+
 def curve(name, *path):
     return spectrum(name, "curve", *path)
+
+
+def at(name, field):
+    return f"spectra[{name}].{field}"
 
 
 def change(name, *path):
@@ -76,7 +85,7 @@ EDITS = {
     "control's figure": ((verdict(FLIP, "controls", "sham", "figure"), more), FLIP, "controls[sham].figure"),
     "prompt": ((verdict(MARKERS, "prompts", 3), None), MARKERS, "prompts"),
     "prompt's score": ((verdict(MARKERS, "prompts", 3, "tuned"), more), MARKERS, "prompts["),
-    "layer": ((verdict("own.alpha", "layer"), LAYERS[0]), "own.alpha", "layer"),
+    "layer": ((verdict("own.alpha", "layer"), FIRST), "own.alpha", "layer"),
     "cells": ((verdict(LIKELIHOOD, "cells", 1), None), LIKELIHOOD, "cells"),
     "unknown cell": ((verdict(LIKELIHOOD, "cells", 1), "another"), LIKELIHOOD, "cells"),
     "reason": ((verdict(LIKELIHOOD, "reason"), "It is so."), LIKELIHOOD, "reason"),
@@ -111,32 +120,24 @@ EDITS = {
     "no training": ((cell("training"), None), "cell m", "training"),
     "weights": ((cell("provenance", "weights_sha256"), "1" * 64), "cell m", "provenance.weights_sha256"),
     "embedder": ((cell("provenance", "embedder_sha256"), "1" * 64), "cell m", "provenance.embedder_sha256"),
-    "alpha as fitted": ((change(LAYERS[1], "total"), more), "cell m", f"changes[{LAYERS[1]}].alpha_change.total"),
-    "part of the tail": ((change(LAYERS[1], "tail_choice"), more), "cell m", "alpha_change.tail_choice"),
-    "tail size": ((change(LAYERS[1], "tail_after"), 12), "cell m", "alpha_change.tail_after"),
-    "tail flip": ((change(LAYERS[1], "tail_flip"), True), "cell m", "alpha_change.tail_flip"),
-    "alpha, tail fixed": ((change(LAYERS[0], "spectrum"), more), "cell m", "alpha_change.spectrum"),
-    "fitted alpha": ((cell("spectra", LAYERS[0], "fit", "alpha"), more), "cell m", f"spectra[{LAYERS[0]}].fit.alpha"),
-    "curve": ((curve(LAYERS[0], "ks_distances", 5), more), "cell m", f"spectra[{LAYERS[0]}].curve.ks_distances[5]"),
-    "point taken out of a curve": ((curve(LAYERS[0], "sizes", 0), 41), "cell m", f"spectra[{LAYERS[0]}].curve.sizes"),
-    "curve of nothing": ((spectrum(LAYERS[0], "eigenvalues"), [0.0] * 40), "cell m", f"spectra[{LAYERS[0]}].curve"),
-    "another layer's KS distance": (
-        (spectrum(LAYERS[1], "fit", "ks_distance"), more),
-        "cell m",
-        f"spectra[{LAYERS[1]}].fit.ks_distance",
-    ),
-    "another layer's xmin": ((spectrum(LAYERS[1], "fit", "xmin"), more), "cell m", f"spectra[{LAYERS[1]}].fit.xmin"),
+    "alpha as fitted": ((change(SECOND, "total"), more), "cell m", f"changes[{SECOND}].alpha_change.total"),
+    "part of the tail": ((change(SECOND, "tail_choice"), more), "cell m", "alpha_change.tail_choice"),
+    "tail size": ((change(SECOND, "tail_after"), 12), "cell m", "alpha_change.tail_after"),
+    "tail flip": ((change(SECOND, "tail_flip"), True), "cell m", "alpha_change.tail_flip"),
+    "alpha, tail fixed": ((change(FIRST, "spectrum"), more), "cell m", "alpha_change.spectrum"),
+    "fitted alpha": ((fit(FIRST, "alpha"), more), "cell m", at(FIRST, "fit.alpha")),
+    "curve": ((curve(FIRST, "ks_distances", 5), more), "cell m", at(FIRST, "curve.ks_distances[5]")),
+    "point taken out of a curve": ((curve(FIRST, "sizes", 0), 41), "cell m", at(FIRST, "curve.sizes")),
+    "curve of nothing": ((spectrum(FIRST, "eigenvalues"), [0.0] * 40), "cell m", at(FIRST, "curve")),
+    "another layer's KS distance": ((fit(SECOND, "ks_distance"), more), "cell m", at(SECOND, "fit.ks_distance")),
+    "another layer's xmin": ((fit(SECOND, "xmin"), more), "cell m", at(SECOND, "fit.xmin")),
     "a lower point on another layer's curve": (
-        (curve(LAYERS[1], "ks_distances", 0), 0.001),
+        (curve(SECOND, "ks_distances", 0), 0.001),
         "cell m",
-        f"spectra[{LAYERS[1]}].fit.ks_distance",
+        at(SECOND, "fit.ks_distance"),
     ),
-    "another layer's tail": (
-        (spectrum(LAYERS[1], "fit", "tail_size"), 999),
-        "cell m",
-        f"spectra[{LAYERS[1]}].fit.tail_size",
-    ),
-    "another layer's alpha": ((cell("spectra", LAYERS[1], "fit", "alpha"), more), "cell m", "alpha_change.total"),
+    "another layer's tail": ((fit(SECOND, "tail_size"), 999), "cell m", at(SECOND, "fit.tail_size")),
+    "another layer's alpha": ((fit(SECOND, "alpha"), more), "cell m", "alpha_change.total"),
     "family": ((cell("family"), "another"), LIKELIHOOD, "cells"),
     "cell": ((("cells", "base--0"), None), LIKELIHOOD, "cells"),
     "shift": ((("shifts", 4, "effect"), more), "shift of", "effect"),
@@ -173,18 +174,18 @@ def test_an_edit_is_refused_and_named(whole_run, name, capsys):
 
 
 def test_a_curve_whose_lowest_point_was_moved_is_refused(whole_run):
-    (layer,) = [one for one in whole_run.cells[2].spectra if one.name == LAYERS[1]]
+    (layer,) = [one for one in whole_run.cells[2].spectra if one.name == SECOND]
     place = layer.curve.sizes.index(layer.fit.tail_size)
-    edits = (curve(LAYERS[1], "ks_distances", 0), layer.fit.ks_distance), (curve(LAYERS[1], "ks_distances", place), 0.9)
+    edits = (curve(SECOND, "ks_distances", 0), layer.fit.ks_distance), (curve(SECOND, "ks_distances", place), 0.9)
     found = verify(edited(whole_run, *edits))
-    assert [(one.field, one.recomputed) for one in found] == [(f"spectra[{LAYERS[1]}].fit.ks_distance", "0.9")]
+    assert [(one.field, one.recomputed) for one in found] == [(at(SECOND, "fit.ks_distance"), "0.9")]
 
 
 def test_a_cell_that_is_named_and_not_there_is_told(whole_run):
     found = verify(edited(whole_run, (verdict(LIKELIHOOD, "cells", 1), "another")))
-    assert ("cells", "another", "no such cell in the file") in {
-        (one.field, one.recorded, one.recomputed) for one in found
-    }
+    assert any(
+        (one.field, one.recorded, one.recomputed) == ("cells", "another", "no such cell in the file") for one in found
+    )
 
 
 def test_a_stance_measured_against_no_other_is_refused(whole_run):
@@ -262,14 +263,12 @@ def test_the_reason_is_left_out_where_the_figures_differ_already(whole_run):
 
 
 def test_a_gate_is_judged_again(whole_run):
-    flipped = edited(whole_run, (("gate", "demands", "own.flip", "outcome"), "passed"))
-    found = verify(flipped)
-    assert [(one.field, one.recorded, one.recomputed) for one in found] == [
-        ("demands[own.flip].outcome", "passed", "failed")
-    ]
-    left_out = edited(whole_run, (("gate", "demands", "own.flip"), None))
-    assert [one.field for one in verify(left_out)] == ["demands"]
-    lenient = edited(whole_run, (("gate", "demanded", "claims"), []))
-    assert [one.field for one in verify(lenient)] == ["demands"]
-    nonsense = edited(whole_run, (("gate", "demanded"), {"wishes": 3}))
-    assert [one.field for one in verify(nonsense)] == ["demanded"]
+    for path, value, fields in (
+        (("demands", "own.flip", "outcome"), "passed", ["demands[own.flip].outcome"]),
+        (("demands", "own.flip"), None, ["demands"]),
+        (("demanded", "claims"), [], ["demands"]),
+        (("demanded",), {"wishes": 3}, ["demanded"]),
+    ):
+        found = verify(edited(whole_run, (("gate", *path), value)))
+        assert [one.field for one in found] == fields
+        assert {one.subject for one in found} == {"gate"}
