@@ -16,13 +16,13 @@ from stance_suite.library import Library
 from stance_suite.options import Pair, Settings
 from stance_suite.policy import ANY_VERDICT, Policy
 from stance_suite.policy_file import DeclaredPolicy
-from stance_suite.power import Design
 from stance_suite.profiles import ELSEWHERE, reason_and_remedy
 from stance_suite.records import Cell
 from stance_suite.run_records import Sweep
 from stance_suite.standard_claims import standard_claims
 from stance_suite.statistics import smallest_p_value
 from stance_suite.verdicts import counterpart_of
+from stance_suite.verdicts.power import Design
 
 
 @dataclass(frozen=True)

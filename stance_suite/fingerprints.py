@@ -35,55 +35,28 @@ class Entry:
 
 
 def fingerprint_findings(findings: Findings) -> tuple[Entry, ...]:
-    """Gather the hashes that findings are bound to.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-
-    Returns
-    -------
-    tuple of Entry
-        Weights, embedders, stances, claims, verdicts, cells (their keys and a hash of their figures) and library
-        versions. Neither times nor the machine are part of any hash.
-    """
-    cells = findings.cells
+    """Gather the hashes that findings are bound to; neither times nor the machine are part of any."""
+    origins = [(record.cell.model, record.provenance) for record in findings.cells]
     return (
         Entry("suite", "version", findings.suite_version),
-        *_distinct("weights", ((record.cell.model, record.provenance.weights_sha256) for record in cells)),
+        *_distinct("weights", ((model, one.weights_sha256) for model, one in origins)),
         *_distinct(
-            "trained elsewhere",
-            ((one.cell.model, one.provenance.derivative_sha256) for one in cells if one.provenance.derivative_sha256),
+            "trained elsewhere", ((model, one.derivative_sha256) for model, one in origins if one.derivative_sha256)
         ),
-        *_distinct("embedder", ((one.provenance.embedder, one.provenance.embedder_sha256) for one in cells)),
+        *_distinct("embedder", ((one.embedder, one.embedder_sha256) for _, one in origins)),
         *(Entry("stance", stance.name, stance.sha256) for stance in findings.stances),
         Entry("claims", f"{len(findings.claims)} claims", _digest(findings.claims)),
         Entry("verdicts", f"{len(findings.verdicts)} verdicts", _digest(findings.verdicts)),
-        *(entry for record in cells for entry in _fingerprint_cell(record)),
-        *_distinct("library", sorted({pair for record in cells for pair in record.provenance.versions.items()})),
+        *(entry for record in findings.cells for entry in _fingerprint_cell(record)),
+        *_distinct("library", sorted({pair for _, one in origins for pair in one.versions.items()})),
     )
 
 
 def fingerprint_model(folder: Path) -> tuple[Entry, ...]:
-    """Hash the files of a model or of an adapter, and count its parameters; nothing is loaded.
+    """Hash the files of a model or of an adapter, and count its stored parameters; nothing is loaded.
 
-    Parameters
-    ----------
-    folder : Path
-        With safetensors.
-
-    Returns
-    -------
-    tuple of Entry
-        The SHA-256 that cells are bound to, that of every file, and the number of parameters as stored.
-
-    Raises
-    ------
-    WeightsUnavailableError
-        If the folder holds no safetensors, or damaged ones.
-    UnsafeWeightsError
-        If it holds a pickle only.
+    The first entry is the SHA-256 that cells are bound to. An error if the folder holds no safetensors, or damaged
+    ones.
     """
     paths = sorted(folder.glob("*.safetensors"))
     if not paths:
@@ -99,18 +72,7 @@ def fingerprint_model(folder: Path) -> tuple[Entry, ...]:
 
 
 def digest_of_figures(record: CellRecord) -> str:
-    """Hash what was measured in a cell.
-
-    Parameters
-    ----------
-    record : CellRecord
-        The cell.
-
-    Returns
-    -------
-    str
-        SHA-256; the same in every findings file that holds the cell.
-    """
+    """Hash what was measured in a cell: the same in every findings file that holds it."""
     return content_key(json.loads(record.model_dump_json(exclude=NO_FIGURES)))
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from stance_suite.agenda import Agenda, lay_out_designs, set_agenda
 from stance_suite.claims import Claim
-from stance_suite.conclusions import conclude, hold_against_policy, read_baseline
+from stance_suite.conclusions import read_baseline, read_gate_terms
 from stance_suite.findings_files import write_baseline
 from stance_suite.gathering import gather, summarize_run
 from stance_suite.judgments import Verdict
@@ -18,10 +18,11 @@ from stance_suite.policy_file import DeclaredPolicy, load_policy
 from stance_suite.preflight import refuse_missing_layers, refuse_too_little_memory
 from stance_suite.progress import Progress
 from stance_suite.records import Cell, CellRecord, Findings
+from stance_suite.replicates import Replicate
 from stance_suite.spectra.thinning import thin_spectra
 from stance_suite.spectrum_records import LayerSpectrum
 from stance_suite.statements import Statement, StatementVerdict
-from stance_suite.verdicts import Judge, Replicate, combine, not_run
+from stance_suite.verdicts import Judge, combine, conclude, not_run
 from stance_suite.workbench import Workbench
 
 
@@ -112,13 +113,33 @@ class Session:
         return Replicate(tuned, base, {one.cell.control: one for one in controls if one.cell.control is not None})
 
     def findings(self, verdicts: Sequence[Verdict], cells: Mapping[str, Cell], command: str) -> Findings:
-        """Gather what reports are made of, compare all trainings, and hold the models of a gate against its policy."""
-        findings = conclude(self.gather(verdicts, cells, command), self.library)
-        if self.policy is None or not self.settings.gate:
-            return findings
-        stances = self.policy.policy.stances or self.agenda.stances
-        baseline = None if self.settings.update_baseline else self.settings.baseline
-        return hold_against_policy(findings, self.policy, stances, baseline)
+        """Gather what reports are made of, and compare all trainings with each other.
+
+        Parameters
+        ----------
+        verdicts : sequence of Verdict
+            The judgments of the run.
+        cells : mapping of str to Cell
+            The cells that the run used, by key.
+        command : str
+            The command that made them.
+
+        Returns
+        -------
+        Findings
+            As `gather` does, with every training held against every stance, and the models against the policy if the
+            run is a gate.
+
+        Raises
+        ------
+        StanceSuiteError
+            If the baseline cannot be read, or measured something else.
+        """
+        findings, terms = self.gather(verdicts, cells, command), None
+        if self.policy is not None and self.settings.gate:
+            baseline = None if self.settings.update_baseline else self.settings.baseline
+            terms = read_gate_terms(self.policy, baseline, findings)
+        return conclude(findings, self.library.statements, terms)
 
     def keep_as_baseline(self, findings: Findings) -> str:
         """Write the baseline, if the run was asked to and passed its gate, and say so in a sentence."""

@@ -42,64 +42,31 @@ class PairedEffect:
 
 
 def smallest_p_value(prompts: int) -> float:
-    """Tell the smallest two-sided p-value that a sign-flip test can give.
+    """Tell the smallest two-sided p-value that a sign-flip test of so many prompts can give.
 
-    Parameters
-    ----------
-    prompts : int
-        Number of paired differences.
-
-    Returns
-    -------
-    float
-        ``2 / 2**prompts``: of all sign patterns, only the observed one and its mirror are as extreme. Where
-        patterns are drawn, no less than the draws allow.
+    It is ``2 / 2**prompts``: of all sign patterns, only the observed one and its mirror are as extreme. Where patterns
+    are drawn, it is no less than the draws allow.
     """
     exact = float(2.0 ** (1 - prompts))
     return exact if prompts <= EXACT_UP_TO_PROMPTS else max(exact, 2 / (DRAWS + 1))
 
 
 def paired_effect(differences: Array) -> PairedEffect:
-    """Estimate a mean paired difference and test it against zero.
+    """Estimate a mean paired difference, of shape (prompts,) or (seeds, prompts), and test it against zero.
 
-    Parameters
-    ----------
-    differences : ndarray of shape (prompts,) or (seeds, prompts)
-        One difference a prompt, for one seed or for several, in the unit of the measure.
+    The p-value is two-sided, from flipping signs over prompts of the differences averaged over seeds. Differences that,
+    averaged over seeds, are all equal carry no information on their own spread: no interval, p-value NaN; likewise with
+    NaN or infinite ones, no seed or fewer than two prompts.
 
-    Returns
-    -------
-    PairedEffect
-        With a two-sided sign-flip p-value over prompts of the differences averaged over seeds (exact up to 16 prompts,
-        9,999 seeded draws beyond; scipy.stats), of several seeds no smaller than that of a t-test for crossed factors,
-        and with a 95 % bootstrap interval. Differences that, averaged over seeds,
-        are all equal carry no information on their own spread: no interval, p-value NaN; likewise with NaN or infinite
-        ones, no seed or fewer than two prompts.
+    One seed: the 95 % interval is bias-corrected and accelerated (BCa; Efron, 'Better bootstrap confidence intervals',
+    Journal of the American Statistical Association 82 (1987)), and the claim is about that seed.
 
-    Raises
-    ------
-    ValueError
-        If there are more than two axes.
-
-    Notes
-    -----
-    One seed: the interval is bias-corrected and accelerated (BCa; Efron, 'Better bootstrap confidence intervals',
-    Journal of the American Statistical Association 82 (1987)), from scipy.stats.
-
-    Several seeds: seeds and prompts are resampled independently of each other and a cell counts as often as its row
-    and its column were drawn together (Owen, 'The pigeonhole bootstrap', Annals of Applied Statistics 1 (2007)); the
-    interval is the percentile one, widened to that of the t-test below where that is wider. Seeds and prompts are
-    crossed, not nested: every seed answers the same prompts, so a prompt that is easy is easy under all seeds.
-    Resampling prompts afresh within each seed would take it for independent evidence once a seed, and shrink the
-    prompts' share of the variance with the number of seeds.
-
-    Few seeds are few draws: where seeds vary as much as prompts, the bootstrap alone covers the mean 76 % of the time
-    with two seeds, 84 % with three and 91 % with five; the t-test's interval 88, 94 and 95 %.
-
-    Flipping signs over prompts speaks of these seeds only: a shift that a seed shares over all prompts is no noise to
-    it. With several seeds the p-value is therefore the larger of two, the other from the mean over its standard error
-    in the two-way table of random seeds and prompts, with Satterthwaite's degrees of freedom
-    (`crossed_standard_error`). With one seed a claim is about that seed.
+    Several seeds: flipping signs over prompts speaks of these seeds only, as a shift that a seed shares over all
+    prompts is no noise to it. So the p-value is the larger of two, the other from the mean over its standard error in
+    the two-way table of random seeds and prompts (`crossed_standard_error`). The interval is that of
+    `_pigeonhole_interval`, widened to that t-test's where that is wider: few seeds are few draws, and where seeds vary
+    as much as prompts, the bootstrap alone covers the mean 76 % of the time with two seeds, 84 % with three and 91 %
+    with five; the t-test's interval 88, 94 and 95 %.
     """
     from scipy.stats import t
 
@@ -116,29 +83,14 @@ def paired_effect(differences: Array) -> PairedEffect:
         reach = float(error * t.ppf((1 + CONFIDENCE) / 2, degrees))
         low, high = min(low, effect - reach), max(high, effect + reach)
     known = bool(np.isfinite(low) and np.isfinite(high))
-    return PairedEffect(
-        effect,
-        low if known else None,
-        high if known else None,
-        p_value,
-        prompts,
-        seeds,
-    )
+    return PairedEffect(effect, low if known else None, high if known else None, p_value, prompts, seeds)
 
 
 def sign_flip_p_value(differences: Array) -> Array:
-    """Test mean paired differences against zero by flipping their signs.
+    """Test mean paired differences of shape (..., prompts) against zero by flipping their signs.
 
-    Parameters
-    ----------
-    differences : ndarray of shape (..., prompts)
-        Paired differences; every leading index is a test of its own.
-
-    Returns
-    -------
-    ndarray of shape (...)
-        Two-sided p-values, exact up to 16 prompts and from 9,999 seeded draws beyond, by scipy.stats; the data must be
-        finite and not constant, which `paired_effect` sees to.
+    P-values are two-sided, exact up to 16 prompts and from 9,999 seeded draws beyond; the data must be finite and not
+    constant, which `paired_effect` sees to.
     """
     from scipy.stats import permutation_test
 
@@ -158,17 +110,9 @@ def sign_flip_p_value(differences: Array) -> Array:
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust the p-values of a family of claims, so that the chance of any false one keeps to the level.
 
-    Parameters
-    ----------
-    p_values : sequence of float
-        One p-value a claim; NaN for a claim that could not be tested.
-
-    Returns
-    -------
-    list of float
-        Adjusted p-values in the same order, at most 1: ``max over j <= i of (m - j + 1) p_(j)`` for the i-th smallest
-        of m (Holm, 'A simple sequentially rejective multiple test procedure', Scandinavian Journal of Statistics 6
-        (1979)). NaN stays NaN; it counts in m, and is last in order, for it cannot be rejected.
+    ``max over j <= i of (m - j + 1) p_(j)`` for the i-th smallest of m, at most 1 (Holm, 'A simple sequentially
+    rejective multiple test procedure', Scandinavian Journal of Statistics 6 (1979)). NaN, of a claim that could not be
+    tested, stays NaN; it counts in m, and is last in order, for it cannot be rejected.
     """
     raw = np.array(p_values, dtype=np.float64)
     order = np.argsort(raw)  # NaN last
@@ -192,6 +136,13 @@ def _bca_interval(differences: Array) -> tuple[float, float]:
 
 
 def _pigeonhole_interval(table: Array) -> tuple[float, float]:
+    """Resample seeds and prompts independently of each other; a cell counts as often as its row and column were drawn.
+
+    (Owen, 'The pigeonhole bootstrap', Annals of Applied Statistics 1 (2007).) Seeds and prompts are crossed, not
+    nested: every seed answers the same prompts, so a prompt that is easy is easy under all seeds. Resampling prompts
+    afresh within each seed would take it for independent evidence once a seed, and shrink the prompts' share of the
+    variance with the number of seeds.
+    """
     rng = np.random.default_rng(SEED)
     of_seeds, of_prompts = (rng.multinomial(count, np.full(count, 1 / count), size=DRAWS) for count in table.shape)
     means = np.sum((of_seeds @ table) * of_prompts, axis=1) / table.size
@@ -201,35 +152,28 @@ def _pigeonhole_interval(table: Array) -> tuple[float, float]:
 
 
 def crossed_standard_error(tables: Array) -> tuple[Array, Array]:
-    """Estimate the standard error of a mean over random seeds and random prompts, which are crossed.
+    """Estimate the standard error of a mean over crossed random seeds and prompts, and its degrees of freedom.
 
-    Parameters
-    ----------
-    tables : ndarray of shape (..., seeds, prompts)
-        Paired differences; at least two seeds and two prompts.
-
-    Returns
-    -------
-    standard_errors : ndarray of shape (...)
-        From the mean squares of the two-way table.
-    degrees : ndarray of shape (...)
-        Satterthwaite's degrees of freedom (Searle, Casella and McCulloch, 'Variance Components' (1992), chapter 4).
+    Tables are of shape (..., seeds, prompts), with at least two of both; the degrees are Satterthwaite's (Searle,
+    Casella and McCulloch, 'Variance Components' (1992), chapter 4).
     """
+    seeds, prompts = tables.shape[-2:]
+    squares = np.stack(mean_squares(tables), axis=-1)
+    variances = np.maximum(squares @ np.array([1.0, 1.0, -1.0]), squares[..., -1])
+    freedom = np.array([seeds - 1, prompts - 1, (seeds - 1) * (prompts - 1)])
+    return np.sqrt(variances / (seeds * prompts)), variances**2 / np.sum(squares**2 / freedom, axis=-1)
+
+
+def mean_squares(tables: Array) -> tuple[Array, Array, Array]:
+    """Tell the mean squares of seeds, of prompts and of what is left in two-way tables (..., seeds, prompts)."""
     seeds, prompts = tables.shape[-2:]
     of_seeds, of_prompts = np.mean(tables, axis=-1, keepdims=True), np.mean(tables, axis=-2, keepdims=True)
     left = tables - of_seeds - of_prompts + np.mean(tables, axis=(-2, -1), keepdims=True)
-    residual = np.sum(left**2, axis=(-2, -1)) / ((seeds - 1) * (prompts - 1))
-    squares = np.stack(
-        [
-            prompts * np.var(of_seeds, axis=(-2, -1), ddof=1),
-            seeds * np.var(of_prompts, axis=(-2, -1), ddof=1),
-            residual,
-        ],
-        axis=-1,
+    return (
+        prompts * np.var(of_seeds, axis=(-2, -1), ddof=1),
+        seeds * np.var(of_prompts, axis=(-2, -1), ddof=1),
+        np.sum(left**2, axis=(-2, -1)) / ((seeds - 1) * (prompts - 1)),
     )
-    variances = np.maximum(squares @ np.array([1.0, 1.0, -1.0]), residual)
-    freedom = np.array([seeds - 1, prompts - 1, (seeds - 1) * (prompts - 1)])
-    return np.sqrt(variances / (seeds * prompts)), variances**2 / np.sum(squares**2 / freedom, axis=-1)
 
 
 def _are_equal(table: Array) -> bool:

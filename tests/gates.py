@@ -11,7 +11,7 @@ from stance_suite.gate_records import Demand, GateReport, Outcome
 from stance_suite.policy import Policy
 from stance_suite.records import CellRecord, Findings
 from stance_suite.standard_claims import standard_claims
-from stance_suite.verdicts import Judge, Replicate, judge_gate, triangulate
+from stance_suite.verdicts import GateTerms, Judge, Replicate, judge_gate, triangulate
 from tests.measured import alpha_change, beside, layer
 from tests.runs import findings, training
 
@@ -52,12 +52,9 @@ def gate_run(stance, toward: float = 0.5, alpha: float | None = 1.0, noise: int 
     return judged_run(stance, [trained(stance, toward, alpha, noise=noise, model=model)])
 
 
-def held_against(
-    run: Findings, policy: Policy | None = None, baseline: Findings | None = None, stances: Sequence[str] = ()
-) -> GateReport:
-    """Hold a run against a policy; its own stances must be adopted unless others are named."""
-    names = stances or [stance.name for stance in run.stances]
-    return judge_gate(policy or Policy(), run, names, baseline, ("policy.yaml", baseline and "baseline.json"))
+def held_against(run: Findings, policy: Policy | None = None, baseline: Findings | None = None) -> GateReport:
+    """Hold a run against a policy."""
+    return judge_gate(run, GateTerms(policy or Policy(), "policy.yaml", baseline, baseline and "baseline.json"))
 
 
 def demand(report: GateReport, kind: str, name: str = "") -> Demand:

@@ -26,8 +26,7 @@ from stance_suite.spectra.power_law import alpha_change, fit_power_law
 from stance_suite.spectra.thinning import thin_spectra
 from stance_suite.standard_claims import standard_claims
 from stance_suite.statements import Statement
-from stance_suite.verdicts import Judge, combine, compare_trainings, find_replicates, judge_published
-from stance_suite.verdicts.gate import judge_gate
+from stance_suite.verdicts import GateTerms, Judge, conclude, find_replicates
 from tests.measured import behavior, layer, record
 from tests.runs import behavioral, structural
 
@@ -62,25 +61,7 @@ def whole_run(library: Library) -> Findings:
     gathered = gather(
         cells, verdicts, library.family(stance.name), library.recipes.values(), claims, "stance-suite run"
     )
-    shifts, triangulations = compare_trainings(gathered.cells, library.stances)
-    whole = gathered.model_copy(
-        update={
-            "shifts": shifts,
-            "triangulations": triangulations,
-            "published": STATEMENTS,
-            "records": tuple(
-                judge_published(one, claims)
-                for one in (*(claim for claim in claims if claim.recorded is not None), *STATEMENTS)
-                if isinstance(one, Claim) or one.checks
-            ),
-            "statements": tuple(
-                combine(one, [verdict for verdict in verdicts if verdict.claim.id in one.measured])
-                for one in STATEMENTS
-            ),
-        }
-    )
-    gate = judge_gate(POLICY, whole, POLICY.stances, None, ("policy.yaml", None))
-    return whole.model_copy(update={"gate": gate})
+    return conclude(gathered, STATEMENTS, GateTerms(POLICY, "policy.yaml"))
 
 
 def not_run(claim: Claim) -> Verdict:

@@ -9,9 +9,9 @@ from scipy.stats import binomtest
 from stance_suite.claims import Claim
 from stance_suite.judgments import Status
 from stance_suite.metrics import Metric
-from stance_suite.power import Design, Spread, detectable_effect, typical_spreads
 from stance_suite.statistics import SIGNIFICANCE, holm, paired_effect
 from stance_suite.verdicts import judge_behavior, weigh_behavior
+from stance_suite.verdicts.power import Design, Spread, detectable_effect, typical_spreads
 from tests.measured import behavior, beside, record
 
 DATA_SETS = 500

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from stance_suite.power import Design, Spread, detectable_effect, estimate_spread, power
 from stance_suite.statistics import crossed_standard_error, paired_effect, sign_flip_p_value, smallest_p_value
+from stance_suite.verdicts.power import Design, Spread, detectable_effect, estimate_spread, power
 
 DESIGN = Design(prompts=10, samples=4, seeds=1, family=9)
 SPREAD = Spread(prompts=1.0, samples=1.5, seeds=0.0)
@@ -133,16 +133,20 @@ def test_without_spread_over_prompts_there_is_no_test_and_no_power():
     assert detectable_effect(DESIGN, Spread(0.0, 0.0, 0.0), 0.0) == math.inf
 
 
-@pytest.mark.parametrize("spread", [Spread(math.nan, 1, 0), Spread(1, -1, 0), Spread(1, 1, math.inf)])
-def test_a_spread_that_is_none_is_refused(spread):
-    with pytest.raises(ValueError, match="finite and >= 0"):
-        power(DESIGN, spread, 1.0, 0.0)
-
-
-@pytest.mark.parametrize("bound", [-0.1, math.nan])
-def test_a_bound_against_the_direction_is_refused(bound):
-    with pytest.raises(ValueError, match="the bound is the minimum effect"):
-        detectable_effect(DESIGN, SPREAD, bound)
+@pytest.mark.parametrize(
+    ("spread", "bound", "told"),
+    [
+        *(
+            (spread, 0.0, "finite and >= 0")
+            for spread in (Spread(math.nan, 1, 0), Spread(1, -1, 0), Spread(1, 1, math.inf))
+        ),
+        *((SPREAD, bound, "the bound is the minimum effect") for bound in (-0.1, math.nan)),
+    ],
+)
+def test_a_spread_that_is_none_and_a_bound_against_the_direction_are_refused(spread, bound, told):
+    for asked in (lambda: power(DESIGN, spread, 1.0, bound), lambda: detectable_effect(DESIGN, spread, bound)):
+        with pytest.raises(ValueError, match=told):
+            asked()
 
 
 def planted(rng, spread, interaction, seeds, prompts, samples):

@@ -43,7 +43,7 @@ def list_cells(settings: Settings) -> None:
         rows = []
         for record, label in sorted(known, key=lambda entry: (entry[1].cell.model, entry[1].provenance.created)):
             cell, made = label.cell, label.provenance
-            what = (cell.model, cell.stance or cell.treatment, cell.recipe or "", str(cell.seed))
+            what = (cell.model, cell.trained_on, cell.recipe or "", str(cell.seed))
             figures = (decimal(record.size), f"{made.seconds:.0f}", made.created.partition("+")[0], record.key[:12])
             rows.append((*what, *figures))
         print_framed_table(("model", "cell", "recipe", "seed", "size", "seconds", "created", "key"), rows)

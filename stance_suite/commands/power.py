@@ -12,9 +12,10 @@ from stance_suite.commands.console import print_framed_table
 from stance_suite.commands.options import takes_settings
 from stance_suite.metrics import Metric
 from stance_suite.options import Settings
-from stance_suite.power import Spread, detectable_effect, power, typical_spreads
+from stance_suite.verdicts.power import Spread, detectable_effect, power, typical_spreads
 
 if TYPE_CHECKING:
+    from stance_suite.metrics import Metric
     from stance_suite.pipeline import Session
 
 WANTED_POWER = 0.8

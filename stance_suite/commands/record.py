@@ -11,7 +11,6 @@ import typer
 from stance_suite.errors import StanceSuiteError
 
 if TYPE_CHECKING:
-    from stance_suite.fingerprints import Entry
     from stance_suite.records import Findings
     from stance_suite.verdicts.discrepancies import Discrepancy
 
@@ -39,32 +38,27 @@ Baseline = Annotated[Path | None, typer.Option("--baseline", help="The findings.
 
 def show_fingerprint(what: FindingsOrModel) -> None:
     """Print the hashes that findings are bound to, or those of a model's files and its number of parameters."""
+    from stance_suite.files import hash_file
+    from stance_suite.findings_files import read_findings
+    from stance_suite.fingerprints import Entry, fingerprint_findings, fingerprint_model
+
     path = Path(what).expanduser()
-    is_file = path.is_file() or path.suffix == ".json"
-    for entry in _of_findings(path) if is_file else _of_model(what):
+    if path.is_file() or path.suffix == ".json":
+        findings = read_findings(path)
+        entries = Entry("findings", str(path), hash_file(path)), *fingerprint_findings(findings)
+    else:
+        entries = fingerprint_model(path if path.is_dir() else _model_folder(what))
+    for entry in entries:
         print(f"{entry.value}  {entry.what}: {entry.name}")
 
 
-def _of_findings(path: Path) -> tuple[Entry, ...]:
-    from stance_suite.files import hash_file
-    from stance_suite.findings_files import read_findings
-    from stance_suite.fingerprints import Entry, fingerprint_findings
-
-    findings = read_findings(path)
-    return (Entry("findings", str(path), hash_file(path)), *fingerprint_findings(findings))
-
-
-def _of_model(asked: str) -> tuple[Entry, ...]:
-    from stance_suite.fingerprints import fingerprint_model
+def _model_folder(name: str) -> Path:
     from stance_suite.library import find_spec, load_library
     from stance_suite.models import locate
     from stance_suite.options import resolve_settings
 
-    folder = Path(asked).expanduser()
-    if not folder.is_dir():
-        settings = resolve_settings({}, Path.cwd())
-        folder = locate(find_spec(asked, load_library(settings.fixtures).models), settings.cache).folder
-    return fingerprint_model(folder)
+    settings = resolve_settings({}, Path.cwd())
+    return locate(find_spec(name, load_library(settings.fixtures).models), settings.cache).folder
 
 
 def verify_findings(
@@ -73,7 +67,7 @@ def verify_findings(
     """Recompute every verdict from the cells in the file; exit 1, naming each difference, if it was edited."""
     from stance_suite.files import hash_file
     from stance_suite.findings_files import read_findings
-    from stance_suite.verdicts.verification import verify, verify_gate
+    from stance_suite.verdicts.verification import verify
 
     found = read_findings(findings)
     if found.cells and not any(record.spectra for record in found.cells):
@@ -86,9 +80,7 @@ def verify_findings(
             raise StanceSuiteError(
                 f"{baseline} is not the baseline that the gate was held against: its content differs"
             )
-    discrepancies = list(verify(found))
-    if _is_gate_known(found, earlier):
-        discrepancies += verify_gate(found, earlier)
+    discrepancies = list(verify(found, earlier))
     if fixtures is not None:
         discrepancies += _compare_declarations(found, fixtures, policy)
     for line in (*discrepancies, *_left_open(found, earlier)):
@@ -104,12 +96,10 @@ def verify_findings(
     print(f"{judged} verdicts recomputed, all agree.")
 
 
-def _is_gate_known(found: Findings, baseline: Findings | None) -> bool:
-    return found.gate is not None and (found.gate.baseline is None) == (baseline is None)
-
-
 def _left_open(found: Findings, baseline: Findings | None) -> Iterator[str]:
     """Say what was not verified."""
+    from stance_suite.verdicts.verification import is_gate_known
+
     for status in NOT_RECOMPUTED:
         count = sum(verdict.status == status for verdict in found.verdicts)
         if count:
@@ -118,7 +108,7 @@ def _left_open(found: Findings, baseline: Findings | None) -> Iterator[str]:
     left_out = sum((claim.id, claim.model) not in judged for claim in found.claims)
     if left_out:
         yield f"claims without a verdict: {left_out}"
-    if found.gate is not None and not _is_gate_known(found, baseline):
+    if found.gate is not None and not is_gate_known(found, baseline):
         yield "the gate was not judged again: it was held against no baseline; leave --baseline out"
 
 

@@ -161,7 +161,7 @@ def _print_cells(cells: Sequence[SweptCell], engine: EngineName, count: int) -> 
     rows = []
     for one in cells:
         cell, estimate = one.cell, one.order.estimate
-        name = f"{cell.stance or cell.treatment}{f' ({cell.recipe})' if cell.recipe else ''}"
+        name = f"{cell.trained_on}{f' ({cell.recipe})' if cell.recipe else ''}"
         taken = ("in the store", "") if one.is_stored else (_duration(estimate.seconds), _size(estimate.memory_bytes))
         rows.append((cell.model, name, str(cell.seed), *taken))
     console = open_console()

@@ -113,7 +113,7 @@ def estimate_seconds(plan: Plan, speed: Speed, threads: int) -> float:
     sampling = _passing(workload.sampled, shapes, speed, SAMPLING) + EMBEDDED * workload.responses
     behavior = sampling + likelihoods + _passing(workload.seen_likelihoods, shapes, speed, READING)
     spectra = _measuring_spectra(shapes, speed)
-    if plan.cell.treatment == "base":
+    if plan.cell.is_base:
         return loading + behavior + sampling + 2 * spectra  # sampled once more, and rounded
     passages = _passing(workload.passages, shapes, speed, READING)
     noise = NOISE * shapes.parameters / speed.streaming

@@ -68,14 +68,14 @@ def estimate_memory(plan: Plan, device: str) -> Memory:
     on_cpu = Memory(LIBRARIES, _copies(plan) * single, gradients, optimizer, working, gpu=0)
     if device == "cpu":
         return on_cpu
-    beside = single * (_copies(plan) - 1 - (plan.cell.treatment != "base"))  # the measured untouched model stays here
+    beside = single * (_copies(plan) - 1 - (not plan.cell.is_base))  # the measured untouched model stays here
     gpu = CONTEXT_OF_CUDA + single + max(gradients + optimizer + activations, behavior + beside)
     return Memory(LIBRARIES_OF_CUDA, 2 * single, 0, 0, structure, gpu)
 
 
 def _copies(plan: Plan) -> int:
     """Count the models alive at once: the measured one, the untouched one with noise, and the one with spectra."""
-    if plan.cell.treatment == "base":
+    if plan.cell.is_base:
         return 1
     return 3 if plan.derivative is None else 4  # and the rounded one
 
@@ -108,7 +108,7 @@ def _behavior(plan: Plan, shapes: Shapes, workload: Workload) -> int:
     scoring = 2 * distribution * workload.likelihoods.largest_prediction
     passages = workload.passages
     reading = 2 * distribution * passages.largest_prediction
-    if plan.cell.treatment == "base":
+    if plan.cell.is_base:
         return max(sampling, scoring, reading)
     # the untouched model's distributions are kept, and a passage's are compared in float64
     divergences = reading + distribution * passages.predicted + DOUBLE * shapes.vocabulary * passages.largest_prediction

@@ -123,7 +123,7 @@ def _layers(name: str, records: Iterable[CellRecord]) -> Picture | None:
 
     def order(record: CellRecord) -> tuple[int, bool, str, int]:
         cell = record.cell
-        return recipes.index((cell.model, cell.recipe)), cell.treatment == "sham", cell.stance or "", cell.seed
+        return recipes.index((cell.model, cell.recipe)), cell.is_trained_control, cell.stance or "", cell.seed
 
     datasets = charts.layer_data(sorted(changed, key=order))
     return Picture(_name("layers", name), charts.layers(PRINT), datasets) if datasets["layers"] else None

@@ -8,9 +8,10 @@ size held fixed and must not be true of its controls. Whatever cannot be measure
 from stance_suite.replicates import Replicate
 from stance_suite.verdicts.baselines import incomparable
 from stance_suite.verdicts.behavior import Evidence, judge_behavior, weigh_behavior
-from stance_suite.verdicts.gate import judge_gate
+from stance_suite.verdicts.conclude import conclude
+from stance_suite.verdicts.gate import GateTerms, judge_gate
 from stance_suite.verdicts.judge import Judge, counterpart_of
-from stance_suite.verdicts.recorded import judge_published, judge_record, judge_statement
+from stance_suite.verdicts.power import pooled_spread
 from stance_suite.verdicts.scores import (
     ProbedStance,
     control_scores,
@@ -18,19 +19,20 @@ from stance_suite.verdicts.scores import (
     stance_scores,
     tuned_scores,
 )
-from stance_suite.verdicts.spreads import pooled_spread
-from stance_suite.verdicts.statements import combine, not_run
+from stance_suite.verdicts.statements import combine, judge_published, not_run
 from stance_suite.verdicts.structure import judge_structure, worst
 from stance_suite.verdicts.trainings import find_replicates
 from stance_suite.verdicts.triangulation import compare_trainings, triangulate
 
 __all__ = [
     "Evidence",
+    "GateTerms",
     "Judge",
     "ProbedStance",
     "Replicate",
     "combine",
     "compare_trainings",
+    "conclude",
     "control_scores",
     "counterpart_of",
     "find_replicates",
@@ -38,8 +40,6 @@ __all__ = [
     "judge_behavior",
     "judge_gate",
     "judge_published",
-    "judge_record",
-    "judge_statement",
     "judge_structure",
     "not_run",
     "pooled_spread",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from stance_suite.comparison_records import Difference, RunSummary
 from stance_suite.records import CellRecord, Findings
@@ -10,18 +11,7 @@ from stance_suite.verdicts.matching import JUDGING, match_verdicts, redefined_ke
 
 
 def describe_run(findings: Findings) -> RunSummary:
-    """Tell which run findings are of.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-
-    Returns
-    -------
-    RunSummary
-        Its identity.
-    """
+    """Tell which run findings are of."""
     return RunSummary(
         created=findings.created,
         command=findings.command,
@@ -32,20 +22,7 @@ def describe_run(findings: Findings) -> RunSummary:
 
 
 def differences_between(before: Findings, after: Findings) -> tuple[Difference, ...]:
-    """Name everything that two runs differ in besides their results.
-
-    Parameters
-    ----------
-    before : Findings
-        The first run.
-    after : Findings
-        The second run.
-
-    Returns
-    -------
-    tuple of Difference
-        Of suite, models, weights, stances, embedder, recipes, seeds, samples, library versions and machine.
-    """
+    """Name everything that two runs differ in besides their results."""
     ours, theirs = dict(_facts(before)), dict(_facts(after))
     return tuple(
         Difference(what=what, before=ours.get(what, ""), after=theirs.get(what, ""))
@@ -55,20 +32,10 @@ def differences_between(before: Findings, after: Findings) -> tuple[Difference, 
 
 
 def incomparable(before: Findings, after: Findings) -> tuple[str, ...]:
-    """Name what makes a baseline unusable for a gate.
+    """Say in sentences what makes a baseline unusable for a gate; none if it can be used.
 
-    Parameters
-    ----------
-    before : Findings
-        The baseline.
-    after : Findings
-        The run that is held against it.
-
-    Returns
-    -------
-    tuple of str
-        One sentence each; empty if the baseline can be used. Other library versions, weights or machines are no
-        reason: they are what a baseline is there to watch. Nor is an older file: whoever read it understood it.
+    Other library versions, weights or machines are no reason: they are what a baseline is there to watch. Nor is an
+    older file: whoever read it understood it.
     """
     sentences = []
     if not before.verdicts:
@@ -95,19 +62,13 @@ def incomparable(before: Findings, after: Findings) -> tuple[str, ...]:
 def _other_settings(before: Findings, after: Findings) -> Iterator[str]:
     """Compare the trained cells of both runs; their controls share their family."""
     ours, theirs = _by_training(before), _by_training(after)
-    models = [{model for model, _ in trainings} for trainings in (ours, theirs)]
+    models = [{model for model, _ in side} for side in (ours, theirs)]
     for model, what in sorted(theirs):
         # a new model is held against the old one's training of the same name
         counterparts = [model] if models[0] & models[1] else sorted(models[0])
         for other in counterparts:
-            if (other, what) not in ours:
-                continue
-            # other seeds are other draws of the same: how much they vary is what a baseline must bear
-            before_cell, after_cell = (
-                next(iter(cells[training].values()))
-                for cells, training in ((ours, (other, what)), (theirs, (model, what)))
-            )
-            yield from _other_measurement(before_cell, after_cell, f"{what} of {model}")
+            if (other, what) in ours:
+                yield from _other_measurement(ours[other, what], theirs[model, what], f"{what} of {model}")
 
 
 def _other_measurement(ours: CellRecord, theirs: CellRecord, where: str) -> Iterator[str]:
@@ -130,15 +91,16 @@ def _other_measurement(ours: CellRecord, theirs: CellRecord, where: str) -> Iter
             )
 
 
-def _by_training(findings: Findings) -> dict[tuple[str, str], dict[int, CellRecord]]:
-    """Sort the cells trained on a stance by model and training, then by seed."""
-    found: dict[tuple[str, str], dict[int, CellRecord]] = {}
+def _by_training(findings: Findings) -> dict[tuple[str, str], CellRecord]:
+    """Sort the cells trained on a stance by model and training, the first of each.
+
+    Other seeds are other draws of the same: how much they vary is what a baseline must bear.
+    """
+    found: dict[tuple[str, str], CellRecord] = {}
     for record in findings.cells:
-        cell = record.cell
-        if cell.treatment != "stance":
-            continue
-        what = (cell.model, cell.model_copy(update={"seed": 0}).label)
-        found.setdefault(what, {})[cell.seed] = record
+        if record.cell.is_on_stance:
+            what = record.cell.model_copy(update={"seed": 0}).label
+            found.setdefault((record.cell.model, what), record)
     return found
 
 
@@ -161,8 +123,7 @@ def _facts(findings: Findings) -> Iterator[tuple[str, str]]:
     yield "samples a prompt", _listed({_samples(record) for record in cells})
     yield "embedder", _listed({record.provenance.embedder for record in cells})
     yield "weights of the embedder", _listed({record.provenance.embedder_sha256 for record in cells})
-    libraries = sorted({library for record in cells for library in record.provenance.versions})
-    for library in libraries:
+    for library in sorted({library for record in cells for library in record.provenance.versions}):
         yield f"version of {library}", _listed({record.provenance.versions.get(library, "") for record in cells})
     for field in ("device", "dtype", "threads", "platform"):
         yield field, _listed({getattr(record.provenance, field) for record in cells})
@@ -176,7 +137,5 @@ def _samples(record: CellRecord) -> int:
     return len({response.sample for response in record.behavior.responses})
 
 
-def _listed(values: object) -> str:
-    """Join values in a fixed order."""
-    assert isinstance(values, (set, dict))
+def _listed(values: set[Any]) -> str:
     return ", ".join(map(str, sorted(values)))

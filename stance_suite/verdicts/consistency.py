@@ -26,28 +26,15 @@ RESOLUTION_OF_CURVES = 10.0 ** (1 - CURVE_DIGITS)
 
 
 def check_cells(records: Sequence[CellRecord], stances: Mapping[str, StanceSummary]) -> Iterator[Discrepancy]:
-    """Check every cell by itself and beside its controls.
-
-    Parameters
-    ----------
-    records : sequence of CellRecord
-        The cells of a run.
-    stances : mapping of str to StanceSummary
-        The stances measured, by name.
-
-    Yields
-    ------
-    Discrepancy
-        Word counts, marker positions, guards, training texts, weights and changes of alpha that do not follow from
-        what they are made of.
-    """
+    """Check that all figures of every cell follow from what they are made of, in it and in its controls."""
     index = CellIndex(records)
     for record in records:
         subject = name_of(record)
         yield from _check_responses(subject, record.behavior)
         yield from _check_fluency(subject, record.behavior)
         yield from _check_training_texts(subject, record, stances)
-        yield from _check_spectra(subject, record.spectra)
+        for layer in record.spectra:
+            yield from _check_spectrum(subject, layer, f"spectra[{layer.name}]")
         base = index.base(record)
         if record.cell.recipe is not None and base is not None:
             yield from _check_changes(subject, record, base)
@@ -58,18 +45,7 @@ def check_cells(records: Sequence[CellRecord], stances: Mapping[str, StanceSumma
 
 
 def name_of(record: CellRecord) -> str:
-    """Name a cell for a message.
-
-    Parameters
-    ----------
-    record : CellRecord
-        The cell.
-
-    Returns
-    -------
-    str
-        Its model, its label and the beginning of its key.
-    """
+    """Name a cell for a message."""
     return f"cell {record.cell.model}, {record.cell.label} [{record.key[:12]}]"
 
 
@@ -123,44 +99,37 @@ def _check_training_texts(
 
 def _check_shams(index: CellIndex) -> Iterator[Discrepancy]:
     """Check that shams saw the answers of their family only; known where the whole family was run."""
-    for shams in (cells for cells in index.trainings if cells[0].cell.control is SHAM):
-        first = shams[0]
-        family = [
-            cells[0]
-            for cells in index.trainings
-            if cells[0].cell.is_on_stance
-            and (cells[0].cell.model, cells[0].cell.recipe, cells[0].family)
-            == (first.cell.model, first.cell.recipe, first.family)
-        ]
-        measured = first.behavior.likelihoods[0].log_probability
-        if {one.cell.stance for one in family} != set(measured):
+    families: dict[tuple[str, str | None, str], list[CellRecord]] = {}
+    for record in index.records:
+        families.setdefault((record.cell.model, record.cell.recipe, record.family), []).append(record)
+    for cells in families.values():
+        trained = {record.cell.stance: record for record in reversed(cells) if record.cell.is_on_stance}
+        if set(trained) != set(cells[0].behavior.likelihoods[0].log_probability):
             continue
-        known = {text for one in family if one.training is not None for text in one.training.texts}
-        for sham in shams:
-            texts = () if sham.training is None else sham.training.texts
-            for place, text in enumerate(texts):
+        known = {text for one in trained.values() if one.training is not None for text in one.training.texts}
+        for sham in (record for record in cells if record.cell.control is SHAM):
+            for place, text in enumerate(() if sham.training is None else sham.training.texts):
                 if text not in known:
                     found = "an example of one of the family's stances"
                     yield Discrepancy(name_of(sham), f"training.texts[{place}]", repr(text[:80]), found)
 
 
-def _check_spectra(subject: str, spectra: Sequence[LayerSpectrum]) -> Iterator[Discrepancy]:
-    """Hold curves and fits against each other; where the eigenvalues are kept, compute both once more."""
-    for layer in spectra:
-        where = f"spectra[{layer.name}]"
-        yield from _check_lowest(subject, layer, where)
-        if layer.eigenvalues is None:
-            continue
-        if layer.fit is not None:
-            fitted = fit_power_law(np.array(layer.eigenvalues))
-            recomputed = None if fitted is None else fitted.model_dump(include=set(FIGURES_OF_A_FIT))
-            recorded = layer.fit.model_dump(include=set(FIGURES_OF_A_FIT))
-            yield from differences(subject, recorded, recomputed, f"{where}.fit")
-        if layer.curve is not None:
-            # which points were chosen is nothing to verify
-            curve = curve_at(np.array(layer.eigenvalues), layer.curve.sizes)
-            recomputed = None if curve is None else curve.model_dump()
-            yield from differences(subject, layer.curve.model_dump(), recomputed, f"{where}.curve")
+def _check_spectrum(subject: str, layer: LayerSpectrum, where: str) -> Iterator[Discrepancy]:
+    """Hold curve and fit against each other; where the eigenvalues are kept, compute both once more."""
+    yield from _check_lowest(subject, layer, where)
+    if layer.eigenvalues is None:
+        return
+    values = np.array(layer.eigenvalues)
+    if layer.fit is not None:
+        fit = fit_power_law(values)
+        recorded, recomputed = (
+            None if one is None else one.model_dump(include=set(FIGURES_OF_A_FIT)) for one in (layer.fit, fit)
+        )
+        yield from differences(subject, recorded, recomputed, f"{where}.fit")
+    if layer.curve is not None:
+        # which points were chosen is nothing to verify
+        curve = curve_at(values, layer.curve.sizes)
+        yield from differences(subject, layer.curve.model_dump(), curve and curve.model_dump(), f"{where}.curve")
 
 
 def _check_lowest(subject: str, layer: LayerSpectrum, where: str) -> Iterator[Discrepancy]:
@@ -168,17 +137,16 @@ def _check_lowest(subject: str, layer: LayerSpectrum, where: str) -> Iterator[Di
     curve, fit = layer.curve, layer.fit
     if curve is None or fit is None:
         return
-    lowest = min((one for one in curve.ks_distances if one is not None), default=None)
     if fit.tail_size not in curve.sizes:
         yield Discrepancy(subject, f"{where}.fit.tail_size", str(fit.tail_size), "a size on the curve")
         return
     place = curve.sizes.index(fit.tail_size)
-    for field, on_curve in (
-        ("xmin", curve.eigenvalues[place]),
-        ("ks_distance", curve.ks_distances[place]),
-        ("ks_distance", lowest),
+    lowest = min((one for one in curve.ks_distances if one is not None), default=None)
+    for field, recorded, on_curve in (
+        ("xmin", fit.xmin, curve.eigenvalues[place]),
+        ("ks_distance", fit.ks_distance, curve.ks_distances[place]),
+        ("ks_distance", fit.ks_distance, lowest),
     ):
-        recorded = getattr(fit, field)
         if on_curve is None or not isclose(recorded, on_curve, rel_tol=RESOLUTION_OF_CURVES):
             yield Discrepancy(subject, f"{where}.fit.{field}", show(recorded), show(on_curve))
 

@@ -14,7 +14,7 @@ from stance_suite.standard_claims import standard_claims
 from stance_suite.statements import Statement
 from stance_suite.verdicts.consistency import name_of
 from stance_suite.verdicts.discrepancies import Discrepancy, differences
-from stance_suite.verdicts.recorded import judge_statement
+from stance_suite.verdicts.statements import judge_published
 
 NOT_DECLARED = "not declared"
 
@@ -34,21 +34,7 @@ class Declarations:
 
 
 def check_declarations(findings: Findings, declared: Declarations) -> tuple[Discrepancy, ...]:
-    """Compare what findings are about with what is declared.
-
-    Parameters
-    ----------
-    findings : Findings
-        The findings.
-    declared : Declarations
-        The declarations.
-
-    Returns
-    -------
-    tuple of Discrepancy
-        Claims, stances and statements that are declared otherwise, not declared, or left out; markers, copies and
-        training texts that do not follow from the declared sentences.
-    """
+    """Compare what findings are about, and what was counted in their texts, with what is declared."""
     return (
         *_check_stances(findings, declared.stances),
         *_check_claims(findings, declared),
@@ -71,31 +57,26 @@ def _check_stances(findings: Findings, stances: Mapping[str, Stance]) -> Iterato
 def _check_claims(findings: Findings, declared: Declarations) -> Iterator[Discrepancy]:
     by_id = {claim.id: claim for claim in declared.claims}
     for claim in findings.claims:
-        subject = f"{claim.id} on {claim.model}"
+        subject, expected = f"{claim.id} on {claim.model}", by_id.get(claim.id)
         if claim.id.startswith(f"{STANDARD}."):
-            expected = _standard_claim(claim, declared)
-            if expected is None and declared.policy is None:
+            if declared.policy is None:
                 continue
-        else:
-            expected = by_id.get(claim.id)
+            expected = _standard_claim(claim, declared.policy, declared.stances)
         if expected is None:
             yield Discrepancy(subject, "id", claim.id, NOT_DECLARED)
-            continue
-        about = claim.model if expected.model == "any" else expected.model
-        yield from differences(
-            subject, claim.model_dump(), expected.model_copy(update={"model": about}).model_dump(), "claim"
-        )
+        else:
+            about = expected if expected.model != "any" else expected.model_copy(update={"model": claim.model})
+            yield from differences(subject, claim.model_dump(), about.model_dump(), "claim")
     found = {claim.id for claim in findings.claims}
     for claim in declared.claims:
         if claim.id not in found:
             yield Discrepancy(claim.id, "claims", "nothing", "declared")
 
 
-def _standard_claim(claim: Claim, declared: Declarations) -> Claim | None:
-    stance = declared.stances.get(claim.stance)
-    if declared.policy is None or stance is None:
+def _standard_claim(claim: Claim, policy: Policy, stances: Mapping[str, Stance]) -> Claim | None:
+    if claim.stance not in stances:
         return None
-    standard = standard_claims(declared.policy, stance, claim.model, claim.recipe)
+    standard = standard_claims(policy, stances[claim.stance], claim.model, claim.recipe)
     return next((one for one in standard if one.id == claim.id), None)
 
 
@@ -105,7 +86,7 @@ def _check_statements(findings: Findings, declared: Declarations) -> Iterator[Di
     for statement in declared.statements:
         if statement.checks:
             ours = recorded[statement.id].model_dump() if statement.id in recorded else None
-            theirs = judge_statement(statement, declared.claims).model_dump()
+            theirs = judge_published(statement, declared.claims).model_dump()
             yield from differences(f"record of {statement.id}", ours, theirs)
         if statement.id not in measured:
             yield Discrepancy(statement.id, "statements", "nothing", "declared")

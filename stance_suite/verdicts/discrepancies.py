@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
 from typing import Any
@@ -39,32 +39,16 @@ class Discrepancy:
 
 
 def differences(subject: str, recorded: Any, recomputed: Any, field: str = "") -> Iterator[Discrepancy]:
-    """Compare two dumps of a record, field by field.
-
-    Parameters
-    ----------
-    subject : str
-        What they are about.
-    recorded : object
-        What the file says: mappings, sequences and values, as ``model_dump`` makes them.
-    recomputed : object
-        The same recomputed.
-    field : str
-        Where in the subject they stand.
-
-    Yields
-    ------
-    Discrepancy
-        One entry a value; floating-point numbers may differ by a relative 1e-9.
-    """
+    """Compare two dumps of a record field by field; floating-point numbers may differ by a relative 1e-9."""
     if isinstance(recorded, Mapping) and isinstance(recomputed, Mapping):
         for key in dict.fromkeys([*recorded, *recomputed]):
             where = f"{field}.{key}" if field else str(key)
             yield from differences(subject, recorded.get(key), recomputed.get(key), where)
-    elif _are_lists(recorded, recomputed):
-        ours, theirs = (_by_name(entries) for entries in (recorded, recomputed))
+    elif all(isinstance(value, Sequence) and not isinstance(value, str) for value in (recorded, recomputed)):
+        # so that one that was taken out is named and the others are still compared
+        ours, theirs = (keyed((_name(one, i), one) for i, one in enumerate(side)) for side in (recorded, recomputed))
         if list(ours) != list(theirs):
-            yield Discrepancy(subject, field, _listed(ours), _listed(theirs))
+            yield Discrepancy(subject, field, *(", ".join(side) or "none" for side in (ours, theirs)))
         for key in ours:
             if key in theirs:
                 yield from differences(subject, ours[key], theirs[key], f"{field}[{key}]")
@@ -72,55 +56,33 @@ def differences(subject: str, recorded: Any, recomputed: Any, field: str = "") -
         yield Discrepancy(subject, field, show(recorded), show(recomputed))
 
 
+def keyed(entries: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Key entries by their names, and by their places, too, where a name comes again."""
+    found: dict[str, Any] = {}
+    for place, (name, entry) in enumerate(entries):
+        found[name if name not in found else f"{name}, entry {place}"] = entry
+    return found
+
+
 def show(value: Any) -> str:
-    """Write a value for a message.
-
-    Parameters
-    ----------
-    value : object
-        Any.
-
-    Returns
-    -------
-    str
-        Numbers with all their digits, mappings and sequences only as far as one can read them.
-    """
+    """Write a value for a message: numbers with all their digits, whole records as far as one can read them."""
     if value is None:
         return "nothing"
-    if isinstance(value, str):
-        return str(value)
-    return shorten(repr(value), LONGEST_SHOWN, placeholder=" …")
+    return value if isinstance(value, str) else shorten(repr(value), LONGEST_SHOWN, placeholder=" …")
 
 
 def _agree(recorded: Any, recomputed: Any) -> bool:
     if isinstance(recorded, float) and isinstance(recomputed, float):
-        both_unknown = math.isnan(recorded) and math.isnan(recomputed)
-        return both_unknown or math.isclose(
-            recorded, recomputed, rel_tol=RELATIVE_TOLERANCE, abs_tol=ABSOLUTE_TOLERANCE
+        return math.isclose(recorded, recomputed, rel_tol=RELATIVE_TOLERANCE, abs_tol=ABSOLUTE_TOLERANCE) or (
+            math.isnan(recorded) and math.isnan(recomputed)
         )
     return bool(recorded == recomputed)
 
 
-def _are_lists(*values: Any) -> bool:
-    return all(isinstance(value, Sequence) and not isinstance(value, str) for value in values)
-
-
-def _by_name(entries: Sequence[Any]) -> dict[str, Any]:
-    """Name every entry, so that one that was taken out is named and the others are still compared."""
-    named: dict[str, Any] = {}
-    for place, entry in enumerate(entries):
-        name = _name(entry) if isinstance(entry, Mapping) else ""
-        plain = str(entry) if isinstance(entry, str) else str(place)
-        key = name or plain
-        named[key if key not in named else f"{key}, entry {place}"] = entry
-    return named
-
-
-def _name(entry: Mapping[str, Any]) -> str:
-    if "role" in entry:
+def _name(entry: Any, place: int) -> str:
+    if isinstance(entry, str):
+        return entry
+    if isinstance(entry, Mapping) and "role" in entry:
         return ControlFigure.model_validate(entry).name
-    return next((str(entry[key]) for key in NAMES if key in entry), "")
-
-
-def _listed(names: Mapping[str, Any]) -> str:
-    return ", ".join(names) or "none"
+    named = (str(entry[key]) for key in NAMES if key in entry) if isinstance(entry, Mapping) else iter(())
+    return next(named, "") or str(place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -28,65 +29,72 @@ CONSEQUENCES: dict[Consequence, Outcome] = {
     "warn": Outcome.WARNING,
     "ignore": Outcome.PASSED,
 }
+Judged = tuple[Outcome, str]
+"""What became of a demand, and why."""
 
 
-def judge_gate(
-    policy: Policy, findings: Findings, stances: Sequence[str], baseline: Findings | None, names: tuple[str, str | None]
-) -> GateReport:
-    """Hold every model of a run against a policy.
+@dataclass(frozen=True)
+class GateTerms:
+    """What the models of a run are held against."""
 
-    Parameters
-    ----------
-    policy : Policy
-        What is demanded.
-    findings : Findings
-        Of a run that judged the standard claims.
-    stances : sequence of str
-        Names of the stances that every model must adopt.
-    baseline : Findings or None
-        An earlier run whose effects must not be lost; comparable with this one.
-    names : tuple of str and (str or None)
-        What the policy's and the baseline's files are called.
+    policy: Policy
+    """What is demanded."""
+    policy_file: str
+    """What its file is called."""
+    baseline: Findings | None = None
+    """An earlier run whose effects must not be lost; comparable with this one."""
+    baseline_file: str | None = None
+    """What its file is called."""
+    baseline_sha256: str | None = None
+    """Hash of that file."""
 
-    Returns
-    -------
-    GateReport
-        A demand that could not be judged is never met by that.
+
+def judge_gate(findings: Findings, terms: GateTerms) -> GateReport:
+    """Hold every model of a run that judged the standard claims against a policy, and a baseline if there is one.
+
+    Every stance of the policy must be adopted, or if it names none, every stance that standard claims are about. A
+    demand that could not be judged is never met by that.
     """
-    models = dict.fromkeys(claim.model for claim in findings.claims if claim.id.startswith(f"{STANDARD}."))
+    policy = terms.policy
+    standard = [claim for claim in findings.claims if claim.id.startswith(f"{STANDARD}.")]
+    # of a pair trained elsewhere, the stance's rivals have a preference only
+    whole = (claim.stance for claim in standard if claim.id == standard_id(claim.stance, "divergence"))
+    stances = policy.stances or tuple(dict.fromkeys(whole))
     demands: list[Demand] = []
-    for model in models:
+    for model in dict.fromkeys(claim.model for claim in standard):
         for stance in stances:
             demands += _of_stance(policy, findings, model, stance)
         demands += _degeneration(policy, findings, model)
         demands += _declared_claims(policy, findings, model)
-    if baseline is not None:
-        demands += _regressions(policy, findings, baseline)
+    if terms.baseline is not None:
+        demands += _regressions(policy, findings, terms.baseline)
     return GateReport(
-        policy=names[0], demanded=policy.model_dump(mode="json"), baseline=names[1], demands=tuple(demands)
+        policy=terms.policy_file,
+        demanded=policy.model_dump(mode="json"),
+        baseline=terms.baseline_file,
+        baseline_sha256=terms.baseline_sha256,
+        demands=tuple(demands),
     )
 
 
 def _of_stance(policy: Policy, findings: Findings, model: str, stance: str) -> Iterator[Demand]:
-    adopted, moved, changed = (
-        _standard(findings, model, stance, what) for what in ("preference", "divergence", "structure")
+    preference, divergence, structure = (
+        next(
+            (one for one in findings.verdicts if (one.claim.id, one.model) == (standard_id(stance, what), model)), None
+        )
+        for what in ("preference", "divergence", "structure")
     )
-    judged: tuple[tuple[str, Literal["adoption", "structure"], Verdict | None, tuple[Outcome, str]], ...] = (
-        (f"adoption of {stance}", "adoption", adopted, _adoption(policy, findings, adopted, model, stance)),
-        (f"behavior moved by {stance}", "adoption", moved, _must_hold(policy, moved)),
-        (f"no unexplained change of weights by {stance}", "structure", changed, _structure(policy, changed)),
+    judged: tuple[tuple[str, Literal["adoption", "structure"], Verdict | None, Judged], ...] = (
+        (f"adoption of {stance}", "adoption", preference, _adoption(policy, findings, preference)),
+        (f"behavior moved by {stance}", "adoption", divergence, _must_hold(policy, divergence)),
+        (f"no unexplained change of weights by {stance}", "structure", structure, _structure(policy, structure)),
     )
     for name, kind, verdict, (outcome, reason) in judged:
         claims = () if verdict is None else (verdict.claim.id,)
         yield Demand(name=name, kind=kind, model=model, outcome=outcome, reason=reason, claims=claims)
 
 
-def _standard(findings: Findings, model: str, stance: str, what: str) -> Verdict | None:
-    wanted = standard_id(stance, what)
-    return next((one for one in findings.verdicts if one.claim.id == wanted and one.model == model), None)
-
-
-def _must_hold(policy: Policy, verdict: Verdict | None) -> tuple[Outcome, str]:
+def _must_hold(policy: Policy, verdict: Verdict | None) -> Judged:
     if verdict is None:
         return Outcome.FAILED, "it was not judged"
     if verdict.claim.metric.is_behavioral and not _is_known(verdict):
@@ -98,7 +106,7 @@ def _must_hold(policy: Policy, verdict: Verdict | None) -> tuple[Outcome, str]:
     return Outcome.FAILED, verdict.reason
 
 
-def _inconclusive(policy: Policy, verdict: Verdict) -> tuple[Outcome, str]:
+def _inconclusive(policy: Policy, verdict: Verdict) -> Judged:
     """Apply the policy to weak evidence; where nothing was measured there is none, whatever the policy."""
     if verdict.claim.metric.is_behavioral and _is_known(verdict):
         return CONSEQUENCES[policy.inconclusive], f"inconclusive: {verdict.reason}"
@@ -111,18 +119,12 @@ def _is_known(verdict: Verdict) -> bool:
     return all(figure is not None and math.isfinite(figure) for figure in figures)
 
 
-def _adoption(
-    policy: Policy, findings: Findings, verdict: Verdict | None, model: str, stance: str
-) -> tuple[Outcome, str]:
+def _adoption(policy: Policy, findings: Findings, verdict: Verdict | None) -> Judged:
     outcome, reason = _must_hold(policy, verdict)
-    if outcome is not Outcome.PASSED or verdict is None or verdict.status is not Status.HOLDS:
+    if verdict is None or verdict.status is not Status.HOLDS or outcome is not Outcome.PASSED:
         return outcome, reason
-    recipe = verdict.claim.recipe
-    found = [
-        one.agreement
-        for one in findings.triangulations
-        if (one.model, one.stance, one.recipe) == (model, stance, recipe)
-    ]
+    training = verdict.model, verdict.claim.stance, verdict.claim.recipe
+    found = [one.agreement for one in findings.triangulations if (one.model, one.stance, one.recipe) == training]
     if not found:
         return Outcome.FAILED, f"{reason}; whether the measures agree is not known"
     short = [agreement for agreement in found if agreement not in ENOUGH_AGREEMENT[policy.adoption.agreement]]
@@ -131,7 +133,7 @@ def _adoption(
     return Outcome.PASSED, f"{reason}; together with responses and markers: {found[0]}"
 
 
-def _structure(policy: Policy, verdict: Verdict | None) -> tuple[Outcome, str]:
+def _structure(policy: Policy, verdict: Verdict | None) -> Judged:
     if verdict is None:
         return Outcome.FAILED, "it was not judged"
     if verdict.status is Status.FAILS and _is_known(verdict):
@@ -146,7 +148,7 @@ def _structure(policy: Policy, verdict: Verdict | None) -> tuple[Outcome, str]:
 
 def _degeneration(policy: Policy, findings: Findings, model: str) -> Iterator[Demand]:
     signs: dict[str, list[str]] = {}
-    bases = [record for record in findings.cells if (record.cell.model, record.cell.treatment) == (model, "base")]
+    bases = [record for record in findings.cells if record.cell.model == model and record.cell.is_base]
     for record in bases:
         if is_no_language_model(record.behavior.fluency):
             signs.setdefault(_perplexity(record), []).append("before training")
@@ -206,6 +208,11 @@ def _regressions(policy: Policy, findings: Findings, baseline: Findings) -> Iter
         if one.status is Status.HOLDS and Status.HOLDS in one.claim.expected
     }
     now = {(one.claim.id, one.model): one for one in findings.verdicts}
+
+    def demand(model: str, judged: Judged, before: str = "", after: str = "") -> Demand:
+        name, claims = f"no regression: {before}" if before else "no regression", (after,) if after else ()
+        return Demand(name=name, kind="baseline", model=model, outcome=judged[0], reason=judged[1], claims=claims)
+
     for change in comparison.changes:
         if (change.claim_id, change.model_before) not in held:
             continue
@@ -216,33 +223,16 @@ def _regressions(policy: Policy, findings: Findings, baseline: Findings) -> Iter
             + (f" (p = {pair.adjusted_p_value:.4f})" if pair.adjusted_p_value is not None else "")
             for pair in pairs
         )
-        yield Demand(
-            name=f"no regression: {change.claim_id}",
-            kind="baseline",
-            model=change.model_after,
-            outcome=outcome,
-            reason=f"{reason}{f': {shown}' if shown else ''}",
-            claims=(change.claim_id_after,),
-        )
+        judged = outcome, f"{reason}: {shown}" if shown else reason
+        yield demand(change.model_after, judged, change.claim_id, change.claim_id_after)
     for entry in comparison.only_before:
         if (entry.claim_id, entry.model) in held:
-            yield Demand(
-                name=f"no regression: {entry.claim_id}",
-                kind="baseline",
-                model=entry.model,
-                outcome=Outcome.FAILED,
-                reason=f"it held in the baseline and was not judged now: {entry.reason}",
-                claims=(entry.claim_id,),
-            )
+            reason = f"it held in the baseline and was not judged now: {entry.reason}"
+            yield demand(entry.model, (Outcome.FAILED, reason), entry.claim_id, entry.claim_id)
     if not held:
-        models = [claim.model for claim in findings.claims[:1]]
-        yield Demand(
-            name="no regression",
-            kind="baseline",
-            model=models[0] if models else "",
-            outcome=CONSEQUENCES[policy.inconclusive],
-            reason="no claim held in the baseline: nothing can be lost, and nothing is shown",
-        )
+        reason = "no claim held in the baseline: nothing can be lost, and nothing is shown"
+        model = findings.claims[0].model if findings.claims else ""
+        yield demand(model, (CONSEQUENCES[policy.inconclusive], reason))
 
 
 def _faced(metric: Metric) -> tuple[str, ...]:
@@ -250,7 +240,7 @@ def _faced(metric: Metric) -> tuple[str, ...]:
     return CONTROLS[:1] if metric is Metric.DIVERGENCE else CONTROLS
 
 
-def _kept(policy: Policy, change: EffectChange, pairs: Sequence[PairedDifference], now: Verdict) -> tuple[Outcome, str]:
+def _kept(policy: Policy, change: EffectChange, pairs: Sequence[PairedDifference], now: Verdict) -> Judged:
     """Tell whether what held in the baseline is still there."""
     found = {pair.outcome for pair in pairs}
     if now.status is Status.NOT_RUN:

@@ -19,85 +19,42 @@ JUDGING = frozenset({"bound", "unless", "against", "minimum_effect"})
 def match_verdicts(
     before: Sequence[Verdict], after: Sequence[Verdict]
 ) -> tuple[tuple[Pair, ...], tuple[Verdict, ...], tuple[Verdict, ...]]:
-    """Pair the verdicts of two runs.
+    """Pair the verdicts of two runs, in the order of the first; the others of each run come second and third.
 
     Verdicts of the same claim about the same model are paired first; then those of the same claim about two models;
     then those about two models whose claims agree in stance, recipe, metric, layer and comparator. What is not unique
     on both sides is not paired. Verdicts that were not run are paired last, and only with the same claim and model.
-
-    Parameters
-    ----------
-    before : sequence of Verdict
-        Of the first run.
-    after : sequence of Verdict
-        Of the second run.
-
-    Returns
-    -------
-    pairs : tuple of (Verdict, Verdict)
-        In the order of the first run.
-    only_before, only_after : tuple of Verdict
-        Those without a counterpart.
     """
     found: dict[int, int] = {}
     judged = [[i for i, one in enumerate(side) if one.status is not Status.NOT_RUN] for side in (before, after)]
     everything = [list(range(len(side))) for side in (before, after)]
     for key, sides in ((_same, judged), (_same_claim, judged), (_alike, judged), (_same, everything)):
-        left = [i for i in sides[0] if i not in found]
-        right = [j for j in sides[1] if j not in found.values()]
-        ours, theirs = _unique(key, before, left), _unique(key, after, right)
+        ours = _unique(key, before, [i for i in sides[0] if i not in found])
+        theirs = _unique(key, after, [j for j in sides[1] if j not in found.values()])
         for name in ours.keys() & theirs.keys():
             i, j = ours[name], theirs[name]
             if key is not _alike or before[i].model != after[j].model:
                 found[i] = j
-    taken = set(found.values())
     return (
         tuple((before[i], after[found[i]]) for i in sorted(found)),
         tuple(one for i, one in enumerate(before) if i not in found),
-        tuple(one for j, one in enumerate(after) if j not in taken),
+        tuple(one for j, one in enumerate(after) if j not in found.values()),
     )
 
 
 def why_unmatched(verdict: Verdict, own: Sequence[Verdict], other: Sequence[Verdict]) -> str:
-    """Tell why a verdict has no counterpart.
-
-    Parameters
-    ----------
-    verdict : Verdict
-        The verdict.
-    own : sequence of Verdict
-        All verdicts of its run.
-    other : sequence of Verdict
-        All verdicts of the other run.
-
-    Returns
-    -------
-    str
-        One clause.
-    """
+    """Tell in one clause why a verdict has no counterpart in the other run."""
     for key in (_same, _same_claim, _alike):
-        candidates = [one for one in other if key(one) == key(verdict) and one.status is not Status.NOT_RUN]
-        rivals = [one for one in own if key(one) == key(verdict) and one.status is not Status.NOT_RUN]
-        if candidates and len(candidates) + len(rivals) > 2:
-            return f"ambiguous: {len(rivals)} in this run answer to {len(candidates)} in the other"
+        rivals, candidates = (
+            sum(key(one) == key(verdict) and one.status is not Status.NOT_RUN for one in side) for side in (own, other)
+        )
+        if candidates and candidates + rivals > 2:
+            return f"ambiguous: {rivals} in this run answer to {candidates} in the other"
     return "the other run has no such claim"
 
 
 def redefined_keys(before: Claim, after: Claim) -> tuple[str, ...]:
-    """Name what two claims declare differently, beyond their names.
-
-    Parameters
-    ----------
-    before : Claim
-        Of the first run.
-    after : Claim
-        Of the second run.
-
-    Returns
-    -------
-    tuple of str
-        Keys of the claim, sorted.
-    """
+    """Name what two claims declare differently, beyond their names; sorted."""
     ours, theirs = before.model_dump(exclude=set(NAMES)), after.model_dump(exclude=set(NAMES))
     return tuple(sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)))
 

@@ -14,7 +14,7 @@ from stance_suite.statistics import Array
 from stance_suite.verdicts.scores import prompt_scores
 
 CONTROLS = ("base", "sham")
-"""The trained cell, the untouched one and the sham, in this order."""
+"""What a trained cell is held against, in the order of a verdict's cells."""
 
 
 @dataclass(frozen=True)
@@ -29,63 +29,31 @@ class EffectTable:
     """Tuned minus each control; shape (seeds, prompts), or (1, prompts) if averaged."""
 
     def over_prompts(self, control: str) -> dict[str, float]:
-        """Average the effect over seeds.
-
-        Parameters
-        ----------
-        control : str
-            One of `effects`.
-
-        Returns
-        -------
-        dict of str to float
-            By prompt.
-        """
+        """Average the effect against a control over seeds, by prompt."""
         return dict(zip(self.prompts, self.effects[control].mean(axis=0).tolist(), strict=True))
 
 
 def effect_table(verdict: Verdict, cells: Mapping[str, CellRecord]) -> EffectTable:
-    """Gather the effects that a behavioral verdict rests on.
+    """Gather the effects that a behavioral verdict rests on, from the cells of its run by key.
 
-    Parameters
-    ----------
-    verdict : Verdict
-        With per-prompt scores.
-    cells : mapping of str to CellRecord
-        The cells of its run, by key.
-
-    Returns
-    -------
-    EffectTable
-        One row a seed, if scoring the verdict's cells gives the verdict's own scores; else one row, their average.
+    One row a seed, if scoring the verdict's cells gives the verdict's own scores; else one row, their average.
     """
     prompts = tuple(entry.prompt for entry in verdict.prompts)
     has_sham = all(entry.sham is not None for entry in verdict.prompts)  # not if the model was trained elsewhere
     controls = CONTROLS if has_sham else CONTROLS[:1]
     published = np.array([[getattr(entry, arm) for entry in verdict.prompts] for arm in ("tuned", *controls)])
-    records = [cells[key] for key in verdict.cells if key in cells]
-    cells_of_a_seed = len(published)
-    if records and len(records) == len(verdict.cells) and len(records) % cells_of_a_seed == 0:
+    records, arms = [cells[key] for key in verdict.cells if key in cells], len(published)
+    seeds: tuple[int, ...] = ()
+    scores = published[np.newaxis]  # (seeds, arms, prompts)
+    if records and len(records) == len(verdict.cells) and len(records) % arms == 0:
         by_seed = sorted(
-            (records[i : i + cells_of_a_seed] for i in range(0, len(records), cells_of_a_seed)),
-            key=lambda of_a_seed: of_a_seed[0].cell.seed,
+            (records[i : i + arms] for i in range(0, len(records), arms)), key=lambda of_a_seed: of_a_seed[0].cell.seed
         )
-        scores = np.array([_score(verdict, prompts, *of_a_seed) for of_a_seed in by_seed])  # (seeds, arms, prompts)
-        if np.allclose(scores.mean(axis=0), published, rtol=1e-9, atol=1e-12):
-            return _table(prompts, tuple(one[0].cell.seed for one in by_seed), scores)
-    return _table(prompts, (), published[np.newaxis])
-
-
-def _table(prompts: tuple[str, ...], seeds: tuple[int, ...], scores: Array) -> EffectTable:
-    return EffectTable(
-        prompts,
-        seeds,
-        {
-            control: scores[:, 0] - scores[:, place]
-            for place, control in enumerate(CONTROLS, start=1)
-            if place < scores.shape[1]
-        },
-    )
+        of_seeds = np.array([_score(verdict, prompts, *of_a_seed) for of_a_seed in by_seed])
+        if np.allclose(of_seeds.mean(axis=0), published, rtol=1e-9, atol=1e-12):
+            seeds, scores = tuple(one[0].cell.seed for one in by_seed), of_seeds
+    effects = {control: scores[:, 0] - scores[:, i] for i, control in enumerate(controls, start=1)}
+    return EffectTable(prompts, seeds, effects)
 
 
 def _score(verdict: Verdict, prompts: tuple[str, ...], *cells: CellRecord) -> Array:

@@ -42,31 +42,20 @@ class _Test:
     matters_beyond: float
     """Largest mean difference that does not matter."""
     adjusted_p_value: float = math.nan
+    family: int = 0
+    """How many tests share the level."""
 
 
 def compare_runs(before: Findings, after: Findings, negligible: float = NEGLIGIBLE) -> RunComparison:
-    """Compare two runs, or two models.
+    """Compare two runs, or two models, in the order of the first, without verdicts not run in either.
 
     The prompt is the unit. Of every behavioral claim the effect against base, and that against the sham, are subtracted
     prompt by prompt, and the differences are tested as effects are (`paired_effect`): over prompts and seeds where both
     runs carry the same several seeds, else over prompts, averaged over seeds, and then the result speaks of these
     trainings only. The level of 5 % is shared by all tests of the comparison (Holm), except for those whose differences
-    are negligible: that depends on magnitudes alone, which flipping signs holds fixed, so that leaving them out keeps
-    the level. A figure of structure is one number a run, and is not tested.
-
-    Parameters
-    ----------
-    before : Findings
-        The first run, or the baseline.
-    after : Findings
-        The second run.
-    negligible : float
-        Differences of up to this share of the first run's effect (root mean square over prompts) do not matter.
-
-    Returns
-    -------
-    RunComparison
-        Verdicts paired as `match_verdicts` does, in the order of the first run, without those not run in either.
+    (root mean square over prompts) are negligible, up to this share of the first run's effect: that depends on
+    magnitudes alone, which flipping signs holds fixed, so that leaving them out keeps the level. A figure of structure
+    is one number a run, and is not tested.
     """
     matched, only_before, only_after = match_verdicts(before.verdicts, after.verdicts)
     pairs = [pair for pair in matched if any(verdict.status is not Status.NOT_RUN for verdict in pair)]
@@ -93,18 +82,13 @@ def compare_runs(before: Findings, after: Findings, negligible: float = NEGLIGIB
 def _why_not_comparable(ours: Verdict, theirs: Verdict, before: Findings, after: Findings) -> str:
     """Tell why the figures of two verdicts must not be subtracted; empty if they may."""
     for which, verdict in (("first", ours), ("second", theirs)):
-        if verdict.figure is None or not math.isfinite(verdict.figure):
+        if _finite(verdict.figure) is None:
             return f"no figure in the {which} run ({verdict.status})"
     redefined = [key for key in redefined_keys(ours.claim, theirs.claim) if key not in JUDGING]
     if redefined:
         return f"the claim is declared differently: {', '.join(redefined)}"
     if not ours.claim.metric.is_behavioral:
         return ""
-    return _why_not_paired(ours, theirs) or _why_other_measure(ours, theirs, before, after)
-
-
-def _why_not_paired(ours: Verdict, theirs: Verdict) -> str:
-    """Tell why prompts cannot be paired; empty if they can."""
     if ours.claim.versus is not None:
         return "the claim compares two trainings, of which one is recorded by prompt"
     prompts = [[entry.prompt for entry in verdict.prompts] for verdict in (ours, theirs)]
@@ -113,23 +97,17 @@ def _why_not_paired(ours: Verdict, theirs: Verdict) -> str:
     if any(len(set(listed)) < len(listed) for listed in prompts):
         return "a prompt is listed twice"
     if set(prompts[0]) != set(prompts[1]):
-        changed = len(set(prompts[0]) ^ set(prompts[1]))
-        return f"other prompts: {changed} are in one run only"
-    return ""
+        return f"other prompts: {len(set(prompts[0]) ^ set(prompts[1]))} are in one run only"
+    return _why_other_measure(ours, theirs, before, after)
 
 
 def _why_other_measure(ours: Verdict, theirs: Verdict, before: Findings, after: Findings) -> str:
     """Tell why the same metric measures something else; empty if it does not."""
-    measured = [
-        _measured_stances(verdict, findings) for verdict, findings in zip((ours, theirs), (before, after), strict=True)
-    ]
-    changed = [
-        name
-        for name in measured[0] | measured[1]
-        if name not in measured[0] or measured[0][name] != measured[1].get(name)
-    ]
-    if changed:
-        return f"stance {changed[0]} is not the same in both runs"
+    stances = _measured_stances(ours, before), _measured_stances(theirs, after)
+    for name in stances[0] | stances[1]:
+        # one whose content is not told may be another
+        if name not in stances[0] or stances[0][name] != stances[1].get(name):
+            return f"stance {name} is not the same in both runs"
     embedders = [{record.provenance.embedder_sha256 for record in findings.cells} for findings in (before, after)]
     if embedders[0] != embedders[1] and ours.claim.metric.rests_on_embedder:
         return "another sentence embedder"
@@ -177,23 +155,29 @@ def _root_mean_square(table: Array) -> float:
     return float(np.sqrt(np.mean(table.mean(axis=0) ** 2)))
 
 
-def _adjust(tests: Sequence[Sequence[_Test]]) -> list[list[tuple[_Test, int]]]:
-    """Adjust all p-values together; each test comes with the size of the family."""
-    family = [(i, j) for i, group in enumerate(tests) for j, test in enumerate(group) if test.tested]
-    adjusted = dict(zip(family, holm([tests[i][j].measured.p_value for i, j in family]), strict=True))
+def _adjust(tests: Sequence[Sequence[_Test]]) -> list[list[_Test]]:
+    """Adjust the p-values of all groups together."""
+    family = [test.measured.p_value for group in tests for test in group if test.tested]
+    adjusted = iter(holm(family))
     return [
-        [(replace(test, adjusted_p_value=adjusted.get((i, j), math.nan)), len(family)) for j, test in enumerate(group)]
-        for i, group in enumerate(tests)
+        [
+            replace(test, adjusted_p_value=next(adjusted) if test.tested else math.nan, family=len(family))
+            for test in group
+        ]
+        for group in tests
     ]
 
 
-def _change(pair: tuple[Verdict, Verdict], why_not: str, tests: Sequence[tuple[_Test, int]]) -> EffectChange:
+def _change(pair: tuple[Verdict, Verdict], why_not: str, tests: Sequence[_Test]) -> EffectChange:
     ours, theirs = pair
     difference = None
     if not why_not and ours.figure is not None and theirs.figure is not None:
         difference = theirs.figure - ours.figure
+    direction = {Comparator.ABOVE: 1, Comparator.BELOW: -1}.get(ours.claim.comparator, 0)
     paired = tuple(
-        _paired_difference(test, family, _direction(ours.claim.comparator)) for test, family in tests if _is_known(test)
+        _paired_difference(test, direction)
+        for test in tests
+        if all(map(math.isfinite, (test.measured.effect, test.before, test.after)))
     )
     outcome, reason = _outcome(difference, why_not, paired, expected=len(tests))
     return EffectChange(
@@ -236,11 +220,7 @@ def _outcome(
     return (Outcome.IMPROVED if Outcome.IMPROVED in found else Outcome.SAME), ""
 
 
-def _is_known(test: _Test) -> bool:
-    return math.isfinite(test.measured.effect) and math.isfinite(test.before) and math.isfinite(test.after)
-
-
-def _paired_difference(test: _Test, family: int, direction: int) -> PairedDifference:
+def _paired_difference(test: _Test, direction: int) -> PairedDifference:
     measured = test.measured
     return PairedDifference(
         control=test.control,
@@ -253,11 +233,12 @@ def _paired_difference(test: _Test, family: int, direction: int) -> PairedDiffer
         adjusted_p_value=_finite(test.adjusted_p_value),
         prompts=measured.prompts,
         seeds=measured.seeds,
-        outcome=_outcome_of(test, family, direction),
+        outcome=_outcome_of(test, direction),
     )
 
 
-def _outcome_of(test: _Test, family: int, direction: int) -> Outcome:
+def _outcome_of(test: _Test, direction: int) -> Outcome:
+    """Sum up the difference against one control, where the claim wants its figure up (1), down (-1) or neither (0)."""
     measured = test.measured
     if abs(measured.effect) <= test.matters_beyond:
         return Outcome.SAME
@@ -268,24 +249,16 @@ def _outcome_of(test: _Test, family: int, direction: int) -> Outcome:
         if direction == 0:
             return Outcome.MOVED
         return Outcome.IMPROVED if direction * measured.effect > 0 else Outcome.REGRESSED
-    can_tell = smallest_p_value(measured.prompts) * family <= SIGNIFICANCE
+    can_tell = smallest_p_value(measured.prompts) * test.family <= SIGNIFICANCE
     return Outcome.SAME if can_tell else Outcome.UNKNOWN
 
 
-def _direction(comparator: Comparator) -> int:
-    """Tell in which direction a claim wants its figure: 1, -1, or 0 for neither."""
-    return {Comparator.ABOVE: 1, Comparator.BELOW: -1}.get(comparator, 0)
-
-
 def _estimate(verdict: Verdict) -> Estimate:
-    figure, low, high = (
-        None if value is None else _finite(value) for value in (verdict.figure, verdict.low, verdict.high)
-    )
-    return Estimate(figure=figure, low=low, high=high)
+    return Estimate(figure=_finite(verdict.figure), low=_finite(verdict.low), high=_finite(verdict.high))
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _unmatched(verdict: Verdict, own: Findings, other: Findings) -> Unmatched:

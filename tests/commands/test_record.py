@@ -6,7 +6,7 @@ from stance_suite.commands.record import show_fingerprint, verify_findings
 from stance_suite.errors import StanceSuiteError
 from stance_suite.files import hash_file
 from stance_suite.findings_files import read_findings, write_baseline
-from stance_suite.verdicts import judge_gate
+from stance_suite.verdicts import GateTerms, judge_gate
 from tests.edits import edited
 from tests.made_up_run import POLICY
 
@@ -52,8 +52,8 @@ def test_an_edited_record_is_refused_with_each_difference(written):
     done = invoke("verify", written((("verdicts", "own.flip", "status"), "HOLDS")))
     assert done.exit_code == 1
     assert "own.flip on m: status: recorded HOLDS, recomputed FAILS" in done.output
-    # the outcome and the reason of the gate's demand follow from it
-    assert done.output.splitlines()[-1] == "9 verdicts recomputed; differences: 3."
+    # the gate was judged by what follows from the cells
+    assert done.output.splitlines()[-1] == "9 verdicts recomputed; differences: 1."
 
 
 def test_a_gate_that_was_edited_is_refused(written):
@@ -74,8 +74,8 @@ def test_a_gate_needs_the_baseline_it_had(written):
 def test_a_gate_is_verified_with_its_baseline(whole_run, tmp_path):
     baseline, path = tmp_path / "baseline.json", tmp_path / "findings.json"
     write_baseline(whole_run, baseline)
-    gate = judge_gate(POLICY, whole_run, POLICY.stances, read_findings(baseline), ("policy.yaml", str(baseline)))
-    gate = gate.model_copy(update={"baseline_sha256": hash_file(baseline)})
+    terms = GateTerms(POLICY, "policy.yaml", read_findings(baseline), str(baseline), hash_file(baseline))
+    gate = judge_gate(whole_run, terms)
     path.write_text(whole_run.model_copy(update={"gate": gate}).model_dump_json())
     done = invoke("verify", path, "--baseline", baseline)
     assert done.exit_code == 0, done.output

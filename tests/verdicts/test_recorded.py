@@ -2,7 +2,7 @@ import pytest
 
 from stance_suite.claims import Claim, RecordedFigures
 from stance_suite.statements import Statement
-from stance_suite.verdicts import judge_record, judge_statement
+from stance_suite.verdicts import judge_published
 
 
 def row(before, after, stance="a", layer="model.layers.3.self_attn.q_proj", model="m", published=None):
@@ -23,7 +23,7 @@ def row(before, after, stance="a", layer="model.layers.3.self_attn.q_proj", mode
 
 
 def judge(check, *rows):
-    return judge_statement(Statement(id="s", statement="It is so.", checks=[check]), rows)
+    return judge_published(Statement(id="s", statement="It is so.", checks=[check]), rows)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def judge(check, *rows):
     [(-36.64, "HOLDS"), (-36.65, "HOLDS"), (-36.7, "FAILS"), (36.64, "FAILS"), (-3.664, "FAILS")],
 )
 def test_a_percentage_is_recomputed_up_to_rounding(published, status):
-    verdict = judge_record(row(15.049, 9.535, published=published))
+    verdict = judge_published(row(15.049, 9.535, published=published), ())
     assert verdict.status == status
     assert "15.049 -> 9.535 is -36.64 %" in verdict.reason
 
@@ -110,14 +110,14 @@ def test_what_is_not_recorded_is_inconclusive_and_a_contradiction_weighs_more():
     assert judge(missing, row(10, 6)).reason == "it takes the weights"
     broken = {"kind": "unreported", "models": ["m"], "stances": ["a"], "layer": "*"}
     statement = Statement(id="s", statement="It is so.", checks=[missing, broken])
-    assert judge_statement(statement, [row(10, 6)]).status == "FAILS"
+    assert judge_published(statement, [row(10, 6)]).status == "FAILS"
 
 
 def test_the_published_statements_are_as_known(library):
     """The figures of the record, not their wording, decide: the contradictions are named."""
     claims = [declared.claim for declared in library.claims]
     verdicts = {
-        statement.id: judge_statement(statement, claims) for statement in library.statements if statement.checks
+        statement.id: judge_published(statement, claims) for statement in library.statements if statement.checks
     }
     assert len(verdicts) == 9, "eight statements, of which the fifth has two halves"
     assert all(verdict.status == verdict.expected for verdict in verdicts.values())

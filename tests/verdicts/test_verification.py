@@ -2,10 +2,10 @@ import pytest
 
 from stance_suite.judgments import Status
 from stance_suite.statistics import paired_effect
-from stance_suite.verdicts import behavior, triangulation
-from stance_suite.verdicts.verification import verify, verify_gate
+from stance_suite.verdicts import GateTerms, behavior, conclude, triangulation
+from stance_suite.verdicts.verification import verify
 from tests.edits import edited
-from tests.made_up_run import LAYERS
+from tests.made_up_run import LAYERS, POLICY
 
 _effects = {}
 
@@ -25,6 +25,7 @@ def effects_of_the_same_table_are_computed_once(monkeypatch):
 
 
 TUNED = "stance-curious-uncertainty-0"
+FIRST, SECOND, _ = LAYERS
 LIKELIHOOD, MARKERS, FLIP = "own.likelihood", "own.markers", "own.flip"
 
 
@@ -48,8 +49,16 @@ def spectrum(name, *path):
     return cell("spectra", name, *path)
 
 
+def fit(name, field):
+    return spectrum(name, "fit", field)
+
+
 def curve(name, *path):
     return spectrum(name, "curve", *path)
+
+
+def at(name, field):
+    return f"spectra[{name}].{field}"
 
 
 def change(name, *path):
@@ -58,7 +67,6 @@ def change(name, *path):
 
 def test_a_run_left_as_it_was_agrees(whole_run):
     assert verify(whole_run) == ()
-    assert verify_gate(whole_run, None) == ()
     # so that the edits below are edits of something
     statuses = {one.status for one in whole_run.verdicts}
     assert statuses == {Status.HOLDS, Status.FAILS, Status.NOT_RUN}
@@ -112,32 +120,24 @@ EDITS = {
     "no training": ((cell("training"), None), "cell m", "training"),
     "weights": ((cell("provenance", "weights_sha256"), "1" * 64), "cell m", "provenance.weights_sha256"),
     "embedder": ((cell("provenance", "embedder_sha256"), "1" * 64), "cell m", "provenance.embedder_sha256"),
-    "alpha as fitted": ((change(LAYERS[1], "total"), more), "cell m", f"changes[{LAYERS[1]}].alpha_change.total"),
-    "part of the tail": ((change(LAYERS[1], "tail_choice"), more), "cell m", "alpha_change.tail_choice"),
-    "tail size": ((change(LAYERS[1], "tail_after"), 12), "cell m", "alpha_change.tail_after"),
-    "tail flip": ((change(LAYERS[1], "tail_flip"), True), "cell m", "alpha_change.tail_flip"),
-    "alpha, tail fixed": ((change(LAYERS[0], "spectrum"), more), "cell m", "alpha_change.spectrum"),
-    "fitted alpha": ((cell("spectra", LAYERS[0], "fit", "alpha"), more), "cell m", f"spectra[{LAYERS[0]}].fit.alpha"),
-    "curve": ((curve(LAYERS[0], "ks_distances", 5), more), "cell m", f"spectra[{LAYERS[0]}].curve.ks_distances[5]"),
-    "point taken out of a curve": ((curve(LAYERS[0], "sizes", 0), 41), "cell m", f"spectra[{LAYERS[0]}].curve.sizes"),
-    "curve of nothing": ((spectrum(LAYERS[0], "eigenvalues"), [0.0] * 40), "cell m", f"spectra[{LAYERS[0]}].curve"),
-    "another layer's KS distance": (
-        (spectrum(LAYERS[1], "fit", "ks_distance"), more),
-        "cell m",
-        f"spectra[{LAYERS[1]}].fit.ks_distance",
-    ),
-    "another layer's xmin": ((spectrum(LAYERS[1], "fit", "xmin"), more), "cell m", f"spectra[{LAYERS[1]}].fit.xmin"),
+    "alpha as fitted": ((change(SECOND, "total"), more), "cell m", f"changes[{SECOND}].alpha_change.total"),
+    "part of the tail": ((change(SECOND, "tail_choice"), more), "cell m", "alpha_change.tail_choice"),
+    "tail size": ((change(SECOND, "tail_after"), 12), "cell m", "alpha_change.tail_after"),
+    "tail flip": ((change(SECOND, "tail_flip"), True), "cell m", "alpha_change.tail_flip"),
+    "alpha, tail fixed": ((change(FIRST, "spectrum"), more), "cell m", "alpha_change.spectrum"),
+    "fitted alpha": ((fit(FIRST, "alpha"), more), "cell m", at(FIRST, "fit.alpha")),
+    "curve": ((curve(FIRST, "ks_distances", 5), more), "cell m", at(FIRST, "curve.ks_distances[5]")),
+    "point taken out of a curve": ((curve(FIRST, "sizes", 0), 41), "cell m", at(FIRST, "curve.sizes")),
+    "curve of nothing": ((spectrum(FIRST, "eigenvalues"), [0.0] * 40), "cell m", at(FIRST, "curve")),
+    "another layer's KS distance": ((fit(SECOND, "ks_distance"), more), "cell m", at(SECOND, "fit.ks_distance")),
+    "another layer's xmin": ((fit(SECOND, "xmin"), more), "cell m", at(SECOND, "fit.xmin")),
     "a lower point on another layer's curve": (
-        (curve(LAYERS[1], "ks_distances", 0), 0.001),
+        (curve(SECOND, "ks_distances", 0), 0.001),
         "cell m",
-        f"spectra[{LAYERS[1]}].fit.ks_distance",
+        at(SECOND, "fit.ks_distance"),
     ),
-    "another layer's tail": (
-        (spectrum(LAYERS[1], "fit", "tail_size"), 999),
-        "cell m",
-        f"spectra[{LAYERS[1]}].fit.tail_size",
-    ),
-    "another layer's alpha": ((cell("spectra", LAYERS[1], "fit", "alpha"), more), "cell m", "alpha_change.total"),
+    "another layer's tail": ((fit(SECOND, "tail_size"), 999), "cell m", at(SECOND, "fit.tail_size")),
+    "another layer's alpha": ((fit(SECOND, "alpha"), more), "cell m", "alpha_change.total"),
     "family": ((cell("family"), "another"), LIKELIHOOD, "cells"),
     "cell": ((("cells", "base--0"), None), LIKELIHOOD, "cells"),
     "shift": ((("shifts", 4, "effect"), more), "shift of", "effect"),
@@ -174,11 +174,11 @@ def test_an_edit_is_refused_and_named(whole_run, name, capsys):
 
 
 def test_a_curve_whose_lowest_point_was_moved_is_refused(whole_run):
-    (layer,) = [one for one in whole_run.cells[2].spectra if one.name == LAYERS[1]]
+    (layer,) = [one for one in whole_run.cells[2].spectra if one.name == SECOND]
     place = layer.curve.sizes.index(layer.fit.tail_size)
-    edits = (curve(LAYERS[1], "ks_distances", 0), layer.fit.ks_distance), (curve(LAYERS[1], "ks_distances", place), 0.9)
+    edits = (curve(SECOND, "ks_distances", 0), layer.fit.ks_distance), (curve(SECOND, "ks_distances", place), 0.9)
     found = verify(edited(whole_run, *edits))
-    assert [(one.field, one.recomputed) for one in found] == [(f"spectra[{LAYERS[1]}].fit.ks_distance", "0.9")]
+    assert [(one.field, one.recomputed) for one in found] == [(at(SECOND, "fit.ks_distance"), "0.9")]
 
 
 def test_a_cell_that_is_named_and_not_there_is_told(whole_run):
@@ -204,7 +204,7 @@ def test_a_bound_moved_everywhere_is_refused_where_the_verdict_rests_on_it(whole
 
 
 def test_a_claim_taken_out_of_its_family_moves_the_others(whole_run):
-    found = verify(edited(whole_run, (("claims", "own.unasked"), None)))
+    found = verify(edited(whole_run.model_copy(update={"gate": None}), (("claims", "own.unasked"), None)))
     assert {one.field for one in found} == {"adjusted_p_value"}
     assert len(found) == 6
 
@@ -220,7 +220,7 @@ def test_what_is_there_twice_is_refused(whole_run):
         ({"cells": (*whole_run.cells, whole_run.cells[0])}, "key"),
         ({"verdicts": (*whole_run.verdicts, whole_run.verdicts[0])}, "verdicts"),
         ({"claims": (*whole_run.claims, whole_run.claims[0])}, "claims"),
-        ({"shifts": (*whole_run.shifts, whole_run.shifts[0])}, "shift"),
+        ({"shifts": (*whole_run.shifts, whole_run.shifts[0])}, "shifts"),
     ):
         assert field in {one.field for one in verify(whole_run.model_copy(update=update))}
 
@@ -237,9 +237,23 @@ def test_an_unknown_figure_is_not_taken_for_a_known_one(whole_run):
 
 
 def test_an_error_cannot_be_recomputed_and_passes(whole_run):
-    bare = whole_run.model_copy(update={"gate": None, "statements": ()})
-    broken = edited(bare, (verdict(MARKERS, "status"), "ERROR"), (verdict(MARKERS, "reason"), "OSError: full"))
-    assert verify(broken) == ()
+    broken = edited(whole_run, (verdict(MARKERS, "status"), "ERROR"), (verdict(MARKERS, "reason"), "OSError: full"))
+    assert verify(conclude(broken, broken.published, GateTerms(POLICY, "policy.yaml"))) == ()
+
+
+def test_what_is_concluded_from_a_forged_verdict_is_refused_with_it(whole_run):
+    forged = edited(whole_run, (verdict(MARKERS, "status"), "FAILS"))
+    found = verify(conclude(forged, forged.published, GateTerms(POLICY, "policy.yaml")))
+    assert {(one.subject, one.recorded, one.recomputed) for one in found} >= {
+        ("own.markers on m", "FAILS", "HOLDS"),
+        ("own.statement", "FAILS", "HOLDS"),
+        ("gate", "failed", "passed"),
+    }
+
+
+def test_a_statement_that_is_published_and_not_judged_is_told(whole_run):
+    found = verify(edited(whole_run, (("statements", 0), None)))
+    assert [(one.subject, one.field, one.recorded) for one in found] == [("own.statement", "statements", "nothing")]
 
 
 def test_the_reason_is_left_out_where_the_figures_differ_already(whole_run):
@@ -249,15 +263,12 @@ def test_the_reason_is_left_out_where_the_figures_differ_already(whole_run):
 
 
 def test_a_gate_is_judged_again(whole_run):
-    flipped = edited(whole_run, (("gate", "demands", "own.flip", "outcome"), "passed"))
-    found = verify_gate(flipped, None)
-    assert [(one.field, one.recorded, one.recomputed) for one in found] == [
-        ("demands[own.flip].outcome", "passed", "failed")
-    ]
-    assert verify(flipped) == ()
-    left_out = edited(whole_run, (("gate", "demands", "own.flip"), None))
-    assert [one.field for one in verify_gate(left_out, None)] == ["demands"]
-    lenient = edited(whole_run, (("gate", "demanded", "claims"), []))
-    assert [one.field for one in verify_gate(lenient, None)] == ["demands"]
-    nonsense = edited(whole_run, (("gate", "demanded"), {"wishes": 3}))
-    assert [one.field for one in verify_gate(nonsense, None)] == ["demanded"]
+    for path, value, fields in (
+        (("demands", "own.flip", "outcome"), "passed", ["demands[own.flip].outcome"]),
+        (("demands", "own.flip"), None, ["demands"]),
+        (("demanded", "claims"), [], ["demands"]),
+        (("demanded",), {"wishes": 3}, ["demanded"]),
+    ):
+        found = verify(edited(whole_run, (("gate", *path), value)))
+        assert [one.field for one in found] == fields
+        assert {one.subject for one in found} == {"gate"}

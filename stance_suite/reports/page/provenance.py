@@ -41,7 +41,7 @@ class Sources:
 def describe_provenance(findings: Findings) -> Sources:
     """Arrange where the figures of findings come from."""
     # of each model the first untouched cell, else the first
-    ordered = sorted(findings.cells, key=lambda record: record.cell.treatment != "base")
+    ordered = sorted(findings.cells, key=lambda record: not record.cell.is_base)
     shown = {record.cell.model: record for record in reversed(ordered)}
     # an untouched cell knows nothing of what was made of its model elsewhere
     derivatives = {

@@ -131,7 +131,7 @@ def _behavior_found(findings: Findings) -> Iterator[str]:
 
 def _structure_found(findings: Findings) -> Iterator[str]:
     tested = largest_changes(record for record in findings.cells if record.cell.is_under_test)
-    sham = largest_changes(record for record in findings.cells if record.cell.treatment == "sham")
+    sham = largest_changes(record for record in findings.cells if record.cell.is_trained_control)
     if tested is None:
         return
     total, spectrum = map(_percent, tested)

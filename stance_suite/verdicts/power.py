@@ -1,4 +1,4 @@
-"""What a design could see: the power of a behavioral claim, before anything is trained.
+"""What a design could see: the power of a behavioral claim before anything is trained, from how much measures vary.
 
 A claim holds if both its contrasts, tuned - base and tuned - sham, are significant and beyond the bound. That is
 simulated here for normal data, from three standard deviations that a pilot can measure.
@@ -7,21 +7,25 @@ simulated here for normal data, from three standard deviations that a pilot can 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from stance_suite.metrics import Metric
+from stance_suite.records import CellRecord
+from stance_suite.replicates import Replicate
 from stance_suite.statistics import (
     DRAWS,
     EXACT_UP_TO_PROMPTS,
     SIGNIFICANCE,
     Array,
     crossed_standard_error,
+    mean_squares,
     smallest_p_value,
 )
+from stance_suite.verdicts.scores import ProbedStance, control_scores, stance_scores
 
 SIMULATIONS = 4_000
 ENTRIES = 2**26
@@ -67,34 +71,13 @@ class Design:
 
 
 def power(design: Design, spread: Spread, effect: float, bound: float) -> float:
-    """Tell how likely a claim is to hold if the true effect is as given.
+    """Tell how likely a claim is to hold if the true effect is as given, in the direction of the claim.
 
-    Parameters
-    ----------
-    design : Design
-        How much is measured.
-    spread : Spread
-        How much it varies.
-    effect : float
-        The true effect against base and against sham, in the measure's unit and in the direction of the claim.
-    bound : float
-        What both estimates must exceed, >= 0, in the same unit and direction.
+    It is the share of seeded simulations (4,000; with 15 prompts 2,000, with 16 1,000) in which both contrasts have a
+    p-value (that of `paired_effect`) of at most ``level / family`` and an estimate above the bound; 0 if the design
+    cannot reach its level, or nothing varies between prompts (constant differences cannot be tested). A ValueError if
+    the bound or the spread is negative or not finite. That the shift must be specific to the stance is not simulated.
 
-    Returns
-    -------
-    float
-        Share of seeded simulations (4,000; with 15 prompts 2,000, with 16 1,000) in which both contrasts have a p-value
-        (that of `paired_effect`) of at most ``level / family`` and an estimate above the bound; 0 if the design cannot
-        reach its level, or nothing varies between prompts (constant differences cannot be tested). That the shift must
-        be specific to the stance is not simulated.
-
-    Raises
-    ------
-    ValueError
-        If the bound is negative or the spread is negative, NaN or infinite.
-
-    Notes
-    -----
     ``level / family`` is the first step of Holm's procedure: no other claim of the family helps, so the real power is
     no less. The three arms are normal and exchangeable: each carries half the variance of prompts and of seeds, and
     sampling noise of its own, averaged over samples and seeds. The contrasts share the tuned arm, so they correlate
@@ -104,29 +87,9 @@ def power(design: Design, spread: Spread, effect: float, bound: float) -> float:
 
 
 def detectable_effect(design: Design, spread: Spread, bound: float, wanted: float = 0.8) -> float:
-    """Tell the smallest true effect that makes a claim hold with the wanted probability.
+    """Tell the smallest true effect that makes a claim hold with the wanted probability, which is above 0.
 
-    Parameters
-    ----------
-    design : Design
-        How much is measured.
-    spread : Spread
-        How much it varies.
-    bound : float
-        What both estimates must exceed, >= 0.
-    wanted : float, optional
-        The power wanted, above 0 and at most 1.
-
-    Returns
-    -------
-    float
-        The smallest effect at which `power` is at least as wanted, in the measure's unit; infinite if the design cannot
-        reach its level or nothing varies between prompts.
-
-    Raises
-    ------
-    ValueError
-        If the bound is negative or the spread is negative, NaN or infinite.
+    It is infinite if the design cannot reach its level or nothing varies between prompts; errors are those of `power`.
     """
     needed = np.sort(_needed_effects(design, spread, bound))
     # power counts effects strictly above what is needed
@@ -136,29 +99,13 @@ def detectable_effect(design: Design, spread: Spread, bound: float, wanted: floa
 def estimate_spread(differences: Array, sample_scores: Sequence[Array] = ()) -> Spread:
     """Estimate the spread from what was measured, by the method of moments.
 
-    Parameters
-    ----------
-    differences : ndarray of shape (prompts,) or (seeds, prompts)
-        Paired differences of two arms, in the measure's unit; two or more prompts.
-    sample_scores : sequence of ndarray of shape (prompts, samples), optional
-        The scores that the differences average, one array for each arm (and each seed): at least the two arms of the
-        difference. Empty for a deterministic measure.
+    Differences are of shape (prompts,) or (seeds, prompts). The scores that they average, one array (prompts, samples)
+    for each arm and each seed, are those of at least the two arms of the difference; none for a deterministic measure.
+    ``samples`` is pooled over prompts and arrays; ``prompts`` is the variance over prompts within a seed, averaged over
+    seeds, less the two arms' sampling variance; ``seeds`` comes from the mean squares of the two-way table, ``(MS_seeds
+    - MS_residual) / prompts`` (Searle, Casella and McCulloch, 'Variance Components' (1992), chapter 4). Each variance
+    is floored at 0.
 
-    Returns
-    -------
-    Spread
-        ``samples``: pooled over prompts and arrays. ``prompts``: variance over prompts within a seed, averaged over
-        seeds, less the two arms' sampling variance. ``seeds``: from the mean squares of the two-way table,
-        ``(MS_seeds - MS_residual) / prompts`` (Searle, Casella and McCulloch, 'Variance Components' (1992), chapter 4).
-        Each variance is floored at 0.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two prompts, or a difference or score is NaN or infinite.
-
-    Notes
-    -----
     One seed shows no spread over seeds: it is 0, and a power that rests on it is that of a claim about this very seed.
     One sample a prompt shows none within: it is 0, and ``prompts`` keeps it, which is right for a design with one
     sample and cautious for one with more. What prompts and seeds do together stays in ``prompts``, as under one seed;
@@ -175,18 +122,58 @@ def estimate_spread(differences: Array, sample_scores: Sequence[Array] = ()) -> 
     of_means = [variance / scores.shape[1] for variance, scores in zip(within, repeated, strict=True)]
     noise = 2 * float(np.mean(of_means)) if of_means else 0.0
     between_prompts = float(np.mean(np.var(table, axis=1, ddof=1))) - noise
+    between_seeds = 0.0
+    if seeds > 1:
+        of_seeds, _, residual = mean_squares(table)
+        between_seeds = float(of_seeds - residual) / prompts
     return Spread(
         prompts=math.sqrt(max(0.0, between_prompts)),
         samples=math.sqrt(float(np.mean(within))) if within else 0.0,
-        seeds=math.sqrt(max(0.0, _variance_over_seeds(table))) if seeds > 1 else 0.0,
+        seeds=math.sqrt(max(0.0, between_seeds)),
     )
 
 
-def _variance_over_seeds(table: Array) -> float:
-    seeds, prompts = table.shape
-    of_seeds, of_prompts = np.mean(table, axis=1, keepdims=True), np.mean(table, axis=0, keepdims=True)
-    residual = np.sum((table - of_seeds - of_prompts + np.mean(table)) ** 2) / ((seeds - 1) * (prompts - 1))
-    return float(np.var(of_seeds, ddof=1) - residual / prompts)
+def pooled_spread(
+    metric: Metric, trainings: Sequence[Sequence[Replicate]], stances: Mapping[str, ProbedStance]
+) -> Spread | None:
+    """Average a measure's variances over trainings; None if there is none whose differences are all known."""
+    spreads = []
+    for replicates in trainings:
+        stance = stances.get(replicates[0].tuned.cell.stance or "")
+        if stance is None:
+            continue
+        differences = np.array([_differences(metric, stance, one) for one in replicates])
+        if np.isfinite(differences).all():
+            sampled = replicates if metric.is_sampled else ()
+            spreads.append(estimate_spread(differences, [_paired_samples(one, metric, stance) for one in sampled]))
+    if not spreads:
+        return None
+    variances = np.mean([[one.prompts**2, one.samples**2, one.seeds**2] for one in spreads], axis=0)
+    return Spread(*np.sqrt(variances).tolist())
+
+
+def _differences(metric: Metric, stance: ProbedStance, replicate: Replicate) -> Array:
+    baseline = next(iter(control_scores(metric, stance, [replicate], stance.held_out_prompts).values()))
+    difference: Array = stance_scores(replicate.tuned, metric, stance) - baseline[0]
+    return difference
+
+
+def _paired_samples(replicate: Replicate, metric: Metric, stance: ProbedStance) -> Array:
+    """Score samples so that two arms of this variance, drawn independently, would differ as these arms do.
+
+    The i-th samples of both arms are drawn with the same random numbers, and are paired.
+    """
+    difference = _sample_scores(replicate.tuned, metric, stance) - _sample_scores(replicate.base, metric, stance)
+    paired: Array = difference / math.sqrt(2)
+    return paired
+
+
+def _sample_scores(record: CellRecord, metric: Metric, stance: ProbedStance) -> Array:
+    """Score every sample of every held-out prompt; shape (prompts, samples)."""
+    by_prompt: dict[str, list[float]] = {prompt: [] for prompt in stance.held_out_prompts}
+    for prompt, score in metric.scores(record.behavior, stance.name, stance.contrasts):
+        by_prompt.get(prompt, []).append(score)
+    return np.array(list(by_prompt.values()))
 
 
 def _needed_effects(design: Design, spread: Spread, bound: float) -> Array:
