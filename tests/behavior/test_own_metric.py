@@ -10,7 +10,7 @@ from stance_suite.behavior.text_statistics import words_of
 from stance_suite.metrics import Metric
 from stance_suite.options import resolve_settings
 from stance_suite.pipeline import Session
-from stance_suite.power import typical_spreads
+from stance_suite.verdicts.power import typical_spreads
 from stance_suite.progress import PlainProgress
 from stance_suite.replicates import CellIndex
 from stance_suite.reports.explain import explain
