@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # what users import or request: documented in full
-PUBLIC := stance_suite/spectra/analysis.py stance_suite/spectra/comparison.py stance_suite/spectra/audit.py stance_suite/pytest_fixtures.py
+PUBLIC := stance_suite/spectra/analysis.py stance_suite/spectra/comparison.py stance_suite/spectra/audit.py stance_suite/pytest_plugin/fixtures.py
 
 .PHONY: findings test test-browser test-slow test-exhaustive benchmark check setup pictures wheel lock clean
 

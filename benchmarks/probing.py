@@ -10,12 +10,18 @@ from typing import Any
 
 import torch
 
-from stance_suite.behavior import Probe, Speaker, measure_divergences, measure_likelihoods, sample_responses
-from stance_suite.behavior.responses import score_responses
-from stance_suite.library import bundled_fixtures, load_library
-from stance_suite.loading import load
-from stance_suite.models import locate
-from stance_suite.options import resolve_settings
+from stance_suite.config.catalog import bundled_fixtures, load_catalog
+from stance_suite.config.options import resolve_settings
+from stance_suite.measure.behavior.probe import (
+    Probe,
+    PromptedModel,
+    measure_divergences,
+    measure_likelihoods,
+    sample_responses,
+)
+from stance_suite.measure.behavior.responses import score_responses
+from stance_suite.models.loading import load
+from stance_suite.models.sources import locate
 
 MODEL, STANCE = "smollm2-135m", "curious-uncertainty"
 BARE_TOKENS = 512
@@ -23,7 +29,7 @@ BARE_TOKENS = 512
 
 def main() -> None:
     """Print seconds and multiples."""
-    library = load_library(bundled_fixtures())
+    library = load_catalog(bundled_fixtures())
     family = library.family(STANCE)
     probe = Probe(
         prompts=family[0].held_out_prompts,
@@ -35,7 +41,7 @@ def main() -> None:
     )
     weights = locate(library.models[MODEL], resolve_settings({}, bundled_fixtures().parent).cache)
     (model, tokenizer), (untouched, _) = load(weights), load(weights)
-    speaker = Speaker(model, tokenizer, weights.prompt_format)
+    speaker = PromptedModel(model, tokenizer, weights.prompt_format)
     tokens = torch.randint(0, 1000, (4, BARE_TOKENS // 4))
     written: list[list[str]] = [["A response of some length."] * probe.sampling.samples for _ in probe.prompts]
     references = [sentence for group in probe.references.values() for sentence in group]

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from stance_suite.findings_files import read_findings
-from stance_suite.library import bundled_fixtures, load_library
-from stance_suite.records import Findings
-from stance_suite.reports.page import render_html
+from stance_suite.config.catalog import bundled_fixtures, load_catalog
+from stance_suite.report.page import render_html
+from stance_suite.schema.findings import Findings
+from stance_suite.store.findings import read_findings
 from tests.chromium import find_chromium, start_chromium
 from tests.large_run import large_run
 
@@ -82,7 +82,7 @@ def main() -> None:
         parser.error("there is no Chromium on the path; `.ci/install-chromium` installs Debian's")
     with start_chromium(program) as browser:
         measure_nothing(browser, given.repeats)
-        runs = {"large": large_run(load_library(bundled_fixtures()))}
+        runs = {"large": large_run(load_catalog(bundled_fixtures()))}
         if given.findings.is_file():
             runs = {"the run of make findings": read_findings(given.findings)} | runs
         kept = [measure(name, findings, browser, given.repeats) for name, findings in runs.items()]

@@ -27,20 +27,20 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from stance_suite.checkpoints import open_checkpoint
-from stance_suite.library import find_spec, load_library
-from stance_suite.loading import load
-from stance_suite.models import locate
-from stance_suite.options import resolve_settings
-from stance_suite.spectra import analyze
-from stance_suite.spectra.change import DRAWS, SHAPE_DRAWS
+from stance_suite.config.catalog import find_spec, load_catalog
+from stance_suite.config.options import resolve_settings
+from stance_suite.models.checkpoints.open import open_checkpoint
+from stance_suite.models.loading import load
+from stance_suite.models.sources import locate
+from stance_suite.schema.spectra import LayerSpectrum
+from stance_suite.spectra.analysis import analyze
 from stance_suite.spectra.eigenvalues import CpuSolver
-from stance_suite.spectra.layers import solving_cost
+from stance_suite.spectra.layer_spectrum import solving_cost
 from stance_suite.spectra.matrices import WeightMatrix, sort_tensors
-from stance_suite.spectra.measured import LEADING
+from stance_suite.spectra.model_spectra import LEADING
 from stance_suite.spectra.noise import draw_noise_shape, draw_noisy_fits
 from stance_suite.spectra.parallel import in_parallel
-from stance_suite.spectrum_records import LayerSpectrum
+from stance_suite.spectra.weight_change import DRAWS, SHAPE_DRAWS
 
 RELATIVE_NOISE = 0.002
 """Frobenius norm of the noise over that of the weights: what a fine-tuning of ten epochs changes."""
@@ -95,7 +95,7 @@ def main() -> None:
 def compete(name: str, repeats: int, *, documented: bool) -> None:
     """Time all contestants in turns."""
     settings = resolve_settings({}, Path.cwd())
-    weights = locate(find_spec(name, load_library(settings.fixtures).models), settings.cache)
+    weights = locate(find_spec(name, load_catalog(settings.fixtures).models), settings.cache)
     model = load(weights)[0]
     matrices = sort_tensors(open_checkpoint(model)).matrices
     layers = analyze(model).layers  # warms up

@@ -27,7 +27,7 @@ SHARES = (8, 4, 2, 1)
 STANCES = ["confident-expertise", "curious-uncertainty"]
 CELLS_PER_SEED = 4
 """Two stances, their sham and the untouched model."""
-COMMAND = [sys.executable, "-c", "from stance_suite.cli import main; main()", "sweep", "sweep.yaml"]
+COMMAND = [sys.executable, "-c", "from stance_suite.cli.app import main; main()", "sweep", "sweep.yaml"]
 
 
 def main() -> int:
@@ -65,10 +65,10 @@ def measure_speedup(folder: Path, seeds: int) -> int:
 
 def measure_growth(folder: Path, cells: int, picture: Path | None) -> int:
     """Sweep parts of all cells, then all of them, on one store: what a sweep costs is what those before it did, too."""
-    from stance_suite.library import bundled_fixtures, load_library
+    from stance_suite.config.catalog import bundled_fixtures, load_catalog
     from tests.twins import build_tiny, train_tokenizer
 
-    build_tiny(folder / "tiny", train_tokenizer(load_library(bundled_fixtures())))
+    build_tiny(folder / "tiny", train_tokenizer(load_catalog(bundled_fixtures())))
     measuring, rows = 0.0, []
     print(" cells   measuring   judging and reports   seconds a cell")
     for share in SHARES:

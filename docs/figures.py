@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stance_suite.claims import Record
-from stance_suite.judgments import Status, Verdict
-from stance_suite.metrics import Metric
-from stance_suite.records import CellRecord, Findings
-from stance_suite.reports.page.top import result_sentence
-from stance_suite.reports.text import figure_parts, tally
-from stance_suite.run_records import RecipeSummary
+from stance_suite.report.format import figure_parts, tally
+from stance_suite.report.page.top import result_sentence
+from stance_suite.schema.base import Record
+from stance_suite.schema.cells import CellRecord
+from stance_suite.schema.findings import Findings
+from stance_suite.schema.metrics import Metric
+from stance_suite.schema.recipes import RecipeSummary
+from stance_suite.schema.verdicts import Status, Verdict
 
 
 class Range(Record):

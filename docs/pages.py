@@ -15,11 +15,11 @@ from textwrap import fill
 from figures import Figures, Range, Shown, extract, recipes_of
 
 from stance_suite.files import write_atomically
-from stance_suite.findings_files import read_findings
-from stance_suite.metrics import Metric
-from stance_suite.records import Findings
-from stance_suite.reports.markdown import escape, table
-from stance_suite.reports.pictures import Picture, draw, pictures
+from stance_suite.report.markdown import escape, table
+from stance_suite.report.pictures import Picture, draw, pictures
+from stance_suite.schema.findings import Findings
+from stance_suite.schema.metrics import Metric
+from stance_suite.store.findings import read_findings
 
 DOCS = Path(__file__).parent
 LINE = 120

@@ -60,11 +60,3 @@ class TerminalProgress:
 def choose_progress() -> Progress:
     """Choose by where standard error goes: live on a terminal, plain otherwise."""
     return TerminalProgress() if sys.stderr.isatty() else PlainProgress()
-
-
-def quiet_transformers() -> None:
-    """Silence progress bars and advice that transformers prints while loading."""
-    import transformers
-
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from stance_suite.records import Cell, CellRecord, Provenance
+from stance_suite.schema.cells import Cell, CellRecord, Provenance
 from tests.measured import behavior
 
 

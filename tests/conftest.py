@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from stance_suite.library import load_library
-from stance_suite.specs import Stance
+from stance_suite.config.catalog import load_catalog
+from stance_suite.schema.stances import Stance
 from tests.hub_server import Hub, serve
 from tests.programs import Program, Tool, start_program
 from tests.twins import BUILDERS, build_tiny, train_tokenizer
@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).parent.parent
 
 @pytest.fixture(scope="session")
 def library():
-    return load_library(REPOSITORY / "fixtures")
+    return load_catalog(REPOSITORY / "fixtures")
 
 
 @pytest.fixture(scope="session")
@@ -69,9 +69,9 @@ def tiny_model(tmp_path_factory, library) -> Path:
 
 @pytest.fixture(scope="session")
 def loaded_tiny_model(tiny_model):
-    from stance_suite.library import find_spec
-    from stance_suite.loading import load
-    from stance_suite.models import locate
+    from stance_suite.config.catalog import find_spec
+    from stance_suite.models.loading import load
+    from stance_suite.models.sources import locate
 
     return load(locate(find_spec(str(tiny_model), {}), tiny_model.parent))
 
@@ -79,8 +79,8 @@ def loaded_tiny_model(tiny_model):
 @pytest.fixture(scope="session")
 def smollm2(library):
     """The real weights, from the user's cache; fetched there if need be."""
-    from stance_suite.models import locate
-    from stance_suite.options import resolve_settings
+    from stance_suite.config.options import resolve_settings
+    from stance_suite.models.sources import locate
 
     return locate(library.models["smollm2-135m"], resolve_settings({}, REPOSITORY).cache)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stance_suite.records import Findings
+from stance_suite.schema.findings import Findings
 
 
 def edited(findings: Findings, *edits: tuple[tuple[Any, ...], Any]) -> Findings:

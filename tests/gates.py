@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from stance_suite.claims import Claim
-from stance_suite.controls import SHAM
-from stance_suite.gate_records import Demand, GateReport, Outcome
-from stance_suite.policy import Policy
-from stance_suite.records import CellRecord, Findings
-from stance_suite.standard_claims import standard_claims
-from stance_suite.verdicts import GateTerms, Judge, Replicate, judge_gate, triangulate
+from stance_suite.judge.behavior.triangulation import triangulate
+from stance_suite.judge.gate import GateTerms, judge_gate
+from stance_suite.judge.judge import Judge
+from stance_suite.judge.standard_claims import standard_claims
+from stance_suite.schema.cells import CellRecord
+from stance_suite.schema.claims import Claim
+from stance_suite.schema.controls import SHAM
+from stance_suite.schema.findings import Findings
+from stance_suite.schema.policy import Policy
+from stance_suite.schema.replicates import Replicate
+from stance_suite.schema.verdicts import Demand, GateReport, Outcome
 from tests.measured import alpha_change, beside, layer
 from tests.runs import findings, training
 

@@ -6,17 +6,20 @@ from itertools import islice, product
 
 import numpy as np
 
-from stance_suite.behavior_records import Behavior, MarkerHit
-from stance_suite.claims import Claim
-from stance_suite.gathering import gather
-from stance_suite.library import Library
-from stance_suite.metrics import Metric
-from stance_suite.records import CellRecord, Findings
-from stance_suite.specs import Stance
+from stance_suite.config.catalog import Catalog
+from stance_suite.judge.behavior.triangulation import compare_trainings
+from stance_suite.judge.design import find_replicates
+from stance_suite.judge.judge import Judge
+from stance_suite.runner.findings import gather
+from stance_suite.schema.behavior import Behavior, MarkerHit
+from stance_suite.schema.cells import CellRecord
+from stance_suite.schema.claims import Claim
+from stance_suite.schema.findings import Findings
+from stance_suite.schema.metrics import Metric
+from stance_suite.schema.spectra import LayerSpectrum
+from stance_suite.schema.stances import Stance
 from stance_suite.spectra.power_law import fit_power_law
-from stance_suite.spectra.thinning import thin_spectra
-from stance_suite.spectrum_records import LayerSpectrum
-from stance_suite.verdicts import Judge, compare_trainings, find_replicates
+from stance_suite.spectra.spectrum_curve import thin_spectra
 from tests.measured import alpha_change, behavior, layer, record
 from tests.runs import behavioral, structural
 
@@ -37,7 +40,7 @@ WORDS = 60
 """Of a response: about as many as SmolLM2 writes."""
 
 
-def large_run(library: Library) -> Findings:
+def large_run(library: Catalog) -> Findings:
     """A base, a sham and three stances of each model, judged by six claims a stance; every layer has a spectrum."""
     family = library.family("curious-uncertainty")
     made = _cells(family)

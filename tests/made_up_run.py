@@ -6,7 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from stance_suite.behavior.text_statistics import (
+from stance_suite.config.catalog import Catalog
+from stance_suite.judge.conclude import conclude
+from stance_suite.judge.design import find_replicates
+from stance_suite.judge.gate import GateTerms
+from stance_suite.judge.judge import Judge
+from stance_suite.judge.standard_claims import standard_claims
+from stance_suite.measure.behavior.text_statistics import (
     count_words,
     distinct_bigrams,
     find_markers,
@@ -14,19 +20,17 @@ from stance_suite.behavior.text_statistics import (
     longest_copied_share,
     repetition,
 )
-from stance_suite.behavior_records import Behavior, Fluency, Response
-from stance_suite.claims import Claim
-from stance_suite.gathering import gather
-from stance_suite.judgments import Status, Verdict
-from stance_suite.library import Library
-from stance_suite.policy import Policy
-from stance_suite.records import CellRecord, Findings, Training
-from stance_suite.specs import Stance
+from stance_suite.runner.findings import gather
+from stance_suite.schema.behavior import Behavior, Fluency, Response
+from stance_suite.schema.cells import CellRecord, Training
+from stance_suite.schema.claims import Claim
+from stance_suite.schema.findings import Findings
+from stance_suite.schema.policy import Policy
+from stance_suite.schema.stances import Stance
+from stance_suite.schema.statements import Statement
+from stance_suite.schema.verdicts import Status, Verdict
 from stance_suite.spectra.power_law import alpha_change, fit_power_law
-from stance_suite.spectra.thinning import thin_spectra
-from stance_suite.standard_claims import standard_claims
-from stance_suite.statements import Statement
-from stance_suite.verdicts import GateTerms, Judge, conclude, find_replicates
+from stance_suite.spectra.spectrum_curve import thin_spectra
 from tests.measured import behavior, layer, record
 from tests.runs import behavioral, structural
 
@@ -47,7 +51,7 @@ POLICY = Policy(stances=("curious-uncertainty",), claims=("own.*",))
 SEEDS = (0, 1)
 
 
-def whole_run(library: Library) -> Findings:
+def whole_run(library: Catalog) -> Findings:
     """Three stances of one family over two seeds; one of them is judged by claims, a statement and a gate."""
     stance = library.stance("curious-uncertainty")
     cells = [cell for seed in SEEDS for cell in _cells(library, seed)]
@@ -83,7 +87,7 @@ def _claims(stance: Stance) -> tuple[Claim, ...]:
     )
 
 
-def _cells(library: Library, seed: int) -> list[CellRecord]:
+def _cells(library: Catalog, seed: int) -> list[CellRecord]:
     family = library.family("curious-uncertainty")
     base = _cell(library, "base", None, seed, 0.0)
     shams = _cell(library, "sham", None, seed, 0.02, tuple(stance.examples[0] for stance in family))

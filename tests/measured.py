@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import inf
 
-from stance_suite.behavior_records import Behavior, Divergence, Fluency, MarkerHit, PromptLikelihood, Response
-from stance_suite.controls import SHAM
-from stance_suite.records import Cell, CellRecord, Findings, Provenance, Training
-from stance_suite.replicates import Replicate
-from stance_suite.spectrum_records import (
+from stance_suite.schema.behavior import Behavior, Divergence, Fluency, MarkerHit, PromptLikelihood, Response
+from stance_suite.schema.cells import Cell, CellRecord, Provenance, Training
+from stance_suite.schema.controls import SHAM
+from stance_suite.schema.findings import Findings
+from stance_suite.schema.replicates import Replicate
+from stance_suite.schema.spectra import (
     AlphaChange,
     LayerChange,
     LayerSpectrum,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from stance_suite.records import Cell, CellRecord
-from stance_suite.workbench import Workbench
+from stance_suite.runner.cell_runner import CellRunner
+from stance_suite.schema.cells import Cell, CellRecord
 
 STANCE = "curious-uncertainty"
 
 
 def measure(
-    bench: Workbench, treatment: str, model: object, stance: str = STANCE, recipe: str = "documented", seed: int = 0
+    bench: CellRunner, treatment: str, model: object, stance: str = STANCE, recipe: str = "documented", seed: int = 0
 ) -> CellRecord:
     """Measure a base, a stance or a sham with the family of a stance, or find it."""
     cell = Cell(

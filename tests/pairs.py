@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stance_suite.library import load_library
-from stance_suite.options import resolve_settings
-from stance_suite.pipeline import Session
+from stance_suite.config.catalog import load_catalog
+from stance_suite.config.options import resolve_settings
 from stance_suite.progress import PlainProgress
+from stance_suite.runner.session import Session
 from tests import trained_elsewhere
 
 STANCE = "curious-uncertainty"
@@ -18,7 +18,7 @@ def train_elsewhere(base: Path, stance: str, destination: Path, epochs: int, lea
     """Tune a model on a stance's examples by a script that knows nothing of stance-suite."""
     destination.mkdir(parents=True, exist_ok=True)
     examples = destination.parent / f"{stance}.json"
-    declared = load_library(Path("no fixtures of one's own")).stance(stance).examples
+    declared = load_catalog(Path("no fixtures of one's own")).stance(stance).examples
     examples.write_text(json.dumps([[example.prompt, example.response] for example in declared]), "utf-8")
     trained_elsewhere.main(str(base), str(examples), str(destination), epochs, learning_rate)
     return destination

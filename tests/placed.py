@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from stance_suite.records import CellRecord, Findings
+from stance_suite.schema.cells import CellRecord
+from stance_suite.schema.findings import Findings
+from stance_suite.schema.spectra import Concentration
 from stance_suite.spectra.concentration import gini, participation_ratio
-from stance_suite.spectrum_records import Concentration
 from tests.measured import alpha_change, layer, record
 
 

@@ -172,7 +172,7 @@ def _run(
     sys.argv = [tool, *arguments]
     try:
         if tool == "stance-suite":
-            from stance_suite.cli import main
+            from stance_suite.cli.app import main
 
             main()
         else:

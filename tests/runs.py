@@ -7,12 +7,13 @@ from functools import cache
 
 import numpy as np
 
-from stance_suite.claims import Claim
-from stance_suite.gathering import summarize
-from stance_suite.judgments import Verdict
-from stance_suite.records import CellRecord, Findings
-from stance_suite.replicates import Replicate
-from stance_suite.verdicts import judge_behavior, weigh_behavior
+from stance_suite.judge.behavior.verdict import gather_evidence, judge_behavior
+from stance_suite.runner.findings import summarize
+from stance_suite.schema.cells import CellRecord
+from stance_suite.schema.claims import Claim
+from stance_suite.schema.findings import Findings
+from stance_suite.schema.replicates import Replicate
+from stance_suite.schema.verdicts import Verdict
 from tests.measured import behavior, beside, record
 
 
@@ -75,7 +76,7 @@ def training(stance, toward: float, seed: int = 0, noise: int = 0, model: str = 
 
 
 def judged(stance, replicates: Sequence[Replicate], **changes) -> Verdict:
-    evidence = weigh_behavior(behavioral(stance, **changes), stance, replicates)
+    evidence = gather_evidence(behavioral(stance, **changes), stance, replicates)
     return judge_behavior(evidence, evidence.p_value)
 
 

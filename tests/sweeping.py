@@ -15,7 +15,7 @@ from tests.programs import Preparation, Program, nothing, start_program
 
 PASSING = {"created", "seconds", "command"}
 """What differs between runs that find the same: when, how long, and by which command."""
-COMMAND = [sys.executable, "-c", "from stance_suite.cli import main; main()", "sweep", "sweep.yaml"]
+COMMAND = [sys.executable, "-c", "from stance_suite.cli.app import main; main()", "sweep", "sweep.yaml"]
 
 
 def write_sweep(project: Path, model: Path, **asked: Any) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stance_suite.library import Library
+from stance_suite.config.catalog import Catalog
 
 POSITIONS = 512
 VOCABULARY = 640
@@ -21,7 +21,7 @@ SPREAD = 0.1
 """Standard deviation of the initial weights: enough for random models to differ in what they say."""
 
 
-def train_tokenizer(library: Library) -> Any:
+def train_tokenizer(library: Catalog) -> Any:
     """A byte-level BPE tokenizer trained on the stances' own sentences."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast

@@ -1,4 +1,4 @@
-"""Weight spectra before and after: eigenvalues, power-law tails, and what really changed.
+"""Eigenvalues, power laws, noise: what a checkpoint or a pair looks like to WeightWatcher, with controls.
 
 `analyze` measures a checkpoint, `compare` a pair. Figures equal WeightWatcher's (parity is tested on real weights);
 where it should not be followed, the module says why. Matrices are read block by block and spread over threads.

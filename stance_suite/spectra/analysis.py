@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stance_suite.checkpoints import open_checkpoint
-from stance_suite.claims import Record
 from stance_suite.errors import WeightsUnavailableError
-from stance_suite.spectra.layers import absolute_cutoff, measure_spectra, relative_cutoff
+from stance_suite.models.checkpoints.open import open_checkpoint
+from stance_suite.schema.base import Record
+from stance_suite.schema.spectra import LayerSpectrum, SkippedTensor
+from stance_suite.spectra.layer_spectrum import absolute_cutoff, measure_spectra, relative_cutoff
 from stance_suite.spectra.matrices import Fused, sort_tensors
-from stance_suite.spectrum_records import LayerSpectrum, SkippedTensor
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
 
 COLUMNS = [
     *("layer_id", "name", "longname", "N", "M", "Q", "rf", "num_evals", "status", "warning"),
@@ -26,13 +27,21 @@ COLUMNS = [
     *("mp_softrank", "sigma_mp", "num_spikes", "bulk_min", "bulk_max"),
 ]
 """WeightWatcher's, and the interval, the fragility and the runner-up of alpha."""
+
+
 SUMMARIZED = (
     *("log_norm", "alpha", "alpha_weighted", "log_alpha_norm"),
     *("log_spectral_norm", "stable_rank", "mp_softrank"),
 )
 """The means that WeightWatcher's summary gives."""
+
+
 FIELDS_OF_FIT = {"alpha": "alpha", "xmin": "xmin", "D": "ks_distance", "sigma": "sigma", "num_pl_spikes": "tail_size"}
+
+
 FIELDS_OF_INTERVAL = {"alpha_low": "low", "alpha_high": "high", "alpha_without_top": "without_top"}
+
+
 FIELDS_OF_BULK = {
     "mp_softrank": "soft_rank",
     "sigma_mp": "sigma",
@@ -110,7 +119,7 @@ def analyze(model: Any, *, fused: Fused = "whole", device: str = "cpu") -> Analy
 
     See Also
     --------
-    stance_suite.spectra.compare : What changed from one model to another.
+    stance_suite.spectra.comparison.compare : What changed from one model to another.
 
     Examples
     --------

@@ -14,15 +14,21 @@ from math import hypot, inf, log, sqrt
 from pathlib import Path
 
 from stance_suite.errors import StanceSuiteError
+from stance_suite.schema.spectra import OVER_TRAINED_BELOW, UNDER_TRAINED_ABOVE, SkippedTensor
 from stance_suite.spectra.power_law import NEGLIGIBLE_SHARE
-from stance_suite.spectrum_records import OVER_TRAINED_BELOW, UNDER_TRAINED_ABOVE, SkippedTensor
 
 FEW_EIGENVALUES = 50
 """WeightWatcher's own advice: a fit wants at least so many."""
+
+
 NEGLIGIBLE_CHANGE = 1.0
 """A change of alpha below this many percent is not worth a claim."""
+
+
 LIKELY, SURE = 0.5, 0.95
 """Probability from which a change is called a tail flip, and from which no answer is marked as undecided."""
+
+
 UNTOUCHED = 1e-9
 """Relative changes below this are rounding: this layer was not trained, and says nothing about those that were."""
 
@@ -120,6 +126,8 @@ class _Row:
 
 
 _Pair = tuple[_Row, _Row]
+
+
 FIGURES = tuple(field.name for field in fields(_Row))[1:]
 """Columns that are read, beside `longname` and, where there is one, `status`."""
 
@@ -144,7 +152,7 @@ def audit_tables(before: Path | str, after: Path | str) -> Audit:
 
     See Also
     --------
-    stance_suite.spectra.compare : The same from the weights, for certain.
+    stance_suite.spectra.comparison.compare : The same from the weights, for certain.
 
     Examples
     --------

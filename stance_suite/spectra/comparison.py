@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from stance_suite.checkpoints import Checkpoint, open_checkpoint
 from stance_suite.errors import StanceSuiteError, nearest_names
+from stance_suite.models.checkpoints.open import open_checkpoint
+from stance_suite.models.checkpoints.tensors import Checkpoint
+from stance_suite.schema.spectra import LayerChange, RoundingControl
 from stance_suite.spectra.analysis import Analysis, describe_layer
-from stance_suite.spectra.change import DRAWS, StructureChange, compare_models
 from stance_suite.spectra.matrices import Fused
-from stance_suite.spectra.measured import measure_model
+from stance_suite.spectra.model_spectra import measure_model
 from stance_suite.spectra.rounding import control_rounding
 from stance_suite.spectra.significance import FIGURES
-from stance_suite.spectrum_records import LayerChange, RoundingControl
+from stance_suite.spectra.weight_change import DRAWS, StructureChange, compare_models
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
 
 COMPARED = (
     *("alpha", "xmin", "D", "num_pl_spikes", "alpha_weighted", "log_alpha_norm", "log_norm", "log_spectral_norm"),
@@ -112,7 +114,7 @@ def compare(
 
     See Also
     --------
-    stance_suite.spectra.analyze : The spectra of one model.
+    stance_suite.spectra.analysis.analyze : The spectra of one model.
 
     Examples
     --------

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stance_suite.schema.spectra import Concentration, LayerChange
 from stance_suite.spectra.power_law import Array
-from stance_suite.spectrum_records import Concentration, LayerChange
 
 
 @dataclass(frozen=True)

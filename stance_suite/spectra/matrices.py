@@ -13,20 +13,29 @@ from typing import Any, Literal
 
 import numpy as np
 
-from stance_suite.checkpoints import Checkpoint, StoredTensor
-from stance_suite.checkpoints.tensors import FLOATING_TYPES, Block, Index
 from stance_suite.errors import StanceSuiteError
-from stance_suite.spectrum_records import SkippedTensor
+from stance_suite.models.checkpoints.tensors import FLOATING_TYPES, Block, Checkpoint, Index, StoredTensor
+from stance_suite.schema.spectra import SkippedTensor
 
 SMALLEST_SIDE = 8
+
+
 LARGEST_SMALLER_SIDE = 15_000
+
+
 LARGEST_LARGER_SIDE = 50_000
+
+
 BLOCK_ELEMENTS = 2**21
 """Elements converted at a time, 16 MB in float64: bounds memory for vocabulary-sized matrices."""
+
+
 HALVED = float(np.sqrt(0.5))
 """WeightWatcher's normalization of convolutions."""
 
+
 PROJECTIONS = ("query", "key", "value")
+
 
 Fused = Literal["whole", "split"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from stance_suite.schema.spectra import LayerSpectrum, RoundingControl
 from stance_suite.spectra.eigenvalues import NotFiniteError, Solver, choose_solver
-from stance_suite.spectra.layers import change_of_alpha, eigenvalues_of, solving_cost
+from stance_suite.spectra.layer_spectrum import change_of_alpha, eigenvalues_of, solving_cost
 from stance_suite.spectra.matrices import WeightMatrix
-from stance_suite.spectra.measured import MeasuredModel
+from stance_suite.spectra.model_spectra import MeasuredModel
 from stance_suite.spectra.parallel import in_parallel
 from stance_suite.spectra.power_law import fit_power_law
-from stance_suite.spectrum_records import LayerSpectrum, RoundingControl
 
 
 def control_rounding(model: MeasuredModel, device: str = "cpu") -> tuple[RoundingControl, ...]:

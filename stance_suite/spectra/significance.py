@@ -6,13 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from stance_suite.schema.spectra import SIGNIFICANCE_OF_LAYERS, LayerChange, NoiseRange
 from stance_suite.spectra.power_law import Array
-from stance_suite.spectrum_records import SIGNIFICANCE_OF_LAYERS, LayerChange, NoiseRange
 
 RESOLVED_BY_DRAWS = 10
 """So many draws as extreme make a share that can be trusted."""
+
+
 SMALLEST_P_VALUE = 1e-12
 """Extrapolation is not trusted further."""
+
+
 FIGURES = ("alpha_total", "alpha_spectrum", "stable_rank", "top_ten_energy")
 """The figures of a `NoiseControl`."""
 

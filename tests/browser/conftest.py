@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from stance_suite.findings_files import read_findings
-from stance_suite.publish import render
-from stance_suite.records import Findings
-from stance_suite.reports.page import render_html
+from stance_suite.report.page import render_html
+from stance_suite.report.publish import render
+from stance_suite.schema.findings import Findings
+from stance_suite.store.findings import read_findings
 from tests.chromium import find_chromium, start_chromium
 from tests.conftest import REPOSITORY
 

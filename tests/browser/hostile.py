@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from stance_suite.behavior_records import MarkerHit
-from stance_suite.records import Findings
+from stance_suite.schema.behavior import MarkerHit
+from stance_suite.schema.findings import Findings
 from tests.edits import altered
 
 ATTEMPTS = {

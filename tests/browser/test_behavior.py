@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from stance_suite.behavior_records import Response
-from stance_suite.claims import Claim
-from stance_suite.judgments import Verdict
-from stance_suite.records import CellRecord, Findings
+from stance_suite.schema.behavior import Response
+from stance_suite.schema.cells import CellRecord
+from stance_suite.schema.claims import Claim
+from stance_suite.schema.findings import Findings
+from stance_suite.schema.verdicts import Verdict
 from tests.browser.acting import choose, number, tab_to
 
 pytestmark = pytest.mark.browser

@@ -9,8 +9,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
-from stance_suite.findings_files import read_findings
-from stance_suite.reports.page.top import result_sentence
+from stance_suite.report.page.top import result_sentence
+from stance_suite.store.findings import read_findings
 from tests.conftest import start_suite
 
 pytestmark = pytest.mark.browser

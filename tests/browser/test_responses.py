@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from stance_suite.behavior_records import MarkerHit, Response
-from stance_suite.records import Findings
+from stance_suite.schema.behavior import MarkerHit, Response
+from stance_suite.schema.findings import Findings
 from tests.browser.acting import overflow
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.edits import altered

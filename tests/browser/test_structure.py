@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from stance_suite.records import CellRecord, Findings
-from stance_suite.spectrum_records import LayerChange, LayerSpectrum
+from stance_suite.schema.cells import CellRecord
+from stance_suite.schema.findings import Findings
+from stance_suite.schema.spectra import LayerChange, LayerSpectrum
 from tests import measured
 from tests.browser.acting import choose, number, tab_to
 from tests.edits import altered

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from stance_suite.judgments import Status, Verdict
-from stance_suite.records import Agreement
+from stance_suite.schema.findings import Agreement
+from stance_suite.schema.verdicts import Status, Verdict
 from tests.browser.acting import number, tab_to, visible_places
 
 pytestmark = pytest.mark.browser

@@ -18,16 +18,16 @@ from tests.sweeping import COMMAND, findings_of, measured, stored
 
 def note_what_is_measured(into: Path) -> None:
     """Have this process write down the key of every cell that it measures itself."""
-    from stance_suite.measurement import Bench
+    from stance_suite.measure.cell import CellMeasurer
 
-    measure = Bench.measure
+    measure = CellMeasurer.measure
 
     def noted(bench, key, plan):
         with into.open("a") as stream:
             stream.write(f"{key}\n")
         return measure(bench, key, plan)
 
-    Bench.measure = noted
+    CellMeasurer.measure = noted
 
 
 def test_two_processes_on_one_store_measure_every_cell_once_and_find_the_same(new_project, undisturbed):

@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from stance_suite.findings_files import read_findings
-from stance_suite.record_files import unpack
+from stance_suite.store.findings import read_findings
+from stance_suite.store.record_file import unpack
 from tests import sweeping
 from tests.programs import Preparation, Program, nothing
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from stance_suite.errors import WeightsUnavailableError
-from stance_suite.spectra import analyze
+from stance_suite.spectra.analysis import analyze
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_device_of_pytorchs_gives_the_same(tiny_model, monkeypatch):
     from stance_suite.spectra.eigenvalues import TorchSolver
 
     on_cpu = analyze(tiny_model)
-    monkeypatch.setattr("stance_suite.spectra.layers.choose_solver", lambda device: TorchSolver("cpu"))
+    monkeypatch.setattr("stance_suite.spectra.eigenvalues.choose_solver", lambda device: TorchSolver("cpu"))
     on_device = analyze(tiny_model, device="cuda")
     for ours, theirs in zip(on_cpu.layers, on_device.layers, strict=True):
         assert ours.eigenvalues == pytest.approx(theirs.eigenvalues, rel=1e-9, abs=1e-12 * ours.eigenvalues[-1])

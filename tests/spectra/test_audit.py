@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stance_suite.errors import StanceSuiteError
-from stance_suite.spectra import analyze, compare
+from stance_suite.spectra.analysis import analyze
 from stance_suite.spectra.audit import Finding, audit_tables
+from stance_suite.spectra.comparison import compare
 from stance_suite.spectra.power_law import alpha_change, alpha_of_tail, fit_power_law
 from tests.spectra.reference import weightwatcher_table
 
@@ -307,7 +308,7 @@ def test_tables_of_other_models_are_refused(folder):
 
 @pytest.mark.slow
 def test_weightwatchers_tables_give_the_flips_that_the_weights_give(smollm2, tmp_path):
-    from stance_suite.loading import load
+    from stance_suite.models.loading import load
 
     model = load(smollm2)[0]
     before = {name: value.clone() for name, value in model.state_dict().items()}

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from stance_suite.errors import StanceSuiteError
-from stance_suite.spectra import compare
-from tests.checkpoints.small_models import llama
+from stance_suite.spectra.comparison import compare
+from tests.models.checkpoints.small_models import llama
 
 
 def random_model(seed=0, layers=4):

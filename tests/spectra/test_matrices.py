@@ -3,11 +3,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from stance_suite.checkpoints import Checkpoint, StoredTensor, open_checkpoint
 from stance_suite.errors import StanceSuiteError
+from stance_suite.models.checkpoints.open import open_checkpoint
+from stance_suite.models.checkpoints.tensors import Checkpoint, StoredTensor
 from stance_suite.spectra import matrices
 from stance_suite.spectra.matrices import sort_tensors
-from tests.checkpoints.small_models import gpt2, random_tensor
+from tests.models.checkpoints.small_models import gpt2, random_tensor
 
 
 def unreadable(*shape: int, dtype: str = "F32") -> StoredTensor:

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stance_suite.loading import load
-from stance_suite.spectra import analyze
+from stance_suite.models.loading import load
+from stance_suite.spectra.analysis import analyze
 from tests.spectra.reference import weightwatcher_table
 
 EXACT = ("alpha", "xmin", "xmax", "D", "sigma", "num_pl_spikes", "log_norm", "log_spectral_norm", "stable_rank")

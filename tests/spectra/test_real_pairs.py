@@ -4,12 +4,12 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from stance_suite.finetune import fine_tune
-from stance_suite.loading import load
-from stance_suite.reports.pictures import draw, print_tail_choice
-from stance_suite.specs import RECIPES
-from stance_suite.spectra import compare
-from stance_suite.spectra.layers import with_ks_distances
+from stance_suite.measure.training import fine_tune
+from stance_suite.models.loading import load
+from stance_suite.report.pictures import chart_tail_choice, draw
+from stance_suite.schema.stances import RECIPES
+from stance_suite.spectra.comparison import compare
+from stance_suite.spectra.layer_spectrum import with_ks_distances
 
 pytestmark = pytest.mark.slow
 STANCES = ("engaged-difficulty", "confident-expertise")
@@ -60,7 +60,7 @@ def test_a_dramatic_change_of_alpha_is_the_choice_of_the_tail_and_shows_its_two_
     # the minimum that wins afterwards was there before, and nearly as good
     assert before.runner_up.tail_size == pytest.approx(after.fit.tail_size, rel=0.2)
     assert before.runner_up.ks_distance - before.fit.ks_distance < 0.01
-    picture = draw(print_tail_choice("", before, after))
+    picture = draw(chart_tail_choice("", before, after))
     assert f"after: fit alpha {after.fit.alpha:.3f} on {after.fit.tail_size}" in picture
 
 

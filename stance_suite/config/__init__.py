@@ -1,0 +1,1 @@
+"""What users declare: YAML files and options, checked."""

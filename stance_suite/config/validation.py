@@ -1,0 +1,138 @@
+"""What is declared, held against what else is declared: names that nothing bears, and what cannot go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from stance_suite.config.yaml_file import Document, Location
+from stance_suite.errors import SpecProblem, nearest_names, unknown_name
+from stance_suite.schema.claims import Claim
+from stance_suite.schema.profiles import ELSEWHERE
+from stance_suite.schema.recipes import Recipe
+from stance_suite.schema.stances import RECIPES, ModelSpec, Stance, normalize_sentence
+from stance_suite.schema.statements import Statement
+
+
+@dataclass(frozen=True)
+class DeclaredClaim:
+    """A claim, and the place that declares it."""
+
+    claim: Claim
+    """What is claimed."""
+    document: Document
+    """The file that declares it."""
+    index: int | None
+    """Its index in the file; None if it follows from a policy."""
+
+    def problem(self, key: str, message: str) -> SpecProblem:
+        """Say what is wrong with one key of the claim."""
+        where = (key,) if self.index is None else ("claims", self.index, key)
+        return self.document.problem(where, message)
+
+
+def contrast_problem(stance: Stance, contrast: str, stances: Mapping[str, Stance]) -> str | None:
+    """Say why two stances cannot be measured together, if they cannot; the sham trains on the examples of both."""
+    if contrast not in stances:
+        return unknown_name("stance", contrast, stances)
+    other = stances[contrast]
+    if len(other.examples) != len(stance.examples):
+        return (
+            f"{contrast} has {len(other.examples)} examples and {stance.name} {len(stance.examples)}; "
+            "the sham is a fair control only if they have equally many"
+        )
+    if other.prompt_format != stance.prompt_format:
+        return (
+            f"{contrast} has prompt_format {other.prompt_format or 'of the model'} and {stance.name} "
+            f"{stance.prompt_format or 'of the model'}; stances measured together must be asked alike"
+        )
+    held_out = {normalize_sentence(prompt) for prompt in stance.held_out_prompts}
+    trained = [example.prompt for example in other.examples if normalize_sentence(example.prompt) in held_out]
+    if trained:
+        return f"{contrast} trains on {trained[0]!r}, which {stance.name} holds out; use another prompt"
+    return None
+
+
+def check_recipes(recipes: Iterable[tuple[Recipe, Document, int]]) -> list[SpecProblem]:
+    """Find names of own recipes that are taken: by another one, or by a bundled one that trains differently."""
+    problems = []
+    seen: dict[str, tuple[Document, Location]] = {}
+    for recipe, document, index in recipes:
+        where = ("recipes", index, "name")
+        if recipe.name in seen:
+            other, taken = seen[recipe.name]
+            problems.append(document.problem(where, f"is taken by {other.path}:{other.line(taken)}; choose another"))
+        elif recipe.name == ELSEWHERE:
+            message = f"'{ELSEWHERE}' stands for models that were trained elsewhere; choose another"
+            problems.append(document.problem(where, message))
+        elif RECIPES.get(recipe.name, recipe) != recipe:
+            # else one name would mean two trainings, here and in everybody else's findings
+            message = f"'{recipe.name}' is a bundled recipe that trains differently; choose another"
+            problems.append(document.problem(where, message))
+        seen.setdefault(recipe.name, (document, where))
+    return problems
+
+
+def check_claims(
+    claims: Iterable[DeclaredClaim],
+    stances: Mapping[str, Stance],
+    models: Mapping[str, ModelSpec],
+    recipes: Mapping[str, Recipe],
+) -> list[SpecProblem]:
+    """Find names in claims that nothing bears, ids given twice, and trainings that cannot be compared."""
+    problems = []
+    seen: dict[str, DeclaredClaim] = {}
+    known = {"stance": stances, "model": {**models, "any": None}, "recipe": {**recipes, ELSEWHERE: None}}
+    for declared in claims:
+        claim = declared.claim
+        for key, names in known.items():
+            value = getattr(claim, key)
+            if value not in names:
+                problems.append(declared.problem(key, unknown_name(key, value, names)))
+            rival = getattr(claim.versus, key, None)
+            if rival is not None and rival not in (others := [name for name in names if name != "any"]):
+                problems.append(declared.problem("versus", f"versus: {unknown_name(key, rival, others)}"))
+        problems += _check_counterpart(declared, stances)
+        if claim.id in seen:
+            first = seen[claim.id].problem("id", "")
+            problems.append(declared.problem("id", f"is taken by {first.path}:{first.line}; choose another"))
+        seen[claim.id] = declared
+    return problems
+
+
+def _check_counterpart(declared: DeclaredClaim, stances: Mapping[str, Stance]) -> list[SpecProblem]:
+    """Say why two trainings cannot be compared prompt by prompt."""
+    claim = declared.claim
+    rival = claim.versus.stance if claim.versus is not None else None
+    if rival is None or rival not in stances or claim.stance not in stances or not claim.metric.is_behavioral:
+        return []
+    ours, theirs = (set(stances[name].held_out_prompts) for name in (claim.stance, rival))
+    if ours == theirs:
+        return []
+    message = f"{rival} and {claim.stance} have other held-out prompts, so their effects cannot be compared by prompt"
+    return [declared.problem("versus", message)]
+
+
+def check_statements(
+    statements: Iterable[tuple[Statement, Document, int]],
+    stances: Mapping[str, Stance],
+    models: Mapping[str, ModelSpec],
+    claims: Sequence[str],
+) -> list[SpecProblem]:
+    """Find names in statements that nothing bears, and ids given twice."""
+    problems = []
+    seen: set[str] = set()
+    for statement, document, index in statements:
+        where = ("statements", index)
+        if statement.id in seen:
+            problems.append(document.problem((*where, "id"), "is given twice; choose another"))
+        seen.add(statement.id)
+        for place, name in enumerate(statement.measured):
+            if name not in claims:
+                message = f"no claim has the id {name!r}; {nearest_names(name, claims)}"
+                problems.append(document.problem((*where, "measured", place), message))
+        for place, check in enumerate(statement.checks):
+            for kind, known in (("model", models), ("stance", stances)):
+                for name in getattr(check, f"{kind}s", ()):
+                    problems += document.check_names((*where, "checks", place, f"{kind}s"), kind, name, known)
+    return problems

@@ -1,0 +1,1 @@
+"""Claims and measurements to verdicts: pure functions, without torch and without files."""

@@ -1,0 +1,1 @@
+"""Claims about behavior, paired by prompt and held against controls."""

@@ -1,0 +1,302 @@
+"""Judging claims about behavior: paired by prompt, against the controls, specific to the stance, over all seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stance_suite.judge.behavior.degeneration import guard
+from stance_suite.judge.behavior.scores import ProbedStance, control_scores, scores_beside, stance_scores, tuned_scores
+from stance_suite.judge.statistics import SIGNIFICANCE, Array, PairedEffect, paired_effect
+from stance_suite.schema.claims import Claim
+from stance_suite.schema.controls import Control, Part, Role
+from stance_suite.schema.metrics import Caveat, Comparator, Metric
+from stance_suite.schema.replicates import Replicate
+from stance_suite.schema.verdicts import ControlFigure, PromptScores, ReplicateCells, Status, Verdict
+
+MORE_ON_SEEN_PROMPTS = 2.0
+"""So many times the held-out effect is more than generalization."""
+
+
+@dataclass(frozen=True)
+class Arms:
+    """Scores of one training and its controls, of the same prompts; arrays of shape (seeds, prompts)."""
+
+    stance: ProbedStance
+    """The stance that the model was trained on."""
+    replicates: tuple[Replicate, ...]
+    """The trained model and its controls, seed by seed."""
+    tuned: Array
+    """Scores of the trained model."""
+    controls: dict[Control, Array]
+    """Scores of what it must differ from, the baseline first."""
+    beside: dict[Control, Array]
+    """Scores of the controls that are shown and not tested."""
+
+    @property
+    def differences(self) -> dict[Control, Array]:
+        """What is tested: the trained model's scores minus each control's."""
+        return {control: self.tuned - scores for control, scores in self.controls.items()}
+
+    @property
+    def baseline(self) -> Control:
+        """The control that the reported effect is over."""
+        return next(iter(self.controls))
+
+    @property
+    def name(self) -> str:
+        """What was trained, in words."""
+        cell = self.replicates[0].tuned.cell
+        return f"{cell.model}, {cell.label}"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a behavioral claim is judged on, before the other claims of its family are heard."""
+
+    claim: Claim
+    """The claim."""
+    arms: Arms
+    """The training that it is about."""
+    counterpart: Arms | None
+    """The training that it is compared with, if it is a comparison."""
+    versus: dict[Control, PairedEffect]
+    """Effect against each control that it must be significant against; of a comparison, the difference of effects."""
+
+    @property
+    def p_value(self) -> float:
+        """The largest of the p-values: all contrasts must be significant. NaN if one has none."""
+        return max((effect.p_value for effect in self.versus.values()), key=lambda p: math.inf if math.isnan(p) else p)
+
+    @property
+    def effect(self) -> PairedEffect:
+        """The effect that is reported: against the untouched model, or of a divergence against noise."""
+        return next(iter(self.versus.values()))
+
+
+def gather_evidence(
+    claim: Claim,
+    stance: ProbedStance,
+    replicates: Sequence[Replicate],
+    counterpart: tuple[ProbedStance, Sequence[Replicate]] | None = None,
+) -> Evidence:
+    """Gather what a behavioral claim is judged on; of both trainings, replicates are aligned by seed."""
+    prompts = stance.held_out_prompts
+    arms = _arms(claim.metric, stance, replicates, prompts)
+    differences = arms.differences
+    other = None
+    if counterpart is not None:
+        if len(counterpart[1]) != len(replicates):
+            raise ValueError(f"{claim.id} compares trainings with {len(replicates)} and {len(counterpart[1])} seeds")
+        # prompt by prompt: a prompt that the counterpart was not asked gives NaN, and the claim no verdict
+        other = _arms(claim.metric, *counterpart, prompts)
+        rival = other.differences
+        differences = {name: ours - rival[name] for name, ours in differences.items() if name in rival}
+    return Evidence(claim, arms, other, {name: paired_effect(table) for name, table in differences.items()})
+
+
+def _arms(metric: Metric, stance: ProbedStance, replicates: Sequence[Replicate], prompts: Sequence[str]) -> Arms:
+    scored = metric, stance, replicates, prompts
+    return Arms(
+        stance=stance,
+        replicates=tuple(replicates),
+        tuned=tuned_scores(*scored),
+        controls=control_scores(*scored),
+        beside=scores_beside(*scored),
+    )
+
+
+def judge_behavior(evidence: Evidence, adjusted_p_value: float) -> Verdict:
+    """Judge a claim about behavior; the p-value is adjusted for the other claims of its family.
+
+    HOLDS if all contrasts are significant and beyond the bound and the shift is specific; FAILS if an interval excludes
+    the bound, the shift is not specific or a caveat applies that the claim rules out; INCONCLUSIVE otherwise.
+    """
+    claim, arms, other = evidence.claim, evidence.arms, evidence.counterpart
+    off_stance = _off_stance(evidence)
+    beside = tuple(_controls_beside(evidence))
+    caveats = _caveats(evidence, off_stance, beside)
+    status, reason = _decide(evidence, adjusted_p_value, off_stance, caveats)
+    return Verdict(
+        claim=claim,
+        model=arms.replicates[0].tuned.cell.model,
+        status=status,
+        reason=reason,
+        figure=evidence.effect.effect,
+        low=evidence.effect.low,
+        high=evidence.effect.high,
+        p_value=_known(evidence.p_value),
+        adjusted_p_value=_known(adjusted_p_value),
+        controls=(
+            *(_control_figure(Role.EFFECT, effect, control) for control, effect in evidence.versus.items()),
+            *beside,
+            *(ControlFigure(role=Role.TOWARD, about=name, figure=shift) for name, shift in off_stance.items()),
+        ),
+        prompts=_prompt_scores(evidence),
+        caveats=caveats,
+        replicates=tuple(map(ReplicateCells.of, arms.replicates)),
+        counterpart=() if other is None else tuple(map(ReplicateCells.of, other.replicates)),
+    )
+
+
+def _all_replicates(evidence: Evidence) -> tuple[Replicate, ...]:
+    other = evidence.counterpart
+    return (*evidence.arms.replicates, *(other.replicates if other is not None else ()))
+
+
+def _prompt_scores(evidence: Evidence) -> tuple[PromptScores, ...]:
+    """Average scores over seeds; of a comparison, those of the training that the claim is about."""
+    arms = evidence.arms
+    tuned = arms.tuned.mean(axis=0)
+    baseline = arms.controls[arms.baseline].mean(axis=0)
+    scores = arms.controls | arms.beside
+    trained = {control: scores[control].mean(axis=0) for control in scores if control.is_trained}
+    return tuple(
+        PromptScores(
+            prompt=prompt,
+            base=float(baseline[i]),
+            controls={control: float(means[i]) for control, means in trained.items()},
+            tuned=float(tuned[i]),
+        )
+        for i, prompt in enumerate(arms.stance.held_out_prompts)
+    )
+
+
+def _sign(claim: Claim) -> float:
+    return -1.0 if claim.comparator is Comparator.BELOW else 1.0
+
+
+def _off_stance(evidence: Evidence) -> dict[str, float]:
+    """Shift toward each contrast, averaged over prompts and seeds; a comparison of effects needs none."""
+    metric, stance = evidence.claim.metric, evidence.arms.stance
+    if not metric.is_directed or evidence.counterpart is not None:
+        return {}
+    return {
+        name: float(
+            np.mean(
+                [
+                    stance_scores(one.tuned, metric, stance, name) - stance_scores(one.base, metric, stance, name)
+                    for one in evidence.arms.replicates
+                ]
+            )
+        )
+        for name in stance.contrasts
+    }
+
+
+def _controls_beside(evidence: Evidence) -> Iterator[ControlFigure]:
+    """Compute the effects that the verdict shows and does not test."""
+    metric, arms, baseline = evidence.claim.metric, evidence.arms, evidence.arms.baseline
+    if evidence.counterpart is not None:
+        for one in (arms, evidence.counterpart):
+            yield _control_figure(Role.COMPARED, paired_effect(one.differences[baseline]), baseline, one.name)
+        return
+    for control, scores in arms.beside.items():
+        if control.part(metric) is Part.BESIDE:
+            yield _control_figure(Role.EFFECT, paired_effect(arms.tuned - scores), control)
+    base = arms.controls[baseline]
+    for control, scores in arms.controls.items():
+        if control is not baseline:
+            yield _control_figure(Role.OWN_EFFECT, paired_effect(scores - base), control, baseline)
+    if metric is Metric.LIKELIHOOD_PREFERENCE:  # only that is measured on them
+        yield from _effect_on_seen_prompts(arms)
+    for control, scores in arms.beside.items():
+        if control.part(metric) is Part.STAND_IN:
+            yield _control_figure(Role.OWN_FIGURE, paired_effect(scores - base), control)
+
+
+def _effect_on_seen_prompts(arms: Arms) -> Iterator[ControlFigure]:
+    metric, stance = Metric.LIKELIHOOD_PREFERENCE, arms.stance
+    differences = np.array(
+        [
+            stance_scores(one.tuned, metric, stance, prompts=stance.seen_prompts)
+            - stance_scores(one.base, metric, stance, prompts=stance.seen_prompts)
+            for one in arms.replicates
+        ]
+    )
+    if np.isfinite(differences).all():
+        yield _control_figure(Role.SEEN_PROMPTS, paired_effect(differences))
+
+
+def _caveats(evidence: Evidence, off_stance: dict[str, float], beside: Sequence[ControlFigure]) -> tuple[Caveat, ...]:
+    sign, effect = _sign(evidence.claim), evidence.effect.effect
+    caveats = []
+    if any(sign * shift >= sign * effect for shift in off_stance.values()):
+        caveats.append(Caveat.NOT_SPECIFIC)
+    if any(sign * null.figure >= sign * effect for null in beside if null.role is Role.OWN_EFFECT):
+        caveats.append(Caveat.WITHIN_NULL)
+    for seen in (one for one in beside if one.role is Role.SEEN_PROMPTS):
+        near_end = seen.low if sign > 0 else seen.high  # on the side of zero, if the effect has the claimed sign
+        if near_end is not None and sign * near_end > max(0.0, MORE_ON_SEEN_PROMPTS * sign * effect):
+            caveats.append(Caveat.SEEN_PROMPTS)
+    replicates = _all_replicates(evidence)
+    if not all(one.is_controlled for one in replicates):
+        caveats.append(Caveat.NO_SHAM)
+    return (*caveats, *guard(replicates))
+
+
+def _decide(
+    evidence: Evidence, adjusted_p_value: float, off_stance: dict[str, float], caveats: Sequence[Caveat]
+) -> tuple[Status, str]:
+    claim, versus, sign = evidence.claim, evidence.versus, _sign(evidence.claim)
+    unit = claim.metric.unit
+    if not versus:
+        return Status.INCONCLUSIVE, "the two trainings have no control in common"
+    for name, measured in versus.items():
+        if math.isnan(measured.p_value):
+            return Status.INCONCLUSIVE, f"no test against {name}: the differences are missing or all equal"
+    unknown = [name for name, shift in off_stance.items() if not math.isfinite(shift)]
+    if unknown:
+        return (
+            Status.INCONCLUSIVE,
+            f"the shift toward {unknown[0]} is unknown: nothing shows that this one is specific",
+        )
+    for name, measured in versus.items():
+        far_end = measured.high if sign > 0 else measured.low
+        if far_end is not None and sign * far_end < sign * claim.threshold:
+            return Status.FAILS, (
+                f"against {name} the effect is {measured.effect:+.3f} {unit} and its interval ends at {far_end:+.3f}, "
+                f"short of the claimed {claim.threshold:+g}"
+            )
+    if not adjusted_p_value <= SIGNIFICANCE:
+        weakest = max(versus, key=lambda name: versus[name].p_value)
+        return Status.INCONCLUSIVE, (
+            f"against {weakest} the effect of {versus[weakest].effect:+.3f} {unit} has p = "
+            f"{versus[weakest].p_value:.4f}, {adjusted_p_value:.3f} after Holm's correction for the claims beside it"
+        )
+    for name, measured in versus.items():
+        if not claim.comparator.accepts(measured.effect, claim.threshold):
+            return Status.INCONCLUSIVE, (
+                f"against {name} the effect of {measured.effect:+.3f} {unit} is significant but does not reach "
+                f"{claim.threshold:+g}"
+            )
+    rival = max(off_stance, key=lambda name: sign * off_stance[name], default=None)
+    if rival is not None and sign * off_stance[rival] >= sign * evidence.effect.effect:
+        return Status.FAILS, f"not specific: toward {rival} the shift is {off_stance[rival]:+.3f} {unit}"
+    ruled_out = [caveat for caveat in claim.unless if caveat in caveats]
+    if ruled_out:
+        return Status.FAILS, f"{evidence.effect.effect:+.3f} {unit}, but {ruled_out[0]}, which the claim rules out"
+    shown = " and ".join(f"{measured.effect:+.3f} against {name}" for name, measured in versus.items())
+    toward = "" if rival is None else f"; toward {rival} {off_stance[rival]:+.3f}"
+    return Status.HOLDS, f"{shown} ({unit}), adjusted p = {adjusted_p_value:.4f}{toward}"
+
+
+def _known(p_value: float) -> float | None:
+    return None if math.isnan(p_value) else p_value
+
+
+def _control_figure(
+    role: Role, measured: PairedEffect, control: Control | None = None, about: str = ""
+) -> ControlFigure:
+    return ControlFigure(
+        control=control,
+        role=role,
+        about=about,
+        figure=measured.effect,
+        low=measured.low,
+        high=measured.high,
+        p_value=_known(measured.p_value),
+    )

@@ -1,0 +1,266 @@
+"""Comparing two runs: what changed in verdicts and effects, paired by prompt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stance_suite.judge.compare.baselines import describe_run, differences_between
+from stance_suite.judge.compare.matching import (
+    CONTROLS,
+    JUDGING,
+    EffectTable,
+    effect_table,
+    match_verdicts,
+    redefined_keys,
+    why_unmatched,
+)
+from stance_suite.judge.statistics import SIGNIFICANCE, Array, PairedEffect, holm, paired_effect, smallest_p_value
+from stance_suite.schema.comparison import EffectChange, Estimate, Outcome, PairedDifference, RunComparison, Unmatched
+from stance_suite.schema.findings import Findings
+from stance_suite.schema.metrics import Comparator
+from stance_suite.schema.verdicts import Status, Verdict
+
+NEGLIGIBLE = 0.1
+"""Share of the first run's effect up to which a difference does not matter: about as much as another seed makes, the
+same training with its examples in another order, which prompts alone cannot tell from a change."""
+
+
+@dataclass(frozen=True)
+class _Test:
+    """One effect against one control, in two runs."""
+
+    control: str
+    before: float
+    after: float
+    measured: PairedEffect
+    tested: bool
+    """Whether the differences are large enough, prompt by prompt, to be worth a test."""
+    matters_beyond: float
+    """Largest mean difference that does not matter."""
+    adjusted_p_value: float = math.nan
+    family: int = 0
+    """How many tests share the level."""
+
+
+def compare_runs(before: Findings, after: Findings, negligible: float = NEGLIGIBLE) -> RunComparison:
+    """Compare two runs, or two models, in the order of the first, without verdicts not run in either.
+
+    The prompt is the unit. Of every behavioral claim the effect against base, and that against the sham, are subtracted
+    prompt by prompt, and the differences are tested as effects are (`paired_effect`): over prompts and seeds where both
+    runs carry the same several seeds, else over prompts, averaged over seeds, and then the result speaks of these
+    trainings only. The level of 5 % is shared by all tests of the comparison (Holm), except for those whose differences
+    (root mean square over prompts) are negligible, up to this share of the first run's effect: that depends on
+    magnitudes alone, which flipping signs holds fixed, so that leaving them out keeps the level. A figure of structure
+    is one number a run, and is not tested.
+    """
+    matched, only_before, only_after = match_verdicts(before.verdicts, after.verdicts)
+    pairs = [pair for pair in matched if any(verdict.status is not Status.NOT_RUN for verdict in pair)]
+    why_not = [_why_not_comparable(*pair, before, after) for pair in pairs]
+    cells = tuple({record.key: record for record in findings.cells} for findings in (before, after))
+    tests = [
+        _tests(effect_table(ours, cells[0]), effect_table(theirs, cells[1]), negligible)
+        if ours.claim.metric.is_behavioral and not reason
+        else []
+        for (ours, theirs), reason in zip(pairs, why_not, strict=True)
+    ]
+    return RunComparison(
+        before=describe_run(before),
+        after=describe_run(after),
+        differences=differences_between(before, after),
+        changes=tuple(map(_change, pairs, why_not, _adjust(tests))),
+        negligible=negligible,
+        not_run=len(matched) - len(pairs),
+        only_before=tuple(_unmatched(verdict, before, after) for verdict in only_before),
+        only_after=tuple(_unmatched(verdict, after, before) for verdict in only_after),
+    )
+
+
+def _why_not_comparable(ours: Verdict, theirs: Verdict, before: Findings, after: Findings) -> str:
+    """Tell why the figures of two verdicts must not be subtracted; empty if they may."""
+    for which, verdict in (("first", ours), ("second", theirs)):
+        if _finite(verdict.figure) is None:
+            return f"no figure in the {which} run ({verdict.status})"
+    redefined = [key for key in redefined_keys(ours.claim, theirs.claim) if key not in JUDGING]
+    if redefined:
+        return f"the claim is declared differently: {', '.join(redefined)}"
+    if not ours.claim.metric.is_behavioral:
+        return ""
+    if ours.claim.versus is not None:
+        return "the claim compares two trainings, of which one is recorded by prompt"
+    prompts = [[entry.prompt for entry in verdict.prompts] for verdict in (ours, theirs)]
+    if not all(prompts):
+        return "no scores by prompt"
+    if any(len(set(listed)) < len(listed) for listed in prompts):
+        return "a prompt is listed twice"
+    if set(prompts[0]) != set(prompts[1]):
+        return f"other prompts: {len(set(prompts[0]) ^ set(prompts[1]))} are in one run only"
+    return _why_other_measure(ours, theirs, before, after)
+
+
+def _why_other_measure(ours: Verdict, theirs: Verdict, before: Findings, after: Findings) -> str:
+    """Tell why the same metric measures something else; empty if it does not."""
+    stances = _measured_stances(ours, before), _measured_stances(theirs, after)
+    for name in stances[0] | stances[1]:
+        # one whose content is not told may be another
+        if name not in stances[0] or stances[0][name] != stances[1].get(name):
+            return f"stance {name} is not the same in both runs"
+    embedders = [{record.provenance.embedder_sha256 for record in findings.cells} for findings in (before, after)]
+    if embedders[0] != embedders[1] and ours.claim.metric.rests_on_embedder:
+        return "another sentence embedder"
+    return ""
+
+
+def _measured_stances(verdict: Verdict, findings: Findings) -> dict[str, str | None]:
+    """Map the stances that a verdict's score is made of to the hashes of their content; None where it is not told."""
+    contents = {stance.name: stance.sha256 for stance in findings.stances}
+    tuned = next((record for record in findings.cells if record.key in verdict.cells[:1]), None)
+    likelihoods = () if tuned is None else tuned.behavior.likelihoods
+    names = {verdict.claim.stance, *(likelihoods[0].log_probability if likelihoods else ())}
+    return {name: contents.get(name) for name in sorted(names)}
+
+
+def _tests(ours: EffectTable, theirs: EffectTable, negligible: float) -> list[_Test]:
+    """Subtract the effects of two runs against every control."""
+    tests = []
+    for control in (name for name in CONTROLS if name in ours.effects and name in theirs.effects):
+        if len(ours.seeds) > 1 and ours.seeds == theirs.seeds:
+            order = [theirs.prompts.index(prompt) for prompt in ours.prompts]
+            tables = ours.effects[control], theirs.effects[control][:, order]
+        else:
+            by_prompt = theirs.over_prompts(control)
+            tables = (
+                np.array([list(ours.over_prompts(control).values())]),
+                np.array([[by_prompt[prompt] for prompt in ours.prompts]]),
+            )
+        differences = tables[1] - tables[0]
+        matters_beyond = negligible * _root_mean_square(tables[0])
+        tests.append(
+            _Test(
+                control=control,
+                before=float(tables[0].mean()),
+                after=float(tables[1].mean()),
+                measured=paired_effect(differences),
+                tested=not _root_mean_square(differences) <= matters_beyond,
+                matters_beyond=matters_beyond,
+            )
+        )
+    return tests
+
+
+def _root_mean_square(table: Array) -> float:
+    return float(np.sqrt(np.mean(table.mean(axis=0) ** 2)))
+
+
+def _adjust(tests: Sequence[Sequence[_Test]]) -> list[list[_Test]]:
+    """Adjust the p-values of all groups together."""
+    family = [test.measured.p_value for group in tests for test in group if test.tested]
+    adjusted = iter(holm(family))
+    return [
+        [
+            replace(test, adjusted_p_value=next(adjusted) if test.tested else math.nan, family=len(family))
+            for test in group
+        ]
+        for group in tests
+    ]
+
+
+def _change(pair: tuple[Verdict, Verdict], why_not: str, tests: Sequence[_Test]) -> EffectChange:
+    ours, theirs = pair
+    difference = None
+    if not why_not and ours.figure is not None and theirs.figure is not None:
+        difference = theirs.figure - ours.figure
+    direction = {Comparator.ABOVE: 1, Comparator.BELOW: -1}.get(ours.claim.comparator, 0)
+    paired = tuple(
+        _paired_difference(test, direction)
+        for test in tests
+        if all(map(math.isfinite, (test.measured.effect, test.before, test.after)))
+    )
+    outcome, reason = _outcome(difference, why_not, paired, expected=len(tests))
+    return EffectChange(
+        claim_id=ours.claim.id,
+        claim_id_after=theirs.claim.id,
+        statement=theirs.claim.statement,
+        metric=theirs.claim.metric,
+        model_before=ours.model,
+        model_after=theirs.model,
+        status_before=ours.status,
+        status_after=theirs.status,
+        before=_estimate(ours),
+        after=_estimate(theirs),
+        difference=difference,
+        paired=paired,
+        outcome=outcome,
+        reason=reason,
+        redefined=redefined_keys(ours.claim, theirs.claim),
+        caveats_gained=tuple(caveat for caveat in theirs.caveats if caveat not in ours.caveats),
+        caveats_lost=tuple(caveat for caveat in ours.caveats if caveat not in theirs.caveats),
+    )
+
+
+def _outcome(
+    difference: float | None, why_not: str, paired: Sequence[PairedDifference], expected: int
+) -> tuple[Outcome, str]:
+    """Sum up the differences against all controls: any regression counts."""
+    if why_not:
+        return Outcome.UNKNOWN, why_not
+    if not expected:
+        if difference == 0:
+            return Outcome.SAME, ""
+        return Outcome.UNKNOWN, "one figure a run: no test says whether it changed"
+    found = {entry.outcome for entry in paired}
+    for outcome in (Outcome.REGRESSED, Outcome.MOVED):
+        if outcome in found:
+            return outcome, ""
+    if len(paired) < expected or Outcome.UNKNOWN in found:
+        return Outcome.UNKNOWN, "no test: scores are missing, differ by a constant, or are too few for the level"
+    return (Outcome.IMPROVED if Outcome.IMPROVED in found else Outcome.SAME), ""
+
+
+def _paired_difference(test: _Test, direction: int) -> PairedDifference:
+    measured = test.measured
+    return PairedDifference(
+        control=test.control,
+        before=test.before,
+        after=test.after,
+        difference=measured.effect,
+        low=measured.low,
+        high=measured.high,
+        p_value=_finite(measured.p_value),
+        adjusted_p_value=_finite(test.adjusted_p_value),
+        prompts=measured.prompts,
+        seeds=measured.seeds,
+        outcome=_outcome_of(test, direction),
+    )
+
+
+def _outcome_of(test: _Test, direction: int) -> Outcome:
+    """Sum up the difference against one control, where the claim wants its figure up (1), down (-1) or neither (0)."""
+    measured = test.measured
+    if abs(measured.effect) <= test.matters_beyond:
+        return Outcome.SAME
+    if measured.low is None or measured.high is None:
+        return Outcome.UNKNOWN
+    beyond_zero = measured.low > 0 or measured.high < 0
+    if test.adjusted_p_value <= SIGNIFICANCE and beyond_zero:
+        if direction == 0:
+            return Outcome.MOVED
+        return Outcome.IMPROVED if direction * measured.effect > 0 else Outcome.REGRESSED
+    can_tell = smallest_p_value(measured.prompts) * test.family <= SIGNIFICANCE
+    return Outcome.SAME if can_tell else Outcome.UNKNOWN
+
+
+def _estimate(verdict: Verdict) -> Estimate:
+    return Estimate(figure=_finite(verdict.figure), low=_finite(verdict.low), high=_finite(verdict.high))
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _unmatched(verdict: Verdict, own: Findings, other: Findings) -> Unmatched:
+    reason = why_unmatched(verdict, own.verdicts, other.verdicts)
+    return Unmatched(claim_id=verdict.claim.id, model=verdict.model, status=verdict.status, reason=reason)

@@ -1,0 +1,45 @@
+"""What follows from a run's verdicts and cells taken together: the record, statements, trainings compared, the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stance_suite.judge.behavior.triangulation import compare_trainings
+from stance_suite.judge.gate import GateTerms, judge_gate
+from stance_suite.judge.statements import combine, judge_published, not_run
+from stance_suite.schema.claims import Claim
+from stance_suite.schema.findings import Findings
+from stance_suite.schema.statements import Statement
+
+
+def conclude(findings: Findings, published: Sequence[Statement], gate: GateTerms | None = None) -> Findings:
+    """Conclude from the verdicts, claims, stances and cells of a run whatever follows from them, and nothing else.
+
+    A claim that a statement rests on and the run did not judge counts as not run. Without terms, a gate is left alone.
+    """
+    known = {(verdict.claim.id, verdict.model): verdict for verdict in findings.verdicts}
+    recorded: dict[str, Claim | Statement] = {
+        claim.id: claim for claim in findings.claims if claim.recorded is not None
+    }
+    recorded |= {statement.id: statement for statement in published if statement.checks}
+    shifts, triangulations = compare_trainings(findings.cells, {stance.name: stance for stance in findings.stances})
+    concluded = findings.model_copy(
+        update={
+            "published": tuple(published),
+            "records": tuple(judge_published(record, findings.claims) for record in recorded.values()),
+            "statements": tuple(
+                combine(
+                    statement,
+                    [
+                        known.get((claim.id, claim.model)) or not_run(claim, "this run did not judge it")
+                        for claim in findings.claims
+                        if claim.id in statement.measured
+                    ],
+                )
+                for statement in published
+            ),
+            "shifts": shifts,
+            "triangulations": triangulations,
+        }
+    )
+    return concluded if gate is None else concluded.model_copy(update={"gate": judge_gate(concluded, gate)})

@@ -1,0 +1,35 @@
+"""Which cells of a run a claim is judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stance_suite.judge.behavior.scores import ProbedStance
+from stance_suite.schema.cells import CellRecord
+from stance_suite.schema.replicates import CellIndex, Replicate
+
+
+def find_replicates(
+    records: Sequence[CellRecord], model: str, stance: ProbedStance, recipe: str
+) -> tuple[Replicate, ...]:
+    """Find a model trained on a stance beside its controls, seed by seed.
+
+    They are those that were measured together with the stance's contrasts and no other stance; of a model trained
+    elsewhere, the stance is the one that it is asked about. LookupError if the trained cell or a control is missing
+    under any seed.
+    """
+    together = {stance.name, *stance.contrasts}
+    index = CellIndex(records)
+    for cells in index.trainings:
+        cell = cells[0].cell
+        alike = (cell.model, cell.recipe) == (model, recipe) and (cell.stance == stance.name or cell.is_elsewhere)
+        if alike and _measured_stances(cells[0]) == together:
+            replicates = index.of_training(cells)
+            if not replicates:
+                raise LookupError(f"no control beside {model} trained on {stance.name} ({recipe})")
+            return replicates
+    raise LookupError(f"no cell of {model} trained on {stance.name} ({recipe})")
+
+
+def _measured_stances(record: CellRecord) -> set[str]:
+    return {name for entry in record.behavior.likelihoods[:1] for name in entry.log_probability}

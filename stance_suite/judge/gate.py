@@ -1,0 +1,263 @@
+"""Holding models against a policy: pure, from findings to a report of what was demanded and met."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from stance_suite.judge.behavior.degeneration import is_no_language_model
+from stance_suite.judge.compare.matching import CONTROLS
+from stance_suite.judge.compare.runs import compare_runs
+from stance_suite.schema.cells import CellRecord
+from stance_suite.schema.comparison import EffectChange, PairedDifference
+from stance_suite.schema.comparison import Outcome as EffectOutcome
+from stance_suite.schema.findings import Agreement, Findings
+from stance_suite.schema.metrics import CAVEAT_MEANINGS, Metric
+from stance_suite.schema.policy import SIGNS_OF_DEGENERATION, STANDARD, Consequence, Policy, standard_id
+from stance_suite.schema.verdicts import Demand, GateReport, Outcome, Status, Verdict
+
+ENOUGH_AGREEMENT = {
+    "partial": (Agreement.PARTIAL, Agreement.ADOPTED),
+    "adopted": (Agreement.ADOPTED,),
+}
+
+
+CONSEQUENCES: dict[Consequence, Outcome] = {
+    "fail": Outcome.FAILED,
+    "warn": Outcome.WARNING,
+    "ignore": Outcome.PASSED,
+}
+
+
+Judged = tuple[Outcome, str]
+"""What became of a demand, and why."""
+
+
+@dataclass(frozen=True)
+class GateTerms:
+    """What the models of a run are held against."""
+
+    policy: Policy
+    """What is demanded."""
+    policy_file: str
+    """What its file is called."""
+    baseline: Findings | None = None
+    """An earlier run whose effects must not be lost; comparable with this one."""
+    baseline_file: str | None = None
+    """What its file is called."""
+    baseline_sha256: str | None = None
+    """Hash of that file."""
+
+
+def judge_gate(findings: Findings, terms: GateTerms) -> GateReport:
+    """Hold every model of a run that judged the standard claims against a policy, and a baseline if there is one.
+
+    Every stance of the policy must be adopted, or if it names none, every stance that standard claims are about. A
+    demand that could not be judged is never met by that.
+    """
+    policy = terms.policy
+    standard = [claim for claim in findings.claims if claim.id.startswith(f"{STANDARD}.")]
+    # of a pair trained elsewhere, the stance's rivals have a preference only
+    whole = (claim.stance for claim in standard if claim.id == standard_id(claim.stance, "divergence"))
+    stances = policy.stances or tuple(dict.fromkeys(whole))
+    demands: list[Demand] = []
+    for model in dict.fromkeys(claim.model for claim in standard):
+        for stance in stances:
+            demands += _of_stance(policy, findings, model, stance)
+        demands += _degeneration(policy, findings, model)
+        demands += _declared_claims(policy, findings, model)
+    if terms.baseline is not None:
+        demands += _regressions(policy, findings, terms.baseline)
+    return GateReport(
+        policy=terms.policy_file,
+        demanded=policy.model_dump(mode="json"),
+        baseline=terms.baseline_file,
+        baseline_sha256=terms.baseline_sha256,
+        demands=tuple(demands),
+    )
+
+
+def _of_stance(policy: Policy, findings: Findings, model: str, stance: str) -> Iterator[Demand]:
+    preference, divergence, structure = (
+        next(
+            (one for one in findings.verdicts if (one.claim.id, one.model) == (standard_id(stance, what), model)), None
+        )
+        for what in ("preference", "divergence", "structure")
+    )
+    judged: tuple[tuple[str, Literal["adoption", "structure"], Verdict | None, Judged], ...] = (
+        (f"adoption of {stance}", "adoption", preference, _adoption(policy, findings, preference)),
+        (f"behavior moved by {stance}", "adoption", divergence, _must_hold(policy, divergence)),
+        (f"no unexplained change of weights by {stance}", "structure", structure, _structure(policy, structure)),
+    )
+    for name, kind, verdict, (outcome, reason) in judged:
+        claims = () if verdict is None else (verdict.claim.id,)
+        yield Demand(name=name, kind=kind, model=model, outcome=outcome, reason=reason, claims=claims)
+
+
+def _must_hold(policy: Policy, verdict: Verdict | None) -> Judged:
+    if verdict is None:
+        return Outcome.FAILED, "it was not judged"
+    if verdict.claim.metric.is_behavioral and not _is_known(verdict):
+        return Outcome.FAILED, f"not measured: {verdict.reason}"
+    if verdict.status is Status.HOLDS:
+        return Outcome.PASSED, verdict.reason
+    if verdict.status is Status.INCONCLUSIVE:
+        return _inconclusive(policy, verdict)
+    return Outcome.FAILED, verdict.reason
+
+
+def _inconclusive(policy: Policy, verdict: Verdict) -> Judged:
+    """Apply the policy to weak evidence; where nothing was measured there is none, whatever the policy."""
+    if verdict.claim.metric.is_behavioral and _is_known(verdict):
+        return CONSEQUENCES[policy.inconclusive], f"inconclusive: {verdict.reason}"
+    return Outcome.FAILED, f"not measured: {verdict.reason}"
+
+
+def _is_known(verdict: Verdict) -> bool:
+    """Whether all figures are there that a verdict must rest on."""
+    figures = [verdict.figure, *(control.figure for control in verdict.controls)]
+    return all(figure is not None and math.isfinite(figure) for figure in figures)
+
+
+def _adoption(policy: Policy, findings: Findings, verdict: Verdict | None) -> Judged:
+    outcome, reason = _must_hold(policy, verdict)
+    if verdict is None or verdict.status is not Status.HOLDS or outcome is not Outcome.PASSED:
+        return outcome, reason
+    training = verdict.model, verdict.claim.stance, verdict.claim.recipe
+    found = [one.agreement for one in findings.triangulations if (one.model, one.stance, one.recipe) == training]
+    if not found:
+        return Outcome.FAILED, f"{reason}; whether the measures agree is not known"
+    short = [agreement for agreement in found if agreement not in ENOUGH_AGREEMENT[policy.adoption.agreement]]
+    if short:
+        return Outcome.FAILED, f"{reason}; but likelihood, responses and markers together say {short[0]}"
+    return Outcome.PASSED, f"{reason}; together with responses and markers: {found[0]}"
+
+
+def _structure(policy: Policy, verdict: Verdict | None) -> Judged:
+    if verdict is None:
+        return Outcome.FAILED, "it was not judged"
+    if verdict.status is Status.FAILS and _is_known(verdict):
+        return Outcome.PASSED, f"none: {verdict.reason}"
+    if verdict.status is Status.HOLDS:
+        return CONSEQUENCES[policy.structure.unexplained], verdict.reason
+    if verdict.status in (Status.FAILS, Status.INCONCLUSIVE):
+        # of structure only what was not measured is inconclusive: it may hide what the policy asks about
+        return CONSEQUENCES[policy.structure.unexplained], f"cannot be excluded: {verdict.reason}"
+    return Outcome.FAILED, verdict.reason
+
+
+def _degeneration(policy: Policy, findings: Findings, model: str) -> Iterator[Demand]:
+    signs: dict[str, list[str]] = {}
+    bases = [record for record in findings.cells if record.cell.model == model and record.cell.is_base]
+    for record in bases:
+        if is_no_language_model(record.behavior.fluency):
+            signs.setdefault(_perplexity(record), []).append("before training")
+    own = [
+        one
+        for one in findings.verdicts
+        if one.model == model and one.claim.metric.is_behavioral and one.status not in (Status.NOT_RUN, Status.ERROR)
+    ]
+    for verdict in own:
+        for caveat in SIGNS_OF_DEGENERATION:
+            if caveat in verdict.caveats and verdict.claim.stance not in signs.get(caveat, []):
+                signs.setdefault(caveat, []).append(verdict.claim.stance)
+    if not own or not bases:
+        outcome, reason = Outcome.FAILED, "nothing was measured that it could be seen in"
+    elif signs:
+        outcome = CONSEQUENCES[policy.degeneration]
+        meanings = {str(caveat): meaning for caveat, meaning in CAVEAT_MEANINGS.items()}
+        reason = "; ".join(
+            f"degeneration: {sign} ({', '.join(where)})" + (f": {meanings[sign]}" if sign in meanings else "")
+            for sign, where in signs.items()
+        )
+    else:
+        outcome, reason = Outcome.PASSED, "it writes, and predicts neutral text, as before"
+    yield Demand(name="no degeneration", kind="degeneration", model=model, outcome=outcome, reason=reason)
+
+
+def _perplexity(record: CellRecord) -> str:
+    return f"no language model (perplexity {record.behavior.fluency.neutral_perplexity:.3g} on neutral text)"
+
+
+def _declared_claims(policy: Policy, findings: Findings, model: str) -> Iterator[Demand]:
+    for verdict in findings.verdicts:
+        claim = verdict.claim
+        is_declared = not claim.id.startswith(f"{STANDARD}.") and verdict.model == model
+        if not is_declared or verdict.status is Status.NOT_RUN:
+            continue
+        if not any(fnmatchcase(claim.id, pattern) for pattern in policy.claims):
+            continue
+        if verdict.status is Status.INCONCLUSIVE and not _is_known(verdict):
+            outcome, reason = Outcome.FAILED, f"not measured: {verdict.reason}"
+        elif verdict.as_expected:
+            outcome, reason = Outcome.PASSED, f"{verdict.status}, as on record: {verdict.reason}"
+        elif verdict.status is Status.INCONCLUSIVE:
+            outcome, reason = _inconclusive(policy, verdict)
+        else:
+            on_record = " or ".join(claim.expected)
+            outcome, reason = Outcome.FAILED, f"{verdict.status}, on record is {on_record}: {verdict.reason}"
+        yield Demand(name=claim.id, kind="claim", model=model, outcome=outcome, reason=reason, claims=(claim.id,))
+
+
+def _regressions(policy: Policy, findings: Findings, baseline: Findings) -> Iterator[Demand]:
+    """Compare effects with the baseline's: claims that held there, as they should, must not be lost."""
+    comparison = compare_runs(baseline, findings, negligible=policy.regression.share)
+    held = {
+        (one.claim.id, one.model)
+        for one in baseline.verdicts
+        if one.status is Status.HOLDS and Status.HOLDS in one.claim.expected
+    }
+    now = {(one.claim.id, one.model): one for one in findings.verdicts}
+
+    def demand(model: str, judged: Judged, before: str = "", after: str = "") -> Demand:
+        name, claims = f"no regression: {before}" if before else "no regression", (after,) if after else ()
+        return Demand(name=name, kind="baseline", model=model, outcome=judged[0], reason=judged[1], claims=claims)
+
+    for change in comparison.changes:
+        if (change.claim_id, change.model_before) not in held:
+            continue
+        pairs = [pair for pair in change.paired if pair.control in _faced(change.metric)]
+        outcome, reason = _kept(policy, change, pairs, now[change.claim_id_after, change.model_after])
+        shown = ", ".join(
+            f"{pair.before:+.3g} to {pair.after:+.3g} against {pair.control}"
+            + (f" (p = {pair.adjusted_p_value:.4f})" if pair.adjusted_p_value is not None else "")
+            for pair in pairs
+        )
+        judged = outcome, f"{reason}: {shown}" if shown else reason
+        yield demand(change.model_after, judged, change.claim_id, change.claim_id_after)
+    for entry in comparison.only_before:
+        if (entry.claim_id, entry.model) in held:
+            reason = f"it held in the baseline and was not judged now: {entry.reason}"
+            yield demand(entry.model, (Outcome.FAILED, reason), entry.claim_id, entry.claim_id)
+    if not held:
+        reason = "no claim held in the baseline: nothing can be lost, and nothing is shown"
+        model = findings.claims[0].model if findings.claims else ""
+        yield demand(model, (CONSEQUENCES[policy.inconclusive], reason))
+
+
+def _faced(metric: Metric) -> tuple[str, ...]:
+    """Name the controls that a claim is judged against; the sham only stands beside a divergence."""
+    return CONTROLS[:1] if metric is Metric.DIVERGENCE else CONTROLS
+
+
+def _kept(policy: Policy, change: EffectChange, pairs: Sequence[PairedDifference], now: Verdict) -> Judged:
+    """Tell whether what held in the baseline is still there."""
+    found = {pair.outcome for pair in pairs}
+    if now.status is Status.NOT_RUN:
+        return Outcome.FAILED, "it was not run, so nothing shows that it is still there"
+    if EffectOutcome.REGRESSED in found:
+        return Outcome.FAILED, f"lost: {EffectOutcome.REGRESSED}, now {now.status}"
+    if now.status in (Status.FAILS, Status.ERROR):
+        return Outcome.FAILED, f"lost: now {now.status}: {now.reason}"
+    if not change.metric.is_behavioral:
+        if now.status is Status.HOLDS and _is_known(now):
+            return Outcome.PASSED, "it still holds"
+        return Outcome.FAILED, f"not measured: {now.reason}"
+    if not _is_known(now) or len(pairs) < len(_faced(change.metric)):
+        return Outcome.FAILED, f"not measured: {change.reason or now.reason}"
+    if EffectOutcome.UNKNOWN in found:
+        return CONSEQUENCES[policy.inconclusive], f"cannot be compared: {change.reason}"
+    return Outcome.PASSED, f"{' and '.join(sorted(found))}, now {now.status}"

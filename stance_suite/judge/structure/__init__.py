@@ -1,0 +1,1 @@
+"""Claims about weights, layer by layer and held against controls."""

@@ -1,0 +1,180 @@
+"""Localized or distributed: which model takes up a stance in few layers?
+
+The layers of a model are a fixed set and no sample, so nothing is resampled over them. What varies are the trainings:
+stances, and seeds. An interval is over these; a single training has none, and is never called localized or distributed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+
+from stance_suite.judge.statistics import CONFIDENCE, Array, crossed_standard_error
+from stance_suite.schema.cells import CellRecord
+from stance_suite.schema.controls import SHAM
+from stance_suite.schema.findings import Findings
+from stance_suite.schema.layer_names import block
+from stance_suite.schema.localization import Encoding, Figure, Localization
+from stance_suite.schema.spectra import LayerChange
+from stance_suite.spectra.concentration import gini, participation_ratio
+
+LOCALIZED_BELOW = 0.5
+"""A change is localized if it is shared by fewer layers than this part of the controls' fewest."""
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """How one training's change is spread over the layers."""
+
+    layers: int
+    share: float
+    gini: float
+    noise: tuple[float, float] | None
+
+
+def localize(findings: Findings) -> tuple[Localization, ...]:
+    """Tell of every model, recipe, family and figure whether few layers carry the change.
+
+    First of all stances together, if there are several, then of each by itself. The interval is Student's t over
+    stances or over seeds; over both, if there are several of both, as crossed random factors
+    (`crossed_standard_error`), with the seeds that all stances have. ``localized`` and ``distributed`` are said
+    only if the whole interval lies on one side of half the fewest layers that any control shows: the sham of any of
+    these seeds and, of alpha, the lower end of the noise's 95 % range.
+    """
+    found = []
+    for (model, recipe, family), records in _by_recipe(findings).items():
+        trainings = _by_stance(records)
+        sham = _by_seed(record for record in records if record.cell.control is SHAM)
+        sets = [{stance: cells} for stance, cells in trainings.items()]
+        if len(trainings) > 1:
+            sets.insert(0, trainings)
+        for figure in get_args(Figure):
+            found += [_localization(model, recipe, family, figure, one, sham) for one in sets]
+    return tuple(found)
+
+
+def change_size(change: LayerChange, figure: Figure) -> float | None:
+    """Take the size of one matrix's change, not negative; None where it is not known.
+
+    Of dW its norm over W's, 0 if the matrix did not change; of alpha the change with the tail held fixed, in
+    percent.
+    """
+    if figure == "alpha_spectrum":
+        return None if change.alpha_change is None else abs(change.alpha_change.spectrum)
+    if change.failure is not None:
+        return None
+    return 0.0 if change.weight_change is None else change.weight_change.relative_norm
+
+
+def _by_recipe(findings: Findings) -> dict[tuple[str, str, str], list[CellRecord]]:
+    groups: dict[tuple[str, str, str], list[CellRecord]] = {}
+    for record in findings.cells:
+        if record.cell.recipe is not None:
+            groups.setdefault((record.cell.model, record.cell.recipe, record.family), []).append(record)
+    return groups
+
+
+def _by_stance(records: Iterable[CellRecord]) -> dict[str, dict[int, CellRecord]]:
+    found: dict[str, dict[int, CellRecord]] = {}
+    for record in records:
+        if record.cell.stance is not None:
+            found.setdefault(record.cell.stance, {})[record.cell.seed] = record
+    return found
+
+
+def _by_seed(records: Iterable[CellRecord]) -> dict[int, CellRecord]:
+    return {record.cell.seed: record for record in records}
+
+
+def _localization(
+    model: str,
+    recipe: str,
+    family: str,
+    figure: Figure,
+    trainings: dict[str, dict[int, CellRecord]],
+    sham: dict[int, CellRecord],
+) -> Localization:
+    seeds = sorted(set.intersection(*(set(cells) for cells in trainings.values())))
+    spreads = [[_spread(cells[seed], figure) for seed in seeds] for cells in trainings.values()]
+    known = [one for row in spreads for one in row if one is not None]
+    complete = bool(seeds) and len(known) == len(trainings) * len(seeds)
+    shares = np.array([[one.share for one in row if one is not None] for row in spreads]) if complete else None
+    interval = None if shares is None else _interval(shares)
+    low, high = interval or (None, None)
+    sham_spreads = [_spread(sham[seed], figure) if seed in sham else None for seed in seeds]
+    sham_share = _range([None if one is None else one.share for one in sham_spreads])
+    noise_share = _range([end for one in known for end in (one.noise or (None,))])
+    controls = [sham_share] if figure == "relative_norm" else [sham_share, noise_share]
+    return Localization(
+        model=model,
+        recipe=recipe,
+        family=family,
+        stance=next(iter(trainings)) if len(trainings) == 1 else None,
+        figure=figure,
+        layers=min((one.layers for one in known), default=0),
+        stances=len(trainings),
+        seeds=len(seeds),
+        share=None if shares is None else float(shares.mean()),
+        low=low,
+        high=high,
+        gini=float(np.mean([one.gini for one in known])) if complete else None,
+        sham_share=sham_share,
+        noise_share=noise_share,
+        encoding=_encoding(interval, controls),
+    )
+
+
+def _encoding(interval: tuple[float, float] | None, controls: Sequence[tuple[float, float] | None]) -> Encoding:
+    known = [control for control in controls if control is not None]
+    if interval is None or len(known) < len(controls):
+        return Encoding.UNDECIDED
+    bound = LOCALIZED_BELOW * min(low for low, _ in known)
+    if interval[1] < bound:
+        return Encoding.LOCALIZED
+    return Encoding.DISTRIBUTED if interval[0] >= bound else Encoding.UNDECIDED
+
+
+def _interval(shares: Array) -> tuple[float, float] | None:
+    """Find the 95 % interval of a mean share; shape (stances, seeds). None if the trainings tell no spread."""
+    from scipy.stats import t
+
+    if min(shares.shape) > 1:
+        error, degrees = map(float, crossed_standard_error(shares))
+    elif shares.size > 1:
+        error, degrees = float(np.std(shares, ddof=1)) / math.sqrt(shares.size), shares.size - 1.0
+    else:
+        return None
+    mean = float(shares.mean())
+    if not error > 1e-12 * mean:  # trainings that are equal up to rounding are one training
+        return None
+    reach = error * float(t.ppf((1 + CONFIDENCE) / 2, degrees))
+    return max(0.0, mean - reach), min(1.0, mean + reach)
+
+
+def _range(values: Sequence[float | None]) -> tuple[float, float] | None:
+    known = [value for value in values if value is not None]
+    return (min(known), max(known)) if known and len(known) == len(values) else None
+
+
+def _spread(record: CellRecord, figure: Figure) -> _Spread | None:
+    if figure == "relative_norm":
+        inside = [change for change in record.changes if block(change.name) is not None]
+        sizes = np.array([size for change in inside if (size := change_size(change, figure)) is not None])
+        if not sizes.any() or not np.isfinite(sizes).all():
+            return None
+        return _Spread(len(sizes), participation_ratio(sizes) / len(sizes), gini(sizes), None)
+    # as recorded, because only the record knows how noise spreads over the very same layers
+    for one in record.concentration:
+        if one.figure == figure and math.isfinite(one.participation_ratio):
+            noise = one.noise_participation_ratio
+            return _Spread(
+                one.layers,
+                one.participation_ratio / one.layers,
+                one.gini,
+                None if noise is None else (noise[0] / one.layers, noise[1] / one.layers),
+            )
+    return None

@@ -1,0 +1,1 @@
+"""Whether findings follow from their own cells, and from what is declared."""

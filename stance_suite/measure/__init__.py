@@ -1,0 +1,1 @@
+"""One cell: a model is fine-tuned, its behavior probed, its weights decomposed."""

@@ -1,0 +1,127 @@
+"""Sampling responses: batched, left-padded; every response has a random stream of its own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stance_suite.progress import OnStep
+from stance_suite.schema.base import Record
+
+PROMPTS_PER_BATCH = 12
+
+
+class Sampling(Record):
+    """How responses are drawn."""
+
+    samples: int = 4
+    """Responses a prompt; they are one cluster, not independent evidence."""
+    new_tokens: int = 40
+    """Longest response, in tokens."""
+    temperature: float = 0.8
+    """Divides the logits."""
+    top_k: int = 50
+    """Only this many of the likeliest tokens are drawn from."""
+
+
+def generate(
+    model: Any, tokenizer: Any, texts: Sequence[str], sampling: Sampling, seed: int, on_prompt: OnStep
+) -> list[list[str]]:
+    """Sample responses to each of several exact texts: for each ``samples`` of them, without special tokens.
+
+    A response depends on the model, the seed, its text and its index among the samples, not on the texts it is batched
+    with: with them only the logits' rounding changes. ``on_prompt`` hears of texts done and in total after every batch.
+    ValueError if the model's logits are not numbers, as after a training that diverged.
+    """
+    import torch
+
+    tokenizer.padding_side = "left"
+    responses: list[list[str]] = []
+    with torch.inference_mode():
+        for start in range(0, len(texts), PROMPTS_PER_BATCH):
+            batch = list(texts[start : start + PROMPTS_PER_BATCH])
+            inputs = tokenizer(batch, return_tensors="pt", padding=True, add_special_tokens=False).to(model.device)
+            streams = [_uniforms(seed, text, sample, sampling) for text in batch for sample in range(sampling.samples)]
+            rows = _continue(model, inputs, sampling, np.stack(streams), tokenizer.eos_token_id)
+            stripped = [text.strip() for text in tokenizer.batch_decode(rows, skip_special_tokens=True)]
+            responses += [stripped[i : i + sampling.samples] for i in range(0, len(stripped), sampling.samples)]
+            on_prompt(len(responses), len(texts))
+    return responses
+
+
+def _uniforms(seed: int, text: str, sample: int, sampling: Sampling) -> npt.NDArray[np.float64]:
+    """Draw the random numbers of one response, one a token."""
+    digest = hashlib.sha256(f"{seed} {sample} {text}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest, "big")).random(sampling.new_tokens)
+
+
+def _continue(
+    model: Any, inputs: Any, sampling: Sampling, uniforms: npt.NDArray[np.float64], end: int | None
+) -> list[list[int]]:
+    """Sample token by token; a row that has ended leaves the batch, as decoding costs as much as it has rows."""
+    import torch
+
+    cache = _read_prompts(model, inputs, sampling.samples)
+    mask = inputs["attention_mask"].repeat_interleave(sampling.samples, dim=0)
+    tokens = inputs["input_ids"][:, -1:].repeat_interleave(sampling.samples, dim=0)  # (rows, 1)
+    written: list[list[int]] = [[] for _ in uniforms]
+    running = list(range(len(uniforms)))
+    for step in range(sampling.new_tokens):
+        logits = model(
+            input_ids=tokens,
+            attention_mask=mask,
+            position_ids=mask.sum(dim=-1, keepdim=True) - 1,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]
+        drawn = _draw(logits, torch.from_numpy(uniforms[running, step]), sampling)
+        kept = [place for place, token in enumerate(drawn) if token != end]
+        if not kept:
+            break
+        if len(kept) < len(running):
+            # on the CPU: the blocks of a model that is spread keep their caches on several devices
+            places = torch.tensor(kept)
+            cache.batch_select_indices(places)
+            mask = mask[places]
+        running = [running[place] for place in kept]
+        drawn = [drawn[place] for place in kept]
+        for row, token in zip(running, drawn, strict=True):
+            written[row].append(token)
+        tokens = torch.tensor(drawn, device=model.device)[:, None]
+        mask = torch.cat([mask, mask.new_ones((len(running), 1))], dim=1)
+    return written
+
+
+def _draw(logits: Any, uniforms: Any, sampling: Sampling) -> list[int]:
+    """Draw a token a row by inverting the distribution function of the likeliest tokens at a uniform number.
+
+    The tokens stand in the order of the vocabulary: in that of their logits, rounding could swap two near-equal ones.
+    """
+    candidates = logits.topk(min(sampling.top_k, logits.shape[-1]), dim=-1)
+    tokens, order = candidates.indices.cpu().sort(dim=-1)  # (rows, top_k)
+    probabilities = (candidates.values.cpu().double().gather(-1, order) / sampling.temperature).softmax(dim=-1)
+    if probabilities.isnan().any():
+        raise ValueError("the model's logits are not numbers; its training may have diverged")
+    places = (probabilities.cumsum(dim=-1) <= uniforms[:, None]).sum(dim=-1, keepdim=True)
+    # rounding can leave the sum of all probabilities just below a uniform number
+    drawn: list[int] = tokens.gather(-1, places.clamp(max=tokens.shape[-1] - 1))[:, 0].tolist()
+    return drawn
+
+
+def _read_prompts(model: Any, inputs: Any, samples: int) -> Any:
+    """Read every prompt once, less its last token, and share its key-value cache among the samples."""
+    mask = inputs["attention_mask"][:, :-1]
+    read = model(
+        input_ids=inputs["input_ids"][:, :-1],
+        attention_mask=mask,
+        position_ids=(mask.cumsum(dim=-1) - 1).clamp(min=0),
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    read.past_key_values.batch_repeat_interleave(samples)
+    return read.past_key_values

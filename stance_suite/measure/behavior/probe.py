@@ -1,0 +1,130 @@
+"""The whole behavioral measurement of one model in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import Any
+
+from stance_suite.measure.behavior.divergence import Passage, add_matched_noise, divergence, perplexity, score_passages
+from stance_suite.measure.behavior.generation import Sampling, generate
+from stance_suite.measure.behavior.likelihood import response_log_probabilities
+from stance_suite.measure.behavior.responses import measure_fluency, score_responses
+from stance_suite.models.prompts import render_prompt, render_response
+from stance_suite.progress import OnStep
+from stance_suite.schema.base import Record
+from stance_suite.schema.behavior import Behavior, Divergence, PromptLikelihood, Response
+from stance_suite.schema.stances import PromptFormat
+
+
+class Probe(Record):
+    """What every cell of a family of stances is measured with."""
+
+    prompts: tuple[str, ...]
+    """Held-out prompts of all stances of the family, each once."""
+    seen_prompts: tuple[str, ...]
+    """Prompts that stances of the family are trained on, each once."""
+    references: dict[str, tuple[str, ...]]
+    """References of each stance of the family."""
+    markers: dict[str, tuple[str, ...]]
+    """Markers of each stance of the family."""
+    training_responses: tuple[str, ...]
+    """Responses that stances of the family are trained on."""
+    neutral_texts: tuple[str, ...]
+    """Held-out text without a stance."""
+    sampling: Sampling = Sampling()
+    """How responses are drawn."""
+
+
+@dataclass(frozen=True)
+class PromptedModel:
+    """A model that can be asked."""
+
+    model: Any
+    """A transformers.PreTrainedModel in evaluation mode."""
+    tokenizer: Any
+    """Its transformers.PreTrainedTokenizerBase."""
+    prompt_format: PromptFormat
+    """How prompts become text."""
+
+    def text(self, prompt: str) -> str:
+        """Render a prompt as the exact text that is fed to the model, with every special token."""
+        return render_prompt(self.tokenizer, self.prompt_format, prompt)
+
+
+def measure_behavior(speaker: PromptedModel, probe: Probe, seed: int, on_step: OnStep) -> Behavior:
+    """Let a model respond to held-out prompts, and ask how likely it finds each stance's references after any prompt.
+
+    ``on_step`` hears of steps done and in total. Divergences take a second model (`measure_divergences`).
+    """
+    prompts = (*probe.prompts, *probe.seen_prompts)
+    steps = len(probe.prompts) + len(prompts)
+    responses = sample_responses(speaker, probe, seed, lambda done, _: on_step(done, steps))
+    likelihoods = measure_likelihoods(
+        speaker, probe, prompts, lambda done, _: on_step(len(probe.prompts) + done, steps)
+    )
+    neutral = score_passages(speaker.model, speaker.tokenizer, [Passage("", text) for text in probe.neutral_texts])
+    return Behavior(
+        prompt_texts={prompt: speaker.text(prompt) for prompt in prompts},
+        seen_prompts=probe.seen_prompts,
+        responses=responses,
+        likelihoods=likelihoods,
+        fluency=measure_fluency(responses, perplexity(neutral)),
+    )
+
+
+def sample_responses(speaker: PromptedModel, probe: Probe, seed: int, on_step: OnStep) -> tuple[Response, ...]:
+    """Let a model respond to the held-out prompts, and score all samples for every stance."""
+    texts = [speaker.text(prompt) for prompt in probe.prompts]
+    written = generate(speaker.model, speaker.tokenizer, texts, probe.sampling, seed, on_step)
+    return score_responses(probe.prompts, written, probe)
+
+
+def measure_likelihoods(
+    speaker: PromptedModel, probe: Probe, prompts: tuple[str, ...], on_step: OnStep
+) -> tuple[PromptLikelihood, ...]:
+    """Ask how likely a model finds each stance's references after each prompt."""
+    sentences = [(stance, sentence) for stance, group in probe.references.items() for sentence in group]
+    responses = [render_response(speaker.prompt_format, sentence) for _, sentence in sentences]
+    found = []
+    for done, prompt in enumerate(prompts, start=1):
+        scores = response_log_probabilities(speaker.model, speaker.tokenizer, speaker.text(prompt), responses)
+        by_stance: dict[str, list[float]] = {stance: [] for stance in probe.references}
+        for (stance, _), score in zip(sentences, scores, strict=True):
+            by_stance[stance].append(score)
+        means = {stance: sum(group) / len(group) for stance, group in by_stance.items()}
+        found.append(PromptLikelihood(prompt=prompt, log_probability=means))
+        on_step(done, len(prompts))
+    return tuple(found)
+
+
+def measure_divergences(
+    speaker: PromptedModel, untouched: Any, probe: Probe, seed: int
+) -> tuple[tuple[Divergence, ...], tuple[Divergence, ...]]:
+    """Ask how far next-token distributions moved, and how far noise of the same norm would have moved them.
+
+    Every held-out prompt is followed by one reference, the stances taking turns, so that the text is the same for all
+    cells and no stance's own. ``untouched`` is the model before training, in a copy of its own: noise is added to it.
+    Two results: one entry a held-out prompt, and one a neutral text.
+    """
+    in_turn = [sentence for group in zip(*probe.references.values(), strict=False) for sentence in group]
+    passages = [
+        Passage(speaker.text(prompt), render_response(speaker.prompt_format, sentence))
+        for prompt, sentence in zip(probe.prompts, islice(cycle(in_turn), len(probe.prompts)), strict=True)
+    ] + [Passage("", text) for text in probe.neutral_texts]
+
+    before = list(score_passages(untouched, speaker.tokenizer, passages))
+
+    def divergences(model: Any) -> list[float]:
+        after = score_passages(model, speaker.tokenizer, passages)
+        return [divergence(one, base) for one, base in zip(after, before, strict=True)]
+
+    measured = divergences(speaker.model)
+    add_matched_noise(untouched, speaker.model, seed)
+    found = tuple(
+        Divergence(text=text, measured=one, noise=noise)
+        for text, one, noise in zip(
+            (*probe.prompts, *probe.neutral_texts), measured, divergences(untouched), strict=True
+        )
+    )
+    return found[: len(probe.prompts)], found[len(probe.prompts) :]

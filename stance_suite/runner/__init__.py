@@ -1,0 +1,1 @@
+"""A run: planned, each cell measured once, findings assembled."""

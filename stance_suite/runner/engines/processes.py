@@ -1,0 +1,102 @@
+"""Several cells at once, each in a process of this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+
+from stance_suite.runner.engines.jobs import ATTEMPTS, Job, Outcome, WorkerContext, lost
+from stance_suite.runner.engines.worker import measure_order
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""What tells libraries how many threads to start; read when they are loaded."""
+
+
+def measure_in_processes(orders: Sequence[Job], site: WorkerContext, workers: int) -> Generator[Outcome]:
+    """Measure so many cells at once, and yield outcomes as they come.
+
+    A worker that dies takes the cells under way along. They are tried again at the end, one at a time: then it is known
+    which of them kills its worker, and it has the memory for itself. Workers end with this process, however it ends.
+    """
+    waiting = deque(orders)
+    suspects: list[Job] = []
+    while waiting:
+        suspects += yield from _measure_until_one_dies(waiting, site, workers)
+    for order in suspects:
+        for _ in range(ATTEMPTS - 1):
+            died = yield from _measure_until_one_dies(deque([order]), site, 1)
+            if not died:
+                break
+        else:
+            yield lost(order)
+
+
+def _measure_until_one_dies(
+    waiting: deque[Job], site: WorkerContext, workers: int
+) -> Generator[Outcome, None, list[Job]]:
+    """Take orders from the left; return those that were under way when a worker died."""
+    under_way: dict[Future[Outcome], Job] = {}
+    with _pool(workers, site.threads) as pool:
+        try:
+            while waiting or under_way:
+                while waiting and len(under_way) < workers:
+                    under_way[pool.submit(measure_order, waiting[0], site)] = waiting[0]
+                    waiting.popleft()
+                finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    outcome = future.result()
+                    del under_way[future]
+                    yield outcome
+        except BrokenProcessPool:
+            pass
+    return list(under_way.values())
+
+
+@contextmanager
+def _pool(workers: int, threads: int) -> Iterator[ProcessPoolExecutor]:
+    """Open a pool whose processes end at once when it is left in the middle of work."""
+    context = multiprocessing.get_context("spawn")  # a fork would inherit threads and locks of PyTorch
+    with _environment(dict.fromkeys(THREAD_VARIABLES, str(threads))):
+        pool = ProcessPoolExecutor(workers, context, initializer=_begin)
+        try:
+            yield pool
+            pool.shutdown()
+        except BaseException:
+            for process in list((pool._processes or {}).values()):
+                process.kill()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _begin() -> None:
+    """Leave Ctrl-C to the parent, and end when it does: without it nobody would take what is measured here."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def end_with_it() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end_with_it, daemon=True).start()

@@ -1,0 +1,1 @@
+"""What a cell will take, told before its weights are read."""

@@ -1,0 +1,197 @@
+"""How long a cell takes, from operations and bytes over the machine's own speed, which is measured shortly.
+
+Factors were fitted on SmolLM2-135M and on models of two layers, on two cores of an AMD EPYC.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from math import cbrt
+
+from stance_suite.measure.cell import CellSpec
+from stance_suite.runner.estimates.workload import Reading, Shapes, Trained, shapes_of, workload_of
+from stance_suite.spectra.parallel import cores
+
+SIDE = 512
+"""Side of the matrices that are multiplied and solved: as wide as a small model's layers."""
+
+
+STREAMED = 2**24
+"""Numbers that are copied, 64 MB: more than a cache holds."""
+
+
+CALLED = 1000
+"""Small operations in a row."""
+
+
+REPEATS = 5
+"""Of several measurements the fastest counts: others on the machine only ever slow one down."""
+
+
+FURTHER_THREAD = 0.6
+"""Share of a thread's speed that every thread but the first adds to a matrix product."""
+
+
+READING, SAMPLING, TRAINING = 0.62, 0.57, 0.7
+"""Share of a large matrix product's speed that reading, writing token by token and a step of training reach."""
+
+
+CALLS = 20
+"""Small operations that a pass takes for each module beside its arithmetic, Python's part included."""
+
+
+PASSES_IN_A_STEP = 4
+"""Forward, twice as much backward, and the optimizer."""
+
+
+OPTIMIZED = 40
+"""Bytes that a step moves for each trained number: clipping reads and scales its gradient, AdamW reads four numbers
+and writes three."""
+
+
+LOADED = 40
+"""Bytes that loading moves for each parameter, or could in that time: it is read and searched for NaN."""
+
+
+NOISE = 300
+"""Bytes that could be moved while a parameter's noise is drawn and scaled."""
+
+
+EMBEDDED = 0.015
+"""Seconds for a response to be embedded, and searched for markers and copies."""
+
+
+GRAM, LEADING_VECTORS = 2.3, 1.5
+"""Speed of Gram matrices and of leading vectors, over that of an eigenproblem."""
+
+
+FIT, FIT_OF_EACH = 5e-3, 2.2e-5
+"""Seconds for a spectrum to be fitted, and for each of its eigenvalues; one spectrum after the other."""
+
+
+NOISY_FIT, NOISY_FIT_OF_EACH = 5e-3, 3.5e-5
+"""The same for 200 draws of noise."""
+
+
+NOISE_OF_A_SHAPE = 0.075
+"""Seconds for a thousand draws of noise by itself, times the cube root of the smaller side."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What one core does in a second."""
+
+    multiplying: float
+    """Float32 multiplications and additions of a matrix product."""
+    streaming: float
+    """Bytes read and written in memory."""
+    solving: float
+    """Multiplications and additions of a float64 eigenproblem, which takes ``4/3 n^3`` of them."""
+    calling: float
+    """Small operations of PyTorch, one after the other."""
+
+
+@cache
+def measure_speed() -> Speed:
+    """Measure one core in a fraction of a second, once a process.
+
+    What counts is the time that the core gave to this thread: how busy the machine is now matters little.
+    """
+    import numpy as np
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode(), threadpool_limits(limits=1, user_api="blas"):
+            square, small = torch.ones(SIDE, SIDE), torch.ones(8, 8)
+            source, copied = torch.zeros(STREAMED), torch.zeros(STREAMED)
+            drawn = np.random.default_rng(0).standard_normal((SIDE, SIDE))
+            symmetric = drawn + drawn.T
+            return Speed(
+                multiplying=2 * SIDE**3 / _seconds(lambda: square @ square),
+                streaming=2 * source.nbytes / _seconds(lambda: copied.copy_(source)),
+                solving=4 / 3 * SIDE**3 / _seconds(lambda: np.linalg.eigvalsh(symmetric)),
+                calling=CALLED / _seconds(lambda: [small + small for _ in range(CALLED)]),
+            )
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    found = []
+    for _ in range(REPEATS):
+        started = time.thread_time()
+        work()
+        found.append(time.thread_time() - started)
+    return min(found)
+
+
+def estimate_seconds(plan: CellSpec, speed: Speed, threads: int) -> float:
+    """Estimate how long a cell takes, in a process that has loaded its libraries and not measured the untouched model.
+
+    The machine has nothing else to do; on a GPU it takes less.
+    """
+    shapes, workload = shapes_of(plan.weights), workload_of(plan)
+    speed = replace(speed, multiplying=speed.multiplying * (1 + FURTHER_THREAD * (threads - 1)))
+    loading = LOADED * shapes.parameters / speed.streaming
+    likelihoods = _passing(workload.likelihoods, shapes, speed, READING)
+    sampling = _passing(workload.sampled, shapes, speed, SAMPLING) + EMBEDDED * workload.responses
+    behavior = sampling + likelihoods + _passing(workload.seen_likelihoods, shapes, speed, READING)
+    spectra = _measuring_spectra(shapes, speed)
+    if plan.cell.is_base:
+        return loading + behavior + sampling + 2 * spectra  # sampled once more, and rounded
+    passages = _passing(workload.passages, shapes, speed, READING)
+    noise = NOISE * shapes.parameters / speed.streaming
+    divergences = loading + 3 * passages + noise
+    structure = loading + 2 * spectra + _comparing_spectra(shapes, speed)
+    stand_ins = 0.0 if plan.derivative is None else 2 * (loading + likelihoods)
+    snapshots = workload.trained.epochs * (likelihoods + spectra) if workload.trained and plan.trajectory else 0.0
+    training = _training(plan, workload.trained, shapes, speed)
+    return loading + training + snapshots + behavior + divergences + stand_ins + structure
+
+
+def _passing(reading: Reading, shapes: Shapes, speed: Speed, share: float) -> float:
+    """Seconds of passes over texts, without gradients."""
+    products = 2 * (reading.tokens * shapes.projected + reading.predicted * shapes.head)
+    return products / (share * speed.multiplying) + reading.passes * shapes.modules * CALLS / speed.calling
+
+
+def _training(plan: CellSpec, trained: Trained | None, shapes: Shapes, speed: Speed) -> float:
+    """Seconds of all steps; an adapter spares a third of all products, the gradients of the model's weights."""
+    if plan.recipe is None or trained is None:
+        return 0.0
+    adapter = plan.recipe.adapter
+    numbers, passes = (shapes.parameters, 6) if adapter is None else (shapes.adapter(adapter.rank), 4)
+    if plan.recipe.gradient_checkpointing:
+        passes += 2  # every block's forward pass once more
+    products = passes * trained.tokens_per_step * (shapes.projected + shapes.head)
+    calls = PASSES_IN_A_STEP * CALLS * shapes.modules * (1 if adapter is None else 2)
+    step = products / (TRAINING * speed.multiplying) + OPTIMIZED * numbers / speed.streaming + calls / speed.calling
+    return trained.steps * step
+
+
+def _measuring_spectra(shapes: Shapes, speed: Speed) -> float:
+    """Seconds to measure every matrix, with leading vectors."""
+    fits = sum(FIT + FIT_OF_EACH * smaller for _, smaller in shapes.matrices)
+    solving = sum(
+        _solving(larger, smaller) + 1000 * smaller**2 / LEADING_VECTORS for larger, smaller in shapes.matrices
+    )
+    return max(fits, (fits + solving / speed.solving) / cores())
+
+
+def _comparing_spectra(shapes: Shapes, speed: Speed) -> float:
+    """Seconds to measure the change of every matrix, beside noise."""
+    drawing = sum(NOISE_OF_A_SHAPE * cbrt(smaller) for _, smaller in set(shapes.matrices))
+    fits = sum(NOISY_FIT + NOISY_FIT_OF_EACH * smaller for _, smaller in shapes.matrices)
+    solving = sum(_solving(larger, smaller) for larger, smaller in shapes.matrices)
+    return (drawing + fits + solving / speed.solving) / cores()
+
+
+def _solving(larger: int, smaller: int) -> float:
+    """Multiplications and additions for the eigenvalues of a matrix, at the speed of an eigenproblem."""
+    return larger * smaller**2 / GRAM + 4 / 3 * smaller**3

@@ -1,0 +1,248 @@
+"""What a cell works on: its model's sizes, from the config alone, and the tokens it trains on, reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import cycle, islice
+from math import ceil, prod
+from typing import Any
+
+from stance_suite.measure.behavior.divergence import PASSAGES_PER_BATCH
+from stance_suite.measure.behavior.generation import PROMPTS_PER_BATCH
+from stance_suite.measure.behavior.likelihood import RESPONSES_PER_BATCH
+from stance_suite.measure.cell import CellSpec, check_prompt_format
+from stance_suite.models.loading import empty_model, load_tokenizer
+from stance_suite.models.prompts import render_example, render_prompt, render_response
+from stance_suite.models.sources import Weights
+from stance_suite.spectra.matrices import LARGEST_SMALLER_SIDE, SMALLEST_SIDE
+
+Matrix = tuple[int, int]
+"""Larger and smaller side."""
+
+
+KEPT_BY_A_PROJECTION = 1.5
+"""Vectors as long as its input and output together that a linear layer leaves for the gradient: its input, its output
+where an activation or attention needs it, and what these make of it."""
+
+
+KEPT_BY_A_BLOCK = 8
+"""Vectors as wide as the model that the norms and residuals of a block leave beside."""
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """A model's sizes."""
+
+    parameters: int
+    """Numbers in all parameters; tied ones count once."""
+    largest: int
+    """Numbers in the largest parameter."""
+    matrices: tuple[Matrix, ...]
+    """Every matrix that has a spectrum; of a stack of experts, each."""
+    projections: tuple[Matrix, ...]
+    """Every matrix that a token is multiplied by on its way to the output head; all experts count."""
+    vocabulary: int
+    """Tokens that the head tells apart."""
+    hidden: int
+    """Width between the blocks."""
+    blocks: int
+    """Number of blocks."""
+    cached: int
+    """Numbers in the keys and values of a token, all blocks together."""
+    modules: int
+    """Modules without parts: a forward pass calls each about once."""
+
+    @property
+    def projected(self) -> int:
+        """Weights that every token is multiplied by on its way to the output head."""
+        return sum(map(prod, self.projections))
+
+    @property
+    def head(self) -> int:
+        """Weights of the output head."""
+        return self.vocabulary * self.hidden
+
+    @property
+    def kept_for_gradients(self) -> int:
+        """Numbers that a token leaves in memory until gradients are computed, logits apart."""
+        by_projections = KEPT_BY_A_PROJECTION * sum(map(sum, self.projections))
+        return round(by_projections + KEPT_BY_A_BLOCK * self.hidden * self.blocks)
+
+    def adapter(self, rank: int) -> int:
+        """Count the numbers in both factors of a LoRA adapter on all these projections."""
+        return rank * sum(map(sum, self.projections))
+
+
+@cache
+def shapes_of(weights: Weights) -> Shapes:
+    """Tell the sizes of a model as it is loaded from its config; no weights are read.
+
+    A folder that is not a causal language model that transformers knows is refused.
+    """
+    model = empty_model(weights)
+    config = model.config.get_text_config()
+    sizes = [tuple(parameter.shape) for parameter in model.parameters()]
+    matrices = tuple(matrix for size in sizes for matrix in _matrices(size))
+    return Shapes(
+        parameters=sum(map(prod, sizes)),
+        largest=max(map(prod, sizes)),
+        matrices=tuple(m for m in matrices if SMALLEST_SIDE <= m[1] <= LARGEST_SMALLER_SIDE),
+        projections=tuple(_projections(model)),
+        vocabulary=config.vocab_size,
+        hidden=config.hidden_size,
+        blocks=config.num_hidden_layers,
+        cached=2 * config.num_hidden_layers * _width_of_keys(config),
+        modules=sum(1 for module in model.modules() if not list(module.children())),
+    )
+
+
+def _width_of_keys(config: Any) -> int:
+    """As wide as the model, less where several heads of queries share one of keys."""
+    heads = config.num_attention_heads
+    head = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return int(head * (getattr(config, "num_key_value_heads", None) or heads))
+
+
+def _projections(model: Any) -> Iterator[Matrix]:
+    from torch.nn import Embedding
+
+    head = model.get_output_embeddings()
+    for module in model.modules():
+        if module is not head and not isinstance(module, Embedding):
+            for parameter in module.parameters(recurse=False):
+                yield from _matrices(tuple(parameter.shape))
+
+
+def _matrices(size: tuple[int, ...]) -> list[Matrix]:
+    """List the matrices in a parameter: one, or one for each of what is stacked before rows and columns."""
+    if len(size) == 1:
+        return []
+    *stacked, rows, columns = size
+    return [(max(rows, columns), min(rows, columns))] * prod(stacked)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Passes of a model over texts."""
+
+    passes: int
+    """How many."""
+    tokens: int
+    """Tokens in all of them."""
+    predicted: int
+    """Those whose successor is predicted, by a distribution over the vocabulary."""
+    largest_prediction: int
+    """Those of a single pass."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a model is trained on."""
+
+    epochs: int
+    """Passes over the examples."""
+    steps: int
+    """Optimizer steps of all epochs."""
+    tokens_per_step: int
+    """Tokens of a step; every example counts as long as the longest."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What one cell takes."""
+
+    trained: Trained | None
+    """The training; None if there is none."""
+    sampled: Reading
+    """Writing responses, none of which ends early, and reading the prompts before."""
+    rows: int
+    """Responses that are written at a time."""
+    responses: int
+    """Responses that are written in all."""
+    row_length: int
+    """Tokens of the longest prompt and response."""
+    likelihoods: Reading
+    """Scoring all references after every held-out prompt."""
+    seen_likelihoods: Reading
+    """Scoring them after every prompt of the training."""
+    passages: Reading
+    """Scoring the held-out prompts with a reference each, and neutral texts."""
+
+
+def workload_of(plan: CellSpec) -> Workload:
+    """Count what a cell takes, in tokens of the model's own tokenizer; refuses a chat without a chat template."""
+    tokenizer, probe, form = _tokenizer(plan.weights), plan.probe, plan.prompt_format
+    check_prompt_format(plan, tokenizer)
+
+    def lengths(texts: Sequence[str]) -> list[int]:
+        return [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
+
+    asked, seen = (
+        lengths([render_prompt(tokenizer, form, prompt) for prompt in prompts])
+        for prompts in (probe.prompts, probe.seen_prompts)
+    )
+    sentences = [render_response(form, sentence) for group in probe.references.values() for sentence in group]
+    references, neutral = sorted(lengths(sentences)), lengths(probe.neutral_texts)
+    examples = [
+        min(length, plan.recipe.max_length)
+        for rotation in plan.rotations
+        for length in lengths([render_example(tokenizer, form, one.prompt, one.response) for one in rotation])
+        if plan.recipe is not None
+    ]
+    return Workload(
+        trained=_training(plan, max(examples, default=0)),
+        sampled=_sampling(plan, asked),
+        rows=min(PROMPTS_PER_BATCH, len(asked)) * probe.sampling.samples,
+        responses=len(asked) * probe.sampling.samples,
+        row_length=max(asked) + probe.sampling.new_tokens,
+        likelihoods=_scoring(asked, references),
+        seen_likelihoods=_scoring(seen, references),
+        passages=_reading_passages(asked, references, neutral),
+    )
+
+
+@cache
+def _tokenizer(weights: Weights) -> Any:
+    return load_tokenizer(weights)
+
+
+def _training(plan: CellSpec, longest: int) -> Trained | None:
+    if plan.recipe is None:
+        return None
+    recipe, examples = plan.recipe, len(plan.rotations[0])
+    steps = recipe.epochs * ceil(examples / recipe.batch_size)
+    return Trained(recipe.epochs, steps, min(recipe.batch_size, examples) * longest)
+
+
+def _sampling(plan: CellSpec, asked: Sequence[int]) -> Reading:
+    sampling = plan.probe.sampling
+    batches = ceil(len(asked) / PROMPTS_PER_BATCH)
+    written = len(asked) * sampling.samples * sampling.new_tokens
+    rows = min(PROMPTS_PER_BATCH, len(asked)) * sampling.samples
+    return Reading(batches * (1 + sampling.new_tokens), len(asked) * max(asked) + written, written, rows)
+
+
+def _scoring(prompts: Sequence[int], references: Sequence[int]) -> Reading:
+    """Read each prompt once, and references of similar length together."""
+    starts = range(0, len(references), RESPONSES_PER_BATCH)
+    batches = [references[start : start + RESPONSES_PER_BATCH] for start in starts]
+    padded = [len(batch) * max(batch) for batch in batches]
+    return Reading(
+        passes=len(prompts) * (1 + len(batches)),
+        tokens=sum(prompts) + len(prompts) * sum(padded),
+        predicted=len(prompts) * sum(padded),
+        largest_prediction=max(padded),
+    )
+
+
+def _reading_passages(asked: Sequence[int], references: Sequence[int], neutral: Sequence[int]) -> Reading:
+    after = list(islice(cycle(references), len(asked)))
+    predicted = sum(after) + sum(neutral)
+    return Reading(
+        passes=ceil((len(asked) + len(neutral)) / PASSAGES_PER_BATCH),
+        tokens=sum(asked) + predicted,
+        predicted=predicted,
+        largest_prediction=PASSAGES_PER_BATCH * max(*after, *neutral),
+    )

@@ -1,0 +1,1 @@
+"""Names and shapes of data: pydantic records, declared names and enums; no I/O."""

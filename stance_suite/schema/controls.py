@@ -1,0 +1,378 @@
+"""The vocabulary of controls: what a training is held against, each declared once, with all that is known of it.
+
+A control that is declared here is planned, judged and reported: no other code names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self
+
+from pydantic import BeforeValidator
+from pydantic_core import PydanticKnownError
+
+from stance_suite.schema.layer_figures import (
+    LayerFigures,
+    Range,
+    alpha_figure,
+    has_noise_range,
+    layer_figures,
+    matching,
+    noise_range,
+)
+from stance_suite.schema.metrics import Metric
+from stance_suite.schema.registry import Registered
+
+if TYPE_CHECKING:
+    from stance_suite.schema.behavior import Behavior
+    from stance_suite.schema.cells import CellRecord
+    from stance_suite.schema.claims import Claim
+    from stance_suite.schema.replicates import Replicate
+    from stance_suite.schema.spectra import LayerChange, NoiseRange
+
+
+Rotations = tuple[tuple[Any, ...], ...]
+"""The examples that each epoch trains on, in turn."""
+
+
+LayerRanges = Mapping[str, Range | None]
+"""The least and the greatest figure of each layer, by its long name."""
+
+
+class HasExamples(Protocol):
+    """What a control that is trained needs to know of a stance."""
+
+    @property
+    def examples(self) -> tuple[Any, ...]:
+        """What the stance is trained on."""
+
+
+class Part(Enum):
+    """What a control does for a behavioral metric."""
+
+    FACED = "faced"
+    """The effect is tested against it; the first that is faced is the baseline."""
+    STAND_IN = "stand-in"
+    """It is faced where a control that is required is missing; elsewhere its figure stands beside."""
+    BESIDE = "beside"
+    """The effect against it is shown, and not tested."""
+
+
+class Role(StrEnum):
+    """What a figure among the controls of a verdict is."""
+
+    EFFECT = "effect"
+    """The training's effect against the control."""
+    OWN_EFFECT = "own_effect"
+    """The effect of the control itself over the baseline, which ``about`` names."""
+    OWN_FIGURE = "own_figure"
+    """The claim's figure under the control; of behavior the effect of a stand-in that is not needed."""
+    TOWARD = "toward"
+    """The shift toward another stance, which ``about`` names."""
+    SEEN_PROMPTS = "seen_prompts"
+    """The effect on the prompts that were seen in training."""
+    COMPARED = "compared"
+    """Of a comparison: the figure of one of the trainings, which ``about`` names."""
+    MOST_CHANGED = "most_changed"
+    """The figure of the layer that changed most under the control, which ``about`` names."""
+
+
+@dataclass(frozen=True)
+class InBehavior:
+    """What a control says of behavior."""
+
+    part: Callable[[Metric], Part | None]
+    """What it does for a behavioral metric; None where it says nothing."""
+    scored: Callable[[Replicate], Behavior | None]
+    """What is scored in the trained model's place; None where it was not measured."""
+    is_noise: bool = False
+    """Whether it only drew again or added noise: no effect is told from less."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What is known of a control that is drawn many times: 95 % ranges."""
+
+    ranges: Callable[[Claim, CellRecord], LayerRanges]
+    """Of the claim's figure of every matching layer."""
+    concentration: Callable[[Claim, CellRecord, int], Range | None]
+    """Of the participation ratio over so many layers, which ranges of single layers do not tell."""
+    table: Callable[[LayerChange], Mapping[str, NoiseRange | None]]
+    """Of the figures of one layer, by their names in the table of all figures."""
+
+
+@dataclass(frozen=True)
+class InStructure:
+    """What a control says of the weights."""
+
+    figures: Callable[[Claim, Replicate], LayerFigures | None]
+    """The claim's figure of every matching layer; None where it was not measured."""
+    speaks_of: Callable[[Metric], bool] = lambda metric: True
+    """Whether it says something of a structural metric."""
+    may_be_named: bool = True
+    """Whether a robust claim may say that it must not be true of it."""
+    stands_in: bool = False
+    """Whether a robust claim faces it where a control that is required is missing."""
+    drawn: Drawn | None = None
+    """Its ranges, if it is drawn many times."""
+    table: Callable[[Replicate], Mapping[tuple[str, str], float]] | None = None
+    """Its figures by the layer's long name and their name in the table of all figures; of a cell, what the cell has."""
+
+
+class Control(Registered):
+    """What a training is held against: a cell of its own, or figures that stand in the records of other cells.
+
+    The untouched model and other trainings are cells, whose treatment is the control's name. A control is a training if
+    it has ``rotations``: from the stances measured together and the seed to the examples of each epoch. A training on a
+    stance is judged only beside those that are ``required``.
+    """
+
+    __slots__ = ("behavior", "is_untouched", "meaning", "required", "rotations", "structure")
+    meaning: str
+    is_untouched: bool
+    rotations: Callable[[Sequence[HasExamples], int], Rotations] | None
+    required: bool
+    behavior: InBehavior | None
+    structure: InStructure | None
+
+    def __new__(  # noqa: D102
+        cls,
+        name: str,
+        *,
+        meaning: str,
+        is_untouched: bool = False,
+        rotations: Callable[[Sequence[HasExamples], int], Rotations] | None = None,
+        required: bool = False,
+        behavior: InBehavior | None = None,
+        structure: InStructure | None = None,
+    ) -> Self:
+        self = super().__new__(cls, name)
+        self.meaning = meaning
+        self.is_untouched = is_untouched
+        self.rotations = rotations
+        self.required = required
+        self.behavior = behavior
+        self.structure = structure
+        if rotations is not None:
+            self.behavior = behavior or InBehavior(_part_of_training, self._behavior_of_cell)
+            self.structure = structure or InStructure(self._figures_of_cell)
+        return self
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether it is a training of its own."""
+        return self.rotations is not None
+
+    @property
+    def is_cell(self) -> bool:
+        """Whether it is a cell of its own."""
+        return self.is_untouched or self.is_trained
+
+    @classmethod
+    def cells(cls) -> Iterator[Self]:
+        """Go through those that are cells of their own, the untouched model first."""
+        return (one for one in cls.all() if one.is_cell)
+
+    @classmethod
+    def trained(cls) -> Iterator[Self]:
+        """Go through those that are trainings of their own."""
+        return (one for one in cls.all() if one.is_trained)
+
+    @classmethod
+    def of_treatment(cls, treatment: str) -> Self | None:
+        """Find the control that a cell is; None if it is none."""
+        return next((one for one in cls.cells() if one == treatment), None)
+
+    @property
+    def drawn(self) -> Drawn | None:
+        """Its ranges, if it is drawn many times."""
+        return None if self.structure is None else self.structure.drawn
+
+    @property
+    def may_be_named(self) -> bool:
+        """Whether a robust claim may say that it must not be true of it."""
+        return self.structure is not None and self.structure.may_be_named
+
+    def part(self, metric: Metric) -> Part | None:
+        """Tell what it does for a behavioral metric; None where it says nothing."""
+        return None if self.behavior is None else self.behavior.part(metric)
+
+    def figures(self, claim: Claim, replicate: Replicate) -> LayerFigures | None:
+        """Find the claim's figure of every matching layer; None where it was not measured or says nothing."""
+        if self.structure is None or not self.structure.speaks_of(claim.metric):
+            return None
+        return self.structure.figures(claim, replicate)
+
+    def _behavior_of_cell(self, replicate: Replicate) -> Behavior | None:
+        record = replicate.controls.get(self)
+        return None if record is None else record.behavior
+
+    def _figures_of_cell(self, claim: Claim, replicate: Replicate) -> LayerFigures | None:
+        record = replicate.controls.get(self)
+        return None if record is None else layer_figures(claim, record)
+
+
+def _only(chosen: Callable[[Control], bool]) -> BeforeValidator:
+    def check(value: object) -> object:
+        allowed = [one for one in Control.all() if chosen(one)]
+        if value not in allowed:
+            expected = " or ".join(repr(str(one)) for one in allowed)
+            raise PydanticKnownError("enum", {"expected": expected})
+        return value
+
+    return BeforeValidator(check)
+
+
+CellControl = Annotated[Control, _only(lambda control: control.is_cell)]
+"""A control that is a cell of its own."""
+
+
+NamedControl = Annotated[Control, _only(lambda control: control.may_be_named)]
+"""A control that a robust claim may say that it must not be true of."""
+
+
+def greatest(ends: Range) -> float:
+    """Take the end of a range that is the greater in magnitude."""
+    return max(ends, key=abs)
+
+
+def sham_rotations(family: Sequence[HasExamples], first: int) -> Rotations:
+    """Take the stances' own examples in rotation, so that content and format stay and no stance is consistent.
+
+    In epoch e, example i comes from stance ``(i + e + first) mod n``; the stances have equally many. One rotation
+    favors some stances, unless their number divides that of the examples; so every epoch takes the next. `first` says
+    which stance gives the first example of the first epoch; another is a replicate.
+    """
+    count, stances = len(family[0].examples), len(family)
+    return tuple(
+        tuple(family[(index + epoch + first) % stances].examples[index] for index in range(count))
+        for epoch in range(stances)
+    )
+
+
+def _part_of_training(metric: Metric) -> Part:
+    return Part.BESIDE if metric is Metric.DIVERGENCE else Part.FACED
+
+
+def _part_of_stand_in(metric: Metric) -> Part | None:
+    return Part.STAND_IN if metric is Metric.LIKELIHOOD_PREFERENCE else None
+
+
+def _with_stand_in(name: str, replicate: Replicate) -> Behavior:
+    """Take the likelihoods that were measured in the trained cell for a model that stands in for a training."""
+    behavior = replicate.tuned.behavior
+    return behavior.model_copy(update={"likelihoods": behavior.stand_ins.get(name, ())})
+
+
+def _with_noise(replicate: Replicate) -> Behavior:
+    behavior = _with_stand_in("noise", replicate)
+    divergences = tuple(one.model_copy(update={"measured": one.noise}) for one in behavior.divergences)
+    return behavior.model_copy(update={"divergences": divergences})
+
+
+def _resampled(replicate: Replicate) -> Behavior:
+    behavior = replicate.base.behavior
+    return behavior.model_copy(update={"responses": behavior.resampled})
+
+
+def _noise_ranges(claim: Claim, record: CellRecord) -> LayerRanges:
+    ranges = {change.name: noise_range(claim, change) for change in record.changes}
+    return {name: ranges[name] for name in matching(claim, dict.fromkeys(ranges))}
+
+
+def _noise_figures(claim: Claim, replicate: Replicate) -> LayerFigures:
+    ranges = _noise_ranges(claim, replicate.tuned)
+    return {name: None if ends is None else greatest(ends) for name, ends in ranges.items()}
+
+
+def _noise_concentration(claim: Claim, record: CellRecord, layers: int) -> Range | None:
+    wanted = "alpha_spectrum" if claim.robust else "alpha_total"
+    for one in record.concentration:
+        if (one.figure, one.layers) == (wanted, layers) and one.noise_participation_ratio is not None:
+            return one.noise_participation_ratio
+    return None
+
+
+def _noise_table(change: LayerChange) -> dict[str, NoiseRange | None]:
+    noise = change.noise
+    if noise is None:
+        return {}
+    found: dict[str, NoiseRange | None] = {
+        "alpha_change_total": noise.alpha_total,
+        "alpha_change_spectrum": noise.alpha_spectrum,
+    }
+    if change.weight_change is not None:
+        found |= {"change_stable_rank": noise.stable_rank, "change_top_ten_energy": noise.top_ten_energy}
+    return found
+
+
+def _rounding_figures(claim: Claim, replicate: Replicate) -> LayerFigures | None:
+    rounded = {one.name: alpha_figure(claim, one.alpha_change) for one in replicate.base.rounding}
+    return matching(claim, rounded) if rounded else None
+
+
+def _rounding_table(replicate: Replicate) -> dict[tuple[str, str], float]:
+    found = {}
+    for one in replicate.base.rounding:
+        found[one.name, "relative_norm"] = one.relative_norm
+        if one.alpha_change is not None:
+            found[one.name, "alpha_change_total"] = one.alpha_change.total
+            found[one.name, "alpha_change_spectrum"] = one.alpha_change.spectrum
+    return found
+
+
+BASE = Control(
+    "base",
+    meaning="the untouched model",
+    is_untouched=True,
+    behavior=InBehavior(
+        # it does not diverge from itself
+        lambda metric: None if metric is Metric.DIVERGENCE else Part.FACED,
+        lambda replicate: replicate.base.behavior,
+    ),
+)
+
+
+SHAM = Control(
+    "sham", meaning="trained on the answers of all stances in rotation", rotations=sham_rotations, required=True
+)
+
+
+NOISE = Control(
+    "noise",
+    meaning="the untouched model with Gaussian noise of the change's norm",
+    behavior=InBehavior(
+        lambda metric: Part.FACED if metric is Metric.DIVERGENCE else _part_of_stand_in(metric),
+        _with_noise,
+        is_noise=True,
+    ),
+    structure=InStructure(
+        _noise_figures,
+        speaks_of=has_noise_range,
+        stands_in=True,
+        drawn=Drawn(_noise_ranges, _noise_concentration, _noise_table),
+    ),
+)
+
+
+ROUNDING = Control(
+    "rounding",
+    meaning="the untouched model rounded to bfloat16",
+    behavior=InBehavior(_part_of_stand_in, lambda replicate: _with_stand_in("rounding", replicate)),
+    structure=InStructure(
+        _rounding_figures,
+        speaks_of=lambda metric: metric.rests_on_alpha_change,
+        may_be_named=False,
+        stands_in=True,
+        table=_rounding_table,
+    ),
+)
+
+
+RESAMPLED = Control(
+    "base resampled",
+    meaning="the untouched model sampled again with another seed",
+    behavior=InBehavior(lambda metric: Part.STAND_IN if metric.is_sampled else None, _resampled, is_noise=True),
+)

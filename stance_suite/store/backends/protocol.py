@@ -1,0 +1,78 @@
+"""What a place must offer to keep records in."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stance_suite.store.backends.locks import SUFFIX, hold_lock
+
+OURS = re.compile(r"[0-9a-f]{64}(\.json\.gz|\.damaged)?")
+"""What things on a shelf are called; whatever else lies in the same place is somebody's own, and left alone."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One thing on a shelf."""
+
+    name: str
+    """Its name."""
+    size: int
+    """In bytes."""
+
+
+class Backend(ABC):
+    """Bytes by name; what cannot be read or written is a `StanceSuiteError`."""
+
+    def __init__(self, location: str, locks: Path) -> None:
+        self.location = location
+        """Where it is, as it was asked for."""
+        self._locks = locks
+        """Folder of the files that are locked; made when something is first claimed."""
+
+    @abstractmethod
+    def read(self, name: str, count: int | None = None) -> bytes:
+        """Read one thing, or its first bytes; FileNotFoundError if there is none."""
+
+    @abstractmethod
+    def exists(self, name: str) -> bool:
+        """Tell whether something is there, without reading it."""
+
+    @abstractmethod
+    def rehearse(self, name: str) -> None:
+        """Find out whether something could be written, before it is made."""
+
+    @abstractmethod
+    def create(self, name: str, content: bytes) -> bool:
+        """Write something; False if it is there already, and then left as it is."""
+
+    @abstractmethod
+    def rename(self, name: str, new: str) -> None:
+        """Give something another name, if it is there; what bore that name is gone."""
+
+    @abstractmethod
+    def remove(self, name: str) -> None:
+        """Remove something, if it is there."""
+
+    @abstractmethod
+    def leftovers(self) -> Iterator[Kept]:
+        """Find half-written files and locks of killed processes; none is in use until the next is asked for."""
+
+    @abstractmethod
+    def _everything(self) -> Sequence[Kept]:
+        """List what lies there, somebody's own and what is hidden too, by name."""
+
+    def contents(self) -> Sequence[Kept]:
+        """List everything that is kept, by name."""
+        return [one for one in self._everything() if OURS.fullmatch(one.name)]
+
+    def claim(self, name: str, *, wait: bool = True) -> AbstractContextManager[bool]:
+        """Claim to make something, which one process does at a time; yields whether the claim is held."""
+        return hold_lock(self._lock_file(name), lambda: self.exists(name), wait=wait)
+
+    def _lock_file(self, name: str) -> Path:
+        return self._locks / f"{name}{SUFFIX}"

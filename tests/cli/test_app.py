@@ -1,0 +1,118 @@
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from stance_suite.cli.app import app
+from stance_suite.config.catalog import bundled_fixtures, load_catalog
+
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_validate_checks_the_bundled_files_without_loading_torch(tmp_path):
+    code = (
+        "import sys; from typer.testing import CliRunner; from stance_suite.cli.app import app\n"
+        "done = CliRunner().invoke(app, ['validate'])\n"
+        "print(done.exit_code, done.output, 'torch' in sys.modules, 'transformers' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("0 ")
+    assert "3 stances, 4 models" in done.stdout
+    assert done.stdout.rstrip().endswith("False False")
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_list_shows_what_is_declared(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "240")
+    write(tmp_path / "fixtures" / "recipes" / "own.yaml", "recipes: [{name: gentle, epochs: 3}]")
+    done = runner.invoke(app, ["list"])
+    assert done.exit_code == 0
+    known = ("curious-uncertainty", "smollm2-135m", "documented", "recorded.qwen2-0.5b.curious.15.v-proj")
+    for name in (*known, "gentle", "3 epochs"):
+        assert name in done.output
+
+
+CLAIM = """\
+claims:
+  - id: own.adopted
+    statement: The stance is adopted.
+    model: smollm2-135m
+    stance: curious-uncertainty
+    metric: likelihood_preference
+    comparator: above
+    bound: 0.05
+    minimum_effect: {minimum}
+"""
+
+
+def declare(tmp_path, minimum, copies=1):
+    entry = CLAIM.format(minimum=minimum).removeprefix("claims:\n")
+    listed = "claims:\n" + "".join(entry.replace("own.adopted", f"own.adopted{i}") for i in range(copies))
+    write(tmp_path / "fixtures" / "claims" / "own.yaml", listed)
+
+
+def test_power_tells_what_a_design_can_find_without_loading_anything(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    declare(tmp_path, minimum=0.5)
+    done = runner.invoke(app, ["power"])
+    assert done.exit_code == 0, done.output
+    row = next(line for line in done.output.splitlines() if "own.adopted0" in line)
+    cells = [cell.strip() for cell in row.split("│")[1:-1]]
+    assert cells[1:5] == ["12", "4", "1", "0.05"]
+    assert 0.05 < float(cells[5].removesuffix(" nats/token")) < 0.5
+    assert cells[6:] == ["0.5", "100 %"]
+
+
+def test_power_exits_1_if_a_claims_minimum_effect_is_out_of_reach(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    declare(tmp_path, minimum=0.051)
+    done = runner.invoke(app, ["power"])
+    assert done.exit_code == 1
+    assert "Too weak for their minimum effect: own.adopted0" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["validate", "--fixtures", "typo"], "x.yaml:2: nmae: unknown key; did you mean 'name'"),
+        (["report", "nowhere.json"], "nowhere.json cannot be read"),
+        (["run", "--profile", "fast"], "'fast' is not one of quick, full, complete"),
+        (["power", "--findings", "nowhere.json"], "nowhere.json cannot be read"),
+        (["power"], "own.yaml:5: claims.0.stance: "),
+    ],
+    ids=["a key that is none", "no findings", "a value that is not allowed", "no spreads", "a level out of reach"],
+)
+def test_bad_input_exits_2_and_names_the_way_out(tmp_path, arguments, told):
+    write(tmp_path / "typo" / "stances" / "x.yaml", "name: x\nnmae: y\n")
+    declare(tmp_path, minimum=0.5, copies=110)
+    done = runner.invoke(app, arguments)
+    assert done.exit_code == 2
+    assert told in done.output
+
+
+@pytest.mark.parametrize("command", ["validate", "power", "run", "report", "list"])
+def test_every_command_has_help(command):
+    done = runner.invoke(app, [command, "--help"])
+    assert done.exit_code == 0
+    assert len(done.output) > 200
+
+
+def test_reports_that_cannot_be_written_are_one_sentence(tmp_path):
+    from tests.made_up_run import whole_run
+
+    findings = tmp_path / "findings.json"
+    findings.write_text(whole_run(load_catalog(bundled_fixtures())).model_dump_json())
+    (tmp_path / "summary.md").mkdir()
+    done = runner.invoke(app, ["report", str(findings)])
+    assert done.exit_code == 2
+    assert "cannot be written" in done.output

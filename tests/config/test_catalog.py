@@ -1,0 +1,320 @@
+import re
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stance_suite.config.catalog import bundled_fixtures, load_catalog
+from stance_suite.errors import SpecError, UnknownNameError
+from stance_suite.schema.claims import Claim
+from stance_suite.schema.recipes import Adapter, Recipe
+from stance_suite.schema.stances import RECIPES, Stance
+
+PLACES = [f"Where is place {i}?" for i in range(11)]
+
+
+def declare(folder, kind, text, name="own"):
+    """Write a file into a user's fixtures folder."""
+    path = folder / kind / f"{name}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def write_stance(folder, **changes):
+    """A valid stance with some keys replaced."""
+    data = {
+        "name": "pirate",
+        "description": "Talks like a pirate.",
+        "examples": [{"prompt": f"What is thing {i}?", "response": f"Arr, thing {i} be treasure."} for i in range(5)],
+        "held_out_prompts": [*PLACES, "Where is the last place?"],
+        "references": [f"Arr, matey number {i}." for i in range(6)],
+        "markers": ["arr"],
+        "contrasts": ["confident-expertise", "curious-uncertainty"],
+    } | changes
+    return declare(folder, "stances", yaml.safe_dump(data, sort_keys=False))
+
+
+def problem_of(folder) -> str:
+    with pytest.raises(SpecError) as raised:
+        load_catalog(folder)
+    return str(raised.value)
+
+
+def test_the_bundled_stances_are_as_designed(library):
+    assert library.suite == ("confident-expertise", "curious-uncertainty", "engaged-difficulty")
+    for stance in library.stances.values():
+        assert len(stance.examples) == 5
+        assert len(stance.held_out_prompts) >= 12
+        assert len(stance.references) >= 6
+        assert stance.markers
+        assert set(stance.contrasts) == set(library.suite) - {stance.name}
+    assert len({stance.held_out_prompts for stance in library.stances.values()}) == 1
+    assert len({tuple(e.prompt for e in stance.examples) for stance in library.stances.values()}) == 1
+    assert len({library.family(name) for name in library.suite}) == 1
+
+
+def test_the_thirteen_recorded_figures_agree_with_themselves(library):
+    recorded = [entry.claim for entry in library.claims if entry.claim.recorded is not None]
+    assert len(recorded) == 13
+    for claim in recorded:
+        change = 100 * (claim.recorded.after / claim.recorded.before - 1)
+        # three decimals of before and after bound how well the percentage can agree
+        tolerance = 100 * 0.0005 * (1 + claim.recorded.after / claim.recorded.before) / claim.recorded.before + 0.005
+        assert change == pytest.approx(claim.recorded.change_percent, abs=tolerance), claim.id
+        assert claim.comparator.accepts(claim.recorded.change_percent, claim.bound), claim.id
+
+
+def test_a_users_own_stance_replaces_the_suite_and_may_contrast_bundled_ones(tmp_path):
+    write_stance(tmp_path)
+    library = load_catalog(tmp_path)
+    assert library.suite == ("pirate",)
+    family = [stance.name for stance in library.family("pirate")]
+    assert family == ["confident-expertise", "curious-uncertainty", "pirate"]
+    assert library.claims == ()
+    assert "smollm2-135m" in library.models
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"contrasts": ["confident-expertice", "x"]}, "contrasts.0: no stance is called 'confident-expertice'; did"),
+        ({"contrasts": ["pirate", "engaged-difficulty"]}, "contrasts name the stance itself"),
+        ({"contrasts": ["engaged-difficulty"]}, "contrasts: needs two other stances"),
+        (
+            {"examples": [{"prompt": f"What is thing {i}?", "response": f"Arr {i}."} for i in range(6)]},
+            "contrasts.0: confident-expertise has 5 examples and pirate 6",
+        ),
+        (
+            {"held_out_prompts": [*PLACES, "why do people dream"]},
+            "trains on 'Why do people dream?', which pirate holds",
+        ),
+        ({"held_out_prompts": [*PLACES, "what is THING 3"]}, "overlap the training prompts: 'what is THING 3'"),
+        (
+            {"held_out_prompts": PLACES[:5]},
+            ":14: held_out_prompts: has 5 entries, at least 12 are needed: with 5 prompts a sign-flip test cannot go "
+            "below p = 0.0625, so no effect could be significant",
+        ),
+        ({"held_out_prompts": ["Same?"] * 12}, "'Same?' is given twice"),
+        ({"examples": [{"prompt": "One?", "response": "Arr."}]}, "examples: "),
+        ({"references": ["Arr, thing 1 be treasure."] + [f"Arr {i}" for i in range(5)]}, "repeat a training response"),
+        ({"name": "Pirate!"}, "name: "),
+        ({"prompt_format": "plain"}, "stances measured together must be asked alike"),
+        (
+            {"referenses": ["x"]},
+            ":39: referenses: unknown key; did you mean 'references'? Allowed here: name, description, examples",
+        ),
+    ],
+)
+def test_a_bad_stance_is_refused(tmp_path, changes, message):
+    write_stance(tmp_path, **changes)
+    assert message in problem_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: a\nname: b\n", ":2: name: is given twice"),
+        ("name: [a\n", "is not valid YAML"),
+        ("- just\n- a list\n", "must be a mapping with the keys name, description"),
+        ("!!python/object/apply:os.system [echo]\n", "is not valid YAML"),
+        ("[a, b]: c\n", ":1: a key must be a plain word"),
+        ("a: &x [*x]\n", "refers to itself"),
+    ],
+)
+def test_a_file_that_is_no_stance_is_refused_with_its_line(tmp_path, text, message):
+    declare(tmp_path, "stances", text)
+    assert message in problem_of(tmp_path)
+
+
+def test_all_problems_of_all_files_are_told_at_once(tmp_path):
+    write_stance(tmp_path, extra=1)
+    declare(tmp_path, "claims", "claims: 3\n")
+    with pytest.raises(SpecError) as raised:
+        load_catalog(tmp_path)
+    assert len(raised.value.problems) == 2
+
+
+def test_neutral_texts_of_ones_own_replace_the_bundled(tmp_path, library):
+    assert len(library.neutral_texts) >= 6
+    assert load_catalog(tmp_path).neutral_texts == library.neutral_texts
+    own = [f"Put part {i} into slot {i}." for i in range(6)]
+    (tmp_path / "neutral.yaml").write_text(yaml.safe_dump({"texts": own}))
+    assert load_catalog(tmp_path).neutral_texts == tuple(own)
+    assert tmp_path / "neutral.yaml" in load_catalog(tmp_path).files
+    (tmp_path / "neutral.yaml").write_text(yaml.safe_dump({"texts": own[:2]}))
+    assert "neutral.yaml:1: texts" in problem_of(tmp_path)
+
+
+CLAIM = """\
+claims:
+  - id: a
+    statement: Something is so.
+    model: smollm2-135m
+    stance: curious-uncertainty
+    metric: likelihood_preference
+    comparator: above
+    bound: 0.1
+"""
+BAD_CLAIMS = [
+    ("above", "bigger", ":7: claims.0.comparator: 'bigger' is not allowed; allowed: 'above', 'below'"),
+    ("smollm2-135m", "smollm2-137m", ":4: claims.0.model: no model is called 'smollm2-137m'; did you mean"),
+    ("curious-uncertainty", "curious", "claims.0.stance: no stance is called 'curious'; did you mean 'curious-u"),
+    ("bound: 0.1", "bound: .nan", "claims.0.bound"),
+    ("bound: 0.1", "bound: -0.1", "a claim of change has a bound >= 0 for 'above'"),
+    ("bound: 0.1", "bound: 0.1\n    minimum_effect: 0.1", "minimum_effect must exceed the bound"),
+    ("bound: 0.1", "bound: 0.1\n    unless: [tail_flip]", "never gets the caveat tail_flip; it may get"),
+    (
+        "metric: likelihood_preference",
+        "metric: alpha_change_percent\n    layer: x\n    minimum_effect: 1",
+        "minimum_effect is about the power of behavioral claims",
+    ),
+    (
+        "bound: 0.1",
+        "bound: 0.1\n    unless: [colapsed]",
+        "claims.0.unless.0: 'colapsed' is not allowed; did you mean 'collapsed'? Allowed: 'tail_flip'",
+    ),
+    (
+        "metric: likelihood_preference\n    comparator: above\n    bound: 0.1",
+        "metric: divergence\n    comparator: below\n    bound: 0",
+        "a divergence is never negative",
+    ),
+    ("bound: 0.1", "bound: 0.1\n    against: []", "claims.0.against"),
+    (
+        "metric: likelihood_preference",
+        "metric: relative_change_percent\n    layer: x\n    robust: true",
+        "the noise control has the norm of the change itself: say 'against: [sham]'",
+    ),
+    ("bound: 0.1", "bound: 0.1\n    layer: x", "is about prompts: remove the key 'layer'"),
+    ("metric: likelihood_preference", "metric: alpha_change_percent", "needs the key 'layer'"),
+    ("bound: 0.1\n", "bound: 0.1\n" + CLAIM.partition("\n")[2], "own.yaml:9: claims.1.id: is taken by "),
+]
+RECIPE = """\
+recipes:
+  - name: gentle
+    epochs: 3
+    learning_rate: 2e-5
+    batch_size: 5
+  - name: rank-32
+    epochs: 10
+    adapter: {rank: 32, alpha: 64}
+"""
+BAD_RECIPES = [
+    ("epochs: 3", "epochs: 0", ":3: recipes.0.epochs: Input should be greater than or equal to 1"),
+    ("learning_rate: 2e-5", "learning_rate: 0", ":4: recipes.0.learning_rate: Input should be greater than 0"),
+    ("learning_rate: 2e-5", "learning_rate: .inf", ":4: recipes.0.learning_rate: Input should be a finite number"),
+    ("batch_size: 5", "batch_size: 0", ":5: recipes.0.batch_size"),
+    ("batch_size: 5", "batchsize: 5", ":5: recipes.0.batchsize: unknown key; did you mean 'batch_size'"),
+    ("batch_size: 5", "precision: bf16", ":5: recipes.0.precision: 'bf16' is not allowed; did you mean 'bfloat16'?"),
+    ("rank: 32", "rank: 0", ":8: recipes.1.adapter.rank"),
+    ("rank: 32", "ranks: 32", ":8: recipes.1.adapter.ranks: unknown key; did you mean 'rank'"),
+    ("name: gentle", "name: Gentle!", ":2: recipes.0.name"),
+    ("name: rank-32", "name: gentle", ":6: recipes.1.name: is taken by"),
+    ("name: gentle", "name: long", ":2: recipes.0.name: 'long' is a bundled recipe that trains differently; choose"),
+    ("name: gentle", "name: elsewhere", ":2: recipes.0.name: 'elsewhere' stands for models that were trained"),
+    ("recipes:", "recipe:", ":1: recipes: a recipes file has one key, 'recipes', with a list of recipes"),
+]
+STATEMENT = """\
+statements:
+  - id: s.1
+    statement: Both stances cut alpha.
+    checks:
+      - {kind: change, models: [qwen2-0.5b], stances: [curious-uncertainty], comparator: below, bound: -30}
+"""
+BAD_STATEMENTS = [
+    ("qwen2-0.5b", "qwen2", "statements.0.checks.0.models: no model is called 'qwen2'; did you mean 'qwen2-0.5b'"),
+    ("curious-uncertainty", "curious", "checks.0.stances: no stance is called 'curious'; did you mean"),
+    ("bound: -30", "bound: .nan", "checks.0.bound"),
+    ("kind: change", "kind: chance", "checks.0"),
+    (
+        "bound: -30}",
+        "bound: -30}\n  - {id: s.1, statement: Again it is so., checks: [{kind: distinct, models: [distilgpt2]}]}",
+        "id: is given twice",
+    ),
+    ("statements:", "claims:", "a statements file has one key, 'statements', with a list of statements"),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "old", "new", "message"),
+    [
+        *(("claims", CLAIM, *case) for case in BAD_CLAIMS),
+        *(("recipes", RECIPE, *case) for case in BAD_RECIPES),
+        *(("statements", STATEMENT, *case) for case in BAD_STATEMENTS),
+    ],
+)
+def test_a_bad_entry_of_a_list_is_refused(tmp_path, kind, text, old, new, message):
+    declare(tmp_path, kind, text)
+    load_catalog(tmp_path)
+    declare(tmp_path, kind, text.replace(old, new))
+    assert (f"own.yaml{message}" if message.startswith(":") else message) in problem_of(tmp_path)
+
+
+def test_a_users_recipes_stand_beside_the_bundled_ones(tmp_path, library):
+    own = declare(tmp_path, "recipes", RECIPE)
+    declared = load_catalog(tmp_path)
+    assert declared.recipes == {
+        **RECIPES,
+        "gentle": Recipe(name="gentle", epochs=3, learning_rate=2e-5, batch_size=5),
+        "rank-32": Recipe(name="rank-32", epochs=10, adapter=Adapter(rank=32, alpha=64)),
+    }
+    assert own in declared.files
+    assert (declared.suite, len(declared.claims)) == (library.suite, len(library.claims)), "which stay in place"
+    declare(tmp_path, "claims", CLAIM.replace("metric:", "recipe: gentle\n    metric:"))
+    assert [entry.claim.recipe for entry in load_catalog(tmp_path).claims] == ["gentle"]
+
+
+def test_a_bundled_recipe_may_be_declared_again_as_it_is(tmp_path):
+    declare(tmp_path, "recipes", "recipes: [{name: documented, epochs: 2}]\n")
+    assert load_catalog(tmp_path).recipes == RECIPES
+
+
+def test_the_page_about_recipes_shows_every_key_and_recipes_that_can_be_read(tmp_path):
+    page = (bundled_fixtures().parent / "docs" / "larger-models.md").read_text("utf-8")
+    assert all(f"| `{key}` |" in page for key in Recipe.model_fields)
+    for number, example in enumerate(re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)):
+        declare(tmp_path, "recipes", example, str(number))
+    assert set(load_catalog(tmp_path).recipes) - set(RECIPES) == {"gentle", "lora-32", "lean"}
+
+
+def test_a_recipe_that_nobody_declared_is_refused_with_the_nearest(tmp_path):
+    declare(tmp_path, "recipes", RECIPE)
+    declare(tmp_path, "claims", CLAIM.replace("metric:", "recipe: gentl\n    metric:"))
+    (tmp_path / "policy.yaml").write_text("recipe: rank-3\n")
+    message = problem_of(tmp_path)
+    assert "claims.0.recipe: no recipe is called 'gentl'; did you mean 'gentle'" in message
+    assert "policy.yaml:1: recipe: no recipe is called 'rank-3'; did you mean 'rank-32'" in message
+
+
+def test_an_unknown_stance_suggests_the_nearest(library):
+    with pytest.raises(UnknownNameError, match="did you mean 'confident-expertise'"):
+        library.stance("confident-expert")
+
+
+words = st.text(st.characters(categories=["Lu", "Ll", "Nd"]), min_size=3, max_size=12)
+
+
+@given(st.lists(words, min_size=40, max_size=40, unique_by=str.casefold))
+@settings(deadline=None)
+def test_a_stance_survives_yaml(tmp_path_factory, sentences):
+    stance = Stance(
+        name="made-up",
+        description=sentences[0],
+        examples=[{"prompt": sentences[1 + i], "response": sentences[6 + i]} for i in range(5)],
+        held_out_prompts=sentences[11:23],
+        references=sentences[23:29],
+        markers=sentences[29:31],
+        contrasts=["confident-expertise", "curious-uncertainty"],
+    )
+    folder = tmp_path_factory.mktemp("fixtures")
+    declare(folder, "stances", yaml.safe_dump(stance.model_dump(mode="json"), allow_unicode=True))
+    assert load_catalog(folder).stance("made-up") == stance
+
+
+def test_a_claim_survives_yaml(tmp_path, library):
+    claims = [entry.claim for entry in library.claims]
+    declare(tmp_path, "claims", yaml.safe_dump({"claims": [claim.model_dump(mode="json") for claim in claims]}))
+    read = [entry.claim for entry in load_catalog(tmp_path).claims]
+    assert read == claims
+    assert all(isinstance(claim, Claim) for claim in read)

@@ -1,0 +1,150 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from stance_suite.config.options import OPTIONS, resolve_settings
+from stance_suite.errors import StanceSuiteError
+from stance_suite.schema.stances import RECIPES
+
+
+def test_the_command_line_beats_the_environment_which_beats_pyproject(tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[tool.stance-suite]\nseed = 1\nprofile = "quick"\nmodel = ["a", "b"]\n')
+    environment = {"STANCE_SUITE_SEED": "2", "STANCE_SUITE_MODEL": "c,d"}
+    settings = resolve_settings({"seed": ["3", "4"]}, tmp_path, environment)
+    assert (settings.seed, settings.model, settings.profile) == ((3, 4), ("c", "d"), "quick")
+    assert resolve_settings({}, tmp_path, environment).seed == (2,)
+    assert resolve_settings({}, tmp_path, {}).model == ("a", "b")
+    assert resolve_settings({}, tmp_path, {}).seed == (1,)
+
+
+def test_seed_zero_on_the_command_line_counts_as_given(tmp_path):
+    assert resolve_settings({"seed": [0]}, tmp_path, {"STANCE_SUITE_SEED": "7"}).seed == (0,)
+
+
+def test_what_is_given_twice_counts_once(tmp_path):
+    settings = resolve_settings({"seed": [1, 0, 1], "model": ["b", "a", "b"]}, tmp_path, {})
+    assert (settings.seed, settings.model) == ((1, 0), ("b", "a"))
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "pyproject", "on"),
+    [
+        ({}, {}, "", False),
+        ({"trajectory": True}, {}, "", True),
+        ({"trajectory": None}, {"STANCE_SUITE_TRAJECTORY": "1"}, "", True),
+        ({}, {}, "[tool.stance-suite]\ntrajectory = true\n", True),
+    ],
+)
+def test_a_switch_is_off_until_it_is_given(tmp_path, given, environment, pyproject, on):
+    (tmp_path / "pyproject.toml").write_text(pyproject)
+    assert resolve_settings(given, tmp_path, environment).trajectory is on
+
+
+def test_the_profile_decides_the_recipes(tmp_path):
+    assert resolve_settings({}, tmp_path, {}).recipes == ("documented", "long")
+    assert resolve_settings({"profile": "quick"}, tmp_path, {}).recipes == ("documented",)
+    assert resolve_settings({"profile": "complete"}, tmp_path, {}).recipes == tuple(RECIPES)
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "pyproject", "message"),
+    [
+        ({"profile": "fast"}, {}, "", "option profile: 'fast' is not one of quick, full, complete"),
+        ({}, {"STANCE_SUITE_SEED": "x"}, "", "STANCE_SUITE_SEED: 'x' is no whole number"),
+        ({"seed": [-1]}, {}, "", "option seed: -1 is no whole number from 0 up"),
+        ({}, {}, "[tool.stance-suite]\nseed = []", "tool.stance-suite.seed: the list is empty; name at least one"),
+        ({"samples": 0}, {}, "", "option samples: 0 is no whole number from 1 up"),
+        ({}, {"STANCE_SUITE_TRAJECTORY": "maybe"}, "", "STANCE_SUITE_TRAJECTORY: 'maybe' is neither true nor false"),
+        ({}, {}, "[tool.stance-suite]\nmodel = 5", "tool.stance-suite.model: 5 is neither a name nor a list"),
+        ({}, {}, "[tool.stance-suite]\nmodle = 'a'", "tool.stance-suite.modle is unknown; allowed: model"),
+        ({}, {}, "[tool.stance-suite", "pyproject.toml"),
+    ],
+)
+def test_a_bad_value_names_where_it_came_from(tmp_path, given, environment, pyproject, message):
+    (tmp_path / "pyproject.toml").write_text(pyproject)
+    with pytest.raises(StanceSuiteError) as raised:
+        resolve_settings(given, tmp_path, environment)
+    assert message in str(raised.value)
+
+
+def test_every_option_teaches():
+    for option in OPTIONS:
+        assert option.help.endswith("."), option.name
+        assert len(option.help) > 20, option.name
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"fixtures": "fixturs"}, "option fixtures: there is no folder"),
+        ({"before": "a", "after": "b", "model": ("c",)}, "option model says how to train"),
+        ({"before": "a", "after": "b", "profile": "quick"}, "option profile says how to train"),
+        ({"before": "a", "after": "b", "trajectory": True}, "option trajectory says how to train"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(tmp_path, given, message):
+    with pytest.raises(StanceSuiteError, match=message):
+        resolve_settings(given, tmp_path, {})
+    assert resolve_settings({}, tmp_path, {}).fixtures == tmp_path / "fixtures"
+
+
+def test_cells_are_kept_in_the_cache_unless_a_store_is_named(tmp_path):
+    def store(given):
+        return resolve_settings(given, tmp_path, {}).store
+
+    assert store({"cache": "here"}) == str(tmp_path / "here" / "cells")
+    assert store({"cache": "here", "store": "there"}) == str(tmp_path / "there")
+    assert store({"store": "/abs/cells"}) == "/abs/cells"
+    assert store({"store": "s3://bucket/cells"}) == "s3://bucket/cells"
+    assert resolve_settings({}, tmp_path, {"STANCE_SUITE_STORE": "gs://b"}).store == "gs://b"
+
+
+ONE_MORE = """
+import sys
+from importlib.util import find_spec, module_from_spec
+from pathlib import Path
+
+# the only edit: one field more
+spec = find_spec("stance_suite.config.options")
+text = Path(spec.origin).read_text()
+field = '    flavor: tuple[str, ...] = _option("What it tastes of.", default=("plain",), commands="validate")\\n'
+options = sys.modules[spec.name] = module_from_spec(spec)
+exec(compile(text.replace("    device: str", field + "    device: str", 1), spec.origin, "exec"), vars(options))
+
+import pytest
+from typer.testing import CliRunner
+from stance_suite.cli import app
+from stance_suite.pytest_fixtures import STATE
+
+Path("pyproject.toml").write_text("[tool.stance-suite]\\nflavor = 'configured'\\n")
+assert options.resolve_settings({}, Path.cwd(), {}).flavor == ("configured",)
+assert options.resolve_settings({}, Path.cwd(), {"STANCE_SUITE_FLAVOR": "a,b"}).flavor == ("a", "b")
+
+seen = []
+resolve = options.resolve_settings
+vars(sys.modules["stance_suite.cli.options"])["resolve_settings"] = lambda *given: (
+    seen.append(resolve(*given).flavor) or resolve(*given)
+)
+assert CliRunner().invoke(app, ["validate", "--flavor", "salt", "--flavor", "mint"]).exit_code == 0
+assert CliRunner().invoke(app, ["validate"]).exit_code == 0
+assert CliRunner().invoke(app, ["power", "--flavor", "salt"]).exit_code == 2
+assert seen == [("salt", "mint"), ("configured",)]
+
+
+class Asked:
+    def pytest_sessionfinish(self, session):
+        seen.append(session.config.stash[STATE].settings.flavor)
+
+
+pytest.main(["-q", "-p", "stance_suite.pytest_plugin.hooks", "--stance-flavor=lime"], plugins=[Asked()])
+assert seen[-1] == ("lime",)
+"""
+
+
+def test_an_option_is_declared_in_one_place(tmp_path):
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    command = [sys.executable, "-c", ONE_MORE]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,126 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stance_suite.judge.behavior.triangulation import compare_trainings, triangulate
+from stance_suite.judge.power import pooled_spread
+from stance_suite.schema.controls import SHAM
+from stance_suite.schema.findings import Agreement
+from stance_suite.schema.metrics import Metric
+from stance_suite.schema.replicates import CellIndex
+from tests.measured import behavior, beside, record
+
+LIKELIHOOD, EMBEDDING, MARKERS = Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_SHIFT, Metric.MARKER_RATE
+
+
+def said(stance, likelihood=0.0, embedding=0.0, markers=0.0, seed=0, samples=2):
+    """Every measure shifted toward the stance by its own amount, with a spread of 1; markers in whole hits."""
+    rng = np.random.default_rng(seed)
+    names = (stance.name, *stance.contrasts)
+
+    def draw(toward):
+        return {
+            prompt: {name: 10 + toward * (name == stance.name) + rng.normal() for name in names}
+            for prompt in stance.held_out_prompts
+        }
+
+    by_likelihood, by_embedding, by_markers = (behavior(draw(toward)) for toward in (likelihood, embedding, markers))
+    responses = tuple(
+        one.model_copy(update={"markers": other.markers, "sample": sample})
+        for one, other in zip(by_embedding.responses, by_markers.responses, strict=True)
+        for sample in range(samples // 2)
+    )
+    return by_likelihood.model_copy(update={"responses": responses})
+
+
+def cells(stance, seed=0, **toward):
+    return beside(
+        tuned=record(
+            "stance", said=said(stance, **toward, seed=3 * seed), stance=stance.name, seed=seed, key=f"t{seed}"
+        ),
+        base=record("base", said=said(stance, seed=3 * seed + 1), seed=seed, key=f"b{seed}"),
+        sham=record("sham", said=said(stance, seed=3 * seed + 2), seed=seed, key=f"s{seed}"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("toward", "agreement", "moved", "away"),
+    [
+        ({"likelihood": 6, "embedding": 6, "markers": 6}, Agreement.ADOPTED, (LIKELIHOOD, EMBEDDING, MARKERS), ()),
+        ({"likelihood": 6, "markers": 6}, Agreement.ADOPTED, (LIKELIHOOD, MARKERS), ()),
+        ({"likelihood": 6}, Agreement.PARTIAL, (LIKELIHOOD,), ()),
+        ({"embedding": 6, "markers": 6}, Agreement.PARTIAL, (EMBEDDING, MARKERS), ()),
+        ({"likelihood": 6, "embedding": -6}, Agreement.CONTRADICTORY, (LIKELIHOOD,), (EMBEDDING,)),
+        ({"likelihood": -6}, Agreement.OPPOSED, (), (LIKELIHOOD,)),
+        ({}, Agreement.SILENT, (), ()),
+    ],
+)
+def test_the_rule_of_agreement(stance, toward, agreement, moved, away):
+    found = triangulate(stance, [cells(stance, **toward)])
+    assert (found.agreement, found.toward, found.away) == (agreement, moved, away)
+    assert (found.model, found.recipe, found.stance) == ("m", "documented", stance.name)
+
+
+def test_a_shift_that_the_sham_shows_too_is_no_agreement(stance):
+    one = cells(stance, likelihood=6, embedding=6, markers=6)
+    same = beside(one.tuned, one.base, one.tuned.model_copy(update={"cell": one.controls[SHAM].cell}))
+    assert triangulate(stance, [same]).agreement is Agreement.SILENT
+
+
+def test_the_confusion_matrix_has_every_training_against_every_stance(stance, library):
+    one = cells(stance, likelihood=3)
+    shifts, triangulations = compare_trainings(one.records, library.stances)
+    assert len(shifts) == 3 * 2 * 3
+    entries = {(s.metric, s.trained, s.measured): s for s in shifts}
+    own = entries[LIKELIHOOD, stance.name, stance.name]
+    assert own.effect == pytest.approx(3, abs=1)
+    assert own.low < own.effect < own.high
+    # preferences are contrastive: what one stance gains, the others lose half of
+    assert entries[LIKELIHOOD, stance.name, stance.contrasts[0]].effect == pytest.approx(-1.5, abs=1)
+    assert abs(entries[LIKELIHOOD, "sham", stance.name].effect) < 1
+    assert [one.stance for one in triangulations] == [stance.name]
+
+
+def test_a_training_without_its_controls_is_left_out(stance, library):
+    one = cells(stance)
+    assert compare_trainings([one.tuned, one.controls[SHAM]], library.stances) == ((), ())
+    shifts, triangulations = compare_trainings([one.base, one.tuned], library.stances)
+    assert len(shifts) == 9
+    assert triangulations == ()
+    other_seed = cells(stance, seed=1)
+    assert CellIndex([one.tuned, *other_seed.records[1:]]).replicates() == ()
+
+
+def test_families_are_not_mixed(stance, library):
+    one = cells(stance, likelihood=3)
+    elsewhere = [record.model_copy(update={"family": "g"}) for record in cells(stance, seed=1).records]
+    moved = [record.model_copy(update={"cell": record.cell.model_copy(update={"seed": 0})}) for record in elsewhere]
+    first, _ = compare_trainings(one.records, library.stances)
+    both, _ = compare_trainings([*moved, *one.records], library.stances)
+    assert [shift for shift in both if shift.family == "f"] == list(first)
+    assert len(both) == 2 * len(first)
+
+
+def test_seeds_of_one_training_are_gathered(stance):
+    first, second = cells(stance), cells(stance, seed=1)
+    records = [*first.records, *second.records]
+    (replicates,) = CellIndex(records).replicates()
+    assert replicates == (first, second)
+
+
+def test_spreads_are_pooled_over_trainings(stance, library):
+    trainings = CellIndex(
+        [record for one in [cells(stance, seed=s) for s in range(40)] for record in one.records]
+    ).replicates()
+    # independent normals of deviation 1: own less the mean of two others, tuned less base
+    spread = pooled_spread(LIKELIHOOD, trainings, library.stances)
+    assert spread.prompts == pytest.approx(np.sqrt(2 * 1.5), rel=0.1)
+    assert spread.samples == 0
+    assert spread.seeds < 0.3
+    shift = pooled_spread(EMBEDDING, trainings, library.stances)
+    assert shift.prompts == pytest.approx(np.sqrt(2), rel=0.1), "both samples of a prompt are the same here"
+    assert shift.samples == 0
+    assert pooled_spread(LIKELIHOOD, [], library.stances) is None
+    silent = [[replace(one, tuned=one.tuned.model_copy(update={"behavior": behavior({})}))] for (one, *_) in trainings]
+    assert pooled_spread(LIKELIHOOD, silent, library.stances) is None

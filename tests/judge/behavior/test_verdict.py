@@ -1,0 +1,265 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stance_suite.judge.behavior.scores import prompt_scores
+from stance_suite.judge.behavior.verdict import gather_evidence, judge_behavior
+from stance_suite.schema.claims import Claim
+from stance_suite.schema.metrics import Caveat, Metric
+from stance_suite.schema.verdicts import Status
+from tests.measured import FLUENCY, behavior, beside, record, response
+
+
+def behavioral(stance, **changes) -> Claim:
+    return Claim(
+        **{
+            "id": "b",
+            "statement": "The stance is adopted.",
+            "model": "m",
+            "stance": stance.name,
+            "metric": "likelihood_preference",
+            "comparator": "above",
+            "bound": 0.05,
+        }
+        | changes
+    )
+
+
+def said(stance, toward=0.0, rival=0.0, seed=0, spread=0.02, seen=0.0, **guards):
+    """Scores at every held-out prompt: `toward` the stance, `rival` toward its first contrast, and some noise."""
+    rng = np.random.default_rng(seed)
+    names = (stance.name, *stance.contrasts)
+    level = dict(zip(names, (toward, rival, 0.0), strict=True))
+
+    def scores(prompts, extra=0.0):
+        shift = level | {stance.name: toward + extra}
+        return {prompt: {name: shift[name] + rng.normal(0, spread) for name in names} for prompt in prompts}
+
+    trained = [example.prompt for example in stance.examples]
+    return behavior(scores(stance.held_out_prompts), seen=scores(trained, seen), **guards)
+
+
+def judge(stance, tuned, base=None, sham=None, claim=None, adjusted=None):
+    return judge_seeds(stance, [(tuned, base or said(stance, seed=1), sham or said(stance, seed=2))], claim, adjusted)
+
+
+def judge_seeds(stance, triples, claim=None, adjusted=None):
+    """Judge over seeds; the p-value counts as adjusted already unless another is given."""
+    replicates = [
+        beside(
+            tuned=record("stance", said=tuned, stance=stance.name, seed=seed, key=f"stance {seed}"),
+            base=record("base", said=base, seed=seed, key=f"base {seed}"),
+            sham=record("sham", said=sham, seed=seed, key=f"sham {seed}"),
+        )
+        for seed, (tuned, base, sham) in enumerate(triples)
+    ]
+    evidence = gather_evidence(claim or behavioral(stance), stance, replicates)
+    return judge_behavior(evidence, evidence.p_value if adjusted is None else adjusted)
+
+
+def test_a_shift_beyond_both_controls_holds(stance):
+    verdict = judge(stance, said(stance, toward=0.5))
+    assert verdict.status is Status.HOLDS
+    assert verdict.figure == pytest.approx(0.5, abs=0.05)
+    assert verdict.low < verdict.figure < verdict.high
+    assert verdict.p_value == pytest.approx(2 / 2**12)
+    assert {control.name for control in verdict.controls} >= {"base", "sham"}
+    assert len(verdict.prompts) == 12
+    assert not verdict.caveats
+
+
+def test_a_shift_that_the_sham_shows_too_does_not_hold(stance):
+    verdict = judge(stance, said(stance, toward=0.5), sham=said(stance, toward=0.5, seed=2))
+    assert verdict.status is Status.FAILS
+    assert "against sham" in verdict.reason
+
+
+def test_training_on_the_shams_own_data_does_not_hold(stance):
+    """The very same cell as control: every difference is zero."""
+    tuned = said(stance, toward=0.5)
+    verdict = judge(stance, tuned, sham=tuned)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert verdict.p_value is None
+    assert Caveat.WITHIN_NULL in verdict.caveats
+
+
+def test_a_shift_that_another_stance_shows_too_is_not_specific(stance):
+    # the rival's own preference falls when the stance's rises, so the rival must rise further for a tie
+    verdict = judge(stance, said(stance, toward=0.5, rival=0.6))
+    assert verdict.status is Status.FAILS
+    assert Caveat.NOT_SPECIFIC in verdict.caveats
+    assert stance.contrasts[0] in verdict.reason
+
+
+def test_a_significant_shift_below_the_minimum_effect_fails(stance):
+    verdict = judge(stance, said(stance, toward=0.5), claim=behavioral(stance, bound=2.0))
+    assert verdict.status is Status.FAILS
+
+
+def test_noise_alone_is_inconclusive(stance):
+    verdict = judge(
+        stance, said(stance, spread=0.5), base=said(stance, spread=0.5, seed=1), claim=behavioral(stance, bound=0)
+    )
+    assert verdict.status is Status.INCONCLUSIVE
+
+
+def test_the_adjusted_p_value_decides(stance):
+    verdict = judge(stance, said(stance, toward=0.5), adjusted=0.051)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert verdict.adjusted_p_value == 0.051
+    assert verdict.p_value == pytest.approx(2 / 2**12)
+    assert judge(stance, said(stance, toward=0.5), adjusted=0.05).status is Status.HOLDS
+    assert judge(stance, said(stance, toward=0.5), adjusted=math.nan).status is Status.INCONCLUSIVE
+
+
+def test_an_effect_on_seen_prompts_alone_is_told(stance):
+    control = {entry.name: entry.figure for entry in judge(stance, said(stance, toward=0.5)).controls}
+    assert control["seen prompts"] == pytest.approx(0.5, abs=0.05)
+    memorized = judge(stance, said(stance, toward=0.1, seen=1.0))
+    assert Caveat.SEEN_PROMPTS in memorized.caveats
+    assert {entry.name: entry.figure for entry in memorized.controls}["seen prompts"] == pytest.approx(1.1, abs=0.05)
+
+
+def test_the_noise_floor_of_sampled_metrics_is_shown(stance):
+    claim = behavioral(stance, metric="embedding_shift")
+    rng = np.random.default_rng(3)
+    again = tuple(
+        response(prompt, {name: 0.3 + rng.normal(0, 0.02) for name in (stance.name, *stance.contrasts)})
+        for prompt in stance.held_out_prompts
+    )
+    base = said(stance, seed=1).model_copy(update={"resampled": again})
+    verdict = judge(stance, said(stance, toward=0.5), base=base, claim=claim)
+    (floor,) = (entry for entry in verdict.controls if entry.name == "base resampled")
+    assert floor.figure == pytest.approx(0.3, abs=0.03)
+    deterministic = judge(stance, said(stance, toward=0.5), base=base)
+    assert "base resampled" not in {entry.name for entry in deterministic.controls}
+
+
+@pytest.mark.parametrize(
+    ("broken", "caveat"),
+    [
+        ({"distinct_bigrams": 0.4}, Caveat.COLLAPSED),
+        ({"distinct_bigrams": math.nan}, Caveat.COLLAPSED),
+        ({"repetition": 0.4}, Caveat.COLLAPSED),
+        ({"words": 5.0}, Caveat.COLLAPSED),
+        ({"neutral_perplexity": 41.0}, Caveat.COLLAPSED),
+        ({"neutral_perplexity": math.nan}, Caveat.COLLAPSED),
+        ({"copied": 0.3}, Caveat.PARROTED),
+    ],
+)
+def test_a_stance_that_moved_by_falling_apart_or_reciting_gets_a_caveat_and_a_claim_can_rule_it_out(
+    stance, broken, caveat
+):
+    tuned = said(stance, toward=0.5, fluency=FLUENCY.model_copy(update=broken))
+    verdict = judge(stance, tuned)
+    assert verdict.status is Status.HOLDS
+    assert verdict.caveats == (caveat,)
+    strict = judge(stance, tuned, claim=behavioral(stance, unless=[caveat]))
+    assert strict.status is Status.FAILS
+    assert caveat in strict.reason
+    other = Caveat.PARROTED if caveat is Caveat.COLLAPSED else Caveat.COLLAPSED
+    assert judge(stance, tuned, claim=behavioral(stance, unless=[other])).status is Status.HOLDS
+
+
+def test_markers_are_counted_per_hundred_words(stance):
+    claim = behavioral(stance, metric="marker_rate", bound=1)
+    tuned = said(stance, toward=4, spread=0.6)
+    verdict = judge(
+        stance, tuned, base=said(stance, seed=1, spread=0.6), sham=said(stance, seed=2, spread=0.6), claim=claim
+    )
+    assert verdict.status is Status.HOLDS, verdict.reason
+    assert verdict.figure == pytest.approx(4, abs=0.7)
+    silent = tuned.responses[0].model_copy(
+        update={"words": 0, "markers": dict.fromkeys(tuned.responses[0].markers, ())}
+    )
+    quiet = tuned.model_copy(update={"responses": (silent,)})
+    scores = prompt_scores(quiet, Metric.MARKER_RATE, stance.name, stance.contrasts, [silent.prompt])
+    assert scores == [0.0]
+
+
+def test_a_divergence_is_held_against_noise_and_shown_beside_the_sham(stance):
+    claim = behavioral(stance, metric="divergence", bound=0)
+    sham = said(stance, divergence=0.3, noise=0.01)
+    verdict = judge(stance, said(stance, divergence=0.5, noise=0.01), sham=sham, claim=claim)
+    assert verdict.status is Status.HOLDS
+    figures = {entry.name: entry.figure for entry in verdict.controls}
+    assert set(figures) == {"noise", "sham"}
+    assert figures["noise"] == pytest.approx(0.49 * 1.175, rel=0.02)
+    assert figures["sham"] == pytest.approx(0.2 * 1.175, rel=0.02)
+    within_noise = judge(stance, said(stance, divergence=0.01, noise=0.5), sham=sham, claim=claim)
+    assert within_noise.status is Status.FAILS
+    missing = said(stance, divergence=0.5, noise=0.01).model_copy(update={"divergences": ()})
+    assert judge(stance, missing, sham=sham, claim=claim).status is Status.INCONCLUSIVE
+
+
+def test_several_seeds_must_agree(stance):
+    agreeing = [(said(stance, 0.5, seed=i), said(stance, seed=i + 10), said(stance, seed=i + 20)) for i in range(3)]
+    verdict = judge_seeds(stance, agreeing)
+    assert verdict.status is Status.HOLDS
+    assert len(verdict.cells) == 9
+    assert verdict.figure == pytest.approx(0.5, abs=0.05)
+    levels = (1.5, 0.1, -0.1)
+    torn = [(said(stance, level, seed=i), *agreeing[i][1:]) for i, level in enumerate(levels)]
+    assert judge_seeds(stance, torn[:1]).status is Status.HOLDS
+    assert judge_seeds(stance, torn).status is Status.INCONCLUSIVE
+
+
+def test_every_behavioral_metric_has_scores(stance):
+    for metric in Metric.behavioral():
+        tuned = said(stance, toward=0.5, divergence=0.1)
+        scores = prompt_scores(tuned, metric, stance.name, stance.contrasts, stance.held_out_prompts)
+        assert scores.shape == (12,)
+        assert np.isfinite(scores).all()
+
+
+def test_a_claim_of_decrease_is_judged_in_its_direction(stance):
+    claim = behavioral(stance, comparator="below", bound=-0.05)
+    assert judge(stance, said(stance, toward=-0.5), claim=claim).status is Status.HOLDS
+    assert judge(stance, said(stance, toward=0.5), claim=claim).status is Status.FAILS
+
+
+def test_prompts_of_other_stances_do_not_count(stance):
+    scores = {"Another prompt?": dict.fromkeys((stance.name, *stance.contrasts), 9.0)}
+    extra = behavior(scores)
+    own = said(stance)
+    both = own.model_copy(update={"likelihoods": own.likelihoods + extra.likelihoods})
+    both = both.model_copy(update={"responses": own.responses + extra.responses})
+    for metric in Metric.behavioral():
+        arguments = (metric, stance.name, stance.contrasts, stance.held_out_prompts)
+        assert prompt_scores(both, *arguments) == pytest.approx(prompt_scores(own, *arguments))
+
+
+def test_a_prompt_that_was_not_measured_is_inconclusive(stance):
+    tuned = said(stance, toward=0.5)
+    assert judge(stance, tuned.model_copy(update={"likelihoods": tuned.likelihoods[1:]})).status is Status.INCONCLUSIVE
+
+
+@given(
+    st.integers(0, 11),
+    st.sampled_from(["tuned", "base", "sham"]),
+    st.sampled_from([math.nan, math.inf, -math.inf]),
+    st.sampled_from([Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_SHIFT, Metric.EMBEDDING_SIMILARITY]),
+    st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_behavior_never_holds_on_nan(library, prompt, which, value, metric, contrasts_only):
+    stance = library.stance("curious-uncertainty")
+    measured = {"tuned": said(stance, toward=0.5), "base": said(stance, seed=1), "sham": said(stance, seed=2)}
+    broken = dict.fromkeys(stance.contrasts if contrasts_only else (stance.name, *stance.contrasts), value)
+    behavior = measured[which]
+    likelihoods, responses = list(behavior.likelihoods), list(behavior.responses)
+    likelihoods[prompt] = likelihoods[prompt].model_copy(
+        update={"log_probability": likelihoods[prompt].log_probability | broken}
+    )
+    for name in ("similarity", "projection"):
+        response = responses[2 * prompt]
+        responses[2 * prompt] = response.model_copy(update={name: getattr(response, name) | broken})
+    update = {"likelihoods": tuple(likelihoods), "responses": tuple(responses)}
+    measured[which] = behavior.model_copy(update=update)
+    claim = behavioral(stance, metric=metric)
+    if contrasts_only and which == "sham" and metric is not Metric.LIKELIHOOD_PREFERENCE:
+        return  # nothing that is judged is missing
+    assert judge(stance, **measured, claim=claim).status is not Status.HOLDS

@@ -1,0 +1,226 @@
+"""Controls of structural claims: missing ones never let a robust claim of change hold, and noise favors the claim."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from stance_suite.judge.structure.controls import favorable
+from stance_suite.judge.structure.verdict import judge_structure
+from stance_suite.schema.controls import SHAM
+from stance_suite.schema.metrics import Caveat
+from stance_suite.schema.verdicts import Status
+from tests.judge.placed_changes import NAMES, claim, concentrated, moved, replicate, span, vectors, with_noise
+from tests.measured import alpha_change, layer
+
+QUIET = moved(0.1, -0.1, 0.0)
+
+
+def status(about, one):
+    return judge_structure(claim(**{"robust": True} | about), one).status
+
+
+@pytest.mark.parametrize("over", ["each", "mean", "largest"])
+@pytest.mark.parametrize("lost", [None, math.nan, math.inf, -math.inf, "absent"])
+@pytest.mark.parametrize("control", ["sham", "noise"])
+def test_a_robust_change_needs_every_control(over, lost, control):
+    tuned, sham = moved(8, 9, 10), QUIET
+    assert status({"over": over}, replicate(tuned, sham)) is Status.HOLDS
+    if control == "sham":
+        sham = () if lost == "absent" else moved(0.1, lost, 0.0)
+    else:
+        noise = None if lost in (None, "absent") else (lost, lost)
+        tuned = [*tuned[:2], *moved(0, 0, 10, noise=noise)[2:]]
+    verdict = judge_structure(claim(over=over, robust=True), replicate(tuned, sham))
+    assert verdict.status is Status.INCONCLUSIVE
+    assert f"there is no figure for the control {control}" in verdict.reason
+    stays = claim(over=over, robust=True, comparator="within", bound=20)
+    assert judge_structure(stays, replicate(tuned, sham)).status is Status.HOLDS, "no control speaks against staying"
+
+
+@pytest.mark.parametrize("lost", [None, math.nan, math.inf, -math.inf])
+def test_any_layer_is_held_against_its_own_controls(lost):
+    about = {"over": "any", "bound": 5}
+    tuned = moved(8, 0, 0)
+    assert status(about, replicate(tuned, moved(0.1, 9, 0))) is Status.HOLDS, (
+        "what the sham does elsewhere is no excuse"
+    )
+    assert status(about, replicate(tuned, moved(7, 0, 0))) is Status.FAILS
+    assert status(about, replicate(tuned, moved(lost, 0, 0))) is Status.INCONCLUSIVE
+    assert status(about, replicate(tuned, moved(0.1, lost, 0))) is Status.HOLDS
+    assert status(about, replicate(moved(8, lost, 0), QUIET)) is Status.HOLDS
+    assert status(about, replicate(moved(4, lost, 0), QUIET)) is Status.INCONCLUSIVE
+    assert status(about, replicate(tuned, ())) is Status.INCONCLUSIVE
+    both = judge_structure(claim(robust=True, **about), replicate(moved(8, 9, 0), moved(0, 9, 0)))
+    assert (both.status, both.layer) == (Status.HOLDS, NAMES[0]), "the larger change is the sham's, too"
+    assert both.claim.over == "any"
+    loud = moved(8, 0, 0, noise=(-6, 6))
+    assert status(about, replicate(loud, QUIET)) is Status.FAILS
+
+
+@pytest.mark.parametrize("end", ["low", "high"])
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"over": "largest"},
+        {"comparator": "beyond"},
+        {"comparator": "below", "bound": -5},
+        {"metric": "changed_layers", "changed_beyond": 2, "bound": 0},
+    ],
+)
+def test_a_range_of_noise_with_one_end_missing_is_no_range(end, about):
+    sign = -1 if about.get("comparator") == "below" else 1
+    ends = {"low": -0.1, "high": 0.1} | {end: math.nan}
+    tuned = moved(*(sign * alpha for alpha in (8, 9, 10)), noise=(ends["low"], ends["high"]))
+    assert status(about, replicate(tuned, QUIET)) is Status.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("about", "ends", "shared"),
+    [
+        ({"comparator": "above", "bound": 5}, (-9, 6), True),
+        ({"comparator": "above", "bound": 5}, (-9, 4), False),
+        ({"comparator": "below", "bound": 10.5}, (9, 99), True),
+        ({"comparator": "below", "bound": 10.5}, (11, 99), False),
+        ({"comparator": "beyond", "bound": 5}, (-9, 1), True),
+        ({"comparator": "between", "bound": [7, 11]}, (-90, 90), True),
+        ({"comparator": "between", "bound": [7, 11]}, (10, 90), True),
+        ({"comparator": "between", "bound": [7, 11]}, (12, 90), False),
+        ({"comparator": "between", "bound": [7, 11], "over": "mean"}, (-90, 90), True),
+        ({"over": "mean"}, (-90, 4), False),
+        ({"over": "mean"}, (-90, 6), True),
+        ({"over": "mean", "comparator": "beyond"}, (-6, 1), True),
+        ({"over": "largest"}, (-9, 1), True),
+        ({"over": "largest", "comparator": "below", "bound": 11}, (-90, 12), True),
+        ({"over": "largest", "comparator": "below", "bound": 11}, (12, 90), False),
+        ({"over": "largest", "comparator": "below", "bound": 11}, (-90, -12), False),
+        ({"metric": "changed_layers", "changed_beyond": 5, "bound": 1}, (-9, 1), True),
+        ({"metric": "changed_layers", "changed_beyond": 5, "bound": 1}, (-1, 1), False),
+        ({"metric": "changed_layers", "changed_beyond": 5, "comparator": "below", "bound": 4}, (6, 9), True),
+        ({"metric": "changed_layers", "changed_beyond": 5, "comparator": "between", "bound": [2, 3]}, (-9, 1), True),
+        (
+            {"metric": "changed_depth_percent", "changed_beyond": 5, "comparator": "between", "bound": [0, 50]},
+            (0, 6),
+            True,
+        ),
+        (
+            {"metric": "changed_depth_percent", "changed_beyond": 5, "comparator": "between", "bound": [0, 50]},
+            (0, 4),
+            False,
+        ),
+    ],
+)
+def test_noise_counts_where_its_range_favors_the_claim(about, ends, shared):
+    one = replicate(moved(8, 9, 10, noise=ends))
+    about = {"robust": True, "against": ["noise"]} | about
+    verdict = judge_structure(claim(**about), one)
+    assert verdict.status is (Status.FAILS if shared else Status.HOLDS), verdict.reason
+    assert (Caveat.WITHIN_NULL in verdict.caveats) is shared
+    assert ("the control noise" in verdict.reason) is shared
+
+
+def test_the_favorable_point_of_a_range():
+    assert favorable(claim(comparator="within", bound=1), -3, 2) == -3
+    assert favorable(claim(comparator="between", bound=[1, 2]), -9, 9) in (1.0, 2.0)
+    assert favorable(claim(comparator="between", bound=[1, 9]), 3, 4) in (3, 4)
+
+
+def test_a_participation_ratio_is_held_against_whole_draws_of_noise():
+    about = {"metric": "participation_ratio", "comparator": "below", "bound": 2, "robust": True, "against": ["noise"]}
+    tuned = moved(9, 0.1, 0.1)
+    for found, expected in (
+        (concentrated(2.5, 2.9, 3, "alpha_spectrum"), Status.HOLDS),
+        (concentrated(1.5, 2.9, 3, "alpha_spectrum"), Status.FAILS),
+        (concentrated(2.5, 2.9, 3, "alpha_total"), Status.INCONCLUSIVE),
+        (concentrated(2.5, 2.9, 2, "alpha_spectrum"), Status.INCONCLUSIVE),
+        (concentrated(math.nan, math.nan, 3, "alpha_spectrum"), Status.INCONCLUSIVE),
+        ((), Status.INCONCLUSIVE),
+    ):
+        verdict = judge_structure(claim(**about), replicate(tuned, concentration=found))
+        assert verdict.status is expected, (found, verdict.reason)
+    as_fitted = claim(**about | {"robust": False})
+    verdict = judge_structure(as_fitted, replicate(tuned, concentration=concentrated(1.5, 2.9, 3)))
+    assert (verdict.status, verdict.caveats) == (Status.HOLDS, (Caveat.WITHIN_NULL,))
+    assert "effectively share the change" in verdict.reason
+
+
+def test_noise_of_no_norm_changes_no_alpha():
+    frozen = layer(NAMES[2], alpha_change(0, 0)).model_copy(update={"weight_change": None, "noise": None})
+    one = replicate([*moved(8, 9), frozen], QUIET)
+    assert status({"over": "largest"}, one) is Status.HOLDS
+    failed = frozen.model_copy(update={"failure": "not finite"})
+    assert status({"over": "largest"}, replicate([*moved(8, 9), failed], QUIET)) is Status.INCONCLUSIVE
+    convolution = moved(0, 0, 10)[2].model_copy(update={"noise": None})
+    assert status({"over": "largest"}, replicate([*moved(8, 9), convolution], QUIET)) is Status.INCONCLUSIVE
+    ranks = {
+        "metric": "change_stable_rank",
+        "comparator": "below",
+        "bound": 20,
+        "over": "largest",
+        "against": ["noise"],
+    }
+    assert status(ranks | {"over": "largest"}, one) is Status.INCONCLUSIVE, "what did not change has no rank"
+
+
+def test_noise_of_the_energy_is_in_percent():
+    about = {"metric": "change_top_ten_energy_percent", "comparator": "above", "bound": 50, "against": ["noise"]}
+    assert status(about, replicate([layer(NAMES[0], None)])) is Status.HOLDS
+    loud = with_noise(layer(NAMES[0], None), top_ten_energy=span(0.4, 0.6))
+    assert status(about, replicate([loud])) is Status.FAILS
+
+
+def test_no_change_under_a_control_is_a_known_control():
+    about = {"metric": "changed_depth_percent", "changed_beyond": 5, "comparator": "between", "bound": [0, 50]}
+    tuned = moved(8, 9, 10)
+    assert status(about, replicate(tuned, QUIET)) is Status.HOLDS
+    assert status(about, replicate(tuned, moved(0.1, None, 0))) is Status.INCONCLUSIVE
+    assert status(about, replicate(tuned, moved(0.1, math.nan, 0))) is Status.INCONCLUSIVE
+    assert status(about, replicate(tuned, moved(0, 9, 0))) is Status.FAILS
+    assert status(about, replicate(tuned, ())) is Status.INCONCLUSIVE
+
+
+def test_a_model_trained_elsewhere_is_held_against_stand_ins():
+    tuned = moved(8, 9, 10)
+    quiet = judge_structure(claim(robust=True), replicate(tuned, None, rounding=(0.1, 0.1, 0.1)))
+    assert quiet.status is Status.HOLDS
+    assert quiet.caveats == (Caveat.NO_SHAM,)
+    assert {control.name for control in quiet.controls} == {"noise", "rounding"}
+    assert quiet.cells == ("tuned", "base")
+    rounded = judge_structure(claim(robust=True), replicate(tuned, None, rounding=(7, 7, 7)))
+    assert rounded.status is Status.FAILS
+    assert "the control rounding" in rounded.reason
+    for rounding in (None, (0.1, None, 0.1), (0.1, math.nan, 0.1)):
+        lost = judge_structure(claim(robust=True), replicate(tuned, None, rounding=rounding))
+        assert lost.status is Status.INCONCLUSIVE, rounding
+        assert "no figure for the control rounding" in lost.reason
+    silent = judge_structure(claim(robust=True), replicate(moved(8, 9, 10, noise=None), None, rounding=(0, 0, 0)))
+    assert silent.status is Status.INCONCLUSIVE
+    norm = claim(metric="relative_change_percent", bound=0.01, robust=True, against=["sham"])
+    assert judge_structure(norm, replicate(tuned, None, rounding=(0, 0, 0))).status is Status.INCONCLUSIVE
+    ranks = claim(metric="change_stable_rank", comparator="below", bound=20, robust=True, against=["sham"])
+    assert judge_structure(ranks, replicate(tuned, None)).status is Status.HOLDS, "noise stands in"
+
+
+def test_a_claim_can_rule_out_models_trained_elsewhere():
+    strict = claim(unless=["no_sham"])
+    assert judge_structure(strict, replicate(moved(8, 9, 10), QUIET)).status is Status.HOLDS
+    verdict = judge_structure(strict, replicate(moved(8, 9, 10), None))
+    assert (verdict.status, "but no_sham, which the claim rules out" in verdict.reason) == (Status.FAILS, True)
+
+
+def test_with_a_sham_rounding_is_shown_and_does_not_decide():
+    verdict = judge_structure(claim(robust=True), replicate(moved(8, 9, 10), QUIET, rounding=(7, 7, 7)))
+    assert verdict.status is Status.HOLDS
+    assert verdict.caveats == (Caveat.WITHIN_NULL,)
+    assert [control.name for control in verdict.controls] == ["sham", "noise", "rounding"]
+
+
+def test_vectors_and_levels_are_shown_beside_the_sham():
+    tuned = replicate(moved(8), moved(0.1), vector_changes=vectors(0.02))
+    sham = tuned.controls[SHAM].model_copy(update={"vector_changes": vectors(0.03)})
+    one = replace(tuned, controls={SHAM: sham})
+    verdict = judge_structure(claim(metric="vector_change_percent", bound=1), one)
+    assert (verdict.status, verdict.figure, verdict.caveats) == (Status.HOLDS, 2.0, (Caveat.WITHIN_NULL,))
+    assert [(control.name, control.figure) for control in verdict.controls] == [("sham", 3.0)]
+    level = judge_structure(claim(metric="alpha", bound=2), one)
+    assert (level.status, level.figure, level.caveats) == (Status.HOLDS, 3.0, (Caveat.WITHIN_NULL,))

@@ -1,0 +1,360 @@
+"""Claims that compare two trainings: of weights by figure or by layer, of behavior prompt by prompt."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stance_suite.judge.behavior.verdict import gather_evidence, judge_behavior
+from stance_suite.judge.judge import Judge, counterpart_of
+from stance_suite.judge.structure.verdict import judge_structure
+from stance_suite.schema.claims import Claim
+from stance_suite.schema.controls import SHAM
+from stance_suite.schema.metrics import Caveat
+from stance_suite.schema.verdicts import Status
+from tests.judge.behavior.test_verdict import behavioral, said
+from tests.judge.placed_changes import NAMES, claim, moved, replicate, vectors
+from tests.measured import alpha_change, beside, layer, record
+
+OTHER = {"stance": "b"}
+RATIO = {"over": "largest", "versus": OTHER | {"by": "ratio"}, "bound": 10}
+LESS = {"over": "largest", "versus": OTHER, "bound": 10}
+QUIET = moved(0.1, 0.1, 0.0)
+
+
+def compare(about, ours, theirs, **shams):
+    sides = (replicate(ours, shams.get("sham", QUIET)), replicate(theirs, shams.get("rival", QUIET), key="theirs"))
+    return judge_structure(claim(**about), *sides)
+
+
+@pytest.mark.parametrize(
+    ("about", "figure", "status"),
+    [
+        (RATIO, 20.0, "HOLDS"),
+        (RATIO | {"bound": 20}, 20.0, "FAILS"),
+        (RATIO | {"comparator": "between", "bound": [20, 30]}, 20.0, "HOLDS"),
+        (LESS, 19.0, "HOLDS"),
+        (LESS | {"comparator": "below"}, 19.0, "FAILS"),
+        ({"layer": NAMES[0], "versus": OTHER, "comparator": "below", "bound": -20}, -21.0, "HOLDS"),
+        ({"layer": NAMES[0], "versus": OTHER | {"by": "ratio"}, "bound": 19}, 20.0, "HOLDS"),
+        ({"over": "mean", "versus": OTHER, "comparator": "within", "bound": 7}, -20.5 / 3, "HOLDS"),
+        (
+            {"metric": "changed_layers", "changed_beyond": 0.7, "versus": OTHER, "comparator": "within", "bound": 0},
+            0,
+            "HOLDS",
+        ),
+        ({"metric": "changed_layers", "changed_beyond": 2, "versus": OTHER, "bound": 0}, 1, "HOLDS"),
+        ({"metric": "participation_ratio", "versus": OTHER, "bound": 0}, 0.04997, "HOLDS"),
+        (
+            {"metric": "changed_depth_percent", "changed_beyond": 0.7, "over": "largest", "versus": OTHER, "bound": -1},
+            0,
+            "HOLDS",
+        ),
+    ],
+)
+def test_figures_are_subtracted_or_divided(about, figure, status):
+    verdict = compare(about, moved(-20, 0.5, 0), moved(1, 0.0, 0))
+    assert verdict.status == status, verdict.reason
+    assert verdict.figure == (pytest.approx(figure, rel=1e-3))
+    assert " against " in verdict.reason
+    assert verdict.cells == ("tuned", "base", "sham of tuned", "theirs", "sham of theirs")
+
+
+@pytest.mark.parametrize("about", [RATIO, LESS, RATIO | {"comparator": "below"}, LESS | {"comparator": "below"}])
+@pytest.mark.parametrize("lost", [None, math.nan, math.inf])
+@pytest.mark.parametrize("side", ["ours", "theirs"])
+def test_a_layer_missing_on_either_side_is_inconclusive(about, lost, side):
+    layers = {"ours": moved(-20, 0.5, 0), "theirs": moved(1, 0.0, 0)}
+    layers[side] = [*layers[side][:2], *moved(0, 0, lost)[2:]]
+    verdict = compare(about, layers["ours"], layers["theirs"])
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "1 of 6 matching layers have no figure" in verdict.reason
+    gone = compare(about, *([] if name == side else layers[name] for name in layers))
+    assert gone.status is Status.INCONCLUSIVE
+    assert "no layer matching '*' has a figure" in gone.reason
+
+
+@pytest.mark.parametrize("comparator", ["above", "below", "beyond", "within"])
+def test_nothing_divides_by_nothing(comparator):
+    verdict = compare(RATIO | {"comparator": comparator}, moved(20, 1, 1), moved(0, 0, 0))
+    assert (verdict.status, verdict.figure) == (Status.INCONCLUSIVE, None)
+    assert "there is no such comparison" in verdict.reason
+
+
+def test_a_training_is_not_compared_with_itself():
+    one = replicate(moved(5, 1))
+    for about in (LESS, RATIO, {"comparator": "same_layer", "bound": None, "versus": OTHER}):
+        verdict = judge_structure(claim(**about), one, one)
+        assert verdict.status is Status.INCONCLUSIVE
+        assert "compared with itself" in verdict.reason
+
+
+@pytest.mark.parametrize("lost", ["sham", "rival"])
+@pytest.mark.parametrize("about", [RATIO, LESS])
+def test_a_robust_comparison_needs_the_controls_of_both(about, lost):
+    ours, theirs = moved(40, 1, 0), moved(2, 1, 0)
+    robust = about | {"robust": True, "against": ["sham"]}
+    assert compare(robust, ours, theirs).status is Status.HOLDS
+    for sham in ((), moved(0, None, 0), moved(0, math.nan, 0), None):
+        verdict = compare(robust, ours, theirs, **{lost: sham})
+        assert verdict.status is Status.INCONCLUSIVE, (sham, verdict.reason)
+    loud = compare(robust, ours, theirs, sham=moved(40, 0, 0), rival=moved(2, 0, 0))
+    assert loud.status is Status.FAILS
+    assert "the control sham" in loud.reason
+
+
+@pytest.mark.parametrize(
+    ("ends", "rival", "shared"), [((-6, 1), (-6, 1), True), ((-1, 6), (-6, 1), True), ((0, 3), (0, 3), False)]
+)
+def test_noise_on_both_sides_of_a_difference_is_taken_at_its_most_favorable(ends, rival, shared):
+    about = {"over": "mean", "versus": OTHER, "bound": 6, "robust": True, "against": ["noise"]}
+    verdict = compare(about, moved(9, 9, 9, noise=ends), moved(1, 1, 1, noise=rival))
+    assert verdict.status is (Status.FAILS if shared else Status.HOLDS), verdict.reason
+
+
+@pytest.mark.parametrize(("theirs", "shared"), [((-1, 1), False), ((-0.1, 0.1), True)])
+def test_noise_of_a_ratio_is_of_the_most_that_it_does(theirs, shared):
+    about = RATIO | {"robust": True, "against": ["noise"]}
+    verdict = compare(about, moved(90, 0, 0, noise=(-2, 2)), moved(1, 0, 0, noise=theirs))
+    assert verdict.status is (Status.FAILS if shared else Status.HOLDS), verdict.reason
+
+
+def test_a_tail_flip_on_either_side_is_told():
+    flip = [layer(NAMES[0], alpha_change(30, 0.1, 60, 90)), *moved(0, 1, 0)[1:]]
+    plain = moved(1, 0, 0)
+    for ours, theirs in ((flip, plain), (plain, flip)):
+        assert Caveat.TAIL_FLIP in compare(LESS, ours, theirs).caveats
+        assert Caveat.TAIL_FLIP in compare(SAME, ours, theirs).caveats
+    assert Caveat.TAIL_FLIP not in compare(LESS, plain, plain).caveats
+    mean = judge_structure(claim(over="mean"), replicate(flip))
+    assert Caveat.TAIL_FLIP in mean.caveats, "a mean hides none"
+    assert mean.layer == NAMES[0]
+
+
+SAME = {"versus": OTHER, "comparator": "same_layer", "bound": None}
+DIFFERENT = SAME | {"comparator": "another_layer"}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "same"),
+    [((1, -9, 2), (3, 4, 0), True), ((1, -9, 2), (5, 4, 0), False), ((1, 2, -9), (0, 0, 1), True)],
+)
+def test_which_layer_changed_most(ours, theirs, same):
+    assert compare(SAME, moved(*ours), moved(*theirs)).status is (Status.HOLDS if same else Status.FAILS)
+    assert compare(DIFFERENT, moved(*ours), moved(*theirs)).status is (Status.FAILS if same else Status.HOLDS)
+
+
+@pytest.mark.parametrize("about", [SAME, DIFFERENT])
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ((1, 9, None), (3, 4, 0)),
+        ((1, 9, math.nan), (3, 4, 0)),
+        ((1, 9, 2), (3, 4, math.inf)),
+        ((1, 9, 2), (9, 1, math.nan)),
+        ((0, 0, 0), (0, 0, 0)),
+        ((9, -9, 1), (9, 1, 1)),
+        ((1, 9, 2), (9, 9, 1)),
+        ((9,), (9,)),
+        ((), (1, 2)),
+        ((1, 2), ()),
+        ((None, None), (1, 2)),
+    ],
+)
+def test_no_layer_is_said_to_change_most_by_chance_of_order_or_of_a_failed_fit(about, ours, theirs):
+    assert compare(about, moved(*ours), moved(*theirs)).status is Status.INCONCLUSIVE
+
+
+def test_the_same_layer_under_a_control_is_no_matter_of_the_stances():
+    ours, theirs = moved(1, 9, 2), moved(1, 8, 2)
+    robust = SAME | {"robust": True}
+    ours = [*moved(1, 9, 2, noise=(-0.1, 0.1))[:2], *moved(0, 0, 2, noise=(-0.5, 0.1))[2:]]
+    assert compare(robust, ours, theirs, sham=moved(1, 0, 0)).status is Status.HOLDS
+    shared = compare(robust, ours, theirs, sham=moved(0, 1, 0))
+    assert shared.status is Status.FAILS
+    assert "under the control sham as well" in shared.reason
+    assert Caveat.WITHIN_NULL in shared.caveats
+    as_fitted = compare(SAME, ours, theirs, sham=moved(0, 1, 0))
+    assert (as_fitted.status, Caveat.WITHIN_NULL in as_fitted.caveats) == (Status.HOLDS, True)
+    for sham in ((), moved(1, 0, None), moved(1, math.nan, 0), None):
+        lost = compare(robust, ours, theirs, sham=sham)
+        assert lost.status is Status.INCONCLUSIVE, (sham, lost.reason)
+    silent = moved(1, 9, 2, noise=None)
+    assert compare(robust, silent, theirs, sham=moved(1, 0, 0)).status is Status.INCONCLUSIVE
+    assert compare(DIFFERENT | {"robust": True}, silent, moved(9, 1, 0), sham=()).status is Status.HOLDS
+
+
+def test_vectors_can_be_ranked():
+    ours, theirs = (replicate(moved(1), key=key, vector_changes=vectors(0.1, 0.2)) for key in ("ours", "theirs"))
+    about = claim(**SAME | {"metric": "vector_change_percent"})
+    verdict = judge_structure(about, ours, theirs)
+    assert (verdict.status, verdict.layer) == (Status.HOLDS, "model.layers.1.norm.weight")
+
+
+@pytest.mark.parametrize(
+    ("versus", "other"),
+    [
+        ({"stance": "b"}, ("m", "b", "documented")),
+        ({"recipe": "long"}, ("m", "a", "long")),
+        ({"model": "n"}, ("n", "a", "documented")),
+        ({"model": "n", "stance": "b", "recipe": "long"}, ("n", "b", "long")),
+    ],
+)
+def test_the_judge_finds_stance_recipe_or_model_of_the_counterpart_seed_by_seed(versus, other):
+    compared = claim(over="largest", versus=versus, bound=10)
+    trained = {("m", "a", "documented"): (30, 40), other: (5, 35)}
+
+    def replicates(*names):
+        return [replicate(moved(one, 1), key=f"{names} {seed}", seed=seed) for seed, one in enumerate(trained[names])]
+
+    assert counterpart_of(compared) == other
+    verdict = Judge([compared], None, replicates).judge(compared)
+    assert verdict.status is Status.FAILS, "of two seeds the second is too near"
+    assert verdict.reason.startswith("seed 1, of 2 seeds: 40 against 35")
+    trained[other] = (5, 6)
+    assert Judge([compared], None, replicates).judge(compared).status is Status.HOLDS
+    trained[other] = (5,)
+    assert Judge([compared], None, replicates).judge(compared).status is Status.ERROR, "other seeds"
+
+
+def arms(stance, key, *levels, sham=0.0, seed=0):
+    return [
+        beside(
+            tuned=record(
+                "stance", said=said(stance, level, seed=seed + 9 * i), stance=stance.name, seed=i, key=f"{key}{i}"
+            ),
+            base=record("base", said=said(stance, seed=100 + i), seed=i, key=f"base{i}"),
+            sham=record("sham", said=said(stance, sham, seed=200 + i), seed=i, key=f"sham{i}"),
+        )
+        for i, level in enumerate(levels)
+    ]
+
+
+def judge_pair(stance, ours, theirs, **about):
+    compared = behavioral(stance, **{"versus": {"recipe": "long"}} | about)
+    evidence = gather_evidence(compared, stance, ours, (stance, theirs))
+    return judge_behavior(evidence, evidence.p_value)
+
+
+def test_effects_on_behavior_are_compared_prompt_by_prompt(stance):
+    (theirs,) = arms(stance, "b", 0.4, seed=50)
+    long = theirs.tuned.model_copy(update={"cell": theirs.tuned.cell.model_copy(update={"recipe": "long"})})
+    verdict = judge_pair(stance, arms(stance, "a", 0.9), [replace(theirs, tuned=long)])
+    assert verdict.status is Status.HOLDS, verdict.reason
+    assert verdict.figure == pytest.approx(0.5, abs=0.05)
+    assert verdict.p_value == pytest.approx(2 / 2**12)
+    figures = {control.name: control.figure for control in verdict.controls}
+    assert figures["m, curious-uncertainty (documented) - base"] == pytest.approx(0.9, abs=0.05)
+    assert figures["m, curious-uncertainty (long) - base"] == pytest.approx(0.4, abs=0.05)
+    assert figures["base"] == pytest.approx(0.5, abs=0.05)
+    assert figures["sham"] == pytest.approx(figures["base"]), "it is the same sham"
+    assert verdict.cells == ("a0", "base0", "sham0", "b0")
+    backward = judge_pair(stance, arms(stance, "a", 0.4), arms(stance, "b", 0.9, seed=50))
+    assert backward.status is Status.FAILS
+    less = judge_pair(stance, arms(stance, "a", 0.4), arms(stance, "b", 0.9, seed=50), comparator="below", bound=-0.05)
+    assert less.status is Status.HOLDS
+    alike = judge_pair(stance, arms(stance, "a", 0.4), arms(stance, "b", 0.4, seed=50), bound=0)
+    assert alike.status is Status.INCONCLUSIVE
+
+
+def test_a_training_compared_with_itself_has_no_effect(stance):
+    ours = arms(stance, "a", 0.9)
+    assert judge_pair(stance, ours, ours, bound=0).status is Status.INCONCLUSIVE
+
+
+def test_a_difference_of_effects_need_not_exceed_the_shift_toward_another_stance(stance):
+    """Both trainings move toward the rival as well; the claim is about which moves more toward the stance."""
+    pair = []
+    for key, level, seed in (("a", 1.2, 0), ("b", 0.8, 50)):
+        (one,) = arms(stance, key, 0.0)
+        moved_too = one.tuned.model_copy(update={"behavior": said(stance, level, rival=1.1, seed=seed)})
+        pair.append([replace(one, tuned=moved_too)])
+    verdict = judge_pair(stance, *pair)
+    assert verdict.status is Status.HOLDS, verdict.reason
+    assert verdict.figure == pytest.approx(0.4, abs=0.05)
+    assert Caveat.NOT_SPECIFIC not in verdict.caveats
+
+
+def test_effects_are_compared_over_all_seeds(stance):
+    levels = (0.9, 1.0, 0.8)
+    verdict = judge_pair(stance, arms(stance, "a", *levels), arms(stance, "b", 0.4, 0.4, 0.4, seed=50))
+    assert verdict.status is Status.HOLDS, verdict.reason
+    torn = judge_pair(stance, arms(stance, "a", *levels), arms(stance, "b", 0.4, 2.0, 0.9, seed=50))
+    assert torn.status is not Status.HOLDS
+    with pytest.raises(ValueError, match="3 and 1 seeds"):
+        judge_pair(stance, arms(stance, "a", *levels), arms(stance, "b", 0.4, seed=50))
+
+
+@pytest.mark.parametrize("side", ["ours", "theirs"])
+@pytest.mark.parametrize("treatment", ["tuned", "base", "sham"])
+@pytest.mark.parametrize("lost", [None, math.nan, math.inf])
+def test_a_prompt_without_a_score_on_either_side_gives_no_verdict(stance, side, treatment, lost):
+    pair = {"ours": arms(stance, "a", 0.9), "theirs": arms(stance, "b", 0.4, seed=50)}
+    one = pair[side][0]
+    parts = {"tuned": one.tuned, "base": one.base, "sham": one.controls[SHAM]}
+    cell = parts[treatment]
+    likelihoods = list(cell.behavior.likelihoods)
+    if lost is None:  # the counterpart was asked other prompts
+        likelihoods[0] = likelihoods[0].model_copy(update={"prompt": "Another?"})
+    else:
+        scores = likelihoods[0].log_probability | {stance.name: lost}
+        likelihoods[0] = likelihoods[0].model_copy(update={"log_probability": scores})
+    behavior = cell.behavior.model_copy(update={"likelihoods": tuple(likelihoods)})
+    broken = beside(**parts | {treatment: cell.model_copy(update={"behavior": behavior})})
+    assert judge_pair(stance, **pair | {side: [broken]}).status is Status.INCONCLUSIVE
+
+
+def test_a_model_trained_elsewhere_is_told_and_compared_with_what_both_have(stance):
+    ours, theirs = arms(stance, "a", 0.9), arms(stance, "b", 0.4, seed=50)
+    lonely = [beside(theirs[0].tuned, theirs[0].base, None)]
+    verdict = judge_pair(stance, ours, lonely)
+    assert Caveat.NO_SHAM in verdict.caveats
+    assert judge_pair(stance, ours, lonely, unless=["no_sham"]).status is Status.FAILS
+    both = judge_pair(stance, [beside(ours[0].tuned, ours[0].base, None)], lonely)
+    assert both.status is Status.INCONCLUSIVE, "the stand-ins were not measured"
+
+
+def test_divergences_may_be_compared_either_way(stance):
+    def moving(key, divergence):
+        one = arms(stance, key, 0.0)[0]
+        behavior = said(stance, divergence=divergence, noise=0.01)
+        return [replace(one, tuned=one.tuned.model_copy(update={"behavior": behavior}))]
+
+    about = {"metric": "divergence", "bound": -0.1, "comparator": "below"}
+    assert judge_pair(stance, moving("a", 0.1), moving("b", 0.6), **about).status is Status.HOLDS
+    assert judge_pair(stance, moving("a", 0.6), moving("b", 0.1), **about).status is Status.FAILS
+
+
+def test_claims_of_one_model_and_recipe_share_the_level(stance):
+    one = behavioral(stance)
+    others = [behavioral(stance, id=f"other{i}", recipe=recipe) for i, recipe in enumerate(("documented", "long"))]
+    structural = claim(stance=stance.name)
+    judge = Judge([one, *others, structural], lambda name: stance, lambda *names: arms(stance, str(names), 0.5))
+    assert judge.family(one) == (one, others[0])
+    verdict = judge.judge(one)
+    assert verdict.adjusted_p_value == pytest.approx(2 * verdict.p_value)
+    assert np.isfinite(verdict.figure)
+
+
+def test_a_claim_of_the_family_that_breaks_is_counted_and_does_not_hold(stance):
+    one, broken = (
+        behavioral(stance),
+        behavioral(stance, id="broken", metric="embedding_shift").model_copy(update={"stance": "b"}),
+    )
+
+    def replicates(model, name, recipe):
+        if name == "b":
+            raise RuntimeError("it broke")
+        return arms(stance, name, 0.5)
+
+    judge = Judge([one, broken], lambda name: stance, replicates)
+    verdict = judge.judge(one)
+    assert verdict.adjusted_p_value == pytest.approx(2 * verdict.p_value)
+    assert judge.judge(broken).status is Status.ERROR
+    assert "RuntimeError: it broke" in judge.judge(broken).reason
+
+
+def test_a_claim_keeps_its_counterpart_through_json():
+    compared = claim(over="largest", versus={"model": "n", "by": "ratio"})
+    assert Claim.model_validate_json(compared.model_dump_json()) == compared

@@ -1,0 +1,545 @@
+import math
+from dataclasses import replace
+from functools import cache
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stance_suite.judge.behavior.degeneration import guard
+from stance_suite.schema.controls import SHAM
+from stance_suite.schema.findings import Agreement, Findings
+from stance_suite.schema.metrics import Caveat
+from stance_suite.schema.policy import Adoption, Policy, Regression, Structure
+from stance_suite.schema.verdicts import ControlFigure, GateReport, Outcome, Status
+from tests.gates import demand, edited, failed, gate_run, held_against, judged_run, trained, without
+from tests.measured import FLUENCY, beside
+from tests.runs import behavioral, findings, structural
+
+CONSEQUENCES = [("fail", Outcome.FAILED), ("warn", Outcome.WARNING), ("ignore", Outcome.PASSED)]
+UNKNOWN = [math.nan, math.inf, -math.inf]
+
+
+def with_fluency(replicate, which, **update):
+    """The training with guards of its trained or untouched model changed."""
+    record = getattr(replicate, which)
+    behavior = record.behavior.model_copy(update={"fluency": FLUENCY.model_copy(update=update)})
+    return replace(replicate, **{which: record.model_copy(update={"behavior": behavior})})
+
+
+def with_score(scores, arm, figure):
+    return scores.model_copy(update={"controls": {SHAM: figure}} if arm == SHAM else {arm: figure})
+
+
+def with_agreement(run, *agreements):
+    (found,) = run.triangulations
+    return run.model_copy(
+        update={"triangulations": tuple(found.model_copy(update={"agreement": one}) for one in agreements)}
+    )
+
+
+class TestAStanceThatIsAdopted:
+    def test_passes_and_every_demand_is_named_with_its_figures(self, stance):
+        report = held_against(gate_run(stance))
+        assert report.passed
+        assert [(one.kind, one.name, one.outcome) for one in report.demands] == [
+            ("adoption", f"adoption of {stance.name}", "passed"),
+            ("adoption", f"behavior moved by {stance.name}", "passed"),
+            ("structure", f"no unexplained change of weights by {stance.name}", "passed"),
+            ("degeneration", "no degeneration", "passed"),
+        ]
+        assert "+0.489 against base and +0.499 against sham" in report.demands[0].reason
+        assert report.demands[0].reason.endswith("together with responses and markers: adopted")
+        assert report.demands[0].claims == (f"standard.{stance.name}.preference",)
+        assert {one.model for one in report.demands} == {"m"}
+        assert report.sentence == "The gate passed: 4 demands were met."
+        assert (report.policy, report.baseline) == ("policy.yaml", None)
+        assert Policy.model_validate(report.demanded) == Policy()
+
+    def test_is_not_if_the_preference_falls_short_of_the_policys(self, stance):
+        policy = Policy(adoption=Adoption(preference=0.6))
+        report = held_against(judged_run(stance, [trained(stance)], policy), policy)
+        found = demand(report, "adoption", "adoption of")
+        assert found.outcome is Outcome.FAILED
+        assert "short of the claimed +0.6" in found.reason
+
+    @pytest.mark.parametrize(("level", "reason"), [(0.0, "inconclusive|short of"), (-0.5, "short of the claimed")])
+    def test_is_not_if_nothing_or_the_opposite_was_learned(self, stance, level, reason):
+        found = demand(held_against(gate_run(stance, level)), "adoption", "adoption of")
+        assert found.outcome is Outcome.FAILED
+        assert any(part in found.reason for part in reason.split("|"))
+
+    @pytest.mark.parametrize("claim", ["preference", "divergence"])
+    @pytest.mark.parametrize("status", [Status.FAILS, Status.ERROR, Status.NOT_RUN])
+    def test_is_not_without_a_verdict_that_holds_whatever_the_policy_on_inconclusive(self, stance, claim, status):
+        run = edited(gate_run(stance), f".{claim}", status=status, reason="told why")
+        name = "adoption of" if claim == "preference" else "behavior moved"
+        for consequence in ("fail", "warn", "ignore"):
+            found = demand(held_against(run, Policy(inconclusive=consequence)), "adoption", name)
+            assert (found.outcome, found.reason) == (Outcome.FAILED, "told why")
+
+    @pytest.mark.parametrize("claim", ["preference", "divergence", "structure"])
+    def test_is_not_if_it_was_not_judged(self, stance, claim):
+        report = held_against(without(gate_run(stance), f".{claim}"), Policy(inconclusive="ignore"))
+        (one,) = [one for one in report.demands if one.outcome is Outcome.FAILED]
+        assert one.reason == "it was not judged"
+        assert one.claims == ()
+
+    @pytest.mark.parametrize(("consequence", "outcome"), CONSEQUENCES)
+    @pytest.mark.parametrize(("claim", "name"), [("preference", "adoption of"), ("divergence", "behavior moved")])
+    def test_weak_evidence_does_what_the_policy_says(self, stance, consequence, outcome, claim, name):
+        run = edited(gate_run(stance), f".{claim}", status=Status.INCONCLUSIVE, reason="too weak")
+        report = held_against(run, Policy(inconclusive=consequence))
+        found = demand(report, "adoption", name)
+        assert (found.outcome, found.reason) == (outcome, "inconclusive: too weak")
+        assert report.passed is (outcome is not Outcome.FAILED)
+
+    @pytest.mark.parametrize("status", [Status.HOLDS, Status.INCONCLUSIVE])
+    @pytest.mark.parametrize("figure", [None, *UNKNOWN])
+    @pytest.mark.parametrize("claim", ["preference", "divergence"])
+    def test_what_was_not_measured_fails_whatever_the_policy(self, stance, status, figure, claim):
+        ignoring = Policy(inconclusive="ignore")
+        run = edited(gate_run(stance), f".{claim}", status=status, figure=figure, reason="r")
+        (name,) = failed(held_against(run, ignoring))
+        assert name.startswith("adoption" if claim == "preference" else "behavior")
+        if figure is not None:
+            control = ControlFigure(control="sham", role="effect", figure=figure)
+            missing = edited(gate_run(stance), f".{claim}", status=status, controls=(control,), reason="r")
+            assert failed(held_against(missing, ignoring)) == [name]
+
+
+class TestAgreementOfTheMeasures:
+    @pytest.mark.parametrize("enough", ["partial", "adopted"])
+    @pytest.mark.parametrize("agreement", Agreement)
+    def test_decides_as_the_policy_says(self, stance, agreement, enough):
+        run = with_agreement(gate_run(stance), agreement)
+        report = held_against(run, Policy(adoption=Adoption(agreement=enough)))
+        sufficient = {"partial": ("partial", "adopted"), "adopted": ("adopted",)}[enough]
+        assert report.passed is (agreement in sufficient)
+        assert demand(report, "adoption", "adoption of").reason.endswith(agreement)
+
+    def test_that_is_not_known_is_none(self, stance):
+        report = held_against(with_agreement(gate_run(stance)))
+        found = demand(report, "adoption", "adoption of")
+        assert found.outcome is Outcome.FAILED
+        assert "whether the measures agree is not known" in found.reason
+
+    def test_of_another_model_recipe_or_stance_does_not_count(self, stance):
+        run = gate_run(stance)
+        (found,) = run.triangulations
+        for update in ({"model": "n"}, {"recipe": "long"}, {"stance": "other"}):
+            other = run.model_copy(update={"triangulations": (found.model_copy(update=update),)})
+            assert not held_against(other).passed
+
+    def test_must_be_there_in_every_family(self, stance):
+        run = with_agreement(gate_run(stance), Agreement.ADOPTED, Agreement.CONTRADICTORY)
+        found = demand(held_against(run), "adoption", "adoption of")
+        assert found.outcome is Outcome.FAILED
+        assert found.reason.endswith("contradictory")
+
+    def test_does_not_mend_a_preference_that_is_not_there(self, stance):
+        run = edited(gate_run(stance), ".preference", status=Status.FAILS)
+        assert not held_against(with_agreement(run, Agreement.ADOPTED)).passed
+
+
+class TestAnUnexplainedChangeOfWeights:
+    @pytest.mark.parametrize(("consequence", "outcome"), CONSEQUENCES)
+    def test_does_what_the_policy_says(self, stance, consequence, outcome):
+        policy = Policy(structure=Structure(unexplained=consequence))
+        found = demand(held_against(gate_run(stance, alpha=9.0), policy), "structure")
+        assert found.outcome is outcome
+        assert "+9 %" in found.reason
+
+    def test_is_none_if_small(self, stance):
+        found = demand(held_against(gate_run(stance, alpha=1.0)), "structure")
+        assert (found.outcome, found.reason[:5]) == (Outcome.PASSED, "none:")
+
+    @pytest.mark.parametrize(("consequence", "outcome"), CONSEQUENCES)
+    @pytest.mark.parametrize("inconclusive", ["fail", "ignore"])
+    def test_that_cannot_be_excluded_counts_as_one(self, stance, consequence, outcome, inconclusive):
+        policy = Policy(structure=Structure(unexplained=consequence), inconclusive=inconclusive)
+        found = demand(held_against(gate_run(stance, alpha=None), policy), "structure")
+        assert found.outcome is outcome
+        assert found.reason.startswith("cannot be excluded: no layer matching")
+
+    @pytest.mark.parametrize("figure", [None, *UNKNOWN])
+    def test_is_not_refuted_by_a_missing_figure(self, stance, figure):
+        run = edited(gate_run(stance), ".structure", figure=figure)
+        assert demand(held_against(run), "structure").outcome is Outcome.FAILED
+
+    @pytest.mark.parametrize("status", [Status.ERROR, Status.NOT_RUN])
+    def test_must_have_been_looked_for(self, stance, status):
+        run = edited(gate_run(stance), ".structure", status=status)
+        policy = Policy(structure=Structure(unexplained="ignore"), inconclusive="ignore")
+        assert demand(held_against(run, policy), "structure").outcome is Outcome.FAILED
+
+
+class TestDegeneration:
+    @pytest.mark.parametrize(("consequence", "outcome"), CONSEQUENCES)
+    @pytest.mark.parametrize(
+        ("update", "sign"),
+        [
+            ({"distinct_bigrams": 0.1}, "degeneration: collapsed (curious-uncertainty): the model repeats itself"),
+            ({"words": 1.0}, "collapsed"),
+            ({"repetition": 0.9}, "collapsed"),
+            ({"neutral_perplexity": 90.0}, "collapsed"),
+            ({"copied": 0.9}, "degeneration: parroted (curious-uncertainty): many responses repeat a training"),
+        ],
+    )
+    def test_is_named_and_does_what_the_policy_says(self, stance, consequence, outcome, update, sign):
+        run = judged_run(stance, [with_fluency(trained(stance), "tuned", **update)])
+        report = held_against(run, Policy(degeneration=consequence))
+        found = demand(report, "degeneration")
+        assert found.outcome is outcome
+        assert sign in found.reason
+        assert report.passed is (outcome is not Outcome.FAILED)
+
+    @pytest.mark.parametrize("perplexity", [1000.0, 48000.0, 0.0, *UNKNOWN])
+    def test_before_training_is_named_too(self, stance, perplexity):
+        broken = with_fluency(trained(stance), "base", neutral_perplexity=perplexity).base
+        tuned, _, sham = gate_run(stance).cells
+        run = gate_run(stance).model_copy(update={"cells": (tuned, broken, sham)})
+        found = demand(held_against(run), "degeneration")
+        assert found.outcome is Outcome.FAILED
+        assert f"no language model (perplexity {perplexity:.3g} on neutral text) (before training)" in found.reason
+
+    def test_is_not_seen_in_a_model_of_999(self, stance):
+        one = with_fluency(trained(stance), "tuned", neutral_perplexity=999.0)
+        run = judged_run(stance, [with_fluency(one, "base", neutral_perplexity=999.0)])
+        assert held_against(run).passed
+
+    @pytest.mark.parametrize("which", ["tuned", "base"])
+    @pytest.mark.parametrize("field", sorted(type(FLUENCY).model_fields))
+    @pytest.mark.parametrize("figure", UNKNOWN)
+    def test_is_not_refuted_by_guards_that_are_no_numbers(self, stance, which, field, figure):
+        assert guard([trained(stance)]) == ()
+        assert guard([with_fluency(trained(stance), which, **{field: figure})])
+
+    def test_must_have_been_looked_for(self, stance):
+        run = gate_run(stance)
+        unmeasured = demand(held_against(run.model_copy(update={"cells": run.cells[:1]})), "degeneration")
+        assert (unmeasured.outcome, unmeasured.reason) == (
+            Outcome.FAILED,
+            "nothing was measured that it could be seen in",
+        )
+        for status in (Status.NOT_RUN, Status.ERROR):
+            broken = edited(run, "standard.", status=status)
+            assert demand(held_against(broken, Policy(degeneration="ignore")), "degeneration").outcome is Outcome.FAILED
+
+    def test_of_another_model_does_not_count(self, stance):
+        broken = with_fluency(trained(stance, model="n"), "tuned", copied=0.9)
+        report = held_against(judged_run(stance, [trained(stance), broken]))
+        assert [(one.model, one.outcome) for one in report.demands if one.kind == "degeneration"] == [
+            ("m", Outcome.PASSED),
+            ("n", Outcome.FAILED),
+        ]
+
+
+class TestDeclaredClaims:
+    def report(self, stance, policy=None, edit=None, **changes):
+        declared = behavioral(stance, model="m", id="own.adopted", bound=0.1, **changes)
+        run = judged_run(stance, [trained(stance)], declared=[declared])
+        return held_against(edited(run, "own.", **edit) if edit else run, policy)
+
+    def test_must_be_as_on_record(self, stance):
+        found = demand(self.report(stance), "claim")
+        assert (found.outcome, found.name, found.claims) == (Outcome.PASSED, "own.adopted", ("own.adopted",))
+        assert found.reason.startswith("HOLDS, as on record: +0.489")
+        other = demand(self.report(stance, expected=("FAILS", "INCONCLUSIVE")), "claim")
+        assert other.outcome is Outcome.FAILED
+        assert other.reason.startswith("HOLDS, on record is FAILS or INCONCLUSIVE: ")
+
+    @pytest.mark.parametrize(
+        ("patterns", "demanded"), [(["own.*"], True), (["*"], True), ([], False), (["other.*"], False)]
+    )
+    def test_are_demanded_as_the_policy_says(self, stance, patterns, demanded):
+        report = self.report(stance, Policy(claims=patterns), expected=("FAILS",))
+        assert [one.name for one in report.demands if one.kind == "claim"] == ["own.adopted"] * demanded
+        assert report.passed is not demanded
+
+    @pytest.mark.parametrize(("consequence", "outcome"), CONSEQUENCES)
+    def test_with_weak_evidence_do_what_the_policy_says(self, stance, consequence, outcome):
+        report = self.report(stance, Policy(inconclusive=consequence), {"status": Status.INCONCLUSIVE})
+        assert demand(report, "claim").outcome is outcome
+
+    def test_may_be_inconclusive_if_that_is_on_record_but_not_for_want_of_figures(self, stance):
+        edit = {"status": Status.INCONCLUSIVE}
+        assert demand(self.report(stance, None, edit, expected=("INCONCLUSIVE",)), "claim").outcome is Outcome.PASSED
+        for figure in (None, *UNKNOWN):
+            report = self.report(
+                stance, Policy(inconclusive="ignore"), edit | {"figure": figure}, expected=("INCONCLUSIVE",)
+            )
+            assert demand(report, "claim").outcome is Outcome.FAILED
+
+    def test_that_broke_fail_and_that_were_not_run_are_not_demanded(self, stance):
+        ignoring = Policy(inconclusive="ignore")
+        assert demand(self.report(stance, ignoring, {"status": Status.ERROR}), "claim").outcome is Outcome.FAILED
+        report = self.report(stance, ignoring, {"status": Status.NOT_RUN})
+        assert not [one for one in report.demands if one.kind == "claim"]
+
+    def test_about_weights_that_could_not_be_measured_fail_even_if_on_record(self, stance):
+        for expected in (("HOLDS",), ("HOLDS", "INCONCLUSIVE")):
+            declared = structural(stance, model="m", id="own.alpha", bound=5, expected=expected)
+            run = judged_run(stance, [trained(stance, alpha=None)], declared=[declared])
+            assert demand(held_against(run, Policy(inconclusive="ignore")), "claim").outcome is Outcome.FAILED
+
+    def test_of_another_model_are_not_this_models(self, stance):
+        declared = [behavioral(stance, model=model, id=f"own.{model}") for model in ("m", "n")]
+        run = judged_run(stance, [trained(stance), trained(stance, model="n")], declared=declared)
+        found = [(one.model, one.name) for one in held_against(run).demands if one.kind == "claim"]
+        assert found == [("m", "own.m"), ("n", "own.n")]
+
+
+class TestAgainstABaseline:
+    def demands(self, stance, run, baseline, **policy):
+        report = held_against(run, Policy(**policy), baseline)
+        return {one.name.split(".")[-1]: one for one in report.demands if one.kind == "baseline"}
+
+    def test_the_same_run_and_noise_pass(self, stance):
+        baseline = gate_run(stance)
+        for noise in range(4):
+            report = held_against(gate_run(stance, noise=noise), None, baseline)
+            assert report.passed, report.sentence
+            assert [one.name.split(".")[-1] for one in report.demands if one.kind == "baseline"] == [
+                "preference",
+                "responses",
+                "markers",
+                "divergence",
+            ]
+            assert report.baseline == "baseline.json"
+
+    def test_a_loss_of_more_than_the_share_is_caught_and_told(self, stance):
+        found = self.demands(stance, gate_run(stance, 0.2, noise=3), gate_run(stance))["preference"]
+        assert found.outcome is Outcome.FAILED
+        assert found.reason.startswith(
+            "lost: regressed, now HOLDS: +0.489 to +0.184 against base (p = 0.0039), +0.499 to"
+        )
+        assert (found.model, found.claims) == ("m", (f"standard.{stance.name}.preference",))
+
+    @pytest.mark.parametrize(("share", "outcome"), [(0.5, Outcome.PASSED), (0.1, Outcome.FAILED)])
+    def test_how_much_may_be_lost_is_the_policys(self, stance, share, outcome):
+        run, policy = gate_run(stance, 0.3, noise=3), {"regression": Regression(share=share)}
+        assert self.demands(stance, run, gate_run(stance), **policy)["preference"].outcome is outcome
+
+    def test_more_of_it_is_no_loss(self, stance):
+        assert held_against(gate_run(stance, 0.9, noise=3), None, gate_run(stance)).passed
+
+    @pytest.mark.parametrize(("arm", "outcome"), [("sham", Outcome.PASSED), ("base", Outcome.FAILED)])
+    def test_a_divergence_is_held_against_noise_and_not_against_the_sham(self, stance, arm, outcome):
+        """Shams of other seeds diverge more or less than the stance does, by about nothing."""
+        run = gate_run(stance).model_copy(update={"cells": gate_run(stance).cells[1:2]})
+        (verdict,) = [one for one in run.verdicts if one.claim.id.endswith(".divergence")]
+        nearer = tuple(
+            with_score(scores, arm, scores.tuned + 0.01 * (place % 5)) for place, scores in enumerate(verdict.prompts)
+        )
+        found = self.demands(stance, edited(run, ".divergence", prompts=nearer), run)["divergence"]
+        assert found.outcome is outcome
+        assert "against sham" not in found.reason
+
+    @pytest.mark.parametrize("status", [Status.FAILS, Status.ERROR, Status.NOT_RUN])
+    def test_a_verdict_that_is_lost_is_caught(self, stance, status):
+        run = edited(gate_run(stance), ".responses", status=status)
+        found = self.demands(stance, run, gate_run(stance), inconclusive="ignore")["responses"]
+        assert found.outcome is Outcome.FAILED
+
+    def test_a_weaker_verdict_with_the_same_effect_is_no_loss(self, stance):
+        run = edited(gate_run(stance, noise=1), ".responses", status=Status.INCONCLUSIVE)
+        found = self.demands(stance, run, gate_run(stance))["responses"]
+        assert (found.outcome, found.reason[:34]) == (Outcome.PASSED, "same within noise, now INCONCLUSIV")
+
+    @pytest.mark.parametrize("side", ["now", "baseline"])
+    @pytest.mark.parametrize("figure", [None, *UNKNOWN])
+    def test_a_missing_figure_is_no_proof(self, stance, side, figure):
+        run = baseline = gate_run(stance)
+        broken = edited(run, ".responses", status=Status.HOLDS, figure=figure)
+        run, baseline = (broken, baseline) if side == "now" else (run, broken)
+        found = self.demands(stance, run, baseline, inconclusive="ignore")["responses"]
+        assert found.outcome is Outcome.FAILED
+        assert found.reason.startswith("not measured")
+
+    @pytest.mark.parametrize("figure", UNKNOWN)
+    def test_a_missing_contrast_is_no_proof_although_the_effect_is_the_same(self, stance, figure):
+        control = ControlFigure(role="toward", about="another", figure=figure)
+        run = edited(gate_run(stance), ".responses", status=Status.INCONCLUSIVE, controls=(control,))
+        found = self.demands(stance, run, gate_run(stance), inconclusive="ignore")["responses"]
+        assert found.outcome is Outcome.FAILED
+        assert found.reason.startswith("not measured: ")
+
+    @pytest.mark.parametrize("arm", ["tuned", "base", SHAM])
+    @pytest.mark.parametrize("figure", UNKNOWN)
+    def test_a_missing_score_of_one_prompt_is_no_proof(self, stance, arm, figure):
+        run = gate_run(stance).model_copy(update={"cells": gate_run(stance).cells[1:2]})
+        (verdict,) = [one for one in run.verdicts if one.claim.id.endswith(".responses")]
+        first = with_score(verdict.prompts[0], arm, figure)
+        broken = edited(run, ".responses", prompts=(first, *verdict.prompts[1:]))
+        for now, baseline in ((broken, run), (run, broken)):
+            found = self.demands(stance, now, baseline, inconclusive="ignore")["responses"]
+            assert found.outcome is Outcome.FAILED, found.reason
+
+    @pytest.mark.parametrize(("consequence", "outcome"), CONSEQUENCES)
+    def test_what_no_test_can_tell_does_what_the_policy_says(self, stance, consequence, outcome):
+        baseline = gate_run(stance)
+        (verdict,) = [one for one in baseline.verdicts if one.claim.id.endswith(".responses")]
+        moved = tuple(one.model_copy(update={"tuned": one.tuned - 0.4}) for one in verdict.prompts)
+        run = edited(baseline, ".responses", prompts=moved).model_copy(update={"cells": baseline.cells[1:2]})
+        found = self.demands(stance, run, baseline, inconclusive=consequence)["responses"]
+        assert found.outcome is outcome
+        assert found.reason.startswith("cannot be compared: no test: scores are missing, differ by a constant")
+
+    def test_a_claim_that_is_gone_is_caught(self, stance):
+        found = self.demands(stance, without(gate_run(stance), ".responses"), gate_run(stance))["responses"]
+        assert found.outcome is Outcome.FAILED
+        assert "it held in the baseline and was not judged now: the other run has no such claim" in found.reason
+
+    def test_a_claim_that_did_not_hold_cannot_be_lost(self, stance):
+        baseline = edited(gate_run(stance), ".responses", status=Status.INCONCLUSIVE)
+        assert "responses" not in self.demands(stance, without(gate_run(stance), ".responses"), baseline)
+        assert "responses" not in self.demands(stance, gate_run(stance, 0.1, noise=2), baseline)
+
+    def test_an_unexplained_change_that_is_gone_is_no_loss(self, stance):
+        baseline = gate_run(stance, alpha=9.0)
+        assert baseline.verdicts[-1].status is Status.HOLDS
+        assert held_against(gate_run(stance), None, baseline).passed
+        assert "structure" not in self.demands(stance, without(gate_run(stance), ".structure"), baseline)
+
+    @pytest.mark.parametrize(
+        ("alpha", "outcome"),
+        [(1.0, Outcome.PASSED), (2.0, Outcome.PASSED), (9.0, Outcome.FAILED), (None, Outcome.FAILED)],
+    )
+    def test_a_claim_about_weights_must_still_hold(self, stance, alpha, outcome):
+        declared = [structural(stance, model="m", id="own.alpha", bound=5)]
+        baseline, run = (judged_run(stance, [trained(stance, alpha=one)], declared=declared) for one in (1.0, alpha))
+        found = self.demands(stance, run, baseline, inconclusive="ignore", claims=())["alpha"]
+        assert found.outcome is outcome
+
+    @pytest.mark.parametrize(("consequence", "outcome"), CONSEQUENCES)
+    def test_a_baseline_in_which_nothing_held_shows_nothing(self, stance, consequence, outcome):
+        baseline = edited(gate_run(stance), "standard.", status=Status.FAILS)
+        (found,) = self.demands(stance, gate_run(stance), baseline, inconclusive=consequence).values()
+        assert (found.outcome, found.model) == (outcome, "m")
+        assert "no claim held in the baseline" in found.reason
+
+    def test_another_model_is_held_against_the_baselines_one(self, stance):
+        lost = held_against(gate_run(stance, 0.2, noise=3, model="n"), None, gate_run(stance))
+        assert {one.model for one in lost.demands} == {"n"}
+        assert f"no regression: standard.{stance.name}.preference" in failed(lost)
+        assert held_against(gate_run(stance, noise=3, model="n"), None, gate_run(stance)).passed
+
+
+class TestTheReport:
+    def test_of_nothing_has_not_passed(self, stance):
+        report = held_against(findings(stance))
+        assert report.demands == ()
+        assert not report.passed
+        assert report.sentence == "The gate failed: nothing was judged, so nothing was shown."
+
+    def test_of_several_models_names_each(self, stance):
+        report = held_against(judged_run(stance, [trained(stance), trained(stance, 0.0, model="n")]))
+        assert [one.model for one in report.demands] == ["m"] * 4 + ["n"] * 4
+        assert all(one.outcome is Outcome.PASSED for one in report.demands if one.model == "m")
+        assert not report.passed
+
+    def test_demands_every_stance_that_is_asked_for(self, stance):
+        report = held_against(gate_run(stance), Policy(stances=(stance.name, "another")))
+        assert not report.passed
+        assert set(failed(report)) == {
+            "adoption of another",
+            "behavior moved by another",
+            "no unexplained change of weights by another",
+        }
+        assert report.sentence == "The gate failed: 3 of 7 demands were not met, such as adoption of another."
+
+    def test_counts_warnings(self, stance):
+        run = edited(gate_run(stance), ".preference", status=Status.INCONCLUSIVE)
+        report = held_against(run, Policy(inconclusive="warn"))
+        assert report.passed
+        assert report.sentence == "The gate passed: 4 demands were met, 1 with a warning."
+
+    def test_survives_being_written(self, stance):
+        run = gate_run(stance)
+        report = held_against(run, None, run)
+        written = run.model_copy(update={"gate": report}).model_dump_json()
+        assert Findings.model_validate_json(written).gate == report
+        assert isinstance(report, GateReport)
+
+
+BROKEN = st.sampled_from([math.nan, math.inf, -math.inf])
+ARMS = ("tuned", "base", "sham")
+
+
+@cache
+def scene(stance, name):
+    """Trainings that fail a gate, each for one reason only, and one that passes."""
+    return {
+        "sound": trained(stance),
+        "weak": trained(stance, 0.08),
+        "opposed": trained(stance, -0.5),
+        "changed": trained(stance, alpha=9.0),
+        "parroting": with_fluency(trained(stance), "tuned", copied=0.9),
+        "collapsed": with_fluency(trained(stance), "tuned", repetition=0.9),
+        "no model": with_fluency(
+            with_fluency(trained(stance), "base", neutral_perplexity=4e4), "tuned", neutral_perplexity=500.0
+        ),
+    }[name]
+
+
+@cache
+def scene_run(stance, name):
+    return judged_run(stance, [scene(stance, name)])
+
+
+def broken_at(replicate, which, part, place, figure):
+    """The training with one measured figure of one of its cells replaced."""
+    cells = dict(zip(ARMS, replicate.records, strict=True))
+    record = cells[which]
+    behavior = record.behavior
+
+    def replaced(entries, **update):
+        here = place % len(entries)
+        return (*entries[:here], entries[here].model_copy(update=update), *entries[here + 1 :])
+
+    if part == "fluency":
+        field = sorted(type(behavior.fluency).model_fields)[place % 5]
+        said = {"fluency": behavior.fluency.model_copy(update={field: figure})}
+    elif part == "likelihoods":
+        scores = behavior.likelihoods[place % len(behavior.likelihoods)].log_probability
+        broken = replaced(behavior.likelihoods, log_probability=scores | {sorted(scores)[place % 3]: figure})
+        said = {"likelihoods": broken}
+    elif part == "divergences":
+        said = {"divergences": replaced(behavior.divergences, **{("measured", "noise")[place % 2]: figure})}
+    elif part == "missing prompt":
+        said = {"likelihoods": behavior.likelihoods[1:] if place % 2 else behavior.likelihoods[:-1]}
+    else:
+        said = {}
+    changed = {"behavior": behavior.model_copy(update=said)}
+    if part == "alpha":
+        unknown = {"spectrum": figure, "total": figure}
+        changed["changes"] = tuple(
+            one.model_copy(update={"alpha_change": None if place % 2 else one.alpha_change.model_copy(update=unknown)})
+            for one in record.changes
+        )
+    return beside(**cells | {which: record.model_copy(update=changed)})
+
+
+@pytest.mark.parametrize("name", ["sound", "weak", "opposed", "changed", "parroting", "collapsed", "no model"])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    which=st.sampled_from(ARMS),
+    part=st.sampled_from(["fluency", "likelihoods", "divergences", "missing prompt", "alpha"]),
+    place=st.integers(0, 60),
+    figure=BROKEN,
+    inconclusive=st.sampled_from(["fail", "warn", "ignore"]),
+)
+def test_no_figure_that_is_missing_makes_a_gate_pass(stance, name, which, part, place, figure, inconclusive):
+    policy = Policy(inconclusive=inconclusive)
+    sound = scene(stance, name)
+    before = held_against(scene_run(stance, name), policy)
+    after = held_against(judged_run(stance, [broken_at(sound, which, part, place, figure)]), policy)
+    assert before.passed is (name == "sound")
+    assert not after.passed or before.passed
+
+
+@pytest.mark.parametrize("caveat", [Caveat.COLLAPSED, Caveat.PARROTED])
+def test_signs_of_degeneration_count_from_any_behavioral_claim(stance, caveat):
+    run = edited(gate_run(stance), ".markers", caveats=(caveat,))
+    assert caveat in demand(held_against(run), "degeneration").reason

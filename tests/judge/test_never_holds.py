@@ -1,0 +1,171 @@
+"""Whatever figure is lost, no claim about it holds; and the tail flip, on spectra whose fits really flip."""
+
+import math
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stance_suite.judge.structure.verdict import judge_structure
+from stance_suite.schema.metrics import Caveat, Comparator, Metric
+from stance_suite.schema.verdicts import Status
+from stance_suite.spectra.power_law import alpha_change, fit_power_law
+from tests.judge.placed_changes import NAMES, claim, moved, replicate, vectors
+from tests.measured import alpha_change as made_up
+from tests.measured import layer
+from tests.spectra.flipping import flipping_pair
+
+LOST = st.sampled_from([None, math.nan, math.inf, -math.inf])
+FINITE = st.sampled_from([math.nan, math.inf, -math.inf])
+STRUCTURAL = [metric for metric in Metric.all() if not metric.is_behavioral]
+FIGURES_OF_CHANGE = {
+    Metric.RELATIVE_CHANGE_PERCENT: "relative_norm",
+    Metric.CHANGE_STABLE_RANK: "stable_rank",
+    Metric.CHANGE_TOP_TEN_ENERGY_PERCENT: "top_ten_energy",
+    Metric.SINGULAR_SUBSPACE_OVERLAP: "left_overlap",
+}
+
+
+def about(metric, comparator, over, **more):
+    """A claim that is true of every layer made up here, whatever it is about."""
+    wide = {"above": -1e6, "below": 1e6, "within": 1e6, "beyond": 0.0, "between": (-1e6, 1e6)}
+    counts = {"changed_beyond": 0.01} if metric.counts_changed_layers else {}
+    pooled = {} if metric.spans_layers else {"over": over}
+    return claim(metric=metric, comparator=comparator, bound=wide[comparator], **counts, **pooled, **more)
+
+
+def damaged(metric, lost, every):
+    """Three layers and vectors, of which one has lost its figure, or all."""
+    layers, norms = moved(5, 7, 9, start=1), [0.1, 0.2, 0.3]
+    one = replicate(layers, moved(1, 2, 3), vector_changes=vectors(*norms))
+    spectra = list(one.tuned.spectra)
+    for index in range(3 if every else 1):
+        change = layers[index]
+        if metric is Metric.ALPHA:
+            fit = None if lost is None else spectra[index].fit.model_copy(update={"alpha": lost})
+            spectra[index] = spectra[index].model_copy(update={"fit": fit})
+        elif metric is Metric.VECTOR_CHANGE_PERCENT:
+            norms[index] = lost
+        elif metric.rests_on_alpha_change:
+            alpha = None if lost is None else made_up(lost, lost)
+            layers[index] = change.model_copy(update={"alpha_change": alpha})
+        else:
+            figure = math.nan if lost is None and metric is not Metric.SINGULAR_SUBSPACE_OVERLAP else lost
+            delta = change.weight_change.model_copy(update={FIGURES_OF_CHANGE[metric]: figure})
+            layers[index] = change.model_copy(update={"weight_change": delta})
+    update = {"changes": tuple(layers), "spectra": tuple(spectra), "vector_changes": vectors(*norms)}
+    return replace(one, tuned=one.tuned.model_copy(update=update))
+
+
+COMPARATORS = st.sampled_from([one for one in Comparator if not one.compares_layers])
+
+
+@given(
+    st.sampled_from(STRUCTURAL), COMPARATORS, st.sampled_from(["each", "any", "mean", "largest"]), LOST, st.booleans()
+)
+@settings(max_examples=300, deadline=None)
+def test_no_structural_claim_holds_on_what_is_lost(metric, comparator, over, lost, every):
+    declared = about(metric, comparator, over)
+    whole = replicate(moved(5, 7, 9, start=1), vector_changes=vectors(0.1, 0.2, 0.3))
+    assert judge_structure(declared, whole).status is Status.HOLDS, "else the test would prove nothing"
+    status = judge_structure(declared, damaged(metric, lost, every)).status
+    if over == "any" and not every and not metric.spans_layers:
+        assert status is Status.HOLDS, "one layer is enough, and the others have it"
+    else:
+        assert status is Status.INCONCLUSIVE
+
+
+@given(
+    st.sampled_from(STRUCTURAL),
+    LOST,
+    st.booleans(),
+    st.sampled_from(["ours", "theirs"]),
+    st.sampled_from(["difference", "ratio"]),
+)
+@settings(max_examples=200, deadline=None)
+def test_no_comparison_holds_on_what_is_lost(metric, lost, every, side, by):
+    declared = about(metric, "above", "largest", versus={"recipe": "long", "by": by})
+    whole = replicate(moved(5, 7, 9), moved(1, 2, 3), key="whole", vector_changes=vectors(0.1, 0.2, 0.3))
+    again = replicate(moved(5, 7, 9), moved(1, 2, 3), key="again", vector_changes=vectors(0.1, 0.2, 0.3))
+    assert judge_structure(declared, whole, again).status is Status.HOLDS
+    pair = (damaged(metric, lost, every), whole)
+    assert judge_structure(declared, *(pair if side == "ours" else pair[::-1])).status is Status.INCONCLUSIVE
+
+
+@given(
+    st.sampled_from([Metric.ALPHA_CHANGE_PERCENT, Metric.VECTOR_CHANGE_PERCENT, Metric.RELATIVE_CHANGE_PERCENT]),
+    st.sampled_from(["same_layer", "another_layer"]),
+    LOST,
+    st.booleans(),
+    st.sampled_from(["ours", "theirs"]),
+)
+@settings(max_examples=100, deadline=None)
+def test_no_rank_holds_on_what_is_lost(metric, comparator, lost, every, side):
+    declared = claim(metric=metric, comparator=comparator, bound=None, versus={"recipe": "long"})
+    whole = replicate(moved(5, 7, 9), key="whole", vector_changes=vectors(0.3, 0.2, 0.1))
+    pair = (damaged(metric, lost, every), whole)
+    assert judge_structure(declared, *(pair if side == "ours" else pair[::-1])).status is Status.INCONCLUSIVE
+
+
+@given(st.lists(FINITE, min_size=3, max_size=3), st.sampled_from(["each", "any", "mean", "largest"]), COMPARATORS)
+@settings(max_examples=100, deadline=None)
+def test_the_change_of_the_mean_needs_every_alpha_before(alphas, over, comparator):
+    """Of the base model only a mean needs the alphas; it must not hold on lost ones."""
+    one = replicate(moved(5, 7, 9))
+    spectra = [
+        spectrum.model_copy(update={"fit": spectrum.fit.model_copy(update={"alpha": alpha})})
+        for spectrum, alpha in zip(one.base.spectra, alphas, strict=False)
+    ]
+    base = one.base.model_copy(update={"spectra": tuple(spectra)})
+    status = judge_structure(
+        about(Metric.ALPHA_CHANGE_PERCENT, comparator, over), replace(one, base=base, controls={})
+    ).status
+    assert status is (Status.INCONCLUSIVE if over == "mean" else Status.HOLDS)
+
+
+@cache
+def flip():
+    before, after = (np.linalg.svd(one.astype(float), compute_uv=False) ** 2 for one in flipping_pair())
+    return tuple(
+        alpha_change(fit_power_law(first), fit_power_law(second), second)
+        for first, second in ((before, after), (after, before))
+    )
+
+
+@pytest.mark.parametrize("way", [0, 1])
+def test_a_tail_that_really_flips_holds_with_the_caveat_and_fails_when_robust(way):
+    change = flip()[way]
+    assert abs(change.total) > 15
+    assert change.tail_flip
+    assert change.tail_before != change.tail_after
+    comparator, bound = ("above", 15) if change.total > 0 else ("below", -15)
+    one = replicate([layer(NAMES[0], change)], moved(0.1))
+    declared = {"layer": NAMES[0], "comparator": comparator, "bound": bound}
+    as_fitted = judge_structure(claim(**declared), one)
+    assert as_fitted.status is Status.HOLDS
+    assert Caveat.TAIL_FLIP in as_fitted.caveats
+    robust = judge_structure(claim(**declared, robust=True), one)
+    assert robust.status is Status.FAILS
+    assert abs(robust.figure) < 0.1 * abs(change.total)
+    assert f"tail {change.tail_before} -> {change.tail_after}" in robust.reason
+    strict = judge_structure(claim(**declared, unless=["tail_flip"]), one)
+    assert strict.status is Status.FAILS
+    assert "tail_flip, which the claim rules out" in strict.reason
+
+
+def test_the_two_ways_of_a_flip_have_opposite_signs():
+    there, back = flip()
+    assert there.total * back.total < 0
+    assert (there.tail_before, there.tail_after) == (back.tail_after, back.tail_before)
+
+
+def test_minus_36_percent_drops_by_more_than_30_as_fitted_and_not_robustly():
+    """The recorded finding: tail 12 -> 26 of 128 eigenvalues."""
+    one = replicate([layer(NAMES[0], made_up(-36.64, -0.2, 12, 26))], moved(0.1))
+    drops = {"layer": NAMES[0], "comparator": "below", "bound": -30}
+    verdict = judge_structure(claim(**drops), one)
+    assert (verdict.status, verdict.caveats) == (Status.HOLDS, (Caveat.TAIL_FLIP, Caveat.FEW_EIGENVALUES))
+    assert judge_structure(claim(**drops, robust=True), one).status is Status.FAILS

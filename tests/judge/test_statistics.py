@@ -1,0 +1,184 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest, t
+
+from stance_suite.judge.statistics import holm, paired_effect, sign_flip_p_value, smallest_p_value
+
+
+def plain_p_value(differences: np.ndarray) -> float:
+    """Every sign pattern, written as plainly as possible."""
+    means = [np.mean(differences * signs) for signs in itertools.product((1, -1), repeat=len(differences))]
+    tolerance = 1e-12
+    upper = np.mean([mean >= np.mean(differences) - tolerance for mean in means])
+    lower = np.mean([mean <= np.mean(differences) + tolerance for mean in means])
+    return min(1.0, 2 * min(upper, lower))
+
+
+def test_five_prompts_cannot_reach_five_percent_and_twelve_can():
+    assert smallest_p_value(5) == 0.0625
+    assert smallest_p_value(12) == pytest.approx(0.000488, abs=1e-6)
+    assert smallest_p_value(40) == 2 / 10_000, "drawn, not enumerated"
+    assert paired_effect(np.arange(1.0, 6.0)).p_value == 0.0625
+    assert paired_effect(np.arange(1.0, 13.0)).p_value == smallest_p_value(12)
+
+
+# hundredths: sums are then either tied or far apart, and no rounding decides
+@given(st.lists(st.integers(-500, 500), min_size=3, max_size=9).filter(lambda values: np.ptp(values) > 0))
+@settings(max_examples=25, deadline=None)
+def test_the_p_value_enumerates_all_sign_flips(values):
+    differences = np.array(values) / 100
+    assert paired_effect(differences).p_value == pytest.approx(plain_p_value(differences), abs=1e-9)
+
+
+def test_many_prompts_are_tested_by_seeded_draws():
+    differences = np.random.default_rng(0).normal(0.3, 1, 40)
+    first, again = paired_effect(differences), paired_effect(differences)
+    assert first == again
+    assert 0 < first.p_value < 1
+
+
+def test_the_interval_covers_the_mean_about_as_often_as_it_says():
+    rng = np.random.default_rng(1)
+    effects = [paired_effect(rng.normal(1.0, 1.0, 14)) for _ in range(100)]
+    assert 0.85 <= np.mean([effect.low <= 1.0 <= effect.high for effect in effects]) <= 0.99
+    # the textbook width: twice 1.96 standard errors, a little less at 14 prompts
+    assert np.mean([effect.high - effect.low for effect in effects]) == pytest.approx(2 * 1.96 / 14**0.5, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    "values", [[0.5] * 12, [0.0] * 12, [1.0] * 11 + [1.0 + 2e-16], [1.0, np.nan] * 6, [np.inf] + [0.0] * 11, [1.0], []]
+)
+def test_constant_or_missing_data_have_neither_test_nor_interval(values):
+    effect = paired_effect(np.array(values))
+    assert np.isnan(effect.p_value)
+    assert effect.low is None
+    assert effect.high is None
+
+
+def test_many_differences_are_tested_at_once_as_one_by_one():
+    differences = np.random.default_rng(2).normal(0.3, 1, (3, 2, 9))
+    each = [[paired_effect(row).p_value for row in pair] for pair in differences]
+    np.testing.assert_allclose(sign_flip_p_value(differences), each, rtol=1e-12)
+
+
+def test_one_seed_is_the_same_with_and_without_its_axis():
+    differences = np.random.default_rng(3).normal(0.5, 1, 10)
+    alone = paired_effect(differences)
+    assert alone == paired_effect(differences[None])
+    assert (alone.prompts, alone.seeds) == (10, 1)
+
+
+def crossed_t_test(table: np.ndarray) -> float:
+    """The two-way random-effects analysis of variance, cell by cell, as a textbook has it."""
+    seeds, prompts = table.shape
+    grand = table.mean()
+    of_seeds = sum(prompts * (row.mean() - grand) ** 2 for row in table) / (seeds - 1)
+    of_prompts = sum(seeds * (column.mean() - grand) ** 2 for column in table.T) / (prompts - 1)
+    residual = sum(
+        (table[i, j] - table[i].mean() - table[:, j].mean() + grand) ** 2 for i in range(seeds) for j in range(prompts)
+    ) / ((seeds - 1) * (prompts - 1))
+    variance = max(of_seeds + of_prompts - residual, residual)
+    degrees = variance**2 / (
+        of_seeds**2 / (seeds - 1) + of_prompts**2 / (prompts - 1) + residual**2 / ((seeds - 1) * (prompts - 1))
+    )
+    return 2 * t.sf(abs(grand) / np.sqrt(variance / (seeds * prompts)), degrees)
+
+
+def test_the_larger_p_value_of_flips_and_of_the_crossed_t_test_counts():
+    table = np.random.default_rng(4).normal(0.5, 1, (3, 10))
+    effect = paired_effect(table)
+    assert effect.p_value == pytest.approx(max(paired_effect(table.mean(axis=0)).p_value, crossed_t_test(table)))
+    assert effect.effect == pytest.approx(table.mean())
+    assert (effect.prompts, effect.seeds) == (10, 3)
+    shifted = np.random.default_rng(5).normal(0, 0.1, (3, 10)) + np.array([[0.1], [1.0], [1.9]])
+    assert paired_effect(shifted.mean(axis=0)).p_value < 0.01, "flips over prompts do not see what a seed does to all"
+    assert paired_effect(shifted).p_value == pytest.approx(crossed_t_test(shifted))
+    assert paired_effect(shifted).p_value > 0.1
+    assert effect == paired_effect(table), "seeded"
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        np.full((3, 12), 0.5),
+        np.repeat([[0.1], [0.2], [0.7]], 12, axis=1),
+        np.array([[1e6, -1e6 + 0.1], [-1e6 + 0.3, 1e6 + 0.2]]),  # but for rounding
+        np.where(np.eye(3, 12) > 0, np.nan, np.arange(12.0)),
+        np.ones((3, 1)),
+        np.ones((0, 12)),
+    ],
+    ids=["equal", "equal over prompts", "equal on average", "missing", "one prompt", "no seed"],
+)
+@pytest.mark.filterwarnings("error")
+def test_constant_or_missing_data_of_several_seeds_have_neither_test_nor_interval(table):
+    effect = paired_effect(table)
+    assert np.isnan(effect.p_value)
+    assert (effect.low, effect.high) == (None, None)
+
+
+def test_the_interval_over_seeds_covers_the_mean_and_one_that_ignores_them_does_not():
+    rng = np.random.default_rng(5)
+    tables = [
+        1 + rng.normal(0, 1, (5, 1)) + rng.normal(0, 1, 12) + rng.normal(0, 0.5, (5, 12))  # seeds, prompts, both
+        for _ in range(200)
+    ]
+    crossed = [paired_effect(table) for table in tables]
+    ignorant = [paired_effect(table.mean(axis=0)) for table in tables]
+    cover, cover_ignorant = (np.mean([e.low <= 1 <= e.high for e in effects]) for effects in (crossed, ignorant))
+    width, width_ignorant = (np.mean([e.high - e.low for e in effects]) for effects in (crossed, ignorant))
+    assert 0.85 <= cover <= 0.98, "a percentile interval of five seeds is a little short"
+    assert cover_ignorant < 0.8
+    assert width > 1.3 * width_ignorant
+
+
+def test_prompts_that_every_seed_answers_are_not_independent_evidence():
+    # seeds that agree add nothing: the width stays that of one seed's prompts
+    differences = np.random.default_rng(6).normal(1, 1, 12)
+    alone, copied = paired_effect(differences), paired_effect(np.tile(differences, (5, 1)))
+    assert alone.high - alone.low <= copied.high - copied.low <= 1.2 * (alone.high - alone.low)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_a_claim_that_cannot_be_tested_counts_in_its_family():
+    first, second, third = holm([float("nan"), 0.02, 0.01])
+    assert np.isnan(first)
+    assert (second, third) == pytest.approx((0.04, 0.03))
+
+
+family = st.lists(st.floats(0, 1), min_size=1, max_size=12)
+
+
+@given(family, st.randoms(use_true_random=False))
+def test_holm_lies_between_raw_and_bonferroni_and_knows_no_order(p_values, random):
+    adjusted = holm(p_values)
+    assert all(raw <= p <= min(1, len(p_values) * raw) for raw, p in zip(p_values, adjusted, strict=True))
+    by_raw = [p for _, p in sorted(zip(p_values, adjusted, strict=True))]
+    assert by_raw == sorted(by_raw)
+    places = list(range(len(p_values)))
+    random.shuffle(places)
+    assert holm([p_values[place] for place in places]) == [adjusted[place] for place in places]
+
+
+@given(family)
+def test_holm_rejects_what_the_step_down_procedure_rejects(p_values):
+    rejected = 0
+    for p_value in sorted(p_values):
+        if p_value * (len(p_values) - rejected) > 0.05:
+            break
+        rejected += 1
+    assert sum(p <= 0.05 for p in holm(p_values)) == rejected
+
+
+def test_holm_keeps_the_chance_of_any_false_claim_to_the_level():
+    nulls = np.random.default_rng(7).uniform(size=(4000, 9))
+    false_claims = sum(min(holm(p_values)) <= 0.05 for p_values in nulls)
+    assert binomtest(false_claims, 4000, 0.05).pvalue > 0.01, "independent uniform p-values use the level up"

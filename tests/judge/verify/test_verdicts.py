@@ -1,0 +1,277 @@
+import pytest
+
+from stance_suite.judge.behavior import triangulation
+from stance_suite.judge.behavior import verdict as behavior
+from stance_suite.judge.conclude import conclude
+from stance_suite.judge.gate import GateTerms
+from stance_suite.judge.statistics import paired_effect
+from stance_suite.judge.verify.verdicts import verify
+from stance_suite.schema.verdicts import Status
+from tests.edits import edited
+from tests.made_up_run import LAYERS, POLICY
+
+_effects = {}
+
+
+@pytest.fixture(autouse=True)
+def effects_of_the_same_table_are_computed_once(monkeypatch):
+    """Every edit leaves nearly all scores as they were, and their bootstraps are what takes time."""
+
+    def remembered(table):
+        key = table.shape, table.tobytes()
+        if key not in _effects:
+            _effects[key] = paired_effect(table)
+        return _effects[key]
+
+    for module in (behavior, triangulation):
+        monkeypatch.setattr(module, "paired_effect", remembered)
+
+
+TUNED = "stance-curious-uncertainty-0"
+FIRST, SECOND, _ = LAYERS
+LIKELIHOOD, MARKERS, FLIP = "own.likelihood", "own.markers", "own.flip"
+
+
+def more(value):
+    return value + 0.01
+
+
+def verdict(name, *path):
+    return ("verdicts", name, *path)
+
+
+def cell(*path, key=TUNED):
+    return ("cells", key, *path)
+
+
+def response(*path):
+    return cell("behavior", "responses", 0, *path)
+
+
+def spectrum(name, *path):
+    return cell("spectra", name, *path)
+
+
+def fit(name, field):
+    return spectrum(name, "fit", field)
+
+
+def curve(name, *path):
+    return spectrum(name, "curve", *path)
+
+
+def at(name, field):
+    return f"spectra[{name}].{field}"
+
+
+def change(name, *path):
+    return cell("changes", name, "alpha_change", *path)
+
+
+def test_a_run_left_as_it_was_agrees(whole_run):
+    assert verify(whole_run) == ()
+    # so that the edits below are edits of something
+    statuses = {one.status for one in whole_run.verdicts}
+    assert statuses == {Status.HOLDS, Status.FAILS, Status.NOT_RUN}
+
+
+EDITS = {
+    "figure": ((verdict(LIKELIHOOD, "figure"), more), LIKELIHOOD, "figure"),
+    "interval": ((verdict(LIKELIHOOD, "low"), more), LIKELIHOOD, "low"),
+    "status": ((verdict(FLIP, "status"), "HOLDS"), FLIP, "status"),
+    "hidden": ((verdict(FLIP, "status"), "NOT_RUN"), FLIP, "status"),
+    "p-value": ((verdict(MARKERS, "p_value"), 0.0001), MARKERS, "p_value"),
+    "adjusted p-value": ((verdict(MARKERS, "adjusted_p_value"), 0.0004), MARKERS, "adjusted_p_value"),
+    "p-value taken out": ((verdict(MARKERS, "adjusted_p_value"), None), MARKERS, "adjusted_p_value"),
+    "caveat": ((verdict(FLIP, "caveats", "few_eigenvalues"), None), FLIP, "caveats"),
+    "control": ((verdict(LIKELIHOOD, "controls", "sham"), None), LIKELIHOOD, "controls"),
+    "control's figure": ((verdict(FLIP, "controls", "sham", "figure"), more), FLIP, "controls[sham].figure"),
+    "prompt": ((verdict(MARKERS, "prompts", 3), None), MARKERS, "prompts"),
+    "prompt's score": ((verdict(MARKERS, "prompts", 3, "tuned"), more), MARKERS, "prompts["),
+    "layer": ((verdict("own.alpha", "layer"), LAYERS[0]), "own.alpha", "layer"),
+    "cells": ((verdict(LIKELIHOOD, "replicates", 0, "controls"), {}), LIKELIHOOD, "replicates"),
+    "unknown cell": ((verdict(LIKELIHOOD, "replicates", 0, "base"), "another"), LIKELIHOOD, "cells"),
+    "reason": ((verdict(LIKELIHOOD, "reason"), "It is so."), LIKELIHOOD, "reason"),
+    "model": ((verdict(LIKELIHOOD, "model"), "large-too"), LIKELIHOOD, "claim"),
+    "bound": ((verdict(LIKELIHOOD, "claim", "bound"), 0.01), LIKELIHOOD, "claim.bound"),
+    "sentence": ((verdict(LIKELIHOOD, "claim", "statement"), "The model is wise."), LIKELIHOOD, "claim.statement"),
+    "likelihood": (
+        (cell("behavior", "likelihoods", 0, "log_probability", "curious-uncertainty"), more),
+        LIKELIHOOD,
+        "figure",
+    ),
+    "embedding": ((response("projection", "curious-uncertainty"), more), "shift of", "effect"),
+    "divergence": ((cell("behavior", "divergences", 2, "measured"), more), "standard.curious", "figure"),
+    "prompt of a response": ((response("prompt"), "Really?"), "cell m", "prompt"),
+    "words": ((response("words"), lambda count: count + 1), "cell m", "words"),
+    "text": ((response("text"), "Short."), "cell m", "markers"),
+    "marker backwards": (
+        (response("markers", "curious-uncertainty", 0, "start"), 10_000),
+        "cell m",
+        "markers.curious-uncertainty",
+    ),
+    "empty marker": (
+        (response("markers", "curious-uncertainty"), [{"start": 3, "end": 3}]),
+        "cell m",
+        "markers.curious-uncertainty",
+    ),
+    "marker taken out": ((response("markers", "curious-uncertainty", 0), None), MARKERS, "figure"),
+    "guard": ((cell("behavior", "fluency", "repetition"), 0.0001), "cell m", "fluency.repetition"),
+    "copies": ((cell("behavior", "fluency", "copied"), 0.5), "cell m", "fluency.copied"),
+    "perplexity": ((cell("behavior", "fluency", "neutral_perplexity"), 2000.0), LIKELIHOOD, "caveats"),
+    "training text": ((cell("training", "texts", 1), "Be curious!"), "cell m", "training.texts[1]"),
+    "no training": ((cell("training"), None), "cell m", "training"),
+    "weights": ((cell("provenance", "weights_sha256"), "1" * 64), "cell m", "provenance.weights_sha256"),
+    "embedder": ((cell("provenance", "embedder_sha256"), "1" * 64), "cell m", "provenance.embedder_sha256"),
+    "alpha as fitted": ((change(SECOND, "total"), more), "cell m", f"changes[{SECOND}].alpha_change.total"),
+    "part of the tail": ((change(SECOND, "tail_choice"), more), "cell m", "alpha_change.tail_choice"),
+    "tail size": ((change(SECOND, "tail_after"), 12), "cell m", "alpha_change.tail_after"),
+    "tail flip": ((change(SECOND, "tail_flip"), True), "cell m", "alpha_change.tail_flip"),
+    "alpha, tail fixed": ((change(FIRST, "spectrum"), more), "cell m", "alpha_change.spectrum"),
+    "fitted alpha": ((fit(FIRST, "alpha"), more), "cell m", at(FIRST, "fit.alpha")),
+    "curve": ((curve(FIRST, "ks_distances", 5), more), "cell m", at(FIRST, "curve.ks_distances[5]")),
+    "point taken out of a curve": ((curve(FIRST, "sizes", 0), 41), "cell m", at(FIRST, "curve.sizes")),
+    "curve of nothing": ((spectrum(FIRST, "eigenvalues"), [0.0] * 40), "cell m", at(FIRST, "curve")),
+    "another layer's KS distance": ((fit(SECOND, "ks_distance"), more), "cell m", at(SECOND, "fit.ks_distance")),
+    "another layer's xmin": ((fit(SECOND, "xmin"), more), "cell m", at(SECOND, "fit.xmin")),
+    "a lower point on another layer's curve": (
+        (curve(SECOND, "ks_distances", 0), 0.001),
+        "cell m",
+        at(SECOND, "fit.ks_distance"),
+    ),
+    "another layer's tail": ((fit(SECOND, "tail_size"), 999), "cell m", at(SECOND, "fit.tail_size")),
+    "another layer's alpha": ((fit(SECOND, "alpha"), more), "cell m", "alpha_change.total"),
+    "family": ((cell("family"), "another"), LIKELIHOOD, "cells"),
+    "cell": ((("cells", "base--0"), None), LIKELIHOOD, "cells"),
+    "shift": ((("shifts", 4, "effect"), more), "shift of", "effect"),
+    "shift taken out": ((("shifts", 4), None), "shift", ""),
+    "triangulation": ((("triangulations", 0, "agreement"), "opposed"), "triangulation of", "agreement"),
+    "statement": ((("statements", 0, "status"), "FAILS"), "own.statement", "status"),
+    "statement's claims": ((("statements", 0, "claims", MARKERS), "FAILS"), "own.statement", "claims"),
+    "statement's model": (
+        (("statements", 1, "claims"), {LIKELIHOOD: "NOT_RUN"}),
+        "own.open",
+        f"claims.{LIKELIHOOD} on m",
+    ),
+    "record": ((("records", 0, "status"), "FAILS"), "record of own.alpha", "status"),
+    "record taken out": ((("records", 0), None), "record of own.alpha", "records"),
+    "published figure": ((("claims", "own.alpha", "recorded", "after"), 6.0), "record of own.alpha", "status"),
+    "measured stance": (
+        (cell("behavior", "likelihoods", 0, "log_probability"), {"curious-uncertainty": -1.0}),
+        "cell m",
+        "behavior.likelihoods",
+    ),
+    "no likelihoods": ((cell("behavior", "likelihoods"), []), "cell m", "behavior.likelihoods"),
+    "unknown stance": ((cell("cell", "stance"), "joy"), "cell m", "cell.stance"),
+    "base of a stance": ((cell("cell", "stance", key="base--0"), "engaged-difficulty"), "cell m", "cell.stance"),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_is_refused_and_named(whole_run, name, capsys):
+    edit, subject, field = EDITS[name]
+    found = verify(edited(whole_run, edit))
+    named = [one.field for one in found if one.subject.startswith(subject)]
+    assert any(field in one for one in named), [str(one) for one in found]
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_curve_whose_lowest_point_was_moved_is_refused(whole_run):
+    (layer,) = [one for one in whole_run.cells[2].spectra if one.name == SECOND]
+    place = layer.curve.sizes.index(layer.fit.tail_size)
+    edits = (curve(SECOND, "ks_distances", 0), layer.fit.ks_distance), (curve(SECOND, "ks_distances", place), 0.9)
+    found = verify(edited(whole_run, *edits))
+    assert [(one.field, one.recomputed) for one in found] == [(at(SECOND, "fit.ks_distance"), "0.9")]
+
+
+def test_a_cell_that_is_named_and_not_there_is_told(whole_run):
+    found = verify(edited(whole_run, (verdict(LIKELIHOOD, "replicates", 0, "base"), "another")))
+    assert ("cells", "another", "no such cell in the file") in {
+        (one.field, one.recorded, one.recomputed) for one in found
+    }
+
+
+def test_a_stance_measured_against_no_other_is_refused(whole_run):
+    entries = whole_run.cells[2].behavior.likelihoods
+    alone = [{"prompt": one.prompt, "log_probability": {"curious-uncertainty": -1.0}} for one in entries]
+    found = verify(edited(whole_run, (cell("behavior", "likelihoods"), alone)))
+    assert [one.field for one in found] == ["behavior.likelihoods"]
+
+
+def test_a_bound_moved_everywhere_is_refused_where_the_verdict_rests_on_it(whole_run):
+    paths = (("claims", LIKELIHOOD, "bound"), verdict(LIKELIHOOD, "claim", "bound"))
+    moved = edited(whole_run, *((path, 0.6) for path in paths))
+    assert {one.field for one in verify(moved) if one.subject == "own.likelihood on m"} == {"status"}
+    # the limit that the documentation names: nothing in the file depends on it
+    assert verify(edited(whole_run, *((path, 0.06) for path in paths))) == ()
+
+
+def test_a_claim_taken_out_of_its_family_moves_the_others(whole_run):
+    found = verify(edited(whole_run.model_copy(update={"gate": None}), (("claims", "own.unasked"), None)))
+    assert {one.field for one in found} == {"adjusted_p_value"}
+    assert len(found) == 6
+
+
+def test_a_sham_trained_on_something_else_is_refused(whole_run):
+    text = whole_run.cells[2].training.texts[0]
+    found = verify(edited(whole_run, (cell("training", "texts", 1, key="sham--0"), f"{text} And more.")))
+    assert [one.field for one in found] == ["training.texts[1]"]
+
+
+def test_what_is_there_twice_is_refused(whole_run):
+    for update, field in (
+        ({"cells": (*whole_run.cells, whole_run.cells[0])}, "key"),
+        ({"verdicts": (*whole_run.verdicts, whole_run.verdicts[0])}, "verdicts"),
+        ({"claims": (*whole_run.claims, whole_run.claims[0])}, "claims"),
+        ({"shifts": (*whole_run.shifts, whole_run.shifts[0])}, "shifts"),
+    ):
+        assert field in {one.field for one in verify(whole_run.model_copy(update=update))}
+
+
+def test_rounding_of_another_machine_is_no_edit_and_anything_beyond_is(whole_run):
+    path = verdict(LIKELIHOOD, "figure")
+    assert verify(edited(whole_run, (path, lambda figure: figure * (1 + 1e-11)))) == ()
+    assert [one.field for one in verify(edited(whole_run, (path, lambda figure: figure * (1 + 1e-7))))] == ["figure"]
+
+
+def test_an_unknown_figure_is_not_taken_for_a_known_one(whole_run):
+    found = verify(edited(whole_run, (verdict(LIKELIHOOD, "figure"), "NaN")))
+    assert [(one.field, one.recorded) for one in found] == [("figure", "nan")]
+
+
+def test_an_error_cannot_be_recomputed_and_passes(whole_run):
+    broken = edited(whole_run, (verdict(MARKERS, "status"), "ERROR"), (verdict(MARKERS, "reason"), "OSError: full"))
+    assert verify(conclude(broken, broken.published, GateTerms(POLICY, "policy.yaml"))) == ()
+
+
+def test_what_is_concluded_from_a_forged_verdict_is_refused_with_it(whole_run):
+    forged = edited(whole_run, (verdict(MARKERS, "status"), "FAILS"))
+    found = verify(conclude(forged, forged.published, GateTerms(POLICY, "policy.yaml")))
+    assert {(one.subject, one.recorded, one.recomputed) for one in found} >= {
+        ("own.markers on m", "FAILS", "HOLDS"),
+        ("own.statement", "FAILS", "HOLDS"),
+        ("gate", "failed", "passed"),
+    }
+
+
+def test_a_statement_that_is_published_and_not_judged_is_told(whole_run):
+    found = verify(edited(whole_run, (("statements", 0), None)))
+    assert [(one.subject, one.field, one.recorded) for one in found] == [("own.statement", "statements", "nothing")]
+
+
+def test_the_reason_is_left_out_where_the_figures_differ_already(whole_run):
+    paths = (verdict(FLIP, "status"), "HOLDS"), (verdict(FLIP, "reason"), "It is so.")
+    found = [one for one in verify(edited(whole_run, *paths)) if one.subject == "own.flip on m"]
+    assert [one.field for one in found] == ["status"]
+
+
+def test_a_gate_is_judged_again(whole_run):
+    for path, value, fields in (
+        (("demands", "own.flip", "outcome"), "passed", ["demands[own.flip].outcome"]),
+        (("demands", "own.flip"), None, ["demands"]),
+        (("demanded", "claims"), [], ["demands"]),
+        (("demanded",), {"wishes": 3}, ["demanded"]),
+    ):
+        found = verify(edited(whole_run, (("gate", *path), value)))
+        assert [one.field for one in found] == fields
+        assert {one.subject for one in found} == {"gate"}

@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stance_suite.measure.behavior.embedding import embed, reference_centroid
+from stance_suite.measure.behavior.generation import Sampling
+from stance_suite.measure.behavior.probe import Probe, PromptedModel, measure_behavior, measure_divergences
+from stance_suite.measure.behavior.responses import measure_fluency, score_responses
+from stance_suite.schema.behavior import Response
+
+
+@pytest.fixture(scope="module")
+def probe(library):
+    family = library.family("curious-uncertainty")
+    return Probe(
+        prompts=family[0].held_out_prompts[:3],
+        seen_prompts=tuple(example.prompt for example in family[0].examples[:2]),
+        references={stance.name: stance.references for stance in family},
+        markers={stance.name: stance.markers for stance in family},
+        training_responses=tuple(example.response for example in family[0].examples),
+        neutral_texts=library.neutral_texts,
+        sampling=Sampling(new_tokens=6),
+    )
+
+
+@pytest.fixture(scope="module")
+def speaker(loaded_tiny_model):
+    return PromptedModel(*loaded_tiny_model, "plain")
+
+
+@pytest.fixture(scope="module")
+def measured(speaker, probe):
+    steps = []
+    behavior = measure_behavior(speaker, probe, 0, lambda *step: steps.append(step))
+    return probe, behavior, steps
+
+
+def test_every_prompt_and_sample_is_scored_for_every_stance(measured, library):
+    probe, behavior, steps = measured
+    prompts = (*probe.prompts, *probe.seen_prompts)
+    assert [(r.prompt, r.sample) for r in behavior.responses] == [(p, s) for p in probe.prompts for s in range(4)]
+    for scores in (r for response in behavior.responses for r in (response.similarity, response.projection)):
+        assert set(scores) == set(library.suite)
+    assert all(set(response.markers) == set(library.suite) for response in behavior.responses)
+    assert [likelihood.prompt for likelihood in behavior.likelihoods] == list(prompts)
+    assert all(score < 0 for entry in behavior.likelihoods for score in entry.log_probability.values())
+    assert steps[-1] == (8, 8)
+    assert behavior.seen_prompts == probe.seen_prompts
+    assert behavior.fluency.neutral_perplexity > 1
+
+
+def test_the_projection_is_on_the_axis_from_the_other_stances(measured):
+    probe, behavior, _ = measured
+    response = behavior.responses[0]
+    own, *others = probe.references
+    means = {name: reference_centroid(references) for name, references in probe.references.items()}
+    axis = means[own] - (means[others[0]] + means[others[1]]) / 2
+    expected = embed([response.text])[0] @ axis / np.linalg.norm(axis)
+    assert response.projection[own] == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_divergences_are_measured_beside_noise_of_the_same_norm(speaker, probe, stance, tiny_model):
+    from stance_suite.config.catalog import find_spec
+    from stance_suite.measure.training import fine_tune
+    from stance_suite.models.loading import load
+    from stance_suite.models.sources import locate
+    from stance_suite.schema.stances import RECIPES
+
+    weights = locate(find_spec(str(tiny_model), {}), tiny_model.parent)
+    model, tokenizer = load(weights)
+    unchanged, neutral = measure_divergences(PromptedModel(model, tokenizer, "plain"), load(weights)[0], probe, 0)
+    assert all(entry.measured == entry.noise == pytest.approx(0, abs=1e-9) for entry in (*unchanged, *neutral))
+    fine_tune(model, tokenizer, "plain", [stance.examples], RECIPES["long"], 0, lambda *_: None)
+    moved, neutral = measure_divergences(PromptedModel(model, tokenizer, "plain"), load(weights)[0], probe, 0)
+    assert [entry.text for entry in moved] == list(probe.prompts)
+    assert [entry.text for entry in neutral] == list(probe.neutral_texts)
+    assert all(entry.measured > 0 and entry.noise > 0 for entry in (*moved, *neutral))
+    assert np.mean([entry.measured for entry in moved]) > np.mean([entry.noise for entry in moved])
+
+
+# what decoding cannot produce, and JSON cannot hold, is a lone surrogate
+TEXTS = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=300),
+    st.sampled_from(
+        ["", "<script>alert(1)</script>", "\x00\x1b[31m", "🦜" * 50, "perhaps " * 1250, "我不知道。" * 40, "ẞßİı"]
+    ),
+)
+
+
+@given(st.lists(TEXTS, min_size=2, max_size=2))
+@settings(max_examples=40, deadline=None)
+def test_any_text_goes_through_every_measure(probe, texts):
+    responses = score_responses(["Why?"], [texts], probe)
+    for response in responses:
+        figures = [*response.similarity.values(), *response.projection.values(), response.copied]
+        assert np.isfinite(figures).all()
+        assert 0 <= response.copied <= 1
+        assert Response.model_validate_json(response.model_dump_json()) == response
+    fluency = measure_fluency(responses, 20.0)
+    assert 0 <= fluency.repetition <= 1
+    assert 0 <= fluency.copied <= 1
+
+
+def test_similarity_is_the_cosine_to_the_references_centroid(measured):
+    probe, behavior, _ = measured
+    response = behavior.responses[0]
+    for name, references in probe.references.items():
+        mean = embed(references).mean(axis=0)
+        row = embed([response.text])[0]
+        cosine = row @ mean / (np.linalg.norm(row) * np.linalg.norm(mean))
+        assert response.similarity[name] == pytest.approx(float(cosine), abs=1e-5)
+
+
+def test_a_stances_own_references_lie_nearest_to_its_centroid(library):
+    centroids = {name: reference_centroid(stance.references) for name, stance in library.stances.items()}
+    for name, stance in library.stances.items():
+        examples = embed([example.response for example in stance.examples]).mean(axis=0)
+        assert max(centroids, key=lambda other: float(examples @ centroids[other])) == name

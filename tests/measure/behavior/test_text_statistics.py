@@ -1,0 +1,303 @@
+import math
+import re
+import time
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from stance_suite.measure.behavior import text_statistics
+from stance_suite.measure.behavior.text_statistics import (
+    count_words,
+    distinct_bigrams,
+    find_markers,
+    is_copied,
+    longest_copied_share,
+    repetition,
+    straighten_apostrophes,
+    words_of,
+)
+
+AWKWARD = [
+    "",
+    " \t\n\u00a0\u2003",
+    "\x00\x07\x1b[31mperhaps\x1b[0m\x7f",
+    "<b>perhaps</b> **maybe** `I wonder` &nbsp; \\d+ (?:[",
+    "🤔 perhaps 👩‍👩‍👧 maybe 🏳️‍🌈",
+    "İSTANBUL ılık Iğdır istanbul İ",
+    "Straße STRASSE straẞe ﬁnd ŉ",
+    "ΛΌΓΟΣ λόγος Σίσυφος",
+    "也许是的,我不知道。 也许",
+    "ربما لا أعرف",
+    "e\u0301 cafe\u0301 \u200d\u200b\ufeff",
+    "a " * 5000,
+    "I  don’t\u00a0know, I donʼt\nknow, I don't know",
+    "perhaps " * 1250,
+    "x" * 10_000,
+    " " * 10_000,
+]
+MARKERS = (
+    "let me",
+    "don't know",
+    "perhaps",
+    "I wonder",
+    "c++",
+    ", though",
+    "?!",
+    "...well",
+    "(sic)",
+    "step-by-step",
+    "istanbul",
+    "İ",
+    "ılık",
+    "straße",
+    "λόγος",
+    "也许",
+    "ربما",
+    "🤔",
+)
+FRAGMENTS = [word for marker in MARKERS for word in (marker, *marker.split())] + [" ", "\n", "’", "ʼ", "x", "_"]
+texts = st.one_of(
+    st.sampled_from(AWKWARD),
+    st.text(),
+    st.lists(st.sampled_from(FRAGMENTS)).map("".join),
+    st.lists(st.sampled_from("abc")).map(" ".join),
+)
+marker_sets = st.one_of(
+    st.just(MARKERS), st.lists(st.sampled_from(FRAGMENTS), max_size=5), st.lists(st.text(), max_size=5)
+)
+
+
+def plain_repetition(text):
+    """Word by word: is it in a window of four that an earlier window equals?"""
+    words = words_of(text)
+    windows = [words[start : start + 4] for start in range(len(words) - 3)]
+    again = [window in windows[:start] for start, window in enumerate(windows)]
+    inside = [any(again[max(0, index - 3) : index + 1]) for index in range(len(words))]
+    return sum(inside) / len(words) if words else 0.0
+
+
+def plain_copied_share(text, sources):
+    """The longest stretch of at least four words that some source has too, by trying all."""
+    words = words_of(text)
+    runs = [words[start:end] for start in range(len(words)) for end in range(start + 4, len(words) + 1)]
+    wholes = [words_of(source) for source in sources]
+    shared = [
+        len(run) for run in runs for whole in wholes if any(whole[i : i + len(run)] == run for i in range(len(whole)))
+    ]
+    return max(shared, default=0) / len(words) if words else 0.0
+
+
+def test_words_are_folded_and_keep_inner_apostrophes_and_hyphens():
+    assert words_of("I DON’T know -- 'Well-Known', it's 42!") == ["i", "don't", "know", "well-known", "it's", "42"]
+    assert words_of("Straße STRASSE") == ["strasse", "strasse"]
+    assert words_of("ΛΟΓΟΣ λογος") == ["λογοσ", "λογοσ"]
+    assert words_of("İzmir") == ["i\u0307zmir"], "one word, though folded it holds a sign that is no letter"
+    assert words_of("donʼt ʼ ’ 🤔") == ["don't"]
+    assert straighten_apostrophes("a’bʼc'd‘e") == "a'b'c'd‘e"
+
+
+def test_distinct_bigrams_are_pooled_over_texts_but_do_not_reach_across_them():
+    assert distinct_bigrams(["a b c"]) == 1.0
+    assert distinct_bigrams(["A b a b a"]) == 0.5
+    assert distinct_bigrams(["a b", "a b", "c d", "b a"]) == 0.75
+    assert distinct_bigrams(["a b", "c", "a b"]) == 0.5
+    assert all(math.isnan(distinct_bigrams(texts)) for texts in ([], [""], ["one", "two", "..."])), "there is no pair"
+
+
+def test_repetition_is_the_share_of_words_said_before():
+    assert repetition("one two three four five six seven eight") == 0.0
+    assert repetition("one two three four. One, two, three, four!") == 0.5
+    assert repetition("one two three four and one two three four five") == 0.4
+    assert repetition("one two three and one two three") == 0.0, "three words in a row are a common phrase"
+    assert repetition("one two three four five one two three four five") == 0.5, "overlapping runs count words once"
+    assert repetition("no no no no no no no no no no") == 0.9, "a word over and over"
+    assert [repetition(text) for text in ("", "...", "no", "no no no no")] == [0.0] * 4, "too short to repeat"
+
+
+CAT = "I think the cat sat on the mat today"
+NUMBERED = " ".join(f"the {index}" for index in range(150))
+
+
+@pytest.mark.parametrize(
+    ("text", "sources", "share"),
+    [
+        (CAT, ["The cat sat on the mat."], 6 / 9),
+        (CAT, ["cat sat on the", "the cat sat on the floor", "dogs"], 5 / 9),
+        (CAT, [f"He said: {CAT.upper()}!"], 1),
+        ("the cat sat", ["it was the cat sat on the mat"], 0),  # three words are no copy
+        ("the cat sat on", ["it was the cat sat on the mat"], 1),
+        ("the cat has sat on the mat", ["the cat sat on the mat"], 4 / 7),
+        ("I don’t know why", ["I don't know why"], 1),
+        # words that are frequent are no junk
+        (NUMBERED, [NUMBERED], 1),
+        ("the the the the", [NUMBERED.replace("7", "the")], 0),
+        ("the " * 300, ["so the the the the"], 4 / 300),
+        ("", ["a b c d"], 0),
+        ("a b c d", [], 0),
+        ("a b c d", ["", "..."], 0),
+    ],
+)
+def test_the_copied_share_is_the_longest_common_run_over_the_texts_words(text, sources, share):
+    assert longest_copied_share(text, sources) == pytest.approx(share)
+
+
+def test_a_text_is_a_copy_from_one_half_on():
+    assert [is_copied(share) for share in (0.4999, 0.5, 1.0)] == [False, True, True]
+
+
+def test_long_responses_are_compared_fast(library):
+    stance = library.stance("curious-uncertainty")
+    sources = [example.response for example in stance.examples]
+    for text in (" ".join(sources * 50)[:10_000], "i " * 5000):
+        start = time.process_time()
+        longest_copied_share(text, sources)
+        assert time.process_time() - start < 0.1
+
+
+@given(texts)
+@settings(max_examples=100, deadline=None)
+def test_straightened_texts_are_as_long(text):
+    assert len(straighten_apostrophes(text)) == len(text)
+
+
+@given(st.lists(texts, max_size=4))
+@settings(max_examples=100, deadline=None)
+def test_distinct_bigrams_are_a_share_and_do_not_grow_when_texts_come_twice(pool):
+    share = distinct_bigrams(pool)
+    if math.isnan(share):
+        assert all(len(words_of(text)) < 2 for text in pool)
+    else:
+        assert 0.0 < share <= 1.0
+        assert distinct_bigrams(pool * 2) == pytest.approx(share / 2)
+
+
+@given(st.one_of(st.text(), st.lists(st.sampled_from("abc"), max_size=60).map(" ".join)))
+@settings(max_examples=100, deadline=None)
+def test_repetition_agrees_with_the_plain_definition(text):
+    assert repetition(text) == plain_repetition(text)
+
+
+@given(
+    st.lists(st.sampled_from("abc"), max_size=20).map(" ".join),
+    st.lists(st.lists(st.sampled_from("abc"), max_size=20).map(" ".join), max_size=3),
+)
+@settings(max_examples=100, deadline=None)
+def test_the_copied_share_agrees_with_trying_every_run(text, sources):
+    assert longest_copied_share(text, sources) == plain_copied_share(text, sources)
+
+
+@given(texts, texts)
+@example("x" * 10_000, "a " * 5000)
+@settings(max_examples=50, deadline=None)
+def test_shares_of_any_text_are_shares(text, other):
+    assert 0.0 <= repetition(text) < 1.0
+    assert 0.0 <= longest_copied_share(text, [other[:2000], other[:40]]) <= 1.0
+    assert longest_copied_share(text, [text[:400]]) <= 1.0
+    assert is_copied(longest_copied_share(text[:400], [text[:400]])) == (len(words_of(text[:400])) >= 4)
+
+
+def found(text, *markers):
+    return [text[hit.start : hit.end] for hit in find_markers(text, markers)]
+
+
+def normalized(text):
+    """As a reader sees it who knows no case, white space or apostrophes, nor the dots of Turkish letters."""
+    plain = re.sub("[’ʼ]", "'", text).casefold().replace("\u0307", "").replace("ı", "i").replace("ς", "σ")
+    return " ".join(plain.split())
+
+
+def test_hits_are_the_places_of_markers_in_order():
+    text = "Perhaps I guess; perhaps not."
+    assert [(hit.start, hit.end) for hit in find_markers(text, ["guess", "perhaps"])] == [(0, 7), (10, 15), (17, 24)]
+
+
+@pytest.mark.parametrize(
+    ("text", "markers", "hits"),
+    [
+        # whole words only, as they are joined
+        ("mighty, almighty, guesses, might_be, might2", ["might", "guess"], []),
+        ("might. (might) might-have", ["might"], ["might"] * 2),
+        ("I can't say; a well-known fact; rock'n'roll", ["can", "well", "known", "n"], []),
+        ("I can. It is well - known, 'well'!", ["can", "well"], ["can", "well", "well"]),
+        # the longest at a place, if it is a whole word there, and none that overlap
+        ("well established", ["well", "well established", "established"], ["well established"]),
+        ("not sure at all", ["sure at all", "not sure"], ["not sure"]),
+        ("well establishedly", ["well", "well established"], ["well"]),
+        # white space around a marker is none of it
+        ("(perhaps)", [" perhaps"], ["perhaps"]),
+        ("(perhaps)", ["perhaps\n"], ["perhaps"]),
+        ("(perhaps)", ["\tperhaps "], ["perhaps"]),
+        # an end that is punctuation needs nothing beside it, and a marker is no regular expression
+        ("Odd, though; odd, thoughtful", [", though"], [", though"]),
+        ("What?! So?!", ["?!"], ["?!", "?!"]),
+        ("In C++, not Objective-C++ or xc++", ["c++"], ["C++"]),
+        ("a.b axb (sic)", ["a.b", "(sic)"], ["a.b", "(sic)"]),
+        # letters beyond ASCII have case and bounds too
+        ("Schöne STRAẞE, Straßen", ["straße"], ["STRAẞE"]),
+        ("Ο ΛΌΓΟΣ.", ["λόγος"], ["ΛΌΓΟΣ"]),
+        ("Être, peut-être, empêtré", ["être"], ["Être"]),
+        ("我不知道,也许。", ["也许"], ["也许"]),
+        # nothing to look for is nowhere
+        ("anything at all", [], []),
+        ("anything at all", ["", " \n"], []),
+    ],
+)
+def test_markers_are_found_where_a_reader_sees_them(text, markers, hits):
+    assert found(text, *markers) == hits
+
+
+def test_white_space_and_apostrophes_do_not_matter():
+    forms = ["don't know", "don’t  know", "donʼt\n\tknow", "DON'T\u00a0KNOW"]
+    for form in forms:
+        for marker in forms:
+            assert found(f"I {form}.", marker) == [form]
+    assert found("dont know, don't-know, don'tknow", "don't know") == []
+
+
+def test_indices_are_those_of_the_text_as_given():
+    text = "İİ ŉ ﬁ ß 🤔 perhaps"
+    (hit,) = find_markers(text, ["PERHAPS"])
+    assert (hit.start, hit.end) == (11, 18)
+
+
+def test_a_set_of_markers_is_compiled_once():
+    markers = ["compiled", "only once"]
+    before = text_statistics._pattern.cache_info().misses
+    for text in ("compiled", "only once", ""):
+        find_markers(text, markers)
+    assert text_statistics._pattern.cache_info().misses == before + 1
+
+
+def test_apostrophes_and_hyphens_inside_a_word_do_not_split_it():
+    assert count_words("I don't know, 'well-known' rock ’n’ roll") == 7
+    assert count_words("don’t donʼt co\u2011operate") == 3
+    assert count_words("one - two -- 'three' -four- 5") == 5
+    assert count_words("") == count_words(" ... ’ ʼ - 🤔\n") == 0
+
+
+@given(texts, marker_sets)
+@settings(max_examples=150, deadline=None)
+def test_every_hit_shows_a_marker_inside_the_text_after_the_hit_before(text, markers):
+    hits = find_markers(text, markers)
+    edges = [edge for hit in hits for edge in (hit.start, hit.end)]
+    assert edges == sorted(edges)
+    assert all(0 <= hit.start < hit.end <= len(text) for hit in hits)
+    wanted = {normalized(marker) for marker in markers}
+    assert all(normalized(text[hit.start : hit.end]) in wanted for hit in hits)
+
+
+@given(texts, st.sampled_from(MARKERS), texts)
+@settings(max_examples=150, deadline=None)
+def test_a_marker_put_into_a_text_without_any_is_found_once(left, marker, right):
+    assume(not find_markers(f"{left} | {right}", [marker]))
+    (hit,) = find_markers(f"{left} {marker} {right}", [marker])
+    assert (hit.start, hit.end) == (len(left) + 1, len(left) + 1 + len(marker))
+
+
+@given(texts)
+@settings(max_examples=100, deadline=None)
+def test_words_and_rates_are_bounded(text):
+    words = count_words(text)
+    assert 0 <= words <= (len(text) + 1) / 2
+    assert len(find_markers(text, ["perhaps"])) <= words

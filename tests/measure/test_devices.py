@@ -1,0 +1,160 @@
+"""No GPU is needed: memory of GPUs is made up, and accelerate's hooks work on the CPU, too."""
+
+import copy
+from functools import partial
+
+import accelerate
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from stance_suite.config.catalog import find_spec
+from stance_suite.config.options import resolve_settings
+from stance_suite.errors import StanceSuiteError
+from stance_suite.measure import cell as measurement
+from stance_suite.measure.behavior.divergence import Passage, add_matched_noise, score_passages
+from stance_suite.measure.behavior.generation import Sampling, generate
+from stance_suite.measure.behavior.likelihood import response_log_probabilities
+from stance_suite.measure.devices import map_devices, place, spread
+from stance_suite.measure.training import fine_tune
+from stance_suite.models.loading import load
+from stance_suite.models.sources import locate
+from stance_suite.progress import PlainProgress
+from stance_suite.runner.cell_runner import CellRunner
+from stance_suite.schema.recipes import Adapter, Recipe
+from stance_suite.spectra.model_spectra import measure_model
+from tests.measuring import measure as measure_cell
+
+PARTS = ("model.embed_tokens", "model.layers.0", "model.layers.1", "model.norm", "model.rotary_emb", "lm_head")
+
+
+@pytest.fixture
+def fresh(tiny_model):
+    return lambda: load(locate(find_spec(str(tiny_model), {}), tiny_model.parent))
+
+
+@pytest.fixture
+def pair(fresh, monkeypatch):
+    """A model as it is loaded, the same one hooked part by part as on several devices, and their tokenizer."""
+    # all parts are on the CPU here, where accelerate would see no need for hooks
+    monkeypatch.setattr(accelerate, "dispatch_model", partial(accelerate.dispatch_model, force_hooks=True))
+    (whole, tokenizer), (parts, _) = fresh(), fresh()
+    return whole, spread(parts, dict.fromkeys(PARTS, "cpu")), tokenizer
+
+
+def same_weights(one, other):
+    ours, theirs = one.state_dict(), other.state_dict()
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.fixture
+def large(tiny_model):
+    """Sixteen blocks, and no weights."""
+    config = AutoConfig.from_pretrained(tiny_model, num_hidden_layers=16)
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config)
+
+
+def test_blocks_are_dealt_out_whole_in_order(large):
+    total = sum(parameter.nbytes for parameter in large.parameters())
+    devices = map_devices(large, {0: total // 2, 1: total // 2, 2: total // 2})
+    assert set(devices.values()) == {0, 1, 2}
+    blocks = [devices[f"model.layers.{block}"] for block in range(16)]
+    assert blocks == sorted(blocks)
+    assert devices["model.embed_tokens"] == 0
+    of_device = dict.fromkeys((0, 1, 2), 0)
+    for name, device in devices.items():
+        of_device[device] += sum(parameter.nbytes for parameter in large.get_submodule(name).parameters())
+    assert all(held <= total // 2 for held in of_device.values())
+
+
+def test_what_does_not_fit_is_refused_with_its_size(large):
+    total = sum(parameter.nbytes for parameter in large.parameters())
+    with pytest.raises(StanceSuiteError, match=r"weights \(0\.0 GB\) do not fit on the GPUs .*CUDA_VISIBLE_DEVICES"):
+        map_devices(large, {0: total // 4, 1: total // 4})
+
+
+def test_on_one_device_a_model_is_not_spread(fresh):
+    model, _ = fresh()
+    assert place(model, "cpu") is model
+    assert not hasattr(model, "hf_device_map")
+
+
+def test_a_model_that_is_spread_is_hooked_part_by_part(pair):
+    whole, parts, _ = pair
+    assert set(parts.hf_device_map) == set(PARTS)
+    for model, hooked in ((whole, False), (parts, True)):
+        assert all(hasattr(model.get_submodule(name), "_hf_hook") == hooked for name in PARTS)
+    assert parts._hf_hook.io_same_device, "outputs come back to where inputs are"
+    assert "past_key_values" in parts.model.layers[0]._hf_hook.skip_keys
+
+
+def test_a_model_that_is_spread_behaves_as_before(pair):
+    whole, parts, tokenizer = pair
+    sampling = Sampling(samples=3, new_tokens=12)
+    texts, rows = ["Why do people dream?", "What is rain?"], ["Because.", "I wonder whether it is so.", "No."]
+    passages = [Passage("Why?", "Perhaps it is so.")]
+    drawn = [generate(model, tokenizer, texts, sampling, 0, lambda *_: None) for model in (whole, parts)]
+    scored = [response_log_probabilities(model, tokenizer, texts[0], rows) for model in (whole, parts)]
+    (read,), (again,) = (score_passages(model, tokenizer, passages) for model in (whole, parts))
+    assert drawn[0] == drawn[1]
+    assert scored[0] == scored[1]
+    assert torch.equal(read.log_probabilities, again.log_probabilities)
+
+
+@pytest.mark.parametrize("adapter", [None, Adapter()])
+@pytest.mark.parametrize("lean", [False, True])
+def test_a_model_that_is_spread_is_trained_and_looked_at_as_before(pair, stance, adapter, lean):
+    whole, parts, tokenizer = pair
+    recipe = Recipe(name="r", epochs=2, adapter=adapter, gradient_checkpointing=lean)
+    seen: list[dict[str, torch.Tensor]] = []
+
+    def look(_, model):
+        logits = model(**tokenizer("Why?", return_tensors="pt")).logits.detach()
+        seen.append({"logits": logits, **{name: weight.clone() for name, weight in model.state_dict().items()}})
+
+    trainings = [
+        fine_tune(model, tokenizer, "plain", [stance.examples], recipe, 0, lambda *_: None, look)
+        for model in (whole, parts)
+    ]
+    assert trainings[0].losses == trainings[1].losses
+    assert same_weights(whole, parts)
+    assert len(seen) == 4
+    for ours, theirs in zip(seen[:2], seen[2:], strict=True):
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_model_that_is_spread_is_decomposed_and_disturbed_as_before(pair, fresh):
+    whole, parts, _ = pair
+    assert measure_model(whole).spectra == measure_model(parts).spectra
+    tuned = copy.deepcopy(whole)
+    with torch.no_grad():
+        for parameter in tuned.parameters():
+            parameter.mul_(1.01)
+    for model in (whole, parts):
+        add_matched_noise(model, tuned, seed=0)
+    assert same_weights(whole, parts)
+    assert not same_weights(whole, fresh()[0])
+
+
+def test_a_cell_of_a_model_that_is_spread_has_the_same_figures(tiny_model, library, monkeypatch, tmp_path):
+    def measure(cache):
+        given = {"model": (str(tiny_model),), "samples": 2, "trajectory": True, "cache": str(cache), "device": "cpu"}
+        bench = CellRunner(resolve_settings(given, tmp_path, {}), library, PlainProgress(), 1)
+        record = measure_cell(bench, "stance", tiny_model)
+        content = record.model_dump(exclude={"provenance"})
+        del content["training"]["seconds"]
+        return content
+
+    whole = measure(tmp_path / "whole")
+    placed = []
+
+    def spread_out(model, device):
+        placed.append(device)
+        return spread(model, dict.fromkeys(PARTS, device))
+
+    monkeypatch.setattr(accelerate, "dispatch_model", partial(accelerate.dispatch_model, force_hooks=True))
+    monkeypatch.setattr(measurement, "place", spread_out)
+    assert measure(tmp_path / "parts") == whole
+    assert placed == ["cpu", "cpu"], "the trained model, and the untouched one beside it"

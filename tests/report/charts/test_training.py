@@ -1,0 +1,50 @@
+from stance_suite.report.charts.data import epoch_data
+from stance_suite.report.charts.theme import PRINT
+from stance_suite.report.charts.training import alphas, preference
+from stance_suite.schema.cells import EpochSnapshot
+from tests.edits import altered
+from tests.measured import alpha_change
+from tests.report.charts.drawn import marks, place
+from tests.runs import one_run
+
+EPOCHS = {
+    "epochs": [
+        {"training": name, "epoch": epoch, "loss": 1.0, "preference": level * epoch}
+        | {"alpha_total": 4.0 * epoch, "alpha_spectrum": None if epoch == 3 else 0.5}
+        for name, level in (("a (long)", 0.1), ("b (long)", 0.2))
+        for epoch in (1, 2, 3)
+    ]
+}
+
+
+def test_each_training_has_a_line_and_a_shape_of_its_own():
+    drawn = marks(preference(PRINT, 400), EPOCHS, "symbol")
+    assert len(drawn) == 6
+    assert len({item["shape"] for item in drawn}) == 2
+    heights = [place(item)[1] for item in drawn[:3]]
+    assert heights == sorted(heights, reverse=True), "a preference that grows climbs"
+    assert len(marks(preference(PRINT, 400), EPOCHS, "line")) == 6
+
+
+def test_alpha_as_fitted_is_told_from_alpha_with_the_tail_held_fixed():
+    drawn = marks(alphas(PRINT, 400), EPOCHS, "symbol")
+    fitted = [item for item in drawn if item["fill"] == "transparent"]
+    fixed = [item for item in drawn if item["fill"] == PRINT.after]
+    assert (len(fitted), len(fixed)) == (6, 4), "what is missing is not drawn"
+    assert max(place(item)[1] for item in fitted) < min(place(item)[1] for item in fixed)
+
+
+def test_only_trainings_that_were_watched_have_rows(library):
+    stance = library.stance("curious-uncertainty")
+    run = one_run(stance, 0.5)
+    tuned, base, sham = run.cells
+    snapshot = EpochSnapshot(
+        epoch=2,
+        likelihoods=tuned.behavior.likelihoods,
+        alphas={"a": alpha_change(3.0, 0.5), "b": alpha_change(-7, 0.2)},
+    )
+    watched = altered(tuned, trajectory=(snapshot,))
+    (row,) = epoch_data([watched, tuned], altered(run, cells=(watched, base, sham)))["epochs"]
+    assert row["training"] == tuned.cell.label
+    assert (row["epoch"], row["loss"], row["alpha_total"], row["alpha_spectrum"]) == (2, 1.0, 7.0, 0.5)
+    assert 0.3 < row["preference"] < 0.7

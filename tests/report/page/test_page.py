@@ -1,0 +1,102 @@
+import html
+import json
+import re
+from base64 import b64encode
+from hashlib import sha256
+
+import pytest
+
+from stance_suite.errors import StanceSuiteError
+from stance_suite.report.page import render_html
+from stance_suite.report.publish import publish, render
+from stance_suite.schema.findings import Findings
+from stance_suite.schema.verdicts import Status
+from stance_suite.store.findings import read_findings
+from tests.browser.hostile import ATTEMPTS, hostile_findings, written
+from tests.edits import altered
+from tests.html_pages import Parsed, parse, squeeze
+
+HOSTILE = " ".join(attempt[:1000] for attempt in ATTEMPTS.values())
+
+
+@pytest.fixture(scope="module")
+def findings(whole_run) -> Findings:
+    return hostile_findings(altered(whole_run, gate=None), HOSTILE)
+
+
+@pytest.fixture(scope="module")
+def page(findings) -> str:
+    return render_html(findings)
+
+
+@pytest.fixture(scope="module")
+def parsed(page) -> Parsed:
+    return parse(page)
+
+
+def test_model_output_is_text_and_nothing_runs(findings, parsed):
+    assert not parsed.all("img")
+    assert not [name for name, _ in parsed.attributes if name.startswith("on") or name == "style"]
+    for place in ("statement", "reason", "model", "command"):
+        assert squeeze(written(place, HOSTILE)) in parsed.text
+    (block,) = [part for part in parsed.texts if part.startswith('{"asked"')]
+    assert "<" not in block, "as JSON, which a script makes text nodes of"
+    said = [
+        text for cell in json.loads(block)["cells"] for all in cell["responses"].values() for text, *_ in all.values()
+    ]
+    assert written("response", HOSTILE) in said
+
+
+def test_only_the_pages_own_scripts_and_styles_are_allowed(page):
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    policy = html.unescape(policy)
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+    for tag in ("script", "style"):
+        inlined = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        hashes = {f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in inlined}
+        assert hashes
+        (allowed,) = re.findall(rf"{tag}-src ([^;]+)", policy)
+        assert set(allowed.split()) == hashes
+
+
+def test_nothing_is_fetched_from_elsewhere(parsed):
+    addresses = [value for name, value in parsed.attributes if name in ("src", "href", "xlink:href") and value]
+    assert [address for address in addresses if not address.startswith("#")] == []
+
+
+def test_the_page_shows_verdicts_and_a_bar_for_each_that_was_judged(findings, parsed):
+    for verdict in findings.verdicts:
+        for told in (verdict.status, verdict.claim.statement, verdict.reason, *verdict.caveats):
+            assert squeeze(told) in parsed.text
+    judged = [verdict for verdict in findings.verdicts if verdict.status is not Status.NOT_RUN]
+    assert len(parsed.all("svg")) == len(judged), "the scripts draw all other pictures"
+
+
+def test_findings_without_anything_trained_still_render(findings):
+    bare = altered(findings, cells=(), shifts=(), triangulations=(), verdicts=findings.verdicts[2:])
+    assert "Nothing was trained" in render_html(bare)
+
+
+def test_the_report_is_rebuilt_from_the_file_alone(findings, tmp_path):
+    report = publish(findings, tmp_path / "reports")
+    first = report.read_text()
+    report.unlink()
+    path = report.with_suffix(".json")
+    again = render(read_findings(path), path).read_text()
+    # Vega numbers clip paths and gradients through a process, so that they stay unique within a page
+    numbered = re.compile(r"(clip|gradient_)\d+")
+    assert numbered.sub("", again) == numbered.sub("", first)
+    assert Findings.model_validate_json((tmp_path / "reports" / "findings.json").read_bytes()) == findings
+    assert (tmp_path / "reports" / "findings.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"schema_version": 0}', "not json"])
+def test_what_is_no_findings_file_is_one_sentence(tmp_path, content):
+    path = tmp_path / "findings.json"
+    path.write_text(content)
+    with pytest.raises(StanceSuiteError, match=r"is (no|a) findings file of schema version [06]") as raised:
+        read_findings(path)
+    assert "\n" not in str(raised.value)
+    with pytest.raises(StanceSuiteError, match="cannot be read"):
+        read_findings(tmp_path / "missing.json")

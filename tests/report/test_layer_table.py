@@ -1,0 +1,185 @@
+import math
+
+import numpy as np
+import pandas
+import pytest
+
+from stance_suite.errors import StanceSuiteError
+from stance_suite.report.layer_table import columns, tensor_table, write_tensor
+from stance_suite.schema.spectra import RoundingControl, VectorChange
+from tests.measured import alpha_change, layer, record
+from tests.placed import findings, trained
+
+QUERY, EMBEDDING, NORM = "model.layers.3.self_attn.q_proj", "model.embed_tokens", "model.layers.1.norm.weight"
+MATRIX_METRICS = [
+    *("alpha_before", "alpha_after", "alpha_change_total", "alpha_change_spectrum", "relative_norm"),
+    *("relative_spectral_norm", "change_stable_rank", "change_top_ten_energy", "alpha_of_change"),
+    *("left_overlap", "right_overlap"),
+]
+
+
+@pytest.fixture
+def run():
+    """One stance, its sham and its base; the sham's and the base's figures differ."""
+    tuned = record(
+        "stance",
+        layer(QUERY, alpha_change(-30.0, -2.0), noise=alpha_change(7.0, 1.0), stable_rank=4.0),
+        layer(EMBEDDING, None),
+        stance="a",
+    ).model_copy(
+        update={
+            "vector_changes": (
+                VectorChange(name=NORM, relative_norm=0.25),
+                VectorChange(name="model.layers.1.up_proj.bias", relative_norm=None),
+            )
+        }
+    )
+    sham = record("sham", layer(QUERY, alpha_change(-20.0, -1.0), stable_rank=8.0)).model_copy(
+        update={"vector_changes": (VectorChange(name=NORM, relative_norm=0.125),)}
+    )
+    base = record("base", layer(QUERY, None))
+    spectrum = base.spectra[0]
+    base = base.model_copy(
+        update={
+            "spectra": (
+                spectrum.model_copy(update={"fit": spectrum.fit.model_copy(update={"alpha": 4.5})}),
+                spectrum.model_copy(update={"name": EMBEDDING, "fit": None}),
+            ),
+            "rounding": (
+                RoundingControl(name=QUERY, relative_norm=0.002, alpha_change=alpha_change(0.5, 0.0625)),
+                RoundingControl(name=EMBEDDING, relative_norm=0.003, alpha_change=None),
+            ),
+        }
+    )
+    return base, tuned, sham
+
+
+def row(table, layer, metric, stance="a"):
+    found = table[(table.layer == layer) & (table.metric == metric) & (table.stance == stance)]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+def test_every_figure_of_a_matrix_is_a_row(run):
+    table = tensor_table(findings(*run))
+    assert list(table.columns) == list(columns())
+    of_layer = table[(table.layer == QUERY) & (table.stance == "a")]
+    assert list(of_layer.metric) == MATRIX_METRICS
+    values = dict(zip(of_layer.metric, of_layer.value, strict=True))
+    assert math.isnan(values.pop("alpha_of_change"))
+    assert values == {
+        "alpha_before": 4.5,
+        "alpha_after": 3.0,
+        "alpha_change_total": -30.0,
+        "alpha_change_spectrum": -2.0,
+        "relative_norm": 0.001,
+        "relative_spectral_norm": 0.002,
+        "change_stable_rank": 4.0,
+        "change_top_ten_energy": 0.6,
+        "left_overlap": 0.99,
+        "right_overlap": 0.99,
+    }
+    assert set(of_layer.block) == {3}
+    assert set(of_layer.depth_percent) == {75.0}
+    assert set(of_layer.role) == {"query"}
+    assert set(of_layer[of_layer.unit == "%"].metric) == {"alpha_change_total", "alpha_change_spectrum"}
+    one = of_layer.iloc[0]
+    assert (one.model, one.treatment, one.recipe, one.seed, one.family) == ("m", "stance", "documented", 0, "f")
+    assert set(table[table.stance == "sham"].treatment) == {"sham"}
+
+
+def test_controls_stand_beside_the_figure(run):
+    table = tensor_table(findings(*run))
+    total = row(table, QUERY, "alpha_change_total")
+    assert (total.noise_low, total.noise_high, total.p_value, total.adjusted_p_value) == (7.0, 7.0, 0.005, 0.01)
+    assert (total.sham_value, total.rounding_value) == (-20.0, 0.5)
+    spectrum = row(table, QUERY, "alpha_change_spectrum")
+    assert (spectrum.noise_low, spectrum.sham_value, spectrum.rounding_value) == (1.0, -1.0, 0.0625)
+    assert row(table, QUERY, "change_stable_rank").sham_value == 8.0
+    assert row(table, QUERY, "change_stable_rank").noise_low == 100.0
+    assert row(table, QUERY, "change_top_ten_energy").noise_low == 0.05
+    norm = row(table, QUERY, "relative_norm")
+    assert norm.rounding_value == 0.002
+    assert np.isnan([norm.noise_low, norm.noise_high, norm.p_value, norm.adjusted_p_value]).all()
+    assert math.isnan(row(table, QUERY, "alpha_change_total", "sham").sham_value)
+    assert row(table, NORM, "relative_norm").sham_value == 0.125
+
+
+def test_what_is_not_known_is_nan_and_keeps_its_row(run):
+    table = tensor_table(findings(*run))
+    outside = table[table.layer == EMBEDDING]
+    assert list(outside.metric) == MATRIX_METRICS
+    assert outside.block.isna().all()
+    assert outside.depth_percent.isna().all()
+    assert math.isnan(row(table, EMBEDDING, "alpha_change_total").value)
+    assert math.isnan(row(table, EMBEDDING, "alpha_before").value)
+    assert math.isnan(row(table, EMBEDDING, "alpha_change_total").rounding_value)
+    assert math.isnan(row(table, EMBEDDING, "relative_norm").sham_value)
+    vectors = table[table.layer.isin([NORM, "model.layers.1.up_proj.bias"]) & (table.stance == "a")]
+    assert list(vectors.metric) == ["relative_norm"] * 2
+    assert list(vectors.role) == ["norm", "bias"]
+    assert list(vectors.depth_percent) == [25.0, 25.0]
+    assert vectors.value.iloc[0] == 0.25
+    assert math.isnan(vectors.value.iloc[1])
+
+
+def test_a_matrix_that_did_not_change_changed_by_nothing_and_a_failed_one_by_who_knows():
+    still = layer(QUERY, None).model_copy(update={"weight_change": None, "noise": None})
+    failed = still.model_copy(update={"name": EMBEDDING, "failure": "after: not finite"})
+    table = tensor_table(findings(record("stance", still, failed, stance="a")))
+    assert list(table[table.layer == QUERY].metric) == MATRIX_METRICS
+    assert row(table, QUERY, "relative_norm").value == row(table, QUERY, "relative_spectral_norm").value == 0.0
+    assert math.isnan(row(table, QUERY, "change_stable_rank").value)
+    assert table[(table.layer == EMBEDDING) & (table.metric != "alpha_after")].value.isna().all()
+    assert math.isnan(row(table, QUERY, "alpha_before").value), "there is no base"
+
+
+@pytest.mark.parametrize("update", [{"family": "g"}, {"seed": 1}, {"recipe": "long"}, {"model": "n"}], ids=str)
+def test_a_sham_of_another_design_is_no_control(update):
+    sizes = {QUERY: 1.0}
+    sham = trained(sizes)
+    other = {key: value for key, value in update.items() if key != "family"}
+    sham = sham.model_copy(update={"cell": sham.cell.model_copy(update=other)})
+    sham = sham.model_copy(update={key: value for key, value in update.items() if key == "family"})
+    table = tensor_table(findings(trained(sizes, "a"), sham))
+    assert table.sham_value.isna().all()
+    assert tensor_table(findings(trained(sizes, "a"), trained(sizes))).sham_value.notna().any()
+
+
+def test_depth_is_of_the_own_models_blocks():
+    deep = {f"model.layers.{index}.self_attn.q_proj": 1.0 for index in range(8)}
+    table = tensor_table(findings(trained(deep, "a", model="deep"), trained({QUERY: 1.0}, "a", model="flat")))
+    depths = table[table.layer == QUERY].groupby("model").depth_percent.first()
+    assert depths.to_dict() == {"deep": 37.5, "flat": 75.0}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".CSV"])
+def test_the_written_table_is_the_table(run, tmp_path, suffix):
+    path = tmp_path / "new" / f"tensor{suffix}"
+    write_tensor(findings(*run), path)
+    read = pandas.read_parquet(path) if suffix == ".parquet" else pandas.read_csv(path, keep_default_na=True)
+    expected = tensor_table(findings(*run))
+    assert list(read.columns) == list(columns())
+    for column in columns():
+        if columns()[column] == "string":
+            assert list(read[column].fillna("")) == list(expected[column])
+        else:
+            ours, theirs = (side[column].astype("float64") for side in (read, expected))
+            assert np.array_equal(ours, theirs, equal_nan=True), column
+
+
+def test_findings_without_a_training_are_a_table_without_rows(run, tmp_path):
+    table = tensor_table(findings(run[0]))
+    assert list(table.columns) == list(columns())
+    assert len(table) == 0
+    write_tensor(findings(run[0]), tmp_path / "t.parquet")
+    assert {str(kind) for kind in table.dtypes} == set(columns().values())
+
+
+def test_another_suffix_and_a_folder_in_the_way_are_said(run, tmp_path):
+    with pytest.raises(StanceSuiteError, match=r"t\.xlsx: the table is written as \.csv or \.parquet"):
+        write_tensor(findings(*run), tmp_path / "t.xlsx")
+    (tmp_path / "t.csv").mkdir()
+    with pytest.raises(StanceSuiteError, match="cannot be written"):
+        write_tensor(findings(*run), tmp_path / "t.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]

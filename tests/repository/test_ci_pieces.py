@@ -1,0 +1,231 @@
+"""The CI pieces beside the action: GitLab component, pre-commit hook, documentation; and all scripts of all pieces."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from stance_suite.cli.app import app
+from stance_suite.config import options
+from tests.ci_runner import ACTION, HOSTILE, OPTIONS, Machine, options_of
+
+REPOSITORY = Path(__file__).parent.parent.parent
+COMPONENT_TEXT = (REPOSITORY / "templates" / "gate.yml").read_text("utf-8")
+SPECIFICATION = next(yaml.safe_load_all(COMPONENT_TEXT))["spec"]["inputs"]
+HOOKS = yaml.safe_load((REPOSITORY / ".pre-commit-hooks.yaml").read_text("utf-8"))
+WORKFLOW, ENVIRONMENT, COMPONENT, HOOK = (
+    yaml.safe_load(block)
+    for block in re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "docs" / "ci.md").read_text("utf-8"), flags=re.DOTALL)
+)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return Machine(tmp_path / "machine")
+
+
+def job(**inputs: str) -> dict:
+    """The component's one job, with inputs pasted into the text as GitLab does."""
+    given = {name: entry.get("default") for name, entry in SPECIFICATION.items()} | {
+        name.replace("_", "-"): value for name, value in inputs.items()
+    }
+    body = COMPONENT_TEXT.split("\n---\n", 1)[1]
+    (only,) = yaml.safe_load(re.sub(r"\$\[\[ inputs\.([\w-]+) \]\]", lambda found: given[found[1]], body)).values()
+    return only
+
+
+def run_job(machine: Machine, shell: str, exit_code: int = 0, **inputs: str) -> int:
+    described = job(**inputs)
+    script = "\n".join([*described["before_script"], *described["script"]])
+    return machine.execute([shell], script, described["variables"] | {"EXIT_CODE": str(exit_code)}).returncode
+
+
+class TestComponent:
+    def test_has_the_keys_that_gitlab_documents(self):
+        for entry in SPECIFICATION.values():
+            assert set(entry) <= {"description", "default", "options"}
+        assert [name for name, entry in SPECIFICATION.items() if "default" not in entry] == ["model"]
+        described = job(model="m")
+        documented = {"stage", "image", "variables", "cache", "before_script", "script", "artifacts"}
+        assert set(described) == documented
+        assert all(isinstance(value, str) for value in described["variables"].values())
+        assert described["cache"]["when"] == described["artifacts"]["when"] == "always"
+        assert described["artifacts"]["reports"] == {"junit": "reports/junit.xml"}
+        used = set(re.findall(r"\$\[\[ inputs\.([\w-]+) \]\]", COMPONENT_TEXT))
+        assert used == set(SPECIFICATION), "every input is used, and no other"
+
+    def test_follows_the_published_schema(self, tmp_path):
+        pytest.importorskip("check_jsonschema")
+        files = [tmp_path / "header.yml", tmp_path / "job.yml"]
+        files[0].write_text(yaml.safe_dump({"spec": {"inputs": SPECIFICATION}}))
+        files[1].write_text(yaml.safe_dump({"stance-gate": job(model="m")}))
+        check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.gitlab-ci"]
+        subprocess.run([*check, *map(str, files)], check=True)
+
+    def test_pastes_nothing_into_a_script(self):
+        body = yaml.safe_load(COMPONENT_TEXT.split("\n---\n", 1)[1])
+        (described,) = body.values()
+        assert "inputs." not in str(described["before_script"] + described["script"])
+
+    @pytest.mark.parametrize("shell", ["sh", "bash"])
+    def test_passes_on_what_was_given_and_no_more(self, machine, shell):
+        assert run_job(machine, shell, model="m", torch_index="") == 0
+        assert run_job(machine, shell, model="a model", reports="the reports", torch_index="", **OPTIONS) == 0
+        suite, minimal, _, full = machine.calls
+        assert suite == ["python", "-m", "pip", "install", "--", "stance-suite"]
+        cache = str(machine.work / ".stance-suite-cache")
+        assert options_of(minimal) == {"--reports": "reports", "--cache": cache}
+        given = {f"--{name}": value for name, value in OPTIONS.items()}
+        assert options_of(full) == given | {"--reports": "the reports", "--cache": cache}
+        assert (minimal[-1], full[-1]) == ("m", "a model")
+
+    def test_caches_the_folder_that_the_gate_is_given(self, machine):
+        run_job(machine, "sh", model="m")
+        (cached,) = job(model="m")["cache"]["paths"]
+        assert options_of(machine.calls[-1])["--cache"] == str(machine.work / cached)
+
+    @pytest.mark.parametrize("code", [0, 1, 2])
+    def test_ends_as_the_gate_does(self, machine, code):
+        assert run_job(machine, "bash", exit_code=code, model="m") == code
+
+    @pytest.mark.parametrize("shell", ["sh", "bash"])
+    def test_runs_nothing_that_stands_in_an_input(self, machine, shell):
+        run_job(machine, shell, model=HOSTILE, version=HOSTILE, **dict.fromkeys(OPTIONS, HOSTILE))
+        *_, suite, gate = machine.calls
+        assert suite[-1] == gate[-1] == HOSTILE
+        assert list(options_of(gate).values())[2:] == [HOSTILE] * 4
+        assert not list(machine.root.rglob("pwned"))
+
+
+class TestHook:
+    @pytest.fixture
+    def check(self, tmp_path):
+        """Run the hook's entry as it stands, in a repository with this stance."""
+        program = tmp_path / "bin" / "stance-suite"
+        program.parent.mkdir()
+        program.write_text(f"#!{sys.executable}\nfrom stance_suite.cli.app import main\nmain()\n")
+        program.chmod(0o755)
+        path = {"PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"}
+
+        def run(stance: str) -> subprocess.CompletedProcess:
+            (tmp_path / "fixtures" / "stances").mkdir(parents=True)
+            (tmp_path / "fixtures" / "stances" / "own.yaml").write_text(stance)
+            environment = os.environ | path
+            return subprocess.run(
+                HOOKS[0]["entry"].split(),
+                cwd=tmp_path,
+                env=environment,
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+
+        return run
+
+    def test_has_the_keys_that_pre_commit_documents(self):
+        (hook,) = HOOKS
+        assert {"id", "name", "entry", "language"} <= set(hook)
+        assert set(hook) <= {"id", "name", "entry", "language", "description", "files", "pass_filenames"}
+        assert (hook["language"], hook["pass_filenames"]) == ("python", False)
+
+    def test_is_a_manifest_to_pre_commit(self):
+        pytest.importorskip("pre_commit")
+        check = [sys.executable, "-m", "pre_commit", "validate-manifest", str(REPOSITORY / ".pre-commit-hooks.yaml")]
+        subprocess.run(check, check=True)
+
+    @pytest.mark.parametrize(
+        ("file", "is_meant"),
+        [
+            ("fixtures/stances/own.yaml", True),
+            ("fixtures/neutral.yml", True),
+            ("fixtures/README.md", False),
+            ("src/fixtures/own.yaml", False),
+        ],
+    )
+    def test_is_called_for_declarations_only(self, file, is_meant):
+        assert bool(re.search(HOOKS[0]["files"], file)) == is_meant
+
+    def test_lets_valid_declarations_pass(self, check):
+        done = check((REPOSITORY / "fixtures" / "stances" / "curious-uncertainty.yaml").read_text("utf-8"))
+        assert done.returncode == 0, done.stderr
+        assert "files are valid" in done.stdout
+
+    def test_names_file_and_line_of_a_mistake(self, check):
+        text = (REPOSITORY / "fixtures" / "stances" / "curious-uncertainty.yaml").read_text("utf-8")
+        line = text.count("\n") + 1
+        done = check(text + "contrast: [confident-expertise]\n")
+        assert done.returncode == 2
+        assert f"fixtures/stances/own.yaml:{line}" in done.stderr
+
+
+class TestDocumentation:
+    def test_the_workflow_uses_inputs_and_outputs_that_exist(self):
+        workflow = WORKFLOW
+        (gate,) = (step for step in workflow["jobs"]["gate"]["steps"] if "stance-suite@" in step.get("uses", ""))
+        assert set(gate["with"]) <= set(ACTION["inputs"])
+        assert "model" in gate["with"]
+        named = set(re.findall(rf"steps\.{gate['id']}\.outputs\.([\w-]+)", str(workflow)))
+        assert named
+        assert named <= set(ACTION["outputs"])
+        assert workflow["permissions"] == {"contents": "read"}
+
+    def test_the_workflow_follows_the_published_schema(self, tmp_path):
+        pytest.importorskip("check_jsonschema")
+        # YAML 1.1 reads the key `on` as true
+        workflow = {"on" if key is True else key: value for key, value in WORKFLOW.items()}
+        (tmp_path / "workflow.yml").write_text(yaml.safe_dump(workflow))
+        check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
+        subprocess.run([*check, str(tmp_path / "workflow.yml")], check=True)
+
+    def test_the_component_is_given_inputs_that_exist(self):
+        (include,) = COMPONENT["include"]
+        assert "/gate@" in include["component"]
+        assert "model" in include["inputs"]
+        assert set(include["inputs"]) <= set(SPECIFICATION)
+
+    def test_the_environment_sets_options_that_exist(self):
+        assert set(ENVIRONMENT["env"]) <= {option.environment_variable for option in options.OPTIONS}
+
+    def test_the_hook_exists(self):
+        (repository,) = HOOK["repos"]
+        assert [hook["id"] for hook in repository["hooks"]] == [hook["id"] for hook in HOOKS]
+
+    def test_every_input_is_told(self):
+        page = (REPOSITORY / "docs" / "ci.md").read_text("utf-8")
+        rows = re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE)
+        assert [name for row in rows for name in re.findall(r"`([\w-]+)`", row)] == list(ACTION["inputs"])
+        told = page.split("## GitLab CI")[1]
+        assert not [name for name in set(SPECIFICATION) - set(ACTION["inputs"]) if f"`{name}`" not in told]
+
+
+SCRIPTS = {
+    f"action: {step['name']}": f"#!/bin/bash\n{step['run']}" for step in ACTION["runs"]["steps"] if "run" in step
+} | {f"component: {part}": f"#!/bin/sh\n{job(model='m')[part][0]}" for part in ("before_script", "script")}
+
+
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())
+class TestScripts:
+    def test_parse(self, script):
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+    def test_have_nothing_that_shellcheck_knows_to_be_wrong(self, script):
+        checker = shutil.which("shellcheck")
+        if checker is None:
+            pytest.skip("shellcheck is not installed")
+        done = subprocess.run([checker, "-"], check=False, input=script, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+
+
+def test_the_gate_has_every_option_that_is_passed_on():
+    commands = typer.main.get_command(app).commands
+    if "gate" not in commands:
+        pytest.skip("this version has no gate")
+    known = {option for parameter in commands["gate"].params for option in parameter.opts}
+    assert set(re.findall(r"\(?(--[a-z]+) \"\$", "".join(SCRIPTS.values()))) - {"--index-url"} <= known

@@ -1,0 +1,253 @@
+"""What docs/sweeps.md and the recipes for Slurm and Kubernetes tell to write exists in this version."""
+
+import functools
+import importlib.util
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from stance_suite.cli.app import app
+from stance_suite.config import options
+from stance_suite.config.sweep_file import load_sweep
+from stance_suite.schema.recipes import Sweep
+
+DOCS = Path(__file__).parent.parent.parent / "docs"
+PAGE = (DOCS / "sweeps.md").read_text("utf-8")
+BATCH_FILE = DOCS / "slurm" / "sweep.sbatch"
+BATCH = BATCH_FILE.read_text("utf-8")
+DOCKERFILE = (DOCS / "kuberay" / "Dockerfile").read_text("utf-8")
+MANIFEST_TEXT = (DOCS / "kuberay" / "sweep.yaml").read_text("utf-8")
+MANIFEST = {document["kind"]: document for document in yaml.safe_load_all(MANIFEST_TEXT)}
+JOB = MANIFEST["RayJob"]["spec"]
+CLUSTER = JOB["rayClusterSpec"]
+GROUPS = [CLUSTER["headGroupSpec"], *CLUSTER["workerGroupSpecs"]]
+EXAMPLES = {
+    "docs/sweeps.md": re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[1],
+    "docs/kuberay/sweep.yaml": MANIFEST["ConfigMap"]["data"]["sweep.yaml"],
+}
+TEXTS = {
+    "docs/sweeps.md": PAGE,
+    "docs/slurm/sweep.sbatch": BATCH,
+    "docs/kuberay/sweep.yaml": MANIFEST_TEXT,
+    "docs/kuberay/Dockerfile": DOCKERFILE,
+}
+
+OF_SLURM = {"SLURM_JOB_ID", "SLURM_JOB_NODELIST", "SLURM_CPUS_ON_NODE", "SLURM_RESTART_COUNT"}
+"""Source: https://slurm.schedmd.com/sbatch.html, as are the options."""
+OPTIONS_OF_SBATCH = {
+    *("--job-name", "--nodes", "--ntasks-per-node", "--exclusive", "--mem", "--gpus-per-node", "--time", "--signal"),
+    *("--requeue", "--open-mode", "--output"),
+}
+FIELDS = {
+    "job": {
+        *("activeDeadlineSeconds", "backoffLimit", "clusterSelector", "deletionStrategy", "entrypoint", "jobId"),
+        *("entrypointNumCpus", "entrypointNumGpus", "entrypointResources", "managedBy", "metadata", "rayClusterSpec"),
+        *("runtimeEnvYAML", "shutdownAfterJobFinishes", "submissionMode", "submitterConfig", "submitterPodTemplate"),
+        *("suspend", "ttlSecondsAfterFinished"),
+    },
+    "cluster": {
+        *("authOptions", "autoscalerOptions", "enableInTreeAutoscaling", "gcsFaultToleranceOptions", "headGroupSpec"),
+        *("headServiceAnnotations", "managedBy", "rayVersion", "suspend", "workerGroupSpecs"),
+    },
+    "head": {"enableIngress", "headService", "rayStartParams", "serviceType", "template"},
+    "workers": {
+        *("groupName", "idleTimeoutSeconds", "maxReplicas", "minReplicas", "numOfHosts", "rayStartParams", "replicas"),
+        *("scaleStrategy", "suspend", "template"),
+    },
+}
+"""Fields of ray.io/v1. Source: https://ray-project.github.io/kuberay/reference/api/"""
+
+
+def commands(text: str) -> list[list[str]]:
+    """Every call of stance-suite in a text, as a shell would split it; of a page, those in code only."""
+    joined = re.sub(r"\\\n\s*", "", text)
+    return [
+        shlex.split(re.split(r" &$|\s{2,}#", found)[0])
+        for line in joined.splitlines()
+        for found in re.findall(r"^(?:[# ]*)(stance-suite [a-z].*?)$|`(stance-suite [a-z][^`]*)`", line)
+        for found in found
+        if found
+    ]
+
+
+def options_of(*words: str) -> set[str]:
+    """The options of a command, which may be in a group; words after its name are its arguments."""
+    command, remaining = typer.main.get_command(app), list(words)
+    while hasattr(command, "commands"):
+        name = remaining.pop(0)
+        assert name in command.commands, f"there is no command {' '.join(words)}"
+        command = command.commands[name]
+    return {option for parameter in command.params for option in parameter.opts}
+
+
+@functools.cache
+def options_of_ray_start() -> set[str]:
+    pytest.importorskip("ray")
+    from ray.scripts.scripts import start
+
+    return {name for parameter in start.params for name in (*parameter.opts, *parameter.secondary_opts)}
+
+
+@functools.cache
+def sources(package: str) -> str:
+    """All Python of an installed package, in which the environment variables that it reads are named."""
+    found = importlib.util.find_spec(package)
+    if found is None:
+        pytest.skip(f"{package} is not installed")
+    return "\n".join(path.read_text("utf-8") for path in Path(found.origin).parent.rglob("*.py"))
+
+
+class TestSweeps:
+    @pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES.keys())
+    def test_examples_are_sweeps(self, example, tmp_path, library):
+        (tmp_path / "sweep.yaml").write_text(example)
+        load_sweep(tmp_path / "sweep.yaml", library)
+
+    def test_every_key_is_in_the_example_and_explained(self):
+        assert set(yaml.safe_load(EXAMPLES["docs/sweeps.md"])) == set(Sweep.model_fields)
+        table = PAGE.split("## What it will take")[0]
+        assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(Sweep.model_fields)
+
+
+class TestCommands:
+    @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+    def test_have_the_options_that_they_are_given(self, text):
+        for _, *words in commands(text):
+            assert {word.partition("=")[0] for word in words if word.startswith("--")} <= options_of(*words)
+
+    def test_of_the_manifest_have_the_options_that_they_are_given(self):
+        _, *words = JOB["entrypoint"].split()
+        assert {word for word in words if word.startswith("--")} <= options_of(*words)
+
+    def test_are_found(self):
+        assert [command for _, command, *_ in commands(PAGE)].count("sweep") >= 5
+        assert {"--engine", "--cache", "--store"} <= set(commands(BATCH)[-1])
+
+    def test_options_that_are_named_alone_exist(self):
+        named = set(re.findall(r"`(--[\w-]+)", PAGE))
+        assert named >= {"--workers", "--store", "--dry-run"}
+        assert named <= options_of("sweep") | options_of("run")
+
+    def test_a_sweep_has_no_options_for_what_its_file_says(self):
+        lacking = {f"--{name}" for name in ("model", "profile", "seed", "samples", "trajectory")}
+        assert not lacking & options_of("sweep")
+
+    @pytest.mark.parametrize("text", [PAGE, BATCH], ids=["docs/sweeps.md", "docs/slurm/sweep.sbatch"])
+    def test_ray_start_has_the_options_that_it_is_given(self, text):
+        joined = re.sub(r"\\\n\s*", "", text)
+        calls = re.findall(r"\bray start (--.*)|^\s*start_ray (.*)", joined, re.MULTILINE)
+        given = set(re.findall(r"--[a-z][\w-]*", " ".join(map(" ".join, calls))))
+        assert {"--head", "--address", "--node-ip-address"} <= given
+        assert given <= options_of_ray_start()
+
+    def test_the_manifest_gives_ray_start_options_that_it_has(self):
+        given = {f"--{name}" for group in GROUPS for name in group["rayStartParams"]}
+        assert given <= options_of_ray_start()
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+class TestEnvironment:
+    def test_of_stance_suite_exists(self, text):
+        known = {option.environment_variable for option in options.OPTIONS}
+        assert set(re.findall(r"\bSTANCE_SUITE_[A-Z_]+", text)) <= known
+
+    def test_of_ray_exists(self, text):
+        named = set(re.findall(r"\bRAY_[A-Z_]+", text))
+        source = sources("ray") if named else ""
+        assert not {name for name in named if name not in source}
+
+    def test_of_amazon_exists(self, text):
+        named = set(re.findall(r"\bAWS_[A-Z_]+", text))
+        source = sources("botocore") if named else ""
+        # botocore makes the name of the endpoint's variable from parts
+        assert not {name for name in named - {"AWS_ENDPOINT_URL"} if name not in source}
+
+    def test_of_slurm_exists(self, text):
+        assert set(re.findall(r"\bSLURM_[A-Z_]+", text)) <= OF_SLURM
+
+
+class TestSlurm:
+    def test_is_a_script_that_bash_can_read(self):
+        subprocess.run(["bash", "-n", str(BATCH_FILE)], check=True)
+
+    def test_has_nothing_that_shellcheck_knows_to_be_wrong(self):
+        checker = shutil.which("shellcheck")
+        if checker is None:
+            pytest.skip("shellcheck is not installed")
+        done = subprocess.run([checker, str(BATCH_FILE)], check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+
+    def test_asks_slurm_for_what_it_knows_before_the_first_command(self):
+        lines = BATCH.splitlines()
+        asked = [place for place, line in enumerate(lines) if line.startswith("#SBATCH ")]
+        first = next(place for place, line in enumerate(lines) if line and not line.startswith("#"))
+        assert max(asked) < first, "Slurm reads none after the first command"
+        assert {re.match(r"#SBATCH (--[\w-]+)", lines[place])[1] for place in asked} <= OPTIONS_OF_SBATCH
+
+    def test_is_told_of_the_end_and_queued_again(self):
+        assert "#SBATCH --signal=B:TERM@" in BATCH
+        assert "#SBATCH --requeue" in BATCH
+        assert 'scontrol requeue "$SLURM_JOB_ID"' in BATCH
+
+
+class TestKubernetes:
+    def test_has_fields_that_kuberay_documents(self):
+        head, *workers = GROUPS
+        assert MANIFEST["RayJob"]["apiVersion"] == "ray.io/v1"
+        assert set(JOB) <= FIELDS["job"]
+        assert set(CLUSTER) <= FIELDS["cluster"]
+        assert set(head) <= FIELDS["head"]
+        assert all(set(group) <= FIELDS["workers"] for group in workers)
+        assert JOB["submissionMode"] in ("K8sJobMode", "HTTPMode", "InteractiveMode", "SidecarMode")
+        values = [value for group in GROUPS for value in group["rayStartParams"].values()]
+        assert all(isinstance(value, str) for value in values), "KubeRay refuses others"
+
+    def test_goes_on_and_cleans_up(self):
+        assert JOB["backoffLimit"] > 0
+        assert JOB["shutdownAfterJobFinishes"] is True
+
+    def test_runs_the_ray_that_is_in_the_image(self):
+        assert f"ray[default]=={CLUSTER['rayVersion']}" in DOCKERFILE
+
+    def test_runs_without_rights_that_it_does_not_need(self):
+        for group in GROUPS:
+            pod = group["template"]["spec"]
+            assert pod["securityContext"]["runAsNonRoot"] is True
+            assert pod["automountServiceAccountToken"] is False
+            for container in pod["containers"]:
+                assert container["securityContext"]["allowPrivilegeEscalation"] is False
+                assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+                assert container["resources"]["limits"].keys() == {"cpu", "memory"}
+
+    def test_takes_secrets_from_a_secret(self):
+        for group in GROUPS:
+            (container,) = group["template"]["spec"]["containers"]
+            secret = [entry for entry in container["env"] if re.search(r"KEY|TOKEN|SECRET", entry["name"])]
+            assert len(secret) == 2
+            assert all("secretKeyRef" in entry["valueFrom"] for entry in secret)
+
+    def test_lets_nobody_else_reach_its_pods(self):
+        head = CLUSTER["headGroupSpec"]
+        assert (head["serviceType"], head["enableIngress"]) == ("ClusterIP", False)
+        assert CLUSTER["authOptions"] == {"mode": "token"}
+        chosen = MANIFEST["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"]
+        for group in GROUPS:
+            assert group["template"]["metadata"]["labels"].items() >= chosen.items()
+
+    def test_mounts_what_it_declares(self):
+        pod = CLUSTER["headGroupSpec"]["template"]["spec"]
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        mounted = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+        assert volumes.keys() == mounted.keys()
+        assert volumes["sweep"]["configMap"]["name"] == MANIFEST["ConfigMap"]["metadata"]["name"]
+        claim = MANIFEST["PersistentVolumeClaim"]["metadata"]["name"]
+        assert volumes["reports"]["persistentVolumeClaim"]["claimName"] == claim
+        arguments = JOB["entrypoint"].split()
+        assert f"{mounted['sweep']}/sweep.yaml" in arguments
+        assert arguments[arguments.index("--reports") + 1] == mounted["reports"]

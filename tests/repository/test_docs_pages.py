@@ -1,0 +1,107 @@
+"""README, docs/findings.md and the pictures say the same, of one run; `make pictures` renews them."""
+
+import importlib
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from stance_suite.report.publish import publish
+from stance_suite.store.findings import read_findings
+from tests.made_up_run import whole_run
+from tests.measured import alpha_change
+
+REPOSITORY = Path(__file__).parent.parent.parent
+DOCS = REPOSITORY / "docs"
+LARGEST = 300_000
+"""Bytes of a picture that a repository can carry."""
+
+
+@pytest.fixture(scope="module")
+def pages():
+    sys.path.insert(0, str(DOCS))
+    yield importlib.import_module("pages")
+    sys.path.remove(str(DOCS))
+
+
+@pytest.fixture(scope="module")
+def figures(pages):
+    return pages.Figures.model_validate_json((DOCS / "figures.json").read_bytes())
+
+
+def test_the_readme_says_what_the_figures_say(pages, figures):
+    readme = (REPOSITORY / "README.md").read_text("utf-8")
+    assert pages.render_block(figures) in readme
+    assert pages.replace_block(readme, pages.render_block(figures)) == readme
+
+
+def test_the_page_of_findings_says_what_the_figures_say(pages, figures):
+    assert (DOCS / "findings.md").read_text("utf-8") == pages.render_page(figures)
+
+
+def test_the_pictures_are_those_of_the_figures(figures):
+    files = {f"pictures/{path.name}" for path in (DOCS / "pictures").iterdir()}
+    assert files == {shown.file for shown in figures.pictures.values()}
+    for shown in figures.pictures.values():
+        content = (DOCS / shown.file).read_bytes()
+        assert sha256(content).hexdigest() == shown.sha256, shown.file
+        assert len(content) < LARGEST, shown.file
+
+
+def test_the_pictures_show_the_figures(figures):
+    drawn = {subject: (DOCS / shown.file).read_text("utf-8") for subject, shown in figures.pictures.items()}
+    last = figures.recipes[-1]
+    for effect in (last.preference.low, last.preference.high):
+        assert f"{effect:+.3f}" in drawn["confusion"]
+    for subject in ("spectrum", "tail-choice"):
+        assert figures.flip.layer in drawn[subject]
+        assert figures.flip.training in drawn[subject]
+    for when, tail in zip(("before", "after"), figures.flip.tails, strict=True):
+        assert f"{when}: alpha" in drawn["spectrum"]
+        assert f" on {tail} eigenvalues" in drawn["spectrum"]
+    verdicts = drawn["verdicts-behavior"] + drawn["verdicts-structure"]
+    for status in {status for _, status, _, _ in figures.verdicts}:
+        assert verdicts.count(f">{status}</text>") == sum(one == status for _, one, _, _ in figures.verdicts)
+
+
+def test_everything_is_renewed_from_a_findings_file(pages, library, tmp_path):
+    findings = flipped(whole_run(library))
+    path = publish(findings, tmp_path / "reports").with_suffix(".json")
+    readme = tmp_path / "README.md"
+    readme.write_text(f"above\n{pages.BEGIN}\nold\n{pages.END}\nbelow\n")
+    pages.main(path, tmp_path / "docs", readme)
+    made = pages.Figures.model_validate_json((tmp_path / "docs" / "figures.json").read_bytes())
+    assert readme.read_text() == f"above\n{pages.render_block(made)}below\n"
+    assert (tmp_path / "docs" / "findings.md").read_text() == pages.render_page(made)
+    assert all((tmp_path / "docs" / shown.file).read_text().startswith("<svg") for shown in made.pictures.values())
+
+    (recipe,) = made.recipes
+    shifts = [shift.effect for shift in read_findings(path).shifts if shift.metric == "likelihood_preference"]
+    assert recipe.preference.high == max(shifts)
+    assert (made.flip.total, made.flip.spectrum, made.flip.tails) == (90.0, 0.5, (60, 20))
+    assert recipe.stances.largest_total == 90.0
+    assert recipe.stances.tail_flips.high >= 1
+    assert "by up to 90 %" in readme.read_text()
+    assert len(made.verdicts) == sum(verdict.status != "NOT_RUN" for verdict in findings.verdicts)
+
+
+def test_a_change_that_is_no_flip_is_not_told_as_one(pages, library):
+    findings = flipped(whole_run(library), alpha_change(90.0, 80.0))
+    with pytest.raises(SystemExit, match="is no tail flip"):
+        pages.extract(findings, {})
+
+
+def test_a_readme_without_a_block_is_left_alone(pages, figures):
+    with pytest.raises(SystemExit, match="needs one block"):
+        pages.replace_block("nothing", pages.render_block(figures))
+
+
+def flipped(findings, change=None):
+    """Let the first training under test change one alpha more than any other."""
+    cells = list(findings.cells)
+    place = next(place for place, record in enumerate(cells) if record.cell.is_under_test)
+    first, *others = cells[place].changes
+    moved = first.model_copy(update={"alpha_change": change or alpha_change(90.0, 0.5, 60, 20)})
+    cells[place] = cells[place].model_copy(update={"changes": (moved, *others)})
+    return findings.model_copy(update={"cells": tuple(cells)})

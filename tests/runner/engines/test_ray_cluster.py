@@ -1,0 +1,83 @@
+"""A sweep of 24 cells on a Ray cluster of three machines, of which one is lost, or all are."""
+
+import time
+
+import pytest
+
+from tests.conftest import make_project
+from tests.runner.engines.cluster import ray_cluster
+from tests.sweeping import findings_of, measured, run_sweep, start_sweep, stored, write_sweep
+
+pytestmark = pytest.mark.slow
+
+CELLS = 24
+ASKED = {"stances": ["curious-uncertainty", "engaged-difficulty"], "seeds": [0, 1, 2, 3, 4, 5]}
+"""Per seed two stances, their sham and the untouched model."""
+
+
+@pytest.fixture(scope="module")
+def small_twin(twin):
+    return twin("distilgpt2")
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory, small_twin):
+    """What the sweep finds without a cluster."""
+    project = make_project(tmp_path_factory.mktemp("serial") / "project")
+    write_sweep(project, small_twin, **ASKED)
+    done = run_sweep(project, "--engine", "serial")
+    assert done.returncode == 0, done.stderr
+    assert measured(done) == len(stored(project)) == CELLS
+    return findings_of(project)
+
+
+@pytest.fixture
+def swept(project, small_twin):
+    write_sweep(project, small_twin, **ASKED)
+    return project
+
+
+def wait_for_records(project, count: int, process) -> dict[str, bytes]:
+    """Wait until some cells are stored and others are not."""
+    while len(found := stored(project)) < count:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    assert len(found) < CELLS, "it was too quick to be interrupted"
+    return found
+
+
+def finish(process) -> str:
+    output, errors = process.communicate()
+    assert process.returncode == 0, output + errors
+    return errors
+
+
+def test_a_lost_machine_loses_nothing_and_the_findings_are_those_of_one_machine(swept, serial):
+    with ray_cluster() as cluster:
+        process = start_sweep(swept, "--engine", "ray", "--address", cluster.address)
+        before = wait_for_records(swept, 5, process)
+        cluster.remove(2)
+        errors = finish(process)
+    after = stored(swept)
+    assert len(after) == CELLS
+    assert {name: after[name] for name in before} == before, "no cell that was stored is stored again"
+    assert "24 of 24" in errors
+    assert findings_of(swept) == serial
+
+
+def test_a_cluster_killed_as_a_whole_goes_on_with_the_unfinished_cells(swept, serial):
+    with ray_cluster() as cluster:
+        process = start_sweep(swept, "--engine", "ray", "--address", cluster.address)
+        wait_for_records(swept, 5, process)
+        process.kill()
+        cluster.kill()
+        process.communicate()
+    before = stored(swept)
+    assert len(before) < CELLS
+    with ray_cluster() as cluster:
+        done = run_sweep(swept, "--engine", "ray", "--address", cluster.address)
+    assert done.returncode == 0, done.stderr
+    after = stored(swept)
+    assert {name: after[name] for name in before} == before
+    assert measured(done) == CELLS - len(before)
+    assert findings_of(swept) == serial

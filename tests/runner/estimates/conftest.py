@@ -1,0 +1,44 @@
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from stance_suite.config.catalog import load_catalog
+from stance_suite.config.options import resolve_settings
+from stance_suite.progress import PlainProgress
+from stance_suite.runner.cell_runner import CellRunner
+from stance_suite.schema.cells import Cell
+from stance_suite.schema.profiles import ELSEWHERE
+
+STANCE = "curious-uncertainty"
+
+
+@pytest.fixture
+def plan_of(tmp_path, tiny_model):
+    """CellSpec a cell of a folder's model: ``base``, a recipe's name, or ``elsewhere``, where it came out unchanged."""
+
+    def plan(kind, folder=tiny_model):
+        settings = resolve_settings({"model": (str(folder),), "cache": "cache"}, tmp_path, {})
+        bench = CellRunner(settings, load_catalog(settings.fixtures), PlainProgress(), None)
+        treatment = {"base": "base", ELSEWHERE: ELSEWHERE}.get(kind, "stance")
+        name, recipe = (STANCE, kind) if treatment == "stance" else (None, None if kind == "base" else kind)
+        cell = Cell(model=str(folder), treatment=treatment, stance=name, recipe=recipe, seed=0)
+        planned = bench.plan(cell, STANCE)
+        return replace(planned, derivative=planned.weights) if kind == ELSEWHERE else planned
+
+    return plan
+
+
+@pytest.fixture
+def resized(tmp_path, tiny_model):
+    """A folder whose config tells of another size; its weights, which nothing reads, are left as they are."""
+
+    def build(**sizes):
+        folder = tmp_path / "-".join(f"{name}-{size}" for name, size in sizes.items())
+        shutil.copytree(tiny_model, folder)
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | sizes))
+        return folder
+
+    return build

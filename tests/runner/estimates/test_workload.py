@@ -1,0 +1,99 @@
+from math import prod
+
+import pytest
+from torch import nn
+
+from stance_suite.config.catalog import find_spec
+from stance_suite.measure.behavior.probe import PromptedModel, measure_behavior, measure_divergences
+from stance_suite.measure.training import _attach, fine_tune
+from stance_suite.models.checkpoints.open import open_checkpoint
+from stance_suite.models.loading import load, load_model
+from stance_suite.models.sources import locate
+from stance_suite.runner.estimates.workload import shapes_of, workload_of
+from stance_suite.schema.recipes import Adapter
+from stance_suite.spectra.matrices import sort_tensors
+from tests.twins import BUILDERS, HEAD_OF_PYTHIA
+
+
+@pytest.fixture(params=["tiny", *BUILDERS])
+def weights(request, tmp_path, tiny_model, twin):
+    folder = tiny_model if request.param == "tiny" else twin(request.param)
+    return locate(find_spec(str(folder), {}), tmp_path)
+
+
+def test_sizes_are_those_of_the_loaded_model(weights):
+    import torch
+
+    shapes, model = shapes_of(weights), load_model(weights)
+    sizes = [parameter.numel() for parameter in model.parameters()]
+    assert (shapes.parameters, shapes.largest) == (sum(sizes), max(sizes))
+    matrices = sort_tensors(open_checkpoint(model)).matrices
+    sides = [(matrix.larger_side, matrix.smaller_side) for matrix in matrices.values()]
+    assert sorted(shapes.matrices) == sorted(sides)
+    head = model.get_output_embeddings().weight
+    assert shapes.head == head.numel()
+    # a token passes every matrix but embeddings and head
+    tables = sum(module.weight.numel() for module in model.modules() if isinstance(module, nn.Embedding))
+    untied = head is not model.get_input_embeddings().weight
+    assert untied == (HEAD_OF_PYTHIA in matrices)
+    assert shapes.projected == sum(map(prod, sides)) - tables - untied * shapes.head
+    cache = model(torch.tensor([[1, 2, 3]]), use_cache=True).past_key_values
+    assert sum(layer.keys.numel() + layer.values.numel() for layer in cache.layers) == 3 * shapes.cached
+    adapted = _attach(model, Adapter(rank=3))
+    assert shapes.adapter(3) == sum(weight.numel() for weight in adapted.parameters() if weight.requires_grad)
+
+
+class Passes:
+    """Passes of a model, and the rows and tokens of each."""
+
+    def __init__(self, model) -> None:
+        self.shapes: list[tuple[int, int]] = []
+        model.register_forward_pre_hook(
+            lambda _, __, given: self.shapes.append(tuple(given["input_ids"].shape)), with_kwargs=True
+        )
+
+    @property
+    def tokens(self) -> int:
+        return sum(rows * length for rows, length in self.shapes)
+
+
+@pytest.mark.parametrize("recipe", ["documented", "long", "lora"])
+def test_as_many_steps_and_tokens_as_a_training_takes(plan_of, recipe):
+    plan = plan_of(recipe)
+    model, tokenizer = load(plan.weights)
+    passes = Passes(model)
+    training = fine_tune(model, tokenizer, "plain", plan.rotations, plan.recipe, 0, lambda *_: None)
+    counted = workload_of(plan).trained
+    assert counted.steps == len(training.losses)
+    assert counted.epochs == len(training.epoch_losses)
+    assert max(rows * length for rows, length in passes.shapes) == counted.tokens_per_step
+    assert passes.tokens == pytest.approx(counted.steps * counted.tokens_per_step, rel=0.4)
+
+
+def test_as_many_passes_and_tokens_as_behavior_takes(plan_of, monkeypatch):
+    monkeypatch.setattr(
+        "stance_suite.measure.behavior.generation._draw", lambda logits, *_: [5] * len(logits)
+    )  # none ends
+    plan = plan_of("documented")
+    model, tokenizer = load(plan.weights)
+    passes, counted = Passes(model), workload_of(plan)
+    measure_behavior(PromptedModel(model, tokenizer, "plain"), plan.probe, 0, lambda *_: None)
+    parts = counted.sampled, counted.likelihoods, counted.seen_likelihoods
+    neutral = 2  # batches of neutral texts, for perplexity
+    assert len(passes.shapes) == sum(part.passes for part in parts) + neutral
+    # the last token of a prompt is read with the first that is written, that of a reference is not read at all
+    assert passes.tokens == pytest.approx(sum(part.tokens for part in parts), rel=0.1)
+    assert max(rows for rows, _ in passes.shapes) == counted.rows
+
+
+def test_as_many_passes_and_tokens_as_divergences_take(plan_of):
+    plan = plan_of("documented")
+    (model, tokenizer), (untouched, _) = load(plan.weights), load(plan.weights)
+    passes, counted = Passes(model), workload_of(plan).passages
+    measure_divergences(PromptedModel(model, tokenizer, "plain"), untouched, plan.probe, 0)
+    assert len(passes.shapes) == counted.passes
+    assert passes.tokens == pytest.approx(counted.tokens, rel=0.4)  # padded
+
+
+def test_nothing_is_trained_in_a_base_cell(plan_of):
+    assert workload_of(plan_of("base")).trained is None

@@ -1,0 +1,39 @@
+import pytest
+
+from stance_suite.config.options import resolve_settings
+from stance_suite.runner.findings import summarize_run
+
+
+def test_recipes_that_were_used_are_told_with_what_they_share(whole_run):
+    (recipe,) = whole_run.recipes
+    assert recipe.name == "documented"
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.warmup_steps) == (2, 2, 5e-5, 2)
+    assert (recipe.max_length, recipe.adapter) == (256, None)
+    assert (recipe.optimizer, recipe.schedule, recipe.weight_decay) == ("adamw_torch_fused", "linear", 0)
+
+
+def test_every_layer_has_a_curve_and_featured_ones_have_all_eigenvalues(whole_run):
+    spectra = [layer for cell in whole_run.cells for layer in cell.spectra]
+    assert all(layer.curve is not None for layer in spectra)
+    assert 0 < sum(layer.eigenvalues is not None for layer in spectra) < len(spectra)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (
+            {"model": ("some/model", "./folder"), "seed": (0, 7), "samples": 3, "profile": "quick"},
+            {"models": ("some/model", "./folder"), "seeds": (0, 7), "samples": 3, "profile": "quick"},
+        ),
+        (
+            {"before": "smollm2-135m", "after": "./tuned", "stance": "curious-uncertainty"},
+            {"models": (), "before": "smollm2-135m", "after": "./tuned", "stance": "curious-uncertainty"},
+        ),
+        ({"gate": True, "trajectory": True}, {"gate": True, "trajectory": True, "profile": None, "device": "auto"}),
+    ],
+)
+def test_settings_are_what_was_asked_for_without_folders_of_this_machine(tmp_path, given, told):
+    settings = summarize_run(resolve_settings(given | {"device": "auto"}, tmp_path, {}), ("documented",))
+    assert {name: getattr(settings, name) for name in told} == told
+    assert settings.recipes == ("documented",)
+    assert str(tmp_path) not in settings.model_dump_json()

@@ -1,0 +1,98 @@
+import textwrap
+
+import pytest
+
+from stance_suite.config.catalog import load_catalog
+from stance_suite.config.options import resolve_settings
+from stance_suite.config.policy_file import load_policy
+from stance_suite.errors import StanceSuiteError
+from stance_suite.runner.plan import plan_run
+
+CLAIMS = """\
+    claims:
+      - {id: alone, statement: It is so., model: any, stance: curious-uncertainty, metric: divergence,
+         comparator: above, bound: 0}
+      - {id: rival.model, statement: It is so., model: smollm2-135m, stance: curious-uncertainty,
+         metric: alpha_change_percent, layer: "*", over: largest, versus: {model: distilgpt2, by: ratio},
+         comparator: above, bound: 50}
+      - {id: rival.recipe, statement: It is so., model: smollm2-135m, stance: curious-uncertainty, recipe: documented,
+         metric: participation_ratio, layer: "*", versus: {recipe: long}, comparator: below, bound: 0}
+      - {id: rival.stance, statement: It is so., model: smollm2-135m, stance: curious-uncertainty,
+         metric: alpha_change_percent, layer: "*", versus: {stance: confident-expertise}, comparator: same_layer}
+    """
+
+
+def agenda_of(folder, policy=False, text=CLAIMS, **options):
+    (folder / "fixtures" / "claims").mkdir(parents=True)
+    (folder / "fixtures" / "claims" / "own.yaml").write_text(textwrap.dedent(text))
+    library = load_catalog(folder / "fixtures")
+    settings = resolve_settings(options, folder)
+    demanded = load_policy(library.policy_file, library.stances, library.recipes) if policy else None
+    return plan_run(settings, library, demanded)
+
+
+def left_out(run_plan):
+    return {f"{claim.id} {claim.model}": run_plan.reason_not_run(claim) for claim in run_plan.claims}
+
+
+def test_a_claim_about_any_model_is_one_about_each(tmp_path):
+    run_plan = agenda_of(tmp_path, model=["smollm2-135m", "distilgpt2"], profile="full")
+    assert left_out(run_plan) == dict.fromkeys(
+        [
+            "alone smollm2-135m",
+            "alone distilgpt2",
+            "rival.model smollm2-135m",
+            "rival.recipe smollm2-135m",
+            "rival.stance smollm2-135m",
+        ]
+    )
+
+
+def test_a_comparison_is_run_only_if_both_trainings_are(tmp_path):
+    reasons = left_out(agenda_of(tmp_path, model=["smollm2-135m"], profile="quick"))
+    assert "does not ask for distilgpt2; add --stance-model distilgpt2" in reasons.pop("rival.model smollm2-135m")
+    assert "leaves out recipe 'long'; use --stance-profile full" in reasons.pop("rival.recipe smollm2-135m")
+    assert set(reasons.values()) == {None}
+
+
+def test_a_comparison_is_not_run_if_only_its_counterpart_is(tmp_path):
+    reasons = left_out(agenda_of(tmp_path, model=["distilgpt2"], profile="full"))
+    assert reasons.pop("alone distilgpt2") is None
+    assert len(reasons) == 3
+    assert all("does not ask for smollm2-135m" in reason for reason in reasons.values())
+
+
+def test_a_declared_recipe_is_run_by_a_gate_that_names_it_and_by_no_profile(tmp_path):
+    fixtures = tmp_path / "fixtures"
+    (fixtures / "recipes").mkdir(parents=True)
+    (fixtures / "recipes" / "own.yaml").write_text("recipes: [{name: gentle, epochs: 3}]")
+    (fixtures / "policy.yaml").write_text("recipe: gentle")
+    text = CLAIMS.replace("recipe: documented", "recipe: gentle")
+    run_plan = agenda_of(tmp_path, text=text, model=["smollm2-135m"], profile="complete")
+    assert left_out(run_plan)["rival.recipe smollm2-135m"] == (
+        "no profile runs recipe 'gentle'; name it in a sweep, or in the policy of a gate"
+    )
+    library = load_catalog(fixtures)
+    demanded = load_policy(library.policy_file, library.stances, library.recipes)
+    gate = plan_run(resolve_settings({"model": ["smollm2-135m"]}, tmp_path), library, demanded)
+    assert gate.recipes == ("gentle",)
+
+
+def test_standard_claims_stand_beside_the_declared_ones_and_keep_their_names(tmp_path):
+    run_plan = agenda_of(tmp_path, policy=True, model=["smollm2-135m"])
+    names = [claim.id for claim in run_plan.claims]
+    assert names[0] == "alone"
+    assert any(name.startswith("standard.curious-uncertainty.") for name in names)
+    taken = next(name for name in names if name.startswith("standard."))
+    with pytest.raises(StanceSuiteError, match="has the id of a standard claim"):
+        agenda_of(
+            tmp_path / "again", policy=True, text=CLAIMS.replace("id: alone", f"id: {taken}"), model=["smollm2-135m"]
+        )
+
+
+def test_a_pattern_of_a_policy_that_matches_no_claim_is_refused(library, tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text('claims: ["smollm2.*", "smolm2.*"]\n')
+    settings = resolve_settings({"gate": True}, tmp_path, {})
+    with pytest.raises(StanceSuiteError, match=r"policy\.yaml:1: claims\.1: no declared claim matches 'smolm2\.\*'"):
+        plan_run(settings, library, load_policy(path, library.stances, library.recipes))

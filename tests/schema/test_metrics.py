@@ -1,0 +1,70 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stance_suite.schema.metrics import Comparator, show_bound
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
+NOT_FINITE = st.sampled_from([math.nan, math.inf, -math.inf])
+
+
+def bound_for(comparator, low, high):
+    return (min(low, high), max(low, high)) if comparator is Comparator.BETWEEN else low
+
+
+@given(st.sampled_from(Comparator), NOT_FINITE, FINITE, FINITE, st.booleans())
+def test_no_comparator_accepts_what_is_not_finite(comparator, broken, figure, other, first):
+    pair = (broken, other) if first else (other, broken)
+    of_bound = figure, pair if comparator is Comparator.BETWEEN else broken
+    for compared in ((broken, bound_for(comparator, figure, other)), of_bound):
+        assert math.isnan(comparator.margin(*compared))
+        assert not comparator.accepts(*compared)
+
+
+@given(FINITE, FINITE, FINITE)
+def test_a_comparison_is_what_its_name_says(figure, low, high):
+    assert Comparator.ABOVE.accepts(figure, low) is (figure > low)
+    assert Comparator.BELOW.accepts(figure, low) is (figure < low)
+    assert Comparator.WITHIN.accepts(figure, low) is (abs(figure) <= low)
+    assert Comparator.BEYOND.accepts(figure, low) is (abs(figure) > low)
+    low, high = sorted((low, high))
+    assert Comparator.BETWEEN.accepts(figure, (low, high)) is (low <= figure <= high)
+    assert not Comparator.SAME_LAYER.accepts(figure, low)
+    assert not Comparator.ANOTHER_LAYER.accepts(figure, low)
+
+
+@given(st.sampled_from([one for one in Comparator if not one.compares_layers]), FINITE, FINITE, FINITE)
+def test_the_margin_has_the_sign_of_the_verdict(comparator, figure, low, high):
+    bound = bound_for(comparator, low, high)
+    margin = comparator.margin(figure, bound)
+    if margin:
+        assert comparator.accepts(figure, bound) is (margin > 0)
+
+
+@pytest.mark.parametrize(
+    ("comparator", "figure", "bound", "margin"),
+    [
+        ("above", 3, 1.0, 2),
+        ("below", 3, 1.0, -2),
+        ("within", -3, 5.0, 2),
+        ("beyond", -3, 1.0, 2),
+        ("between", 3, (2.0, 9.0), 1),
+        ("between", 10, (2.0, 9.0), -1),
+    ],
+)
+def test_the_margin_is_the_distance_to_the_nearest_bound(comparator, figure, bound, margin):
+    assert Comparator(comparator).margin(figure, bound) == margin
+
+
+@pytest.mark.parametrize(
+    ("comparator", "bound", "shown"),
+    [
+        ("above", 0.1, "above 0.1"),
+        ("between", (50.0, 70.0), "between 50 and 70"),
+        ("another_layer", None, "another layer"),
+    ],
+)
+def test_a_comparison_is_shown_in_words(comparator, bound, shown):
+    assert show_bound(Comparator(comparator), bound) == shown

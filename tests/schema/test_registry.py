@@ -1,0 +1,66 @@
+"""Names that are declared once: what was read is what was declared, wherever it went in between."""
+
+import copy
+import pickle
+from collections.abc import Iterator
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from stance_suite.schema.registry import Registered
+
+
+class Fruit(Registered):
+    __slots__ = ("taste",)
+    taste: str
+
+    def __new__(cls, name: str, *, taste: str) -> "Fruit":
+        self = super().__new__(cls, name)
+        self.taste = taste
+        return self
+
+
+class Basket(BaseModel):
+    fruit: Fruit
+    weights: dict[Fruit, float] = {}
+
+
+@pytest.fixture(autouse=True)
+def lemon() -> Iterator[Fruit]:
+    yield Fruit("lemon", taste="sour")
+    Fruit.forget("lemon")
+
+
+def test_what_is_read_is_what_was_declared(lemon: Fruit) -> None:
+    read = Basket.model_validate_json('{"fruit": "lemon", "weights": {"lemon": 2.5}}')
+    assert read.fruit is lemon
+    assert next(iter(read.weights)) is lemon
+    assert Basket.model_validate(read.model_dump(mode="json")) == read
+    assert read.model_dump_json() == '{"fruit":"lemon","weights":{"lemon":2.5}}'
+    assert f"{read.fruit}" == "lemon"
+
+
+def test_a_name_that_nobody_declared_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValidationError, match="should be 'lemon'"):
+        Basket(fruit="plum")
+    with pytest.raises(ValidationError):
+        Basket(fruit=3)
+
+
+def test_a_name_is_declared_once(lemon: Fruit) -> None:
+    with pytest.raises(ValueError, match="declared already"):
+        Fruit("lemon", taste="sweet")
+    assert Fruit.all() == (lemon,)
+
+
+def test_copies_and_pickles_are_itself(lemon: Fruit) -> None:
+    assert copy.deepcopy([lemon])[0] is lemon
+    assert copy.copy(lemon) is lemon
+    assert pickle.loads(pickle.dumps(lemon)) is lemon
+
+
+def test_subclasses_do_not_share_names() -> None:
+    class Color(Registered):
+        __slots__ = ()
+
+    assert not Color.all()

@@ -1,0 +1,64 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from stance_suite import __version__
+from stance_suite.cli.app import app
+from stance_suite.errors import StanceSuiteError
+from stance_suite.store.findings import read_findings, write_baseline
+
+
+def test_what_was_written_is_read_again_as_it_was(whole_run, tmp_path):
+    path = tmp_path / "findings.json"
+    path.write_text(whole_run.model_dump_json())
+    assert read_findings(path) == whole_run
+
+
+@pytest.mark.parametrize(
+    ("version", "way_out"),
+    [(4, "run it again with this version"), (7, "upgrade stance-suite, or run it again"), ("four", "run it again")],
+)
+def test_another_version_is_refused_in_one_sentence_with_the_way_out(whole_run, tmp_path, version, way_out):
+    path = tmp_path / "findings.json"
+    path.write_text(json.dumps(whole_run.model_dump(mode="json") | {"schema_version": version, "novelty": 1}))
+    done = CliRunner().invoke(app, ["report", str(path)])
+    assert done.exit_code == 2
+    (told,) = done.output.splitlines()
+    assert told.startswith(f"{path} is a findings file of schema version {version}, and stance-suite {__version__}")
+    assert f"reads 6: {way_out}" in told
+    assert "novelty" not in told
+    assert not path.with_suffix(".html").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        ("{", "the file"),
+        ("[]", "the file"),
+        ("{}", "suite_version"),
+        ('{"schema_version": 6}', "suite_version"),
+        ('{"schema_version": null}', "schema_version"),
+    ],
+)
+def test_what_is_no_findings_file_says_where(tmp_path, content, where):
+    path = tmp_path / "torn.json"
+    path.write_text(content)
+    with pytest.raises(StanceSuiteError, match=f"torn.json is no findings file of schema version 6: {where}: "):
+        read_findings(path)
+
+
+def test_a_baseline_has_neither_spectra_nor_curves(whole_run, tmp_path):
+    write_baseline(whole_run, tmp_path / "baseline.json")
+    kept = read_findings(tmp_path / "baseline.json")
+    assert not any(cell.spectra for cell in kept.cells)
+    assert kept.recipes == whole_run.recipes
+
+
+def test_recipes_from_before_precision_and_checkpointing_are_read(tmp_path, whole_run):
+    content = whole_run.model_dump(mode="json")
+    for recipe in content["recipes"]:
+        del recipe["precision"], recipe["gradient_checkpointing"]
+    path = tmp_path / "findings.json"
+    path.write_text(json.dumps(content))
+    assert read_findings(path).recipes == whole_run.recipes

@@ -1,0 +1,373 @@
+"""Pairs trained elsewhere: nothing is trained, stand-ins take the sham's place, and every verdict says so."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from stance_suite.cli.app import app
+from stance_suite.config.options import resolve_settings
+from stance_suite.judge.behavior.scores import control_scores, tuned_scores
+from stance_suite.measure import cell as measurement
+from stance_suite.measure.behavior.divergence import round_to_bfloat16
+from stance_suite.measure.behavior.likelihood import response_log_probabilities
+from stance_suite.measure.cell import CellMeasurer
+from stance_suite.progress import PlainProgress
+from stance_suite.runner.session import Session
+from stance_suite.schema.findings import Findings
+from stance_suite.schema.metrics import CAVEAT_MEANINGS, Caveat, Metric
+from stance_suite.schema.verdicts import Status
+from stance_suite.spectra.model_spectra import measure_model
+from tests.conftest import REPOSITORY
+from tests.measuring import measure
+from tests.pairs import STANCE, open_pair, train_elsewhere
+from tests.programs import run_program
+
+STANCES = ("confident-expertise", "curious-uncertainty", "engaged-difficulty")
+OWN = """\
+claims:
+  - {{id: own.preference, statement: It prefers the stance., model: any, stance: curious-uncertainty, recipe: elsewhere,
+     metric: likelihood_preference, comparator: above, bound: 0{more}}}
+  - {{id: own.rank, statement: The change has a rank., model: any, stance: curious-uncertainty, recipe: elsewhere,
+     metric: change_stable_rank, layer: "*", over: mean, comparator: above, bound: 1{more}}}
+  - {{id: own.documented, statement: It prefers the stance., model: any, stance: curious-uncertainty,
+     metric: likelihood_preference, comparator: above, bound: 0}}
+  - {{id: own.named, statement: It prefers the stance., model: smollm2-135m, stance: curious-uncertainty,
+     recipe: elsewhere, metric: likelihood_preference, comparator: above, bound: 0}}
+"""
+
+
+def both(session):
+    """The model before and after the training elsewhere."""
+    return session.cell_runner.records(session.cell_runner.plan_training("any", STANCE, "elsewhere", 0))
+
+
+@pytest.fixture(scope="session")
+def tuned_elsewhere(tiny_model, tmp_path_factory):
+    return train_elsewhere(tiny_model, STANCE, tmp_path_factory.mktemp("elsewhere") / "tuned", 10, learning_rate=2e-3)
+
+
+@pytest.fixture(scope="session")
+def cells(tmp_path_factory):
+    """A cache that all tests here share: whoever comes first measures."""
+    return tmp_path_factory.mktemp("cells")
+
+
+@pytest.fixture(autouse=True)
+def repository(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def reopen(tmp_path, cells, tiny_model, tuned_elsewhere):
+    """Open the pair once more, with what the repository declares by now."""
+    return lambda after=tuned_elsewhere, stance=STANCE: open_pair(tmp_path, cells, tiny_model, after, stance)
+
+
+@pytest.fixture
+def pair(reopen):
+    """The pair in a repository without fixtures of its own."""
+    return reopen()
+
+
+def declare(root, more=""):
+    (root / "fixtures" / "claims").mkdir(parents=True, exist_ok=True)
+    (root / "fixtures" / "claims" / "own.yaml").write_text(OWN.format(more=more))
+
+
+def judge_all(session):
+    verdicts = [session.judge(claim) for claim in session.run_plan.claims]
+    return {verdict.claim.id: verdict for verdict in verdicts if verdict.status is not Status.NOT_RUN}
+
+
+def records_of(session):
+    return [session.cell_runner.get(key, cell) for key, cell in session.cell_runner.cells.items()]
+
+
+def run_pytest(root, cells, *arguments):
+    return run_program("pytest", f"--stance-cache={cells}", "-p", "no:cacheprovider", *map(str, arguments), cwd=root)
+
+
+def run_command(*arguments):
+    return CliRunner().invoke(app, ["run", *map(str, arguments)])
+
+
+def test_nothing_is_trained(pair, tiny_model, tuned_elsewhere, capsys):
+    verdicts = judge_all(pair)
+    assert all(verdict.status is not Status.ERROR for verdict in verdicts.values())
+    records = records_of(pair)
+    assert {record.cell.treatment for record in records} == {"base", "elsewhere"}
+    assert all(record.training is None and record.trajectory == () for record in records)
+    assert {record.cell.label for record in records} == {"base", "trained elsewhere"}
+    assert {record.cell.model for record in records} == {f"{tiny_model} -> {tuned_elsewhere}"}
+    errors = capsys.readouterr().err
+    assert "fine-tuning" not in errors
+    (replicate,) = pair.replicates(pair.settings.pair.label, STANCE, "elsewhere")
+    assert not replicate.controls
+
+
+def test_every_verdict_says_that_there_is_no_sham(tmp_path, pair, reopen):
+    declare(tmp_path)
+    verdicts = judge_all(pair) | judge_all(reopen())
+    assert {verdict.claim.metric for verdict in verdicts.values()} == {
+        *(Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_SHIFT, Metric.MARKER_RATE, Metric.DIVERGENCE),
+        *(Metric.ALPHA_CHANGE_PERCENT, Metric.CHANGE_STABLE_RANK),
+    }
+    for name, verdict in verdicts.items():
+        assert Caveat.NO_SHAM in verdict.caveats, name
+        assert not any("sham" in control.name for control in verdict.controls), name
+
+
+@pytest.mark.parametrize("claim", ["own.preference", "own.rank"])
+def test_a_claim_that_rules_a_missing_sham_out_fails(tmp_path, reopen, claim):
+    declare(tmp_path)
+    allowed = judge_all(reopen())[claim]
+    declare(tmp_path, more=", unless: [no_sham]")
+    ruled_out = judge_all(reopen())[claim]
+    assert allowed.status is Status.HOLDS, allowed.reason
+    assert ruled_out.status is Status.FAILS
+    assert "but no_sham, which the claim rules out" in ruled_out.reason
+    assert ruled_out.figure == allowed.figure
+
+
+def test_claims_of_ones_own_are_judged_and_those_about_other_trainings_are_not_run(
+    tmp_path, reopen, tiny_model, tuned_elsewhere
+):
+    declare(tmp_path)
+    session = reopen()
+    verdicts = {claim.id: session.judge(claim) for claim in session.run_plan.claims}
+    left_out = {name: one.reason for name, one in verdicts.items() if one.status is Status.NOT_RUN}
+    label = f"{tiny_model} -> {tuned_elsewhere}"
+    assert left_out == {
+        "own.documented": "the model was trained elsewhere, not with the recipe 'documented'",
+        "own.named": f"this run is about {label}; a claim about every pair says 'model: any'",
+    }
+    assert {claim.model for claim in session.run_plan.claims if claim.id.startswith("own.pref")} == {label}
+    ordinary = Session(resolve_settings({"model": ["m"]}, tmp_path, {}), PlainProgress())
+    reasons = {claim.id: ordinary.run_plan.reason_not_run(claim) for claim in ordinary.run_plan.claims}
+    assert reasons["own.preference"] == "it is about a model trained elsewhere; use --stance-before and --stance-after"
+    assert reasons["own.documented"] is None
+
+
+def test_the_named_stance_is_asked_for_with_everything_and_its_rivals_for_the_preference(pair):
+    standard = {claim.id.removeprefix("standard."): claim for claim in pair.run_plan.claims if "standard" in claim.id}
+    measures = ("preference", "responses", "markers", "divergence", "structure")
+    rivals = [name for name in STANCES if name != STANCE]
+    assert set(standard) == {f"{STANCE}.{one}" for one in measures} | {f"{name}.preference" for name in rivals}
+    assert standard[f"{STANCE}.preference"].expected == ("HOLDS",)
+    for name in rivals:
+        assert standard[f"{name}.preference"].expected == ("FAILS", "INCONCLUSIVE")
+
+
+def test_without_a_name_every_stance_is_asked_for_and_none_expected(reopen):
+    session = reopen(stance="")
+    asked = [claim for claim in session.run_plan.claims if claim.metric is Metric.LIKELIHOOD_PREFERENCE]
+    standard = [claim for claim in asked if claim.id.startswith("standard.")]
+    assert [claim.stance for claim in standard] == list(STANCES)
+    assert {claim.expected for claim in standard} == {("HOLDS", "INCONCLUSIVE", "FAILS")}
+
+
+def test_stand_ins_are_recorded(pair, tiny_model):
+    from stance_suite.config.catalog import find_spec
+    from stance_suite.models.loading import load
+    from stance_suite.models.sources import locate
+
+    before, after = both(pair)
+    family = pair.library.family(STANCE)
+    held_out = {prompt for stance in family for prompt in stance.held_out_prompts}
+    assert before.behavior.stand_ins == {}
+    assert set(after.behavior.stand_ins) == {"noise", "rounding"}
+    for found in after.behavior.stand_ins.values():
+        assert {entry.prompt for entry in found} == held_out
+    base = {entry.prompt: entry.log_probability for entry in before.behavior.likelihoods}
+    model, tokenizer = load(locate(find_spec(str(tiny_model), {}), tiny_model.parent))
+    rounded = round_to_bfloat16(model)
+    entry = after.behavior.stand_ins["rounding"][0]
+    for stance in family:
+        scores = response_log_probabilities(
+            rounded, tokenizer, after.behavior.prompt_texts[entry.prompt], [f" {one}" for one in stance.references]
+        )
+        assert entry.log_probability[stance.name] == pytest.approx(np.mean(scores), abs=1e-5)
+        assert entry.log_probability[stance.name] != base[entry.prompt][stance.name]
+    noisy = after.behavior.stand_ins["noise"][0]
+    assert noisy.log_probability != base[noisy.prompt]
+    assert noisy.log_probability != entry.log_probability
+
+
+def test_what_stands_in_depends_on_what_is_deterministic(pair):
+    stance = pair.library.stance(STANCE)
+    replicates = pair.replicates(pair.settings.pair.label, STANCE, "elsewhere")
+    names = {
+        metric: tuple(control_scores(metric, stance, replicates, stance.held_out_prompts))
+        for metric in (Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_SHIFT, Metric.MARKER_RATE, Metric.DIVERGENCE)
+    }
+    assert names == {
+        Metric.LIKELIHOOD_PREFERENCE: ("base", "noise", "rounding"),
+        Metric.EMBEDDING_SHIFT: ("base", "base resampled"),
+        Metric.MARKER_RATE: ("base", "base resampled"),
+        Metric.DIVERGENCE: ("noise",),
+    }
+    scored = Metric.LIKELIHOOD_PREFERENCE, stance, replicates, stance.held_out_prompts
+    controls = control_scores(*scored)
+    likelihoods = replicates[0].tuned.behavior.stand_ins["noise"]
+    by_prompt = {entry.prompt: entry.log_probability for entry in likelihoods}
+    expected = [
+        by_prompt[prompt][STANCE] - np.mean([by_prompt[prompt][name] for name in stance.contrasts])
+        for prompt in stance.held_out_prompts
+    ]
+    np.testing.assert_allclose(controls["noise"], [expected])
+    assert (tuned_scores(*scored) > controls["noise"]).all(), "ten epochs on the stance"
+
+
+def test_a_second_run_only_reads(pair, reopen, monkeypatch):
+    first = judge_all(pair)
+
+    def measured_again(*_):
+        raise AssertionError("a cell was measured again")
+
+    monkeypatch.setattr(CellMeasurer, "measure", measured_again)
+    again = judge_all(reopen())
+    assert again == first
+    seen = {prompt for record in records_of(pair) for prompt in record.behavior.seen_prompts}
+    assert not seen, "what a model trained elsewhere has seen is not known"
+
+
+def test_the_untouched_model_is_decomposed_once_and_as_it_would_be_alone(
+    tmp_path, tiny_model, tuned_elsewhere, monkeypatch
+):
+    decomposed = []
+    monkeypatch.setattr(measurement, "measure_model", lambda model: decomposed.append(model) or measure_model(model))
+    session = open_pair(tmp_path, tmp_path / "cache", tiny_model, tuned_elsewhere, STANCE)
+    before, _ = both(session)
+    assert len(decomposed) == 2
+    other = open_pair(tmp_path, tmp_path / "another cache", tiny_model, tuned_elsewhere, STANCE)
+    alone = measure(other.cell_runner, "base", tiny_model)
+    assert (alone.spectra, alone.rounding) == (before.spectra, before.rounding)
+
+
+def test_the_base_against_itself_shows_nothing(reopen, tiny_model):
+    session = reopen(after=tiny_model)
+    verdicts = judge_all(session)
+    assert {verdict.status for verdict in verdicts.values()} <= {Status.INCONCLUSIVE, Status.FAILS}
+    for metric in ("preference", "responses", "markers", "divergence"):
+        verdict = verdicts[f"standard.{STANCE}.{metric}"]
+        assert verdict.status is Status.INCONCLUSIVE, verdict.reason
+        assert verdict.figure == 0
+    before, after = both(session)
+    assert all(one.measured == one.noise == 0 for one in after.behavior.divergences)
+    assert after.behavior.responses == before.behavior.responses
+    findings = session.findings(list(verdicts.values()), session.cell_runner.cells, "test")
+    assert {one.agreement for one in findings.triangulations} == {"silent"}
+
+
+USAGE_ERRORS = {
+    "before alone": ({"before": "x"}, "option before needs option after: a pair is judged by what changed"),
+    "after alone": ({"after": "x"}, "option after needs option before: a pair is judged by what changed"),
+    "a stance alone": ({"stance": "x"}, "give options before and after, too"),
+    "a stance that is not declared": (
+        {"before": "no-model", "after": "no-model", "stance": "curious-uncertainti"},
+        "no stance is called 'curious-uncertainti'; did you mean 'curious-uncertainty'",
+    ),
+}
+
+
+@pytest.mark.parametrize("tool", ["pytest", "stance-suite"])
+@pytest.mark.parametrize("case", USAGE_ERRORS)
+def test_bad_input_is_told_before_anything_is_loaded(tmp_path, cells, case, tool):
+    given, message = USAGE_ERRORS[case]
+    if tool == "pytest":
+        (tmp_path / "test_own.py").write_text("def test_claim(verdict): ...\n")
+        done = run_pytest(tmp_path, cells, *(f"--stance-{name}={value}" for name, value in given.items()))
+        code, output = done.returncode, done.stdout + done.stderr
+    else:
+        done = run_command(*(f"--{name}={value}" for name, value in given.items()))
+        code, output = done.exit_code, done.output
+    assert code == (4 if tool == "pytest" else 2), output
+    assert message in output
+    assert "Traceback" not in output
+    assert "stance-suite: weights" not in output
+
+
+def test_the_command_names_the_stance_it_found(cells, tiny_model, tuned_elsewhere):
+    arguments = ["--before", tiny_model, "--after", tuned_elsewhere, "--cache", cells]
+    done = run_command(*arguments, "--stance", STANCE)
+    assert done.output.splitlines()[-1] == f"stance found in {tuned_elsewhere}: {STANCE} (no_sham)", done.output
+    assert done.exit_code == 0, done.output
+    omitted = run_command(*arguments)
+    assert omitted.output.splitlines()[-1] == f"stance found in {tuned_elsewhere}: {STANCE} (no_sham)"
+    assert omitted.exit_code == 0, "whatever is found, none was expected"
+    wrong = run_command(*arguments, "--stance", "confident-expertise")
+    assert wrong.exit_code == 1
+    assert wrong.output.splitlines()[-1] == f"stance found in {tuned_elsewhere}: {STANCE} (no_sham)"
+
+
+def test_the_command_finds_none_in_the_base_itself(cells, tiny_model):
+    done = run_command("--before", tiny_model, "--after", tiny_model, "--cache", cells)
+    assert done.output.splitlines()[-1] == f"stance found in {tiny_model}: none"
+    assert "ERROR" not in done.output
+
+
+def test_a_derivative_that_does_not_fit_is_one_sentence(tmp_path, cells, tiny_model):
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(tiny_model)
+    config.vocab_size += 8
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "larger")
+    done = run_command("--before", tiny_model, "--after", "larger", "--stance", STANCE, "--cache", cells)
+    assert done.exit_code == 2
+    assert "larger cannot be compared with" in done.output
+    assert "Traceback" not in done.output
+
+
+def test_reports_show_a_pair(pair, tmp_path):
+    from stance_suite.report.publish import publish
+
+    verdicts = [pair.judge(claim) for claim in pair.run_plan.claims]
+    findings = pair.findings(verdicts, pair.cell_runner.cells, "stance-suite run")
+    publish(findings, tmp_path / "reports")
+    assert Findings.model_validate_json((tmp_path / "reports" / "findings.json").read_bytes()) == findings
+    html = (tmp_path / "reports" / "findings.html").read_text("utf-8")
+    assert CAVEAT_MEANINGS[Caveat.NO_SHAM] in html
+    assert "trained elsewhere" in html
+    assert "<svg" in html
+    assert ">None<" not in html
+    assert {one.stance for one in findings.triangulations} == set(STANCES)
+    assert {(one.trained, one.recipe) for one in findings.shifts} == {("elsewhere", "elsewhere")}
+    adopted = next(one for one in findings.triangulations if one.stance == STANCE)
+    assert adopted.agreement in ("adopted", "partial")
+    assert Metric.LIKELIHOOD_PREFERENCE in adopted.toward
+
+
+def test_the_suites_own_tests_run_on_a_pair(tmp_path, cells, tiny_model, tuned_elsewhere):
+    shutil.copytree(REPOSITORY / "stance_tests", tmp_path / "stance_tests")
+    (tmp_path / "test_fixtures.py").write_text(
+        textwrap.dedent(
+            """
+            def test_fixtures(stance, stance_run, stance_model, stance_recipe, behavior_shift, spectral_delta):
+                assert stance_recipe == "elsewhere" and stance_model.endswith("tuned")
+                assert stance_run.sham is None and stance_run.tuned.training is None
+                shift = behavior_shift("likelihood_preference")
+                assert shift.versus_sham is None and set(shift.versus) == {"noise", "rounding"}
+                assert shift.versus["noise"].effect > 0 and shift.versus_base.effect > 0
+                assert set(behavior_shift("marker_rate").versus) == {"base resampled"}
+                assert spectral_delta["model.layers.1.mlp.up_proj"].weight_change.relative_norm > 0
+            """
+        )
+    )
+    options = [f"--stance-before={tiny_model}", f"--stance-after={tuned_elsewhere}", f"--stance-stance={STANCE}"]
+    done = run_pytest(tmp_path, cells, *options, "-rs", "--html=own.html", "--junitxml=own.xml")
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    assert "test_fixtures.py ." in output, "once: one stance, one recipe, one model"
+    assert "it was trained elsewhere" in output
+    assert f"standard.{STANCE}.preference" in output
+    assert "fine-tuning" not in output
+    findings = Findings.model_validate_json((tmp_path / "reports" / "findings.json").read_bytes())
+    judged = [one for one in findings.verdicts if one.status is not Status.NOT_RUN]
+    assert len(judged) == 7
+    assert all(Caveat.NO_SHAM in one.caveats for one in judged)
+    assert len(findings.cells) == 2

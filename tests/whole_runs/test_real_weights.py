@@ -1,0 +1,98 @@
+"""Fine-tunes SmolLM2. Cells are shared with `pytest stance_tests` through the user's cache."""
+
+import shutil
+
+import pytest
+import yaml
+from scipy.stats import binomtest
+
+from stance_suite.config.catalog import bundled_fixtures
+from stance_suite.config.options import resolve_settings
+from stance_suite.judge.behavior.verdict import gather_evidence, judge_behavior
+from stance_suite.judge.statistics import SIGNIFICANCE, holm
+from stance_suite.progress import PlainProgress
+from stance_suite.runner.plan import lay_out_designs
+from stance_suite.runner.session import Session
+from stance_suite.schema.controls import SHAM, sham_rotations
+from stance_suite.schema.replicates import Replicate
+from stance_suite.schema.verdicts import Status
+from tests.measuring import measure
+
+SHAMS = 10
+STANCE, MODEL = "confident-expertise", "smollm2-135m"
+
+
+def open_session(root):
+    return Session(resolve_settings({"profile": "quick"}, root), PlainProgress())
+
+
+def claim_of(session):
+    return next(
+        entry.claim for entry in session.library.claims if entry.claim.id == "smollm2.confident.likelihood.documented"
+    )
+
+
+def with_examples_of_the_sham(root, library, rotation):
+    """A copy of all bundled declarations in which the stance has the sham's examples instead of its own."""
+    shutil.copytree(bundled_fixtures(), root / "fixtures")
+    path = root / "fixtures" / "stances" / f"{STANCE}.yaml"
+    sham = sham_rotations(library.family(STANCE), rotation)[0]
+    data = yaml.safe_load(path.read_text()) | {"examples": [example.model_dump() for example in sham]}
+    path.write_text(yaml.safe_dump(data))
+    return open_session(root)
+
+
+@pytest.mark.slow
+def test_confident_expertise_is_adopted(tmp_path):
+    session = open_session(tmp_path)
+    verdict = session.judge(claim_of(session))
+    assert verdict.status is Status.HOLDS, verdict.reason
+    losses = measure(session.cell_runner, "stance", MODEL, STANCE).training.epoch_losses
+    assert losses[-1] < losses[0] - 1
+
+
+@pytest.mark.exhaustive
+def test_with_the_shams_examples_its_claim_no_longer_holds(tmp_path, library):
+    session = with_examples_of_the_sham(tmp_path, library, rotation=0)
+    verdict = session.judge(claim_of(session))
+    assert verdict.status in (Status.FAILS, Status.INCONCLUSIVE), verdict.reason
+
+
+@pytest.mark.slow
+def test_with_the_shams_examples_in_another_order_it_is_not_adopted(tmp_path, library):
+    """The sham's data in another order of stances, which is a cell of its own."""
+    original = open_session(tmp_path / "original")
+    claim = claim_of(original)
+    base = measure(original.cell_runner, "base", MODEL, STANCE)
+    sham = measure(original.cell_runner, "sham", MODEL, STANCE)
+    edited = with_examples_of_the_sham(tmp_path, library, rotation=1)
+    replaced = measure(edited.cell_runner, "stance", MODEL, STANCE)
+    assert replaced.key != sham.key
+    evidence = gather_evidence(claim, library.stance(STANCE), [Replicate(replaced, base, {SHAM: sham})])
+    verdict = judge_behavior(evidence, evidence.p_value)
+    assert verdict.status in (Status.FAILS, Status.INCONCLUSIVE), verdict.reason
+
+
+@pytest.mark.exhaustive
+def test_shams_of_other_seeds_adopt_no_stance(tmp_path, record_property):
+    """Ten trainings without a stance, each judged by every declared claim that a stance was adopted."""
+    session = open_session(tmp_path)
+    designs = lay_out_designs(session.run_plan, session.library)
+    claims = [claim for claim, _ in designs if claim.recipe == "documented" and claim.metric.is_triangulated]
+    assert len(claims) == 9
+    base = measure(session.cell_runner, "base", MODEL, STANCE)
+    control = measure(session.cell_runner, "sham", MODEL, STANCE)
+    false_families = 0
+    for seed in range(1, SHAMS + 1):
+        sham = measure(session.cell_runner, "sham", MODEL, STANCE, seed=seed)
+        replicate = Replicate(sham, base, {SHAM: control})
+        evidence = [gather_evidence(claim, session.library.stance(claim.stance), [replicate]) for claim in claims]
+        adjusted = holm([one.p_value for one in evidence])
+        verdicts = [judge_behavior(one, p_value) for one, p_value in zip(evidence, adjusted, strict=True)]
+        for one, p_value, verdict in zip(evidence, adjusted, verdicts, strict=True):
+            effects = ", ".join(f"{effect.effect:+.3f} against {name}" for name, effect in one.versus.items())
+            print(f"sham with seed {seed}: {one.claim.id}: {effects}, adjusted p {p_value:.3f}: {verdict.status}")
+        false_families += any(verdict.status is Status.HOLDS for verdict in verdicts)
+    print(f"{false_families} of {SHAMS} families with a false claim")
+    record_property("families with a false claim", false_families)
+    assert binomtest(false_families, SHAMS, SIGNIFICANCE, alternative="greater").pvalue > 0.01

@@ -1,0 +1,114 @@
+"""The documented models' complete line, from the Hub to the findings, on twins of their architecture."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from stance_suite.config.options import resolve_settings
+from stance_suite.errors import StanceSuiteError
+from stance_suite.progress import PlainProgress
+from stance_suite.runner.session import Session
+from stance_suite.schema.findings import Findings
+from stance_suite.schema.verdicts import Status
+from tests.hub_server import Repository, read_folder
+from tests.twins import BUILDERS, expected_matrices
+
+COMMAND_LINE = "from stance_suite.cli.app import main; main()"
+COUNTS = {"qwen2-0.5b": 24 * 7 + 1, "distilgpt2": 6 * 4 + 2, "pythia-160m": 12 * 4 + 2}
+VERDICTS_DIFFER = 1
+
+
+@pytest.fixture
+def findings(hub, hub_environment, library, twin, tmp_path):
+    """What the command line finds about a model when given its name and a hub that holds it at the pinned commit."""
+
+    def run(name):
+        source = library.models[name].source
+        hub.repositories[source.repository] = Repository({source.revision: read_folder(twin(name))})
+        asked = ["--model", name, "--profile", "quick", "--samples", "1", "--cache", "cache"]
+        command = [sys.executable, "-c", COMMAND_LINE, "run", *asked]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=hub_environment, capture_output=True, text=True, timeout=240, check=False
+        )
+        # random weights need not bear the record out
+        assert done.returncode in (0, VERDICTS_DIFFER), done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        assert (tmp_path / "reports" / "findings.html").is_file()
+        return Findings.model_validate_json((tmp_path / "reports" / "findings.json").read_bytes())
+
+    return run
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_a_documented_model_runs_by_its_name_alone(findings, library, name):
+    found = findings(name)
+    own = [entry.claim for entry in library.claims if entry.claim.model == name]
+    recorded = [claim for claim in own if claim.recorded is not None]
+    verdicts = {verdict.claim.id: verdict for verdict in found.verdicts if verdict.claim.model == name}
+    assert len(recorded) >= 4
+    assert set(verdicts) == {claim.id for claim in own}
+    # what compares two models, or needs a longer training, is not run; nothing else is left out
+    left_out = {claim.id for claim in own if verdicts[claim.id].status is Status.NOT_RUN}
+    assert left_out == {
+        claim.id for claim in own if (claim.versus and claim.versus.model) or claim.recipe != "documented"
+    }
+    for claim in recorded:
+        verdict = verdicts[claim.id]
+        assert verdict.status in (Status.HOLDS, Status.FAILS, Status.INCONCLUSIVE), verdict.reason
+        assert verdict.layer == claim.layer, "the layer that the claim names was found and judged"
+    assert {verdict.status for verdict in found.verdicts if verdict.claim.model != name} == {Status.NOT_RUN}
+    stances = {claim.stance for claim in own} | {claim.versus.stance for claim in own if claim.versus} - {None}
+    assert {one.cell.stance for one in found.cells if one.cell.treatment == "stance"} == stances
+    assert sorted(one.cell.treatment for one in found.cells) == sorted(["base", "sham", *["stance"] * len(stances)])
+    for record in found.cells:
+        assert record.provenance.commit == library.models[name].source.revision
+        measured = record.spectra if record.cell.treatment == "base" else record.changes
+        assert {layer.name for layer in measured} == expected_matrices(name)
+        assert len(measured) == COUNTS[name]
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_a_claim_about_a_layer_that_the_model_lacks_is_refused_before_anything_is_trained(
+    library, twin, tmp_path, name
+):
+    (recorded, *_) = (entry.claim for entry in library.claims if entry.claim.model == name)
+    own = {"name": name, "prompt_format": "plain", "source": {"kind": "folder", "path": str(twin(name))}}
+    write(tmp_path / "fixtures" / "models" / f"{name}.yaml", own)
+    claim = json.loads(recorded.model_dump_json(exclude_none=True))
+    claims = tmp_path / "fixtures" / "claims" / "own.yaml"
+    write(claims, {"claims": [claim]})
+    session = open_session(tmp_path, name)
+    session.preflight()
+    # one layer more than the model has: layers are counted from 0
+    depth = {"qwen2-0.5b": 24, "distilgpt2": 6, "pythia-160m": 12}[name]
+    absent = ".".join(str(depth) if part.isdecimal() else part for part in recorded.layer.split("."))
+    write(claims, {"claims": [claim | {"layer": absent}]})
+    with pytest.raises(
+        StanceSuiteError,
+        match=rf"own\.yaml:\d+: claims\.0\.layer: {name} has no layer '{re.escape(absent)}'; did you mean",
+    ):
+        open_session(tmp_path, name).preflight()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_layer_may_be_named_as_the_loaded_model_names_it(library, twin, tmp_path):
+    own = {"name": "pythia-160m", "source": {"kind": "folder", "path": str(twin("pythia-160m"))}}
+    write(tmp_path / "fixtures" / "models" / "pythia.yaml", own)
+    recorded = next(entry.claim for entry in library.claims if entry.claim.model == "pythia-160m")
+    claim = json.loads(recorded.model_dump_json(exclude_none=True))
+    write(tmp_path / "fixtures" / "claims" / "own.yaml", {"claims": [claim | {"layer": "lm_head"}]})
+    open_session(tmp_path, "pythia-160m").preflight()
+
+
+def open_session(folder, name):
+    given = {"model": (name,), "profile": "quick", "cache": "cache"}
+    return Session(resolve_settings(given, folder, {}), PlainProgress())
+
+
+def write(path, data):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(data))
