@@ -23,17 +23,13 @@ from stance_suite.errors import StanceSuiteError
 
 USAGE_ERROR = 2
 
-
 app = typer.Typer(
     help="What did this fine-tuning change, in what the model says and in its weights? Judged against controls.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
 cache = typer.Typer(help="Measured cells: what is kept, whether it is whole, and what can go.", no_args_is_help=True)
-
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "validate": validate,
@@ -51,8 +47,6 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "spectra": show_spectra,
     "audit": audit_pair,
 }
-
-
 CACHE_COMMANDS: Mapping[str, Callable[..., None]] = {"list": list_cells, "verify": verify_cells, "prune": prune_cells}
 
 

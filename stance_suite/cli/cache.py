@@ -14,27 +14,18 @@ from stance_suite.config.options import Settings
 from stance_suite.errors import StanceSuiteError
 
 DAMAGED = 1
-
-
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
-
 
 OlderThan = Annotated[
     str | None, typer.Option("--older-than", help="Records measured longer ago than this: 12h, 30d or 8w.")
 ]
-
-
 OfModel = Annotated[str | None, typer.Option("--model", help="Records of this model; * and ? stand for anything.")]
-
-
 OtherVersions = Annotated[
     bool,
     typer.Option(
         "--other-versions", help="Records made by other versions of the libraries that compute: never read by this one."
     ),
 ]
-
-
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")]
 
 

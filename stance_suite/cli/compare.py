@@ -14,14 +14,8 @@ if TYPE_CHECKING:
 
 
 Before = Annotated[Path, typer.Argument(help="The findings.json of the first run.")]
-
-
 After = Annotated[Path, typer.Argument(help="The findings.json of the second run, or of another model.")]
-
-
 Json = Annotated[Path | None, typer.Option("--json", help="Write the whole comparison as JSON.")]
-
-
 Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write it as GitHub-flavored Markdown.")]
 
 

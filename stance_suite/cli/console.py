@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-
 PLAIN_WIDTH = 160
 """Columns of a table that goes to a file or a pipe."""
 

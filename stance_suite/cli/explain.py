@@ -12,10 +12,7 @@ from stance_suite.cli.console import open_console, print_table
 PLAIN_WIDTH = 200
 """Columns of a table that goes to a file or a pipe."""
 
-
 Name = Annotated[str, typer.Argument(help="Id of a claim or statement, or name of a gate's demand.", metavar="CLAIM")]
-
-
 FindingsFile = Annotated[Path, typer.Option("--findings", help="The findings.json that holds it.")]
 
 

@@ -20,13 +20,8 @@ if TYPE_CHECKING:
 
 
 WANTED_POWER = 0.8
-
-
 UNDERPOWERED = 1
-
-
 COLUMNS = ("claim", "prompts", "samples", "seeds", "p needed", "detectable", "minimum effect", "power")
-
 
 FindingsFile = Annotated[
     Path | None,

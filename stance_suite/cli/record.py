@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 EDITED = 1
 """Exit code where something recorded does not follow from the file's own figures."""
 
-
 NOT_RECOMPUTED = ("NOT_RUN", "ERROR")
 """Verdicts that say that nothing was measured."""
-
 
 FindingsOrModel = Annotated[
     str,
@@ -29,21 +27,13 @@ FindingsOrModel = Annotated[
         help="A findings.json, or a model: registry name, Hub id, or a folder with safetensors or a LoRA adapter."
     ),
 ]
-
-
 FindingsFile = Annotated[Path, typer.Argument(help="A findings.json.")]
-
-
 Declared = Annotated[
     Path | None, typer.Option("--fixtures", help="Compare claims and stances with the YAML files in this folder, too.")
 ]
-
-
 PolicyFile = Annotated[
     Path | None, typer.Option("--policy", help="With --fixtures: the gate's policy, if it is not in that folder.")
 ]
-
-
 Baseline = Annotated[Path | None, typer.Option("--baseline", help="The findings.json that the gate was held against.")]
 
 

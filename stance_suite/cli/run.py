@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 NOT_AS_DEMANDED = 1
 
-
 Tested = Annotated[
     str, typer.Argument(help="Model to test: a registry name, a Hub id (org/name[@revision]) or a folder.")
 ]

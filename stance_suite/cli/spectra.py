@@ -17,40 +17,21 @@ if TYPE_CHECKING:
 
 SHOWN_VECTORS = 3
 
-
 Model = Annotated[
     str, typer.Argument(help="A folder or file with safetensors, GGUF or a LoRA adapter, a registry name, or a Hub id.")
 ]
-
-
 Details = Annotated[Path, typer.Argument(help="A CSV file written by WeightWatcher: details.to_csv(...).")]
-
-
 Before = Annotated[
     str | None, typer.Option("--before", help="Compare with this model, of which MODEL is a fine-tuning or an adapter.")
 ]
-
-
 Fused = Annotated[
     str, typer.Option("--fused", help="'split' measures fused query-key-value matrices in their three parts.")
 ]
-
-
 Device = Annotated[str, typer.Option("--device", help="Where to solve: cpu, or PyTorch's name such as cuda.")]
-
-
 Draws = Annotated[int, typer.Option("--draws", min=20, help="Draws of Gaussian noise for every layer of a comparison.")]
-
-
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the noise.")]
-
-
 Csv = Annotated[Path | None, typer.Option("--csv", help="Write the whole table as CSV.")]
-
-
 Parquet = Annotated[Path | None, typer.Option("--parquet", help="Write the whole table as Parquet.")]
-
-
 Pictures = Annotated[
     Path | None, typer.Option("--pictures", help="With --before: draw every tail flip into this folder, as SVG.")
 ]

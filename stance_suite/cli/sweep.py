@@ -41,8 +41,6 @@ class EngineName(StrEnum):
 SweepFile = Annotated[
     Path, typer.Argument(help="A YAML file with models, and if need be stances, controls, recipes, seeds, samples.")
 ]
-
-
 Chosen = Annotated[
     EngineName,
     typer.Option(
@@ -51,16 +49,12 @@ Chosen = Annotated[
         "cluster (pip install 'stance-suite[ray]').",
     ),
 ]
-
-
 Workers = Annotated[
     int | None,
     typer.Option(
         min=1, help="Cells at once on this machine. Default: as many as cores and memory allow.", show_default=False
     ),
 ]
-
-
 Address = Annotated[
     str | None,
     typer.Option(
@@ -70,8 +64,6 @@ Address = Annotated[
         show_default=False,
     ),
 ]
-
-
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="List the cells and what they will take; weights are fetched for it.")
 ]

@@ -19,20 +19,11 @@ if TYPE_CHECKING:
 LOCALIZATION_COLUMNS = (
     "model", "recipe", "stance", "change of", "share", "95 %", "sham", "noise", "Gini", "trainings", "encoding"
 )  # fmt: skip
-
-
 MOST_CHANGED_COLUMNS = ("model", "recipe", "change of", "matrix", "depth", "under the sham", "depth")
-
-
 CORRELATION_COLUMNS = ("models", "recipe", "change of", "matrices", "bins", "correlation", "p", "under the sham")
-
-
 FIGURE_NAMES = {"relative_norm": "|dW|/|W|", "alpha_spectrum": "alpha, tail fixed"}
 
-
 FindingsFile = Annotated[Path, typer.Argument(help="A findings.json.")]
-
-
 To = Annotated[Path, typer.Option("--to", help="The table to write: a name that ends in .csv or .parquet.")]
 
 

@@ -29,8 +29,6 @@ from stance_suite.schema.stances import RECIPES, FolderSource, HubSource, ModelS
 from stance_suite.schema.statements import Statement
 
 Entry = TypeVar("Entry", Stance, ModelSpec)
-
-
 Listed = TypeVar("Listed", Claim, Statement, Recipe)
 
 

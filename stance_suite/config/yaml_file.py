@@ -13,8 +13,6 @@ from pydantic import BaseModel, ValidationError
 from stance_suite.errors import SpecError, SpecProblem, nearest_names, unknown_name
 
 Model = TypeVar("Model", bound=BaseModel)
-
-
 Location = tuple[int | str, ...]
 
 

@@ -23,15 +23,11 @@ ENOUGH_AGREEMENT = {
     "partial": (Agreement.PARTIAL, Agreement.ADOPTED),
     "adopted": (Agreement.ADOPTED,),
 }
-
-
 CONSEQUENCES: dict[Consequence, Outcome] = {
     "fail": Outcome.FAILED,
     "warn": Outcome.WARNING,
     "ignore": Outcome.PASSED,
 }
-
-
 Judged = tuple[Outcome, str]
 """What became of a demand, and why."""
 

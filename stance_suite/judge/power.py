@@ -28,19 +28,11 @@ from stance_suite.schema.metrics import Metric
 from stance_suite.schema.replicates import Replicate
 
 SIMULATIONS = 4_000
-
-
 ENTRIES = 2**26
 """Sign patterns times simulations: what there is time for. All patterns of 15 or 16 prompts leave fewer simulations."""
-
-
 ENTRIES_AT_ONCE = 2**23
 """Sign patterns times simulations: what there is memory for."""
-
-
 SEED = 0
-
-
 ROUNDING = 1e-9
 """Keeps a level that is met exactly from being missed by rounding."""
 

@@ -25,10 +25,7 @@ from stance_suite.schema.verdicts import Status, Verdict
 
 HALF_A_UNIT = {3: 0.0005, 2: 0.005}
 """Rounding of figures published with three decimals (alpha) and two (percent)."""
-
-
 FROM_WORST = (Status.ERROR, Status.FAILS, Status.NOT_RUN, Status.INCONCLUSIVE)
-
 
 Finding = tuple[Status, str]
 

@@ -14,20 +14,11 @@ import numpy.typing as npt
 
 SIGNIFICANCE = 0.05
 """Significance level of a family of behavioral claims."""
-
-
 CONFIDENCE = 0.95
-
-
 EXACT_UP_TO_PROMPTS = 16
 """Up to this many prompts all sign flips are enumerated (2^16); beyond, they are drawn."""
-
-
 DRAWS = 9_999
-
-
 SEED = 0
-
 
 Array = npt.NDArray[np.float64]
 

@@ -42,8 +42,6 @@ from stance_suite.spectra.weight_change import alpha_changes, compare_models
 COMPUTING_LIBRARIES = (
     "torch", "transformers", "tokenizers", "accelerate", "peft", "sentence-transformers", "numpy", "scipy",
 )  # fmt: skip
-
-
 RESAMPLING = 1_000_003
 """Added to a seed to sample the base model once more: far from any seed that a user would ask for."""
 

@@ -12,14 +12,9 @@ from stance_suite.errors import StanceSuiteError
 DeviceMap = Mapping[str, Any]
 """Names of modules, and the device that each goes to."""
 
-
 # <malloc.h>
 M_TRIM_THRESHOLD = -1
-
-
 M_MMAP_MAX = -4
-
-
 LARGEST_INT = 2**31 - 1
 
 

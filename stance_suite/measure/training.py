@@ -21,8 +21,6 @@ from stance_suite.schema.recipes import Adapter, Precision, Recipe, RecipeSummar
 from stance_suite.schema.stances import Example, PromptFormat
 
 OPTIMIZER, SCHEDULE = "adamw_torch_fused", "linear"
-
-
 WEIGHT_DECAY, GRADIENT_CLIPPING = 0.0, 1.0
 
 

@@ -11,11 +11,7 @@ from stance_suite.errors import UnsafeWeightsError, WeightsUnavailableError, pic
 from stance_suite.files import hash_file
 
 LOADED_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
-
-
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-
-
 PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 

@@ -19,14 +19,10 @@ from stance_suite.models.files import LOADED_FILES, no_safetensors
 from stance_suite.schema.stances import HubSource
 
 CONFIG = "config.json"
-
-
 UNREACHABLE = (
     " is not in the local Hub cache, and the Hugging Face Hub cannot be reached ({}); connect to the network, or ask "
     "for a folder instead"
 )
-
-
 BROKE_OFF = ": the download from the Hugging Face Hub broke off ({}); try again: files that arrived whole are kept"
 
 

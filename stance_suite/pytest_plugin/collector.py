@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 
 USAGE_ERROR_OF_WORKER = "stance_usage_error"
-
-
 FINISHED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 

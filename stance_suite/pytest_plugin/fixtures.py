@@ -37,11 +37,7 @@ if TYPE_CHECKING:
 
 
 USAGE_ERROR = 4
-
-
 VERDICT = pytest.StashKey["Verdict"]()
-
-
 JUDGED = pytest.StashKey["StatementVerdict | RecordedVerdict"]()
 
 

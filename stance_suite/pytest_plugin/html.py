@@ -29,11 +29,7 @@ if TYPE_CHECKING:
 
 # hidden, until the styles of the summary show it: when pytest-html asks, nobody knows what will run
 HEADER = '<th class="sortable" data-column-type="verdict" hidden>Verdict</th>'
-
-
 CELL = '<td class="col-verdict" hidden>{}</td>'
-
-
 NOTHING_MEASURED = "No claim was judged and nothing was measured; what was found of the published record stands below."
 
 

@@ -19,11 +19,7 @@ from stance_suite.schema.comparison import (
 )
 
 COLUMNS = ("claim", "verdict", "before", "after", "difference", "adjusted p", "effect")
-
-
 SHOWN_OF_A_HASH = 12
-
-
 HASH_LENGTH = 64
 
 

@@ -18,16 +18,12 @@ from stance_suite.schema.statements import RecordedVerdict, StatementVerdict
 from stance_suite.schema.verdicts import Demand, GateReport, Status, Verdict
 
 SHOWN_LAYERS = 10
-
-
 OVER = {
     "each": "every matching layer must satisfy it",
     "any": "one matching layer must satisfy it",
     "mean": "the mean over the matching layers is held against the bound",
     "largest": "the largest magnitude of the matching layers is held against the bound",
 }
-
-
 LAYER_COLUMNS = (
     "layer",
     "figure",
@@ -37,11 +33,7 @@ LAYER_COLUMNS = (
     "as fitted %",
     "tail fixed %",
 )
-
-
 CELL_COLUMNS = ("cell", "key", "weights' SHA-256", "seed", "recipe", "created")
-
-
 CONTROL_COLUMNS = ("control", "figure", "95 % interval", "p")
 
 

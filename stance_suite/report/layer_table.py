@@ -19,9 +19,7 @@ from stance_suite.schema.spectra import LayerChange, LayerSpectrum, NoiseRange
 if TYPE_CHECKING:
     import pandas
 
-
 NAN = math.nan
-
 
 _COLUMNS = {
     "model": "string",
@@ -40,10 +38,8 @@ _COLUMNS = {
 }
 """Columns of every figure, with pandas' names of their types."""
 
-
 PERCENT_METRICS = frozenset({"alpha_change_total", "alpha_change_spectrum"})
 """Metrics in percent; all others have no unit, and norms and energies are shares."""
-
 
 Figures = dict[tuple[str, str], float]
 """Figures of one cell by layer and metric."""

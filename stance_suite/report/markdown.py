@@ -12,8 +12,6 @@ _MARKUP = re.compile(
     r"|(?<!\w)_|_(?!\w)"  # emphasis does not begin or end within a word
     r"|(?<=www)\."
 )
-
-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 
 

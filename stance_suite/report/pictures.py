@@ -21,19 +21,11 @@ from stance_suite.schema.verdicts import Verdict
 
 WIDTH = 430
 """Of a drawing area, in pixels."""
-
-
 SCALE = 2
 """Pixels of a PNG for every pixel of the SVG."""
-
-
 LONGEST_NAME = 120
 """Characters of a file's name, without its suffix."""
-
-
 HOW_TO_READ = "Point and line: figure and 95 % interval. Band: what the controls did. Tick: the claimed bound."
-
-
 _COLOR = re.compile(r"(?<=\")rgb\((\d+), (\d+), (\d+)\)(?=\")")
 """A color as Vega writes it: a map of layers has thousands, and is a fifth smaller with the short form."""
 

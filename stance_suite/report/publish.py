@@ -16,8 +16,6 @@ from stance_suite.report.pictures import alpha_map, write_pictures
 from stance_suite.schema.findings import Findings
 
 FINDINGS = "findings.json"
-
-
 REHEARSED = 2**20
 """How many bytes are written and removed before anything is measured: about as many as the reports of a small run."""
 

@@ -15,11 +15,7 @@ from stance_suite.schema.controls import NOISE, SHAM, NamedControl
 from stance_suite.schema.metrics import Bound, Caveat, Comparator, Metric, show_bound
 
 Expected = Literal["HOLDS", "FAILS", "INCONCLUSIVE"]
-
-
 GLOB_CHARACTERS = "*?["
-
-
 AGAINST = (SHAM, NOISE)
 """What a robust claim must not be true of, if it does not say."""
 

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 Rotations = tuple[tuple[Any, ...], ...]
 """The examples that each epoch trains on, in turn."""
-
-
 LayerRanges = Mapping[str, Range | None]
 """The least and the greatest figure of each layer, by its long name."""
 
@@ -227,8 +225,6 @@ def _only(chosen: Callable[[Control], bool]) -> BeforeValidator:
 
 CellControl = Annotated[Control, _only(lambda control: control.is_cell)]
 """A control that is a cell of its own."""
-
-
 NamedControl = Annotated[Control, _only(lambda control: control.may_be_named)]
 """A control that a robust claim may say that it must not be true of."""
 
@@ -333,13 +329,9 @@ BASE = Control(
         lambda replicate: replicate.base.behavior,
     ),
 )
-
-
 SHAM = Control(
     "sham", meaning="trained on the answers of all stances in rotation", rotations=sham_rotations, required=True
 )
-
-
 NOISE = Control(
     "noise",
     meaning="the untouched model with Gaussian noise of the change's norm",
@@ -355,8 +347,6 @@ NOISE = Control(
         drawn=Drawn(_noise_ranges, _noise_concentration, _noise_table),
     ),
 )
-
-
 ROUNDING = Control(
     "rounding",
     meaning="the untouched model rounded to bfloat16",
@@ -369,8 +359,6 @@ ROUNDING = Control(
         table=_rounding_table,
     ),
 )
-
-
 RESAMPLED = Control(
     "base resampled",
     meaning="the untouched model sampled again with another seed",

@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 
 
 LayerFigures = Mapping[str, float | None]
-
-
 Range = tuple[float, float]
-
 
 _NOISE_RANGES: Mapping[Metric, tuple[Callable[[NoiseControl], NoiseRange | None], float]] = {
     Metric.CHANGE_STABLE_RANK: (lambda noise: noise.stable_rank, 1.0),

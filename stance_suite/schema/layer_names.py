@@ -35,11 +35,8 @@ class Role(StrEnum):
 
 ATTENTION = frozenset({Role.QUERY, Role.KEY, Role.VALUE, Role.FUSED_QUERY_KEY_VALUE, Role.OUTPUT})
 """Roles of the matrices of attention."""
-
-
 MLP = frozenset({Role.GATE, Role.UP, Role.FUSED_GATE_UP, Role.DOWN})
 """Roles of the matrices of the feed-forward part, those of experts among them."""
-
 
 _MODULES = {
     Role.QUERY: "q_proj query q_lin wq attn_q",
@@ -58,8 +55,6 @@ _MODULES = {
     ),
     Role.HEAD: "lm_head embed_out",
 }
-
-
 _ROLES = {module: role for role, modules in _MODULES.items() for module in modules.split()}
 
 

@@ -10,7 +10,6 @@ from stance_suite.schema.base import Record
 Figure = Literal["relative_norm", "alpha_spectrum"]
 """Whose size is shared out over layers: dW's relative norm, or the change of alpha with the tail size held fixed."""
 
-
 RoleGroup = Literal["all", "attention", "mlp"]
 """Which matrices of a block."""
 

@@ -147,14 +147,8 @@ def _marker_rate(response: Response, stance: str) -> float:
 
 
 _GUARDS = (Caveat.COLLAPSED, Caveat.PARROTED, Caveat.NO_SHAM)
-
-
 _OF_SHIFTS = (Caveat.WITHIN_NULL, Caveat.NOT_SPECIFIC, *_GUARDS)
-
-
 _OF_LAYERS = (Caveat.WITHIN_NULL, Caveat.NO_SHAM)
-
-
 _OF_ALPHA_CHANGES = (Caveat.TAIL_FLIP, Caveat.WITHIN_NULL, Caveat.FEW_EIGENVALUES, Caveat.NO_SHAM)
 # Typical spreads were measured on SmolLM2-135M with the bundled stances: over prompts and samples after ten epochs,
 # over seeds on eleven shams of two epochs (of divergences, under one seed only).

@@ -13,13 +13,10 @@ from stance_suite.schema.metrics import Caveat
 STANDARD = "standard"
 """What ids of standard claims begin with."""
 
-
 ANY_VERDICT: tuple[Expected, ...] = ("HOLDS", "INCONCLUSIVE", "FAILS")
-
 
 SIGNS_OF_DEGENERATION = (Caveat.COLLAPSED, Caveat.PARROTED)
 """Caveats that a gate takes for degeneration."""
-
 
 Consequence = Literal["fail", "warn", "ignore"]
 

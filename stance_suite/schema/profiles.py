@@ -13,8 +13,6 @@ PROFILES: Mapping[str, tuple[str, ...]] = {
     "complete": ("documented", "long", "lora"),
 }
 """Names of the recipes that each profile runs."""
-
-
 ELSEWHERE = "elsewhere"
 """Stands for the recipe of a model that was trained elsewhere."""
 

@@ -9,15 +9,11 @@ from pydantic import model_validator
 from stance_suite.schema.base import Record
 
 OVER_TRAINED_BELOW = 2.0
-
-
 UNDER_TRAINED_ABOVE = 6.0
 """Between the two WeightWatcher calls a layer well trained."""
 
-
 SIGNIFICANCE_OF_LAYERS = 0.05
 """Level at which a layer is called changed, after adjustment."""
-
 
 CURVE_DIGITS = 6
 """Significant digits of a curve's figures."""

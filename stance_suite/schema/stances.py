@@ -18,20 +18,11 @@ PromptFormat = Literal["plain", "chat"]
 
 
 MINIMUM_EXAMPLES = 5
-
-
 MINIMUM_HELD_OUT_PROMPTS = 12
-
-
 MINIMUM_REFERENCES = 6
-
-
 MINIMUM_NEUTRAL_TEXTS = 6
 
-
 Sentence = Annotated[str, Field(min_length=2)]
-
-
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
 
 

@@ -18,7 +18,6 @@ from stance_suite.spectra.matrices import Fused, sort_tensors
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-
 COLUMNS = [
     *("layer_id", "name", "longname", "N", "M", "Q", "rf", "num_evals", "status", "warning"),
     *("alpha", "alpha_low", "alpha_high", "alpha_without_top", "xmin", "xmax", "D", "sigma", "num_pl_spikes"),
@@ -27,21 +26,13 @@ COLUMNS = [
     *("mp_softrank", "sigma_mp", "num_spikes", "bulk_min", "bulk_max"),
 ]
 """WeightWatcher's, and the interval, the fragility and the runner-up of alpha."""
-
-
 SUMMARIZED = (
     *("log_norm", "alpha", "alpha_weighted", "log_alpha_norm"),
     *("log_spectral_norm", "stable_rank", "mp_softrank"),
 )
 """The means that WeightWatcher's summary gives."""
-
-
 FIELDS_OF_FIT = {"alpha": "alpha", "xmin": "xmin", "D": "ks_distance", "sigma": "sigma", "num_pl_spikes": "tail_size"}
-
-
 FIELDS_OF_INTERVAL = {"alpha_low": "low", "alpha_high": "high", "alpha_without_top": "without_top"}
-
-
 FIELDS_OF_BULK = {
     "mp_softrank": "soft_rank",
     "sigma_mp": "sigma",

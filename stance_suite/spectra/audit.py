@@ -19,16 +19,10 @@ from stance_suite.spectra.power_law import NEGLIGIBLE_SHARE
 
 FEW_EIGENVALUES = 50
 """WeightWatcher's own advice: a fit wants at least so many."""
-
-
 NEGLIGIBLE_CHANGE = 1.0
 """A change of alpha below this many percent is not worth a claim."""
-
-
 LIKELY, SURE = 0.5, 0.95
 """Probability from which a change is called a tail flip, and from which no answer is marked as undecided."""
-
-
 UNTOUCHED = 1e-9
 """Relative changes below this are rounding: this layer was not trained, and says nothing about those that were."""
 
@@ -126,8 +120,6 @@ class _Row:
 
 
 _Pair = tuple[_Row, _Row]
-
-
 FIGURES = tuple(field.name for field in fields(_Row))[1:]
 """Columns that are read, beside `longname` and, where there is one, `status`."""
 

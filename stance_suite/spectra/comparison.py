@@ -20,7 +20,6 @@ from stance_suite.spectra.weight_change import DRAWS, StructureChange, compare_m
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-
 COMPARED = (
     *("alpha", "xmin", "D", "num_pl_spikes", "alpha_weighted", "log_alpha_norm", "log_norm", "log_spectral_norm"),
     *("stable_rank", "entropy", "matrix_rank", "mp_softrank", "lambda_max", "runner_up_gap"),

@@ -13,12 +13,8 @@ from stance_suite.models.checkpoints.tensors import Block
 from stance_suite.spectra.power_law import Array
 
 FILTER_DEGREE = 5
-
-
 FILTER_ROUNDS = 5
 """Together they leave an error of 2e-8 in the leading ten of real weight matrices."""
-
-
 LARGEST_LIFT = 100
 """Where the largest eigenvalue exceeds the unwanted ones by more, the filter lifts it so high that the others drown."""
 

@@ -17,19 +17,11 @@ from stance_suite.schema.spectra import AlphaInterval
 from stance_suite.spectra.power_law import FEW_POINTS, Array, TailCurve, fit_power_law
 
 RESAMPLES = 200
-
-
 COVERAGE = 0.95
-
-
 TAILS = 24
 """Tails that a resample chooses from, evenly spaced in the logarithm of their size."""
-
-
 PLACES = 40
 """About half of the points at which a resample's KS distance is taken: as many densely at the top as evenly below."""
-
-
 SHORTEST_TAIL = 8
 
 

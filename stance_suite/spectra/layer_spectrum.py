@@ -17,19 +17,12 @@ from stance_suite.spectra.parallel import in_parallel
 from stance_suite.spectra.power_law import SMALLEST_EIGENVALUE, Array, alpha_change, tail_curve
 
 NOT_FINITE = "holds NaN or infinite values, or values whose squares overflow"
-
-
 RESOLVED_BY_GRAM = 1e-8
 """Eigenvalues under this share of the largest are not exact enough from a Gram matrix: rounding is 1e-16 of it."""
-
-
 NEGLIGIBLE_PROBABILITY = 1e-10
 """WeightWatcher's guard against the logarithm of zero."""
-
-
 Cutoff = Callable[[WeightMatrix, float], float]
 """Given a matrix and its largest eigenvalue, the value at or below which eigenvalues are taken for zero."""
-
 
 _ONE_AT_A_TIME = Lock()
 """Fits are many short NumPy calls: threads that fit at once hand the interpreter back and forth and are slower than one

@@ -16,15 +16,9 @@ from stance_suite.spectra.power_law import Array
 
 BANDWIDTH = 0.1
 """Half width of the triangular kernel, in units of the mean eigenvalue."""
-
-
 GRID_POINTS = 1000
-
-
 LOWEST_DENSITY = 0.01
 """Where the estimated density is at most this, the fit is not compared with it."""
-
-
 REJECTED = 1000.0
 """Residual of a width whose bulk does not cover the density's peak, or exceeds the spectrum."""
 

@@ -18,24 +18,14 @@ from stance_suite.models.checkpoints.tensors import FLOATING_TYPES, Block, Check
 from stance_suite.schema.spectra import SkippedTensor
 
 SMALLEST_SIDE = 8
-
-
 LARGEST_SMALLER_SIDE = 15_000
-
-
 LARGEST_LARGER_SIDE = 50_000
-
-
 BLOCK_ELEMENTS = 2**21
 """Elements converted at a time, 16 MB in float64: bounds memory for vocabulary-sized matrices."""
-
-
 HALVED = float(np.sqrt(0.5))
 """WeightWatcher's normalization of convolutions."""
 
-
 PROJECTIONS = ("query", "key", "value")
-
 
 Fused = Literal["whole", "split"]
 

@@ -29,21 +29,13 @@ from stance_suite.spectra.power_law import (
 LARGEST_STEP = 0.15
 """Noise over the median spacing of singular values, up to which one step is used: at 0.3 the mean of alpha is visibly
 off, at 0.15 a thousand draws cannot be told from exact ones."""
-
-
 CROWDED_SHARE = 0.05
 """Share of the counted singular values that others may push by more than the noise itself, as they do where values
 coincide; random matrices have two or three in a hundred at the largest step."""
-
-
 MOST_EXACT_DRAWS = 40
 """An exact draw costs an eigenproblem: where one step does not do, there are fewer draws, and the record says so."""
-
-
 ROUNDING = 1e-14
 """Share of the largest eigenvalue that a zero of a matrix of low rank may come back as."""
-
-
 TRUNCATED_ROWS = 16
 """Rows of a bidiagonal matrix that its leading singular vectors reach into, in units of the cube root of its size."""
 

@@ -12,10 +12,7 @@ from typing import TypeVar
 from threadpoolctl import threadpool_limits
 
 Input = TypeVar("Input")
-
-
 Output = TypeVar("Output")
-
 
 _limit: ContextVar[int | None] = ContextVar("limit", default=None)
 

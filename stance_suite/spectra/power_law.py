@@ -15,29 +15,16 @@ from stance_suite.schema.spectra import AlphaChange, PowerLaw
 
 SMALLEST_EIGENVALUE = 1e-5
 """Eigenvalues at or below this are taken for zero (WeightWatcher's absolute cut-off)."""
-
-
 FEW_POINTS = 20
 """Below this many eigenvalues WeightWatcher corrects the bias of alpha and demands a longer tail."""
-
-
 SHORTEST_TAIL_OF_FEW = 8
-
-
 NEGLIGIBLE_SHARE = 0.1
 """A tail flip: the spectrum accounts for less than this share of alpha's change."""
-
-
 SAME_BASIN = 0.1
 """Two minima of the KS distance are two only if their tail sizes differ by more than this share."""
-
-
 STARTS_PER_BLOCK = 64
-
-
 SINGLE_PRECISION = 2e-5
 """More than single precision can mistake a KS distance by."""
-
 
 Array = npt.NDArray[np.float64]
 

@@ -11,12 +11,8 @@ from stance_suite.spectra.power_law import Array
 
 RESOLVED_BY_DRAWS = 10
 """So many draws as extreme make a share that can be trusted."""
-
-
 SMALLEST_P_VALUE = 1e-12
 """Extrapolation is not trusted further."""
-
-
 FIGURES = ("alpha_total", "alpha_spectrum", "stable_rank", "top_ten_energy")
 """The figures of a `NoiseControl`."""
 

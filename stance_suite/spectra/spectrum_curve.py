@@ -13,11 +13,8 @@ from stance_suite.spectra.power_law import SMALLEST_EIGENVALUE, Array, alpha_of_
 
 POINTS = 52
 """Tail sizes asked for, evenly spaced in the logarithm; the smallest of them coincide."""
-
-
 NEIGHBORS = 2
 """Points kept on either side of the fit and of its runner-up: they show that each is a minimum."""
-
 
 Indices = npt.NDArray[np.intp]
 

@@ -41,8 +41,6 @@ from stance_suite.spectra.significance import adjust_p_values, range_above, rang
 
 DRAWS = 200
 """Draws of noise for every layer."""
-
-
 SHAPE_DRAWS = 1000
 """Draws of noise by itself; more, because all layers of one shape share them."""
 

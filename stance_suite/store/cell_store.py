@@ -23,8 +23,6 @@ from stance_suite.store.record_file import (
 )
 
 RECORD = ".json.gz"
-
-
 DAMAGED = ".damaged"
 
 

@@ -20,20 +20,12 @@ from stance_suite.schema.cells import MEASUREMENT_VERSION, Cell, CellRecord, Pro
 
 FORMAT: Final = 2
 """Raised when these files change their shape."""
-
-
 LABEL_BYTES = 2**13
 """A label takes less of its file, some 600 bytes."""
-
-
 LABEL_LENGTH = 2**16
 """Nor is it longer when it is inflated."""
-
-
 GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 """Of a member without a name and a time; RFC 1952. No CRC covers it, so it is compared."""
-
-
 GZIP_MEMBER = 31
 """zlib's ``wbits`` for a member of a gzip file."""
 

@@ -11,24 +11,14 @@ from stance_suite.schema.replicates import Replicate
 
 FEWEST_DISTINCT = 0.5
 """Distinct bigrams, as a share of the base model's."""
-
-
 SHORTEST = 0.25
 """Length of responses, as a share of the base model's."""
-
-
 MOST_REPETITION = 0.25
 """Repeated words, over the base model's share of them."""
-
-
 MOST_PERPLEXITY = 2.0
 """Perplexity of neutral text, as a multiple of the base model's."""
-
-
 MOST_COPIED = 0.25
 """Share of responses that are copies."""
-
-
 NO_LANGUAGE_MODEL = 1000.0
 """Perplexity of neutral text that no trained language model has: guessing evenly among a thousand tokens."""
 

@@ -15,15 +15,10 @@ from stance_suite.schema.metrics import Metric
 from stance_suite.schema.verdicts import Status, Verdict
 
 Key = Callable[[Verdict], Hashable]
-
-
 Pair = tuple[Verdict, Verdict]
-
 
 NAMES = frozenset({"id", "statement", "model", "source", "recorded", "expected"})
 """Keys of a claim that neither figure nor status depends on."""
-
-
 JUDGING = frozenset({"bound", "unless", "against", "minimum_effect"})
 """Keys of a claim that its status depends on, and its figure does not."""
 

@@ -87,8 +87,6 @@ def _mean(claim: Claim, known: Mapping[str, float], base: CellRecord) -> tuple[f
 
 
 Pool = Callable[[Claim, Mapping[str, float], CellRecord], "tuple[float, tuple[str, ...]] | None"]
-
-
 _POOLS: Mapping[str, Pool] = {"each": _each, "any": _any, "largest": _largest, "mean": _mean}
 
 

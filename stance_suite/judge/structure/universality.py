@@ -21,7 +21,6 @@ from stance_suite.schema.localization import DepthProfile, Figure, ProfileCorrel
 FEWEST_BINS = 4
 """Fewer bins of depth have no rank correlation worth the name."""
 
-
 ROLES_OF_GROUP: dict[RoleGroup, frozenset[Role]] = {"all": frozenset(Role), "attention": ATTENTION, "mlp": MLP}
 
 

@@ -21,11 +21,7 @@ from stance_suite.spectra.spectrum_curve import curve_at
 
 CHANGE_OF_FITS = ("total", "tail_choice", "tail_before", "tail_after", "tail_flip")
 """What a change of alpha can be recomputed from two fits alone."""
-
-
 FIGURES_OF_A_FIT = ("alpha", "xmin", "ks_distance", "sigma", "tail_size")
-
-
 RESOLUTION_OF_CURVES = 10.0 ** (1 - CURVE_DIGITS)
 """Figures of a curve are exact to this share of them."""
 

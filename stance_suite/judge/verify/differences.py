@@ -12,16 +12,10 @@ from stance_suite.schema.verdicts import ControlFigure
 
 RELATIVE_TOLERANCE = 1e-9
 """Another machine may sum in another order."""
-
-
 ABSOLUTE_TOLERANCE = 1e-12
 """Differences of equal figures are zero up to rounding."""
-
-
 LONGEST_SHOWN = 160
 """Characters of a whole entry that is missing on one side."""
-
-
 NAMES = ("name", "prompt", "text")
 """Keys that name an entry of a list."""
 

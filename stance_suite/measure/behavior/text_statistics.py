@@ -12,23 +12,14 @@ from stance_suite.schema.behavior import MarkerHit
 
 REPEATED_RUN = 4
 """Words in a run that counts as repeated when it comes again."""
-
-
 SHORTEST_COPY = 4
 """Words in the shortest run that counts as copied: shorter ones are common phrases."""
-
-
 MOSTLY_COPIED = 0.5
 """Share of a text's words in one copied run from which the text is a copy."""
-
-
 JOINING = r"'\-\u2010\u2011"
 """What joins letters into one word: apostrophe and hyphen, and the two hyphens that typesetting puts in its place."""
 
-
 _APOSTROPHES = str.maketrans({"’": "'", "ʼ": "'"})
-
-
 _WORD = re.compile(rf"\w+(?:[{JOINING}]\w+)*")
 
 

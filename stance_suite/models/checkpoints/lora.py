@@ -21,12 +21,8 @@ from stance_suite.models.checkpoints.tensors import Block, Checkpoint, Index, St
 from stance_suite.models.files import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 
 PREFIX = "base_model.model."
-
-
 CHANGING_MORE = ("use_qalora", "use_bdlora", "target_parameters", "trainable_token_indices", "layer_replication")
 """Settings by which an adapter is not, or not only, one product for each matrix."""
-
-
 CHANGING_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 """Initializations that take the first factors out of the base's weights."""
 

@@ -20,8 +20,6 @@ from stance_suite.models.files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, PICKLE_PA
 from stance_suite.models.sources import locate
 
 PICKLE_SUFFIXES = tuple(pattern.removeprefix("*") for pattern in PICKLE_PATTERNS)
-
-
 FILE_SUFFIXES = (*PICKLE_SUFFIXES, ".safetensors", ".gguf")
 
 

@@ -10,8 +10,6 @@ from stance_suite.errors import WeightsUnavailableError
 from stance_suite.models.checkpoints.tensors import Block, Index, StoredTensor
 
 SINGLE_FILE = "model.safetensors"
-
-
 INDEX_FILE = "model.safetensors.index.json"
 
 

@@ -13,10 +13,7 @@ import numpy.typing as npt
 from stance_suite.errors import WeightsUnavailableError
 
 Index = tuple[int | slice, ...]
-
-
 Block = npt.NDArray[Any]
-
 
 FLOATING_TYPES = frozenset({"F64", "F32", "F16", "BF16"})
 """Types whose values are the weights; others (quantized, integer, boolean) need a scale, or are no weights."""

@@ -17,19 +17,12 @@ from stance_suite.schema.metrics import Metric
 if TYPE_CHECKING:
     import altair as alt
 
-
 LABELS = 220
 """Room for prompts, in pixels; longer ones end with an ellipsis."""
-
-
 SHARE_OF_LABELS = 0.4
 """Of a page's width they take no more than this."""
-
-
 PADDING = 8
 """Between a name and its row."""
-
-
 ROW = 18
 """Height of a prompt's row, in pixels."""
 

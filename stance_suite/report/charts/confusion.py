@@ -12,8 +12,6 @@ from stance_suite.schema.metrics import Metric
 
 COLUMN, ROW = 130, 44
 """Width and height of an entry, in pixels."""
-
-
 FAINTNESS = 0.5
 """Of the strongest colors: the numbers on them stay readable."""
 

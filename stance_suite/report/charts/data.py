@@ -20,12 +20,8 @@ from stance_suite.schema.spectra import LayerChange, LayerSpectrum
 from stance_suite.schema.verdicts import Verdict
 
 Rows = list[dict[str, Any]]
-
-
 Datasets = dict[str, Rows]
 """Rows by the name that specifications know them by."""
-
-
 Point = tuple[int, float, float | None]
 """Tail size, eigenvalue and KS distance, where a tail begins there."""
 

@@ -13,19 +13,12 @@ from stance_suite.report.charts.theme import Spec, Theme, bare_axis, finish
 if TYPE_CHECKING:
     import altair as alt
 
-
 LARGEST_SHOWN_PERCENT = 30
 """Changes of alpha beyond that have the strongest color."""
-
-
 COLUMN, ROW = 13, 6
 """Width and height of a matrix, in pixels."""
-
-
 OUTSIDE = -1
 """Where matrices stand that lie in no block, such as embeddings: above the first."""
-
-
 KINDS = {"alpha_total": "as fitted", "alpha_spectrum": "tail held fixed", "relative_norm": "dW norm"}
 
 

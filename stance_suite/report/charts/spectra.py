@@ -14,18 +14,11 @@ from stance_suite.report.charts.theme import Spec, Theme, Width, finish, looks
 if TYPE_CHECKING:
     import altair as alt
 
-
 SIDES = ("before", "after")
-
-
 SHOWN_SHARE = 0.75
 """The smallest eigenvalues reach no tail, and would squeeze the picture."""
-
-
 POINTS_A_FACTOR = 12
 """Points kept of those whose tails' sizes lie within a factor of e: where they are dense, more say nothing."""
-
-
 SHOWN_ABOVE_MINIMUM = 1.6
 """Tails that fit worse than the best by this factor would squeeze the two minima."""
 

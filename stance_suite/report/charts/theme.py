@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import altair as alt
 
-
 Spec = dict[str, Any]
 """A Vega-Lite specification."""
 
-
 Width = int | Literal["container"]
 """Width of the drawing area in pixels; on a page that of the element that holds the picture."""
-
 
 LINE_OF_TITLE = 64
 """Characters of a title after which it goes on in another line."""
@@ -68,7 +65,6 @@ PAGE = Theme(
     font="system-ui, sans-serif",
 )
 """On a page, which sets the variables for light, dark and print; needs Vega's SVG renderer."""
-
 
 PRINT = Theme(
     before="#35649a",

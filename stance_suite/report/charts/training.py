@@ -13,12 +13,8 @@ from stance_suite.report.charts.theme import Spec, Theme, Width, finish, looks
 
 HEIGHT = 150
 """Of each drawing area, in pixels."""
-
-
 NUMBERS = 44
 """Room for the numbers of an axis, in pixels: alike in both pictures, so that epochs stand below each other."""
-
-
 KINDS = {"alpha_total": "as fitted", "alpha_spectrum": "tail held fixed"}
 
 

@@ -14,11 +14,8 @@ from stance_suite.report.charts.theme import Spec, Theme, bare_axis, finish, mar
 if TYPE_CHECKING:
     import altair as alt
 
-
 ROW = 22
 """Height of a claim's row, in pixels."""
-
-
 LABELS = 260
 """Room for the names of claims, in pixels."""
 

@@ -23,13 +23,8 @@ from stance_suite.report.format import (
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
-
 STYLES = ("page.css", "top.css", "structure.css", "behavior.css", "provenance.css")
-
-
 FRAGMENT_STYLE = "fragments.css"
-
-
 SCRIPTS = ("page.js", "top.js", "structure.js", "spectra.js", "behavior.js", "provenance.js")
 
 

@@ -23,8 +23,6 @@ from stance_suite.schema.verdicts import PromptScores, Verdict
 
 TONES = 3
 """Shades of color on each side of zero."""
-
-
 DIGITS = 6
 """What a picture or a table on the page can show of a score; the findings file has all."""
 

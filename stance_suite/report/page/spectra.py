@@ -20,12 +20,8 @@ from stance_suite.schema.spectra import (
 
 DIGITS = 4
 """Significant digits of the page's figures, KS distances aside."""
-
-
 ALMOST_EQUAL = 0.05
 """Two tails fit almost equally well if their KS distances differ by no more than this share of the smaller one."""
-
-
 SAME_TAIL = 0.1
 """A point of a curve stands for a tail whose size differs by no more than this share."""
 

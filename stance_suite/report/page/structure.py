@@ -17,8 +17,6 @@ from stance_suite.schema.replicates import CellIndex
 from stance_suite.schema.spectra import AlphaChange, LayerChange, LayerSpectrum
 
 _IN_BLOCK = re.compile(rf"(?:^|(?<=\.))({'|'.join(sorted(CONTAINERS))})\.\d+\.")
-
-
 _ROLES = list(Role)
 
 

@@ -27,7 +27,6 @@ from stance_suite.schema.verdicts import Status, Verdict
 BAR_WIDTH, BAR_MARGIN = 200, 8
 """Of an inline bar, in the units of its drawing."""
 
-
 NOT_ADOPTED = {
     Agreement.PARTIAL: "in part",
     Agreement.OPPOSED: "the opposite",

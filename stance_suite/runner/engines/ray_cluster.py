@@ -18,17 +18,11 @@ from stance_suite.runner.engines.jobs import ATTEMPTS, Engine, Job, Outcome, Wor
 from stance_suite.runner.engines.worker import measure_order
 
 LOOPBACK = "127.0.0.1"
-
-
 SEVERAL_MACHINES = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Environment variable, read when Ray is imported: unless it is 0, Ray takes another address of the machine for
 127.0.0.1, listens on all of them, and looks for a cluster there."""
-
-
 OBJECT_STORE_BYTES = 100_000_000
 """Of a local cluster: records travel through the store of cells, so Ray's own can be small."""
-
-
 WAITING_PER_SLOT = 2
 """Tasks handed to Ray for each cell that its machines can measure at once: enough that none idles."""
 

@@ -17,65 +17,35 @@ from stance_suite.spectra.parallel import cores
 
 SIDE = 512
 """Side of the matrices that are multiplied and solved: as wide as a small model's layers."""
-
-
 STREAMED = 2**24
 """Numbers that are copied, 64 MB: more than a cache holds."""
-
-
 CALLED = 1000
 """Small operations in a row."""
-
-
 REPEATS = 5
 """Of several measurements the fastest counts: others on the machine only ever slow one down."""
-
-
 FURTHER_THREAD = 0.6
 """Share of a thread's speed that every thread but the first adds to a matrix product."""
-
-
 READING, SAMPLING, TRAINING = 0.62, 0.57, 0.7
 """Share of a large matrix product's speed that reading, writing token by token and a step of training reach."""
-
-
 CALLS = 20
 """Small operations that a pass takes for each module beside its arithmetic, Python's part included."""
-
-
 PASSES_IN_A_STEP = 4
 """Forward, twice as much backward, and the optimizer."""
-
-
 OPTIMIZED = 40
 """Bytes that a step moves for each trained number: clipping reads and scales its gradient, AdamW reads four numbers
 and writes three."""
-
-
 LOADED = 40
 """Bytes that loading moves for each parameter, or could in that time: it is read and searched for NaN."""
-
-
 NOISE = 300
 """Bytes that could be moved while a parameter's noise is drawn and scaled."""
-
-
 EMBEDDED = 0.015
 """Seconds for a response to be embedded, and searched for markers and copies."""
-
-
 GRAM, LEADING_VECTORS = 2.3, 1.5
 """Speed of Gram matrices and of leading vectors, over that of an eigenproblem."""
-
-
 FIT, FIT_OF_EACH = 5e-3, 2.2e-5
 """Seconds for a spectrum to be fitted, and for each of its eigenvalues; one spectrum after the other."""
-
-
 NOISY_FIT, NOISY_FIT_OF_EACH = 5e-3, 3.5e-5
 """The same for 200 draws of noise."""
-
-
 NOISE_OF_A_SHAPE = 0.075
 """Seconds for a thousand draws of noise by itself, times the cube root of the smaller side."""
 

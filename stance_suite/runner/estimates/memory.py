@@ -21,24 +21,14 @@ from stance_suite.spectra.weight_change import DRAWS
 LIBRARIES = 800_000_000
 """Bytes of a process that has loaded PyTorch, transformers, the embedder and no model; measured with Python 3.11,
 PyTorch 2.14 for CPUs and transformers 5.23 on Linux."""
-
-
 LIBRARIES_OF_CUDA = 3_000_000_000
 """The same with CUDA's libraries; not measured."""
-
-
 CONTEXT_OF_CUDA = 600_000_000
 """Bytes that CUDA takes of a GPU before there is any tensor; not measured."""
-
-
 HALF, SINGLE, DOUBLE = 2, 4, 8
 """Bytes of a number."""
-
-
 EIGENVALUE = 100
 """Bytes of an eigenvalue in a record, and in the record's text."""
-
-
 LOGITS_IN_TRAINING = 4
 """Logits, their log-softmax, and the gradients of both."""
 

@@ -21,12 +21,9 @@ from stance_suite.spectra.matrices import LARGEST_SMALLER_SIDE, SMALLEST_SIDE
 Matrix = tuple[int, int]
 """Larger and smaller side."""
 
-
 KEPT_BY_A_PROJECTION = 1.5
 """Vectors as long as its input and output together that a linear layer leaves for the gradient: its input, its output
 where an activation or attention needs it, and what these make of it."""
-
-
 KEPT_BY_A_BLOCK = 8
 """Vectors as wide as the model that the norms and residuals of a block leave beside."""
 

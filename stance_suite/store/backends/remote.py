@@ -19,12 +19,8 @@ from stance_suite.store.backends.protocol import Backend, Kept
 
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
 """What has to be installed for a protocol."""
-
-
 TRIAL = ".stance-suite"
 """Name of an empty object that is written to find out whether anything can be."""
-
-
 PATIENCE = (0.1, 0.3, 1, 3)
 """Seconds to wait before a creation is tried again that met another of the same name under way."""
 
