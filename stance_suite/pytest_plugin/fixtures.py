@@ -75,7 +75,7 @@ class RunState:
         """The cells that tests have used so far, by key, as plain data."""
         if "session" not in vars(self) or "library" not in vars(self.session):
             return {}
-        return {key: cell.model_dump() for key, cell in self.session.cell_runner.cells.items()}
+        return {key: cell.model_dump(mode="json") for key, cell in self.session.cell_runner.cells.items()}
 
 
 def _repository(config: pytest.Config) -> Path:
