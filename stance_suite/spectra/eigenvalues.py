@@ -125,7 +125,13 @@ class TorchSolver:
 
 def choose_solver(device: str = "cpu") -> Solver:
     """Choose where to solve: ``cpu``, or PyTorch's name of another device."""
-    return CpuSolver() if device == "cpu" else TorchSolver(device)
+    if device == "cpu":
+        return CpuSolver()
+    import torch
+
+    # CUDA's linear algebra is loaded when it is first called, which fails if several threads call it first
+    torch.linalg.eigvalsh(torch.eye(2, dtype=torch.float64, device=device))
+    return TorchSolver(device)
 
 
 def squared_singular_values(blocks: Iterable[Block], size: int) -> Array:
