@@ -14,6 +14,7 @@ be replaced by the diagonal matrix of its singular values.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -79,14 +80,9 @@ def draw_noise_shape(shape: tuple[int, int], leading: int, draws: int, generator
     squares = diagonal.copy()
     squares[:, 1:] += beside
     products = np.sqrt(diagonal[:, :-1] * beside)
-    top = np.stack(
-        [
-            eigvalsh_tridiagonal(
-                squares[draw, :rows], products[draw, : rows - 1], select="i", select_range=(rows - leading, rows - 1)
-            )
-            for draw in range(draws)
-        ]
-    )
+    wanted: dict[str, Any] = {"select": "i", "select_range": (rows - leading, rows - 1)}
+    bands = zip(squares[:, :rows], products[:, : rows - 1], strict=True)
+    top = np.stack([eigvalsh_tridiagonal(*band, **wanted) for band in bands])
     return NoiseShape(energies / top[:, -1], top.sum(axis=1) / energies)
 
 

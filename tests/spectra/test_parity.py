@@ -124,13 +124,7 @@ def test_architectures(architecture, tied):
     assert_parity(seeded(architecture), mp_fit=True, only_theirs=tied)
 
 
-@given(
-    st.integers(0, 2**32 - 1),
-    st.integers(8, 60),
-    st.integers(8, 60),
-    st.floats(1.2, 6.0),
-    st.floats(0.05, 20.0),
-)
+@given(st.integers(0, 2**32 - 1), st.integers(8, 60), st.integers(8, 60), st.floats(1.2, 6.0), st.floats(0.05, 20.0))
 @settings(max_examples=30, deadline=None, derandomize=True)  # a bulk of few eigenvalues may have several best fits
 def test_heavy_tailed_matrices(seed, rows, columns, exponent, scale):
     generator = np.random.default_rng(seed)
