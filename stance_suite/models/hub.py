@@ -27,10 +27,7 @@ BROKE_OFF = ": the download from the Hugging Face Hub broke off ({}); try again:
 
 
 def download(source: HubSource) -> Path:
-    """Find a repository's files at one revision in the local Hub cache, or fetch and check them.
-
-    The folder's name is the commit.
-    """
+    """Find a revision's files in the local Hub cache, or fetch and check them; the folder's name is the commit."""
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 

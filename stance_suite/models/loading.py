@@ -45,16 +45,11 @@ def load_model(weights: Weights) -> Any:
         # ImportError: quantized by a library that is not here
         raise _not_loadable(weights, error) from error
     absent = sorted({*loading["missing_keys"], *(entry[0] for entry in loading["mismatched_keys"])})
-    if absent:
-        # transformers fills them with random numbers
-        raise WeightsUnavailableError(
-            f"{weights.name}: {weights.folder} lacks weights of the model in its config.json, such as {absent[0]}"
-        )
+    if absent:  # transformers fills them with random numbers
+        raise _refused(weights, f"lacks weights of the model in its config.json, such as {absent[0]}")
     damaged = [name for name, parameter in model.named_parameters() if not bool(torch.isfinite(parameter).all())]
     if damaged:
-        raise WeightsUnavailableError(
-            f"{weights.name}: {weights.folder} holds weights that are NaN or infinite, such as {damaged[0]}"
-        )
+        raise _refused(weights, f"holds weights that are NaN or infinite, such as {damaged[0]}")
     return model.eval()
 
 
@@ -134,4 +129,8 @@ def _shapes(model: Any) -> dict[str, str]:
 
 def _not_loadable(weights: Weights, error: Exception) -> WeightsUnavailableError:
     first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return WeightsUnavailableError(f"{weights.name}: {weights.folder} cannot be loaded: {first_line}")
+    return _refused(weights, f"cannot be loaded: {first_line}")
+
+
+def _refused(weights: Weights, why: str) -> WeightsUnavailableError:
+    return WeightsUnavailableError(f"{weights.name}: {weights.folder} {why}")

@@ -79,10 +79,7 @@ def participation_ratio(sizes: Array) -> float:
 
 
 def gini(sizes: Array) -> float:
-    """Compute the Gini coefficient of non-negative sizes that are not all zero.
-
-    0 if all layers change alike, ``1 - 1 / layers`` if one has all.
-    """
+    """Compute the Gini coefficient of such sizes: 0 if all layers change alike, ``1 - 1 / layers`` if one has all."""
     count = len(sizes)
     ranks = np.arange(1, count + 1)
     return float(np.sum((2 * ranks - count - 1) * np.sort(sizes)) / (count * sizes.sum()))

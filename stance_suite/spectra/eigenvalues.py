@@ -27,10 +27,7 @@ class Solver(Protocol):
     """Where Gram matrices are formed and solved."""
 
     def gram(self, blocks: Iterable[Block], size: int) -> Any:
-        """Form ``W^T W`` of shape (size, size) in float64, on the solver's device, from blocks of W's rows.
-
-        NotFiniteError if W holds NaN or infinite values.
-        """
+        """Form ``W^T W`` (size, size) in float64 from blocks of W's rows; NotFiniteError if W holds NaN or infinity."""
 
     def eigenvalues(self, gram: Any) -> Array:
         """Solve a Gram matrix for all eigenvalues: ascending, rounding below zero clipped."""

@@ -56,10 +56,7 @@ def measure_layer(matrix: WeightMatrix, solver: Solver, cutoff: Cutoff = absolut
 
 
 def eigenvalues_of(matrix: WeightMatrix, solver: Solver) -> Array:
-    """Compute the eigenvalues of W^T W, pooled over kernel positions: ascending, no 1/N, no centering.
-
-    NotFiniteError if the matrix holds NaN or infinite values.
-    """
+    """Compute the eigenvalues of W^T W, pooled over kernel positions: ascending, no 1/N, no centering."""
     side = matrix.smaller_side
     pooled = pool(matrix, lambda position: solver.eigenvalues(solver.gram(matrix.blocks(position), side)))
     return resolved(matrix, pooled)

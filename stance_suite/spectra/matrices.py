@@ -117,10 +117,7 @@ class SortedTensors:
 def sort_tensors(
     checkpoint: Checkpoint, fused: Fused = "whole", largest_side: float = LARGEST_LARGER_SIDE
 ) -> SortedTensors:
-    """Sort a checkpoint's tensors, of an adapter its updates; none is read, but to recognize tied ones.
-
-    StanceSuiteError if a fused matrix is to be split and its layout is not known.
-    """
+    """Sort a checkpoint's tensors, of an adapter its updates; none is read, but to recognize tied ones."""
     matrices: dict[str, WeightMatrix] = {}
     vectors: dict[str, StoredTensor] = {}
     skipped: list[SkippedTensor] = []

@@ -124,10 +124,7 @@ def step_over_spacing(eigenvalues: Array, noise: float, tail_size: int) -> float
 
 
 def perturbed_singular_values(eigenvalues: Array, larger_side: int, noise: float, normals: Array) -> Array:
-    """Draw singular values after noise, to second order, from independent standard normals of shape (draws, n).
-
-    Shape (draws, n), ascending in each row.
-    """
+    """Draw singular values after noise, to second order, ascending in each row, from as many standard normals."""
     values = np.sqrt(eigenvalues)
     # two that all but coincide part by about the noise, not by one over their distance
     pushed = np.clip(noise**2 / 2 * _pushes(values, larger_side), -noise, noise)

@@ -20,10 +20,7 @@ Indices = npt.NDArray[np.intp]
 
 
 def thin_spectrum(layer: LayerSpectrum) -> SpectrumCurve | None:
-    """Thin a spectrum, and tell the KS distance of the tails that start at the points that are left.
-
-    None if no eigenvalue is above the cut-off.
-    """
+    """Thin a spectrum, with the KS distances of its tails; None if no eigenvalue is above the cut-off."""
     eigenvalues = np.asarray(layer.eigenvalues or ())
     count = int(np.count_nonzero(eigenvalues > SMALLEST_EIGENVALUE))
     fitted = [fit.tail_size for fit in (layer.fit, layer.runner_up) if fit is not None]

@@ -76,7 +76,7 @@ class Backend(ABC):
     def claim(self, name: str, *, wait: bool = True) -> Iterator[bool]:
         """Claim to make something, which one process does at a time; yields whether the claim is held.
 
-        It is the lock of a file, which the operating system frees when a process dies, and always held after waiting.
+        It is a file's lock, which the operating system frees when a process dies; after waiting it is always held.
         """
         from filelock import FileLock, Timeout
 
