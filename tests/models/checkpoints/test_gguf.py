@@ -8,22 +8,18 @@ from stance_suite.models.checkpoints.gguf import read_gguf
 from stance_suite.models.checkpoints.open import open_checkpoint
 from stance_suite.spectra import matrices
 from stance_suite.spectra.matrices import sort_tensors
-from tests.models.checkpoints.small_models import write_gguf
-
-
-def random_array(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+from tests.models.checkpoints.small_models import random_tensor, write_gguf
 
 
 def quantized(path, *shape: int, stored_type: Type = Type.Q8_0, name: str = "a"):
     """A quantized tensor on file, and its values as llama.cpp reads them."""
-    values = gguf.quantize(random_array(*shape), stored_type)
+    values = gguf.quantize(random_tensor(*shape).numpy(), stored_type)
     return write_gguf(path / "a.gguf", {name: (values, stored_type)}), gguf.dequantize(values, stored_type)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
 def test_plain_values_are_read_exactly(tmp_path, dtype):
-    values = random_array(6, 5).astype(dtype)
+    values = random_tensor(6, 5).numpy().astype(dtype)
     tensor = read_gguf(write_gguf(tmp_path / "a.gguf", {"a": (values, None)}))["a"]
     assert (tensor.shape, tensor.dtype) == ((6, 5), f"F{8 * values.itemsize}")
     np.testing.assert_array_equal(tensor.whole(), values)
@@ -33,7 +29,7 @@ def test_plain_values_are_read_exactly(tmp_path, dtype):
 @pytest.mark.parametrize("stored_type", [Type.BF16, Type.Q8_0, Type.Q4_0])
 def test_quantized_values_are_read_as_llama_cpp_reads_them(tmp_path, stored_type):
     path, expected = quantized(tmp_path, 7, 96, stored_type=stored_type)
-    assert not np.array_equal(expected, random_array(7, 96))
+    assert not np.array_equal(expected, random_tensor(7, 96).numpy())
     tensor = read_gguf(path)["a"]
     assert (tensor.shape, tensor.dtype) == ((7, 96), "BF16" if stored_type is Type.BF16 else "F32")
     np.testing.assert_array_equal(tensor.whole(), expected)
@@ -68,7 +64,7 @@ def test_integers_and_types_that_cannot_be_dequantized_are_skipped(tmp_path):
     tensors = {
         "a.weight": (np.arange(256, dtype=np.int32).reshape(16, 16), None),
         "b.weight": (np.zeros((16, 40), np.uint8), Type.Q8_1),
-        "c.weight": (gguf.quantize(random_array(16, 32), Type.Q8_0), Type.Q8_0),
+        "c.weight": (gguf.quantize(random_tensor(16, 32).numpy(), Type.Q8_0), Type.Q8_0),
     }
     found = sort_tensors(open_checkpoint(write_gguf(tmp_path / "a.gguf", tensors)))
     assert list(found.matrices) == ["c"]
@@ -78,7 +74,8 @@ def test_integers_and_types_that_cannot_be_dequantized_are_skipped(tmp_path):
 
 @pytest.mark.parametrize("kept", [0, 3, 6, 20, 60, 0.5, -1])
 def test_a_file_that_was_cut_short_is_refused(tmp_path, kept):
-    path = write_gguf(tmp_path / "a.gguf", {"a": (random_array(16, 16), None), "b": (random_array(16, 16), None)})
+    values = random_tensor(16, 16).numpy()
+    path = write_gguf(tmp_path / "a.gguf", {"a": (values, None), "b": (values, None)})
     whole = path.read_bytes()
     path.write_bytes(whole[: int(kept * len(whole)) if isinstance(kept, float) else kept])
     with pytest.raises(WeightsUnavailableError, match=r"a\.gguf is no whole GGUF file.*cut short"):

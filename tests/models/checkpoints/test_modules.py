@@ -64,6 +64,8 @@ def test_a_module_has_a_configuration_and_a_state_dict_has_none(model):
     assert open_checkpoint(torch.nn.Linear(3, 2)).config == {}
     state = open_checkpoint(model.state_dict())
     assert list(state.tensors) == list(checkpoint.tensors)
+    for name, tensor in state.tensors.items():
+        np.testing.assert_array_equal(tensor.whole(), checkpoint.tensors[name].whole())
     assert (state.config, state.source) == ({}, "a state dict")
 
 

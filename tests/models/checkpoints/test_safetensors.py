@@ -12,6 +12,8 @@ from stance_suite.errors import WeightsUnavailableError
 from stance_suite.models.checkpoints.open import open_checkpoint
 from tests.models.checkpoints.small_models import llama, random_tensor
 
+FLOATING = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+
 
 def with_header(header: bytes) -> bytes:
     return struct.pack("<Q", len(header)) + header
@@ -25,13 +27,12 @@ def sharded(tmp_path):
     return tmp_path, model
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("dtype", FLOATING)
 def test_values_are_read_exactly(tmp_path, dtype):
     values = random_tensor(6, 5, dtype=dtype)
     save_file({"a": values}, tmp_path / "a.safetensors")
     tensor = open_checkpoint(tmp_path / "a.safetensors").tensors["a"]
-    assert tensor.shape == (6, 5)
-    assert tensor.dtype == {8: "F64", 4: "F32", 2: "F16"}[dtype.itemsize] if dtype is not torch.bfloat16 else "BF16"
+    assert (tensor.shape, tensor.dtype) == ((6, 5), FLOATING[dtype])
     assert tensor.whole().itemsize == dtype.itemsize
     np.testing.assert_array_equal(tensor.whole().astype(np.float64), values.double().numpy())
     for block in ((slice(0, 4), slice(0, 5)), (slice(4, 6), slice(0, 5)), (slice(0, 6), slice(2, 4))):

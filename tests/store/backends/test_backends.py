@@ -135,14 +135,9 @@ def test_what_may_not_be_written_or_read_is_one_sentence(unprivileged):
         with pytest.raises(StanceSuiteError, match=r"a0+ cannot be read: Permission denied; mend that, or name"):
             read()
     unprivileged.chmod(0o500)
-    for write in (
-        lambda: backend.create(B, b""),
-        lambda: backend.rehearse(B),
-        lambda: backend.remove(A),
-        lambda: backend.rename(A, C),
-        lambda: backend.claim(B).__enter__(),
-        lambda: backend.claim(B, wait=False).__enter__(),
-    ):
+    writing = [partial(backend.create, B, b""), partial(backend.rehearse, B), partial(backend.remove, A)]
+    writing += [partial(backend.rename, A, C), *(backend.claim(B, wait=wait).__enter__ for wait in (True, False))]
+    for write in writing:
         with pytest.raises(StanceSuiteError, match="cannot be written: Permission denied; make it writable or name"):
             write()
     with pytest.raises(StanceSuiteError, match="cannot be written"):
