@@ -191,8 +191,8 @@ def _split_fused(name: str, tensor: StoredTensor, config: Mapping[str, Any]) -> 
             heads = _heads(name, config)
             head, rest = divmod(rows, 3 * heads)
             is_known = not rest and config.get("model_type") in {"gpt_neox", "bloom"}
-            starts = [range(place * head, 3 * heads * head, 3 * head) for place in range(3)]
-            row_ranges = [tuple(range(start, start + head) for start in each) for each in starts]
+            in_turn = [range(start * head, (start + 1) * head) for start in range(3 * heads)]
+            row_ranges = [tuple(in_turn[place::3]) for place in range(3)]
         case "qkv_proj" if config.get("model_type") in {"phi3", "phi4_multimodal"}:
             # Phi-3 stacks all queries, then all keys, then all values
             heads = _heads(name, config)

@@ -112,7 +112,6 @@ def test_a_second_load_asks_nothing_of_the_hub_and_needs_none(hub, small, locate
     hub.log.clear()
     assert locate(asked) == first
     assert not hub.log
-    # a port that nobody listens on
     assert locate(asked, HF_ENDPOINT="http://127.0.0.1:9") == first
     told = locate("org/other", HF_ENDPOINT="http://127.0.0.1:9")
     assert re.search(r"org/other@main .* cannot be reached \(.*\); connect", told)

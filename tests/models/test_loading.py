@@ -77,7 +77,7 @@ def change_json(path, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def test_a_checkpoint_needs_no_tokenizer_of_its_own(base, tmp_path):
+def test_a_checkpoint_needs_no_tokenizer_of_its_own(base, load_from, tmp_path):
     model = tuned(base)
     model.save_pretrained(tmp_path / "after")
     assert not list((tmp_path / "after").glob("tokenizer*"))
@@ -90,6 +90,7 @@ def test_a_checkpoint_needs_no_tokenizer_of_its_own(base, tmp_path):
     assert tokenizer.pad_token == "<pad>"
     assert derivative.sha256 != base.sha256
     assert derivative.prompt_format == base.prompt_format == "plain", "the base decides how it is spoken to"
+    assert_equal(load_from(base.folder), dict(load_model(base).named_parameters()))
 
 
 def test_what_was_saved_in_bfloat16_is_measured_as_float32(base, load_from, tmp_path):

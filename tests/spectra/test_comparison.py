@@ -29,8 +29,7 @@ def test_every_figure_is_told_before_and_after():
         analysis = getattr(comparison, side).details
         for column in ("alpha", "D", "num_pl_spikes", "stable_rank", "mp_softrank", "log_norm", "runner_up_gap"):
             assert details[f"{column}_{side}"].equals(analysis[column])
-    total = 100 * (details["alpha_after"] / details["alpha_before"] - 1)
-    assert np.allclose(details["alpha_total"], total)
+    assert np.allclose(details["alpha_total"], 100 * (details["alpha_after"] / details["alpha_before"] - 1))
     assert np.allclose(details["alpha_total"], details["alpha_spectrum"] + details["alpha_tail_choice"])
 
 

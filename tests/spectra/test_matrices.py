@@ -300,6 +300,7 @@ def test_phi3_is_split_with_fewer_keys_than_queries(small_blocks, key_heads):
         # Falcon's groups, MiniMax's heads, StarCoder's keys that all queries share, and a linear layer of (out, in)
         ("query_key_value", (48, 16), {"model_type": "falcon", "num_attention_heads": 2}),
         ("query_key_value", (50, 16), {"model_type": "gpt_neox", "num_attention_heads": 2}),
+        ("query_key_value", (50, 16), {"model_type": "gpt_neox", "num_attention_heads": 20}),
         ("qkv_proj", (48, 16), {"model_type": "minimax", "hidden_size": 16, "num_attention_heads": 2}),
         ("qkv_proj", (50, 16), {"model_type": "phi3", "hidden_size": 16, "num_attention_heads": 2}),
         ("qkv_proj", (48, 16), {}),
