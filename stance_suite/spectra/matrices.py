@@ -182,7 +182,8 @@ def _matrices_of(
 def _split_fused(name: str, tensor: StoredTensor, config: Mapping[str, Any]) -> tuple[WeightMatrix, ...]:
     """Split a fused query-key-value matrix; empty if it is none."""
     rows, columns = tensor.shape
-    row_ranges, column_ranges = [(range(rows),)] * 3, [range(columns)] * 3
+    row_ranges: list[tuple[range, ...]] = [(range(rows),)] * 3
+    column_ranges = [range(columns)] * 3
     match name.rpartition(".")[2]:
         case "c_attn":  # GPT-2 stores (in, out): queries, keys and values side by side
             is_known = columns == 3 * rows
