@@ -69,9 +69,7 @@ def _dequantize(path: Path, destination: Path) -> None:
     quiet_transformers()
     source: dict[str, Any] = {"pretrained_model_name_or_path": path.parent, "gguf_file": path.name}
     # transformers would parse the file three times and build its name map 400 times
-    once: dict[str, Any] = {
-        name: functools.cache(getattr(gguf, name)) for name in ("GGUFReader", "get_tensor_name_map")
-    }
+    once: dict[str, Any] = {one: functools.cache(getattr(gguf, one)) for one in ("GGUFReader", "get_tensor_name_map")}
     # the conversion's progress bar knows no switch
     with patch.multiple(gguf, **once), redirect_stderr(io.StringIO()):
         tokenizer = AutoTokenizer.from_pretrained(**source)
