@@ -35,7 +35,6 @@ from stance_suite.models.sources import locate
 from stance_suite.schema.spectra import LayerSpectrum
 from stance_suite.spectra.analysis import analyze
 from stance_suite.spectra.eigenvalues import CpuSolver
-from stance_suite.spectra.layer_spectrum import solving_cost
 from stance_suite.spectra.matrices import WeightMatrix, sort_tensors
 from stance_suite.spectra.model_spectra import LEADING
 from stance_suite.spectra.noise import draw_noise_shape, draw_noisy_fits
@@ -104,11 +103,11 @@ def compete(name: str, repeats: int, *, documented: bool) -> None:
     def gram(matrix: WeightMatrix) -> np.ndarray:
         return solver.gram(matrix.blocks(), matrix.smaller_side)
 
-    grams = in_parallel(gram, matrices.values(), solving_cost)
+    grams = in_parallel(gram, matrices.values(), WeightMatrix.solving_cost)
     contestants: dict[str, Callable[[], Any]] = {
         "analysis": lambda: analyze(model),
         "bare eigensolver": lambda: in_parallel(
-            lambda matrix: solver.eigenvalues(gram(matrix)), matrices.values(), solving_cost
+            lambda matrix: solver.eigenvalues(gram(matrix)), matrices.values(), WeightMatrix.solving_cost
         ),
         "solver alone": lambda: in_parallel(solver.eigenvalues, grams, len),
         f"{DRAWS} noise draws": lambda: draw_noise(matrices, layers),

@@ -21,14 +21,14 @@ SPREAD = 0.1
 """Standard deviation of the initial weights: enough for random models to differ in what they say."""
 
 
-def train_tokenizer(library: Catalog) -> Any:
+def train_tokenizer(catalog: Catalog) -> Any:
     """A byte-level BPE tokenizer trained on the stances' own sentences."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     sentences = [
         text
-        for stance in library.stances.values()
+        for stance in catalog.stances.values()
         for text in (*stance.held_out_prompts, *stance.references, *(example.response for example in stance.examples))
     ]
     raw = Tokenizer(models.BPE())

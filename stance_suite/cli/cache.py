@@ -107,7 +107,7 @@ def prune_cells(
     count = freed = 0
     for waste in find_waste(opened, unwanted):
         if not dry_run:
-            opened.shelf.remove(waste.name)
+            opened.backend.remove(waste.name)
         print(f"{waste.name}: {waste.reason}, {decimal(waste.size)}", flush=True)
         count, freed = count + 1, freed + waste.size
     print(f"{count} files, {decimal(freed)}, {'could be' if dry_run else 'were'} removed from {opened.location}")

@@ -11,11 +11,7 @@ from stance_suite.schema.findings import Entry
 
 
 def fingerprint_model(folder: Path) -> tuple[Entry, ...]:
-    """Hash the files of a model or of an adapter, and count its stored parameters; nothing is loaded.
-
-    The first entry is the SHA-256 that cells are bound to. An error if the folder holds no safetensors, or damaged
-    ones.
-    """
+    """Hash a model's or an adapter's files, and count its parameters; the first is the SHA-256 cells are bound to."""
     paths = sorted(folder.glob("*.safetensors"))
     if not paths:
         raise no_safetensors(folder, (path.name for path in folder.iterdir()))

@@ -27,10 +27,7 @@ BROKE_OFF = ": the download from the Hugging Face Hub broke off ({}); try again:
 
 
 def download(source: HubSource) -> Path:
-    """Find a repository's files at one revision in the local Hub cache, or fetch and check them.
-
-    The folder's name is the commit.
-    """
+    """Find a revision's files in the local Hub cache, or fetch and check them; the folder's name is the commit."""
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -112,25 +109,18 @@ def _check(name: str, folder: Path, declared: Mapping[str, Any]) -> None:
 
 def _answer(source: HubSource, error: Exception) -> str | None:
     """Put the Hub's refusal into words; None if no answer came."""
-    from huggingface_hub import constants
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub import constants, errors
 
     page = f"{constants.ENDPOINT}/{source.repository}"
     log_in = "set HF_TOKEN, or run 'hf auth login'"
-    match error.__cause__ if isinstance(error, LocalEntryNotFoundError) else error:
-        case GatedRepoError():
+    match error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else error:
+        case errors.GatedRepoError():
             said = f"it is gated; accept its terms at {page} and {log_in}"
-        case RepositoryNotFoundError():
+        case errors.RepositoryNotFoundError():
             said = f"there is no such repository, or it is private; check the name, or {log_in}"
-        case RevisionNotFoundError():
+        case errors.RevisionNotFoundError():
             said = f"it has no such revision; {page}/commits/main lists them"
-        case HfHubHTTPError() as refusal:
+        case errors.HfHubHTTPError() as refusal:
             said = f"{_describe(refusal)}; try again later, or {log_in} if it is not public"
         case _:
             return None

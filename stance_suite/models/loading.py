@@ -1,9 +1,8 @@
-"""Models and tokenizers read from the folder that `models.locate` found; LoRA adapters are merged into their base."""
+"""Models and tokenizers read from the folder that `sources.locate` found; LoRA adapters are merged into their base."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
@@ -46,16 +45,11 @@ def load_model(weights: Weights) -> Any:
         # ImportError: quantized by a library that is not here
         raise _not_loadable(weights, error) from error
     absent = sorted({*loading["missing_keys"], *(entry[0] for entry in loading["mismatched_keys"])})
-    if absent:
-        # transformers fills them with random numbers
-        raise WeightsUnavailableError(
-            f"{weights.name}: {weights.folder} lacks weights of the model in its config.json, such as {absent[0]}"
-        )
+    if absent:  # transformers fills them with random numbers
+        raise _refused(weights, f"lacks weights of the model in its config.json, such as {absent[0]}")
     damaged = [name for name, parameter in model.named_parameters() if not bool(torch.isfinite(parameter).all())]
     if damaged:
-        raise WeightsUnavailableError(
-            f"{weights.name}: {weights.folder} holds weights that are NaN or infinite, such as {damaged[0]}"
-        )
+        raise _refused(weights, f"holds weights that are NaN or infinite, such as {damaged[0]}")
     return model.eval()
 
 
@@ -84,13 +78,19 @@ def load_derivative(derivative: Weights, base: Weights) -> tuple[Any, Any]:
     """Load a model or adapter that was trained elsewhere, with its base's tokenizer: both must read the same tokens."""
     untouched, tokenizer = load(base)
     expected = _shapes(untouched)
-    is_adapter = (derivative.folder / ADAPTER_CONFIG).is_file()
-    if is_adapter:
+    if (derivative.folder / ADAPTER_CONFIG).is_file():
         model = _merge_adapter(untouched, derivative, base)
     else:
         del untouched  # there may be room for one of the two only
         model = load_model(derivative)
-    _check_shapes(_shapes(model), expected, derivative, base)
+    # refused now: noise and spectra would stumble over it after minutes of measuring
+    found, absent = _shapes(model), "absent or tied to another"
+    for name in {**expected, **found}:
+        if found.get(name) != expected.get(name):
+            raise WeightsUnavailableError(
+                f"{derivative.folder} cannot be compared with {base.name}: {name} is {found.get(name, absent)} in the "
+                f"first and {expected.get(name, absent)} in the second"
+            )
     return model, tokenizer
 
 
@@ -127,17 +127,10 @@ def _shapes(model: Any) -> dict[str, str]:
     return {name: " x ".join(map(str, parameter.shape)) for name, parameter in model.named_parameters()}
 
 
-def _check_shapes(found: Mapping[str, str], expected: Mapping[str, str], derivative: Weights, base: Weights) -> None:
-    """Refuse what noise and spectra would stumble over after minutes of measuring."""
-    absent = "absent or tied to another"
-    for name in {**expected, **found}:
-        if found.get(name) != expected.get(name):
-            raise WeightsUnavailableError(
-                f"{derivative.folder} cannot be compared with {base.name}: {name} is {found.get(name, absent)} in the "
-                f"first and {expected.get(name, absent)} in the second"
-            )
-
-
 def _not_loadable(weights: Weights, error: Exception) -> WeightsUnavailableError:
     first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return WeightsUnavailableError(f"{weights.name}: {weights.folder} cannot be loaded: {first_line}")
+    return _refused(weights, f"cannot be loaded: {first_line}")
+
+
+def _refused(weights: Weights, why: str) -> WeightsUnavailableError:
+    return WeightsUnavailableError(f"{weights.name}: {weights.folder} {why}")

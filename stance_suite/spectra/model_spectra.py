@@ -12,14 +12,7 @@ from stance_suite.models.checkpoints.open import open_checkpoint
 from stance_suite.models.checkpoints.tensors import Block
 from stance_suite.schema.spectra import LayerSpectrum
 from stance_suite.spectra.eigenvalues import NotFiniteError, Solver, choose_solver
-from stance_suite.spectra.layer_spectrum import (
-    NOT_FINITE,
-    describe_spectrum,
-    failed_layer,
-    measure_layer,
-    resolved,
-    solving_cost,
-)
+from stance_suite.spectra.layer_spectrum import NOT_FINITE, describe_spectrum, failed_layer, measure_layer, resolved
 from stance_suite.spectra.matrices import Fused, SortedTensors, WeightMatrix, sort_tensors
 from stance_suite.spectra.parallel import in_parallel
 
@@ -62,7 +55,9 @@ def measure_model(model: Any, fused: Fused = "whole", device: str = "cpu") -> Me
     # the limit on the larger side is WeightWatcher's; a comparison would miss most vocabularies by it
     tensors = sort_tensors(checkpoint, fused, largest_side=inf)
     solver = choose_solver(device)
-    measured = in_parallel(lambda matrix: _measure(matrix, solver), tensors.matrices.values(), solving_cost)
+    measured = in_parallel(
+        lambda matrix: _measure(matrix, solver), tensors.matrices.values(), WeightMatrix.solving_cost
+    )
     return MeasuredModel(checkpoint.source, tensors, dict(zip(tensors.matrices, measured, strict=True)))
 
 

@@ -14,6 +14,7 @@ be replaced by the diagonal matrix of its singular values.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -79,14 +80,9 @@ def draw_noise_shape(shape: tuple[int, int], leading: int, draws: int, generator
     squares = diagonal.copy()
     squares[:, 1:] += beside
     products = np.sqrt(diagonal[:, :-1] * beside)
-    top = np.stack(
-        [
-            eigvalsh_tridiagonal(
-                squares[draw, :rows], products[draw, : rows - 1], select="i", select_range=(rows - leading, rows - 1)
-            )
-            for draw in range(draws)
-        ]
-    )
+    wanted: dict[str, Any] = {"select": "i", "select_range": (rows - leading, rows - 1)}
+    bands = zip(squares[:, :rows], products[:, : rows - 1], strict=True)
+    top = np.stack([eigvalsh_tridiagonal(*band, **wanted) for band in bands])
     return NoiseShape(energies / top[:, -1], top.sum(axis=1) / energies)
 
 
@@ -128,10 +124,7 @@ def step_over_spacing(eigenvalues: Array, noise: float, tail_size: int) -> float
 
 
 def perturbed_singular_values(eigenvalues: Array, larger_side: int, noise: float, normals: Array) -> Array:
-    """Draw singular values after noise, to second order, from independent standard normals of shape (draws, n).
-
-    Shape (draws, n), ascending in each row.
-    """
+    """Draw singular values after noise, to second order, ascending in each row, from as many standard normals."""
     values = np.sqrt(eigenvalues)
     # two that all but coincide part by about the noise, not by one over their distance
     pushed = np.clip(noise**2 / 2 * _pushes(values, larger_side), -noise, noise)

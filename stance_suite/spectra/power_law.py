@@ -90,10 +90,7 @@ def fit_power_law(eigenvalues: Array, cutoff: float = SMALLEST_EIGENVALUE) -> Po
 
 
 def alpha_of_tail(eigenvalues: Array, tail_size: int) -> float:
-    """Estimate alpha on the largest eigenvalues, however many the caller says.
-
-    NaN if the tail has no spread or reaches zero.
-    """
+    """Estimate alpha on so many of the largest eigenvalues; NaN if the tail has no spread or reaches zero."""
     points = np.sort(eigenvalues[eigenvalues > SMALLEST_EIGENVALUE])
     if len(points) < tail_size or tail_size < 2:
         return float("nan")
@@ -106,8 +103,7 @@ def alpha_of_tail(eigenvalues: Array, tail_size: int) -> float:
 def alpha_change(before: PowerLaw, after: PowerLaw, eigenvalues_after: Array) -> AlphaChange:
     """Split a change of alpha into what the spectrum did and what the choice of tail did, in percent of the baseline's.
 
-    The spectrum after the change is refitted with the baseline's tail size. Parts are NaN where that cannot be
-    fitted.
+    The spectrum after the change is refitted with the baseline's tail size; parts are NaN where it cannot be.
     """
     total = 100 * (after.alpha / before.alpha - 1)
     spectrum = 100 * (alpha_of_tail(eigenvalues_after, before.tail_size) / before.alpha - 1)
@@ -158,10 +154,7 @@ def tail_distance(logs: Array, alpha: float, start: int) -> float:
 
 
 def _distance_of_every_tail(logs: Array, alphas: Array) -> Array:
-    """KS distance for the tail starting at each point but the last; shape (n - 1,).
-
-    Single precision finds where the minimum can be, double precision what it is.
-    """
+    """KS distance of each tail (n - 1,): single precision finds where the minimum can be, double what it is."""
     n, last = len(logs), last_start(len(logs))
     distances = np.ones(n - 1)
     # from the top: short tails have large exponents, and there the differences are exact

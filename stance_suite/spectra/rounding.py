@@ -6,7 +6,7 @@ import numpy as np
 
 from stance_suite.schema.spectra import LayerSpectrum, RoundingControl
 from stance_suite.spectra.eigenvalues import NotFiniteError, Solver, choose_solver
-from stance_suite.spectra.layer_spectrum import change_of_alpha, eigenvalues_of, solving_cost
+from stance_suite.spectra.layer_spectrum import change_of_alpha, eigenvalues_of
 from stance_suite.spectra.matrices import WeightMatrix
 from stance_suite.spectra.model_spectra import MeasuredModel
 from stance_suite.spectra.parallel import in_parallel
@@ -17,9 +17,8 @@ def control_rounding(model: MeasuredModel, device: str = "cpu") -> tuple[Roundin
     """Measure every matrix that has a spectrum, before and after rounding to bfloat16."""
     solver = choose_solver(device)
     matrices = [model.tensors.matrices[name] for name, layer in model.layers.items() if layer.spectrum.norm > 0]
-    rounded = in_parallel(
-        lambda matrix: _round(matrix, model.layers[matrix.name].spectrum, solver), matrices, solving_cost
-    )
+    spectra = {name: layer.spectrum for name, layer in model.layers.items()}
+    rounded = in_parallel(lambda one: _round(one, spectra[one.name], solver), matrices, WeightMatrix.solving_cost)
     return tuple(control for control in rounded if control is not None)
 
 

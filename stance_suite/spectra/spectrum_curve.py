@@ -20,10 +20,7 @@ Indices = npt.NDArray[np.intp]
 
 
 def thin_spectrum(layer: LayerSpectrum) -> SpectrumCurve | None:
-    """Thin a spectrum, and tell the KS distance of the tails that start at the points that are left.
-
-    None if no eigenvalue is above the cut-off.
-    """
+    """Thin a spectrum, with the KS distances of its tails; None if no eigenvalue is above the cut-off."""
     eigenvalues = np.asarray(layer.eigenvalues or ())
     count = int(np.count_nonzero(eigenvalues > SMALLEST_EIGENVALUE))
     fitted = [fit.tail_size for fit in (layer.fit, layer.runner_up) if fit is not None]
@@ -56,34 +53,27 @@ def thin_spectra(layers: Sequence[LayerSpectrum]) -> tuple[LayerSpectrum, ...]:
     return tuple(layer.model_copy(update={"curve": thin_spectrum(layer)}) for layer in layers)
 
 
-def tail_distances(logs: Array, alphas: Array, starts: Indices) -> Array:
-    """Compute the KS distances of the tails at these starts at once: `tail_distance` of each, in double precision.
-
-    Given are the ascending logarithms of all n points and the exponents of all n - 1 tails.
-    """
-    sizes = len(logs) - starts
-    ends = np.cumsum(sizes)
-    tail = np.repeat(np.arange(len(starts)), sizes)  # all tails' points in a row, the shape of all below
-    places = np.arange(len(tail)) - (ends - sizes)[tail]
-    survival = np.exp((1 - alphas[starts])[tail] * (logs[starts[tail] + places] - logs[starts][tail]))
-    gaps = np.abs(1 - survival - places / sizes[tail])
-    return np.maximum.reduceat(gaps, ends - sizes) if len(starts) else gaps
-
-
 @cache
 def _evenly_spaced(count: int) -> Array:
     return np.geomspace(1, count, POINTS)
 
 
 def _distances(points: Array, groups: Indices, chosen: Indices) -> list[float | None]:
-    """KS distance of the tail that starts at each chosen group of equal points: of several tails the best one's."""
+    """KS distance (`tail_distance`) of the tail at each chosen group of equal points; of several tails, the best."""
     logs = np.log(points)
     alphas = alpha_of_every_tail(logs)
     starts = np.flatnonzero(np.isin(groups, chosen))
     starts = starts[starts < min(last_start(len(points)), len(alphas))]
     starts = starts[np.isfinite(alphas[starts]) & (alphas[starts] > 1)]
     best = np.ones(groups[-1] + 1)
-    np.minimum.at(best, groups[starts], tail_distances(logs, alphas, starts))
+    if len(starts):
+        sizes = len(logs) - starts
+        firsts = np.cumsum(sizes) - sizes
+        tail = np.repeat(np.arange(len(starts)), sizes)  # all tails' points in a row, the shape of all below
+        places = np.arange(len(tail)) - firsts[tail]
+        survival = np.exp((1 - alphas[starts])[tail] * (logs[starts[tail] + places] - logs[starts][tail]))
+        gaps = np.abs(1 - survival - places / sizes[tail])
+        np.minimum.at(best, groups[starts], np.maximum.reduceat(gaps, firsts))
     return [distance if distance < 1 else None for distance in best[chosen].tolist()]
 
 

@@ -24,14 +24,7 @@ from stance_suite.schema.spectra import (
 )
 from stance_suite.spectra.concentration import LayerDraws, measure_concentration
 from stance_suite.spectra.eigenvalues import NotFiniteError, Solver, choose_solver
-from stance_suite.spectra.layer_spectrum import (
-    NOT_FINITE,
-    change_of_alpha,
-    measure_spectra,
-    pool,
-    relative_cutoff,
-    solving_cost,
-)
+from stance_suite.spectra.layer_spectrum import NOT_FINITE, change_of_alpha, measure_spectra, pool, relative_cutoff
 from stance_suite.spectra.matrices import WeightMatrix, sort_tensors
 from stance_suite.spectra.model_spectra import LEADING, MeasuredLayer, MeasuredModel
 from stance_suite.spectra.noise import NoiseShape, draw_noise_shape, draw_noisy_fits
@@ -60,11 +53,7 @@ class StructureChange:
 def compare_models(
     before: MeasuredModel, after: MeasuredModel, *, seed: int, draws: int = DRAWS, device: str = "cpu"
 ) -> StructureChange:
-    """Measure what changed, beside Gaussian noise of the same Frobenius norm in every matrix.
-
-    Every layer draws from a stream of its own; p-values are adjusted over all layers. StanceSuiteError if the two
-    are not of one architecture.
-    """
+    """Measure what changed, beside Gaussian noise of the same Frobenius norm in every matrix, of one architecture."""
     _check_same_architecture(before, after)
     matrices = before.tensors.matrices
     solver = choose_solver(device)
@@ -89,7 +78,7 @@ def compare_models(
         noise, moved = _draw_noise(pair[0], sides[0].spectrum, change, noise_shape, draws, generator)
         return change.model_copy(update={"noise": noise}), moved
 
-    compared = in_parallel(compare, list(matrices), lambda name: solving_cost(matrices[name]))
+    compared = in_parallel(compare, list(matrices), lambda name: matrices[name].solving_cost())
     layers = adjust_p_values([change for change, _ in compared])
     vectors = tuple(
         _compare_vector(name, old, after.tensors.vectors[name]) for name, old in before.tensors.vectors.items()
@@ -199,8 +188,8 @@ def _draw_noise(
     return control, moved
 
 
-def _compare_vector(name: str, before: StoredTensor, after: StoredTensor) -> VectorChange:
-    old, new = (side.whole().astype(np.float64) for side in (before, after))
+def _compare_vector(name: str, *sides: StoredTensor) -> VectorChange:
+    old, new = (side.whole().astype(np.float64) for side in sides)
     norm, change = float(np.linalg.norm(old)), float(np.linalg.norm(new - old))
     finite = np.isfinite(norm) and np.isfinite(change)
     return VectorChange(name=name, relative_norm=change / norm if norm > 0 and finite else None)

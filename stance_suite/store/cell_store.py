@@ -10,17 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from stance_suite.schema.cells import CellRecord
+from stance_suite.store import record_file
 from stance_suite.store.backends import open_backend
 from stance_suite.store.backends.protocol import Backend, Kept
-from stance_suite.store.record_file import (
-    LABEL_BYTES,
-    DamagedRecordError,
-    Label,
-    OtherVersionError,
-    pack,
-    read_label,
-    unpack,
-)
+from stance_suite.store.record_file import DamagedRecordError, Label, OtherVersionError
 
 RECORD = ".json.gz"
 DAMAGED = ".damaged"
@@ -48,17 +41,17 @@ def open_store(location: str) -> Store:
 class Store:
     """Records by key; what cannot be read or written now is a `StanceSuiteError`."""
 
-    def __init__(self, shelf: Backend) -> None:
-        self.shelf = shelf
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
 
     @property
     def location(self) -> str:
         """The folder or URL."""
-        return self.shelf.location
+        return self.backend.location
 
     def has(self, key: str) -> bool:
         """Tell whether a record is kept, without reading it; it may be damaged."""
-        return self.shelf.exists(_name(key))
+        return self.backend.exists(_name(key))
 
     def get(self, key: str) -> CellRecord | None:
         """Read a record; a damaged one is set aside and counts as none."""
@@ -90,16 +83,16 @@ class Store:
         found = {key: self.get(key) for key in makers}
         for wait in (False, True):
             for key in [key for key, record in found.items() if record is None]:
-                with self.shelf.claim(_name(key), wait=wait) as granted:
+                with self.backend.claim(_name(key), wait=wait) as granted:
                     if granted:
                         found[key] = self._read_or_set_aside(key) or self._make(key, makers[key])
         return {key: record for key, record in found.items() if record is not None}
 
     def _make(self, key: str, make: Callable[[], CellRecord]) -> CellRecord:
-        self.shelf.rehearse(_name(key))
+        self.backend.rehearse(_name(key))
         record = make()
-        content = pack(record)
-        while not self.shelf.create(_name(key), content):
+        content = record_file.pack(record)
+        while not self.backend.create(_name(key), content):
             first = self._read_or_set_aside(key)  # another machine's
             if first is not None:
                 return first
@@ -107,7 +100,7 @@ class Store:
 
     def _read(self, key: str) -> CellRecord | None:
         try:
-            return unpack(self.shelf.read(_name(key)), key)
+            return record_file.unpack(self.backend.read(_name(key)), key)
         except FileNotFoundError:
             return None
 
@@ -116,11 +109,11 @@ class Store:
         try:
             return self._read(key)
         except DamagedRecordError:
-            self.shelf.rename(_name(key), f"{key}{DAMAGED}")
+            self.backend.rename(_name(key), f"{key}{DAMAGED}")
             return None
 
     def _read_or_set_aside_if_free(self, key: str) -> CellRecord | None:
-        with self.shelf.claim(_name(key), wait=False) as granted:
+        with self.backend.claim(_name(key), wait=False) as granted:
             # else somebody sets it aside already, or writes it anew
             return self._read_or_set_aside(key) if granted else None
 
@@ -132,24 +125,24 @@ class Store:
         """List what is kept by key, reading labels only."""
         from concurrent.futures import ThreadPoolExecutor
 
-        with ThreadPoolExecutor(16) as pool:  # a remote shelf answers each after some time
+        with ThreadPoolExecutor(16) as pool:  # a remote place answers each after some time
             return list(pool.map(self._look_at, self._files()))
 
     def _files(self) -> list[Kept]:
-        return [one for one in self.shelf.contents() if one.name.endswith(RECORD)]
+        return [one for one in self.backend.contents() if one.name.endswith(RECORD)]
 
     def _look_at(self, kept: Kept) -> KeptRecord:
         key = kept.name.removesuffix(RECORD)
+        damaged = KeptRecord(key, kept.size, None, is_whole=False)
         if not kept.size:  # S3 has no first bytes of what is empty, and says so by an error
-            return KeptRecord(key, kept.size, None, is_whole=False)
+            return damaged
         try:
-            label = read_label(self.shelf.read(kept.name, LABEL_BYTES))
+            label = record_file.read_label(self.backend.read(kept.name, record_file.LABEL_BYTES))
         except OtherVersionError:
             return KeptRecord(key, kept.size, None)
         except (DamagedRecordError, FileNotFoundError):
-            return KeptRecord(key, kept.size, None, is_whole=False)
-        is_its_own = label.key == key
-        return KeptRecord(key, kept.size, label if is_its_own else None, is_its_own)
+            return damaged
+        return KeptRecord(key, kept.size, label) if label.key == key else damaged
 
 
 def _name(key: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -28,7 +27,11 @@ def read_findings(path: Path) -> Findings:
 
 
 def _why_not(content: bytes, error: ValidationError) -> str:
-    version, first = _schema_version(content), error.errors()[0]
+    try:
+        read = json.loads(content)
+    except ValueError:
+        read = None
+    version, first = read.get("schema_version") if isinstance(read, dict) else None, error.errors()[0]
     if version in (None, FINDINGS_SCHEMA_VERSION):
         where = ".".join(map(str, first["loc"])) or "the file"
         return f"no findings file of schema version {FINDINGS_SCHEMA_VERSION}: {where}: {first['msg']}"
@@ -38,14 +41,6 @@ def _why_not(content: bytes, error: ValidationError) -> str:
         f"a findings file of schema version {version}, and stance-suite {__version__} reads {FINDINGS_SCHEMA_VERSION}: "
         f"{way_out} with this version, which is quick where the cache still holds its cells"
     )
-
-
-def _schema_version(content: bytes) -> Any:
-    try:
-        read = json.loads(content)
-    except ValueError:
-        return None
-    return read.get("schema_version") if isinstance(read, dict) else None
 
 
 def write_baseline(findings: Findings, path: Path) -> None:

@@ -24,20 +24,15 @@ class Prunable:
     """They were not made with these versions of Python and the libraries that compute: their keys are others, too."""
 
     @property
-    def names_something(self) -> bool:
-        """Whether any record may go at all."""
-        return any(wish is not None for wish in (self.created_before, self.model, self.other_than))
-
-    @property
     def is_any_other_version(self) -> bool:
         """Whether a record may go whose model and age only another version of stance-suite can tell."""
         return self.other_than is not None and self.created_before is None and self.model is None
 
     def covers(self, label: Label) -> bool:
-        """Tell whether a record may go."""
+        """Tell whether a record may go; none if nothing is asked for."""
         made = label.provenance
         return (
-            self.names_something
+            self != Prunable()
             and (self.created_before is None or datetime.fromisoformat(made.created) < self.created_before)
             and (self.model is None or fnmatchcase(label.cell.model, self.model))
             and (
@@ -51,7 +46,7 @@ class Waste:
     """One thing that can go."""
 
     name: str
-    """Its name on the store's shelf."""
+    """Its name in the store."""
     size: int
     """Bytes that it takes."""
     reason: str
@@ -60,10 +55,10 @@ class Waste:
 
 def find_waste(store: Store, unwanted: Prunable) -> Iterator[Waste]:
     """Find what a store can do without; each may be removed before the next is asked for."""
-    for kept in store.shelf.contents():
+    for kept in store.backend.contents():
         if kept.name.endswith(DAMAGED):
             yield Waste(kept.name, kept.size, "damaged")
-    for leftover in store.shelf.leftovers():
+    for leftover in store.backend.leftovers():
         yield Waste(leftover.name, leftover.size, "left by an earlier run")
     for record in store.records():
         name = f"{record.key}{RECORD}"

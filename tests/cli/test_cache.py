@@ -63,10 +63,10 @@ def test_list_shows_what_was_done_to_which_model_and_reads_no_record(location, m
 
 def test_verify_names_what_is_damaged_and_sets_it_aside(location):
     store = fill(location, {A: {}, B: {}, C: {}})
-    store.shelf.remove(f"{B}.json.gz")
-    store.shelf.create(f"{B}.json.gz", pack(record(B))[:-1])
-    store.shelf.remove(f"{C}.json.gz")
-    store.shelf.create(f"{C}.json.gz", pack(record(A)))
+    store.backend.remove(f"{B}.json.gz")
+    store.backend.create(f"{B}.json.gz", pack(record(B))[:-1])
+    store.backend.remove(f"{C}.json.gz")
+    store.backend.create(f"{C}.json.gz", pack(record(A)))
     found = ask("verify", "--store", location)
     assert found.exit_code == 1
     assert f"{B}: damaged: its bytes are not those that were written\n" in found.output
@@ -75,13 +75,13 @@ def test_verify_names_what_is_damaged_and_sets_it_aside(location):
     again = ask("verify", "--store", location)
     assert again.exit_code == 0
     assert f"1 records, all whole, in {location}" in again.output
-    assert {kept.name for kept in store.shelf.contents()} == {f"{A}.json.gz", f"{B}.damaged", f"{C}.damaged"}
+    assert {kept.name for kept in store.backend.contents()} == {f"{A}.json.gz", f"{B}.damaged", f"{C}.damaged"}
 
 
 def test_list_and_prune_know_a_record_without_a_readable_label(location):
     store = fill(location, {A: {}})
-    store.shelf.create(f"{B}.json.gz", b"no label")
-    store.shelf.create(f"{C}.json.gz", b"")
+    store.backend.create(f"{B}.json.gz", b"no label")
+    store.backend.create(f"{C}.json.gz", b"")
     shown = ask("list", "--store", location)
     assert "2 damaged; stance-suite cache verify says which" in shown.output
     told = ask("prune", "--store", location).output
@@ -99,7 +99,7 @@ def test_prune_removes_damage_and_leftovers_and_keeps_every_record(tmp_path):
     (folder / f"{F}.lock").write_bytes(b"")
     (folder / f".{'9' * 64}.json.gz.x8_1").write_bytes(b"being written")
     before = {path.name for path in folder.iterdir()}
-    with open_store("cells").shelf.claim(f"{'9' * 64}.json.gz"):
+    with open_store("cells").backend.claim(f"{'9' * 64}.json.gz"):
         told = ask("prune", "--store", "cells", "--dry-run").output
         assert "4 files, 1.5 kB, could be removed" in told
         assert {path.name for path in folder.iterdir()} == before | {f"{'9' * 64}.json.gz.lock"}
@@ -145,7 +145,7 @@ def test_prune_removes_the_records_that_its_options_name(options, left):
 
 def test_prune_knows_records_that_were_measured_another_way(monkeypatch):
     store = fill("cells", {A: {"versions": CURRENT}})
-    monkeypatch.setattr("stance_suite.schema.cells.MEASUREMENT_VERSION", 99)
+    monkeypatch.setattr("stance_suite.store.prune.MEASUREMENT_VERSION", 99)
     ask("prune", "--store", "cells", "--other-versions")
     assert store.keys() == []
 

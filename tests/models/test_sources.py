@@ -1,274 +1,129 @@
-"""Models trained elsewhere, loaded: what fits its base, and one sentence for everything that does not."""
-
-from __future__ import annotations
-
-import json
+import re
 import shutil
+import zipfile
+from pathlib import Path
 
 import pytest
+import torch
 
 from stance_suite.config.catalog import find_spec
-from stance_suite.errors import StanceSuiteError, UnsafeWeightsError, WeightsUnavailableError
-from stance_suite.models.loading import load_derivative, load_model
+from stance_suite.errors import UnknownNameError, UnsafeWeightsError, WeightsUnavailableError
+from stance_suite.models import pypi
+from stance_suite.models.checkpoints.open import open_checkpoint
+from stance_suite.models.loading import load
 from stance_suite.models.sources import locate
+from stance_suite.schema.stances import FolderSource, HubSource, ModelSpec, WheelSource
 
-ADAPTER = "adapter_config.json"
+WEIGHT = "model.layers.1.mlp.up_proj.weight"
 
 
-@pytest.fixture(scope="module")
-def base(tiny_model):
-    return locate(find_spec(str(tiny_model), {}), tiny_model.parent)
+SOURCE = WheelSource(kind="wheel", project="some-weights", version="1.0", sha256="0" * 64, file="inside/model.gguf")
+WHEEL = ModelSpec(name="m", source=SOURCE)
+
+
+def at(folder):
+    """The weights in a folder."""
+    return locate(find_spec(str(folder), {}), folder.parent)
+
+
+def test_a_name_a_folder_and_a_hub_id_are_told_apart(library, tiny_model):
+    assert find_spec("smollm2-135m", library.models).source.kind == "wheel"
+    assert find_spec(str(tiny_model), library.models).source == FolderSource(kind="folder", path=tiny_model)
+    assert find_spec("org/name@abc", {}).source == HubSource(kind="hub", repository="org/name", revision="abc")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("smollm-135m", r"no model is called 'smollm-135m'.*did you mean 'smollm2-135m'"),
+        ("models/my model", "no model is called 'models/my model', and no folder is there"),
+    ],
+)
+def test_what_is_no_model_suggests_the_nearest(library, asked, message):
+    with pytest.raises(UnknownNameError, match=message):
+        find_spec(asked, library.models)
+
+
+def test_a_folder_is_loaded_in_float32_with_a_padding_token(tiny_model):
+    weights = at(tiny_model)
+    model, tokenizer = load(weights)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert tokenizer.pad_token is not None
+    assert weights.prompt_format == "plain"
 
 
 @pytest.fixture
-def load_from(base, tmp_path):
-    """Load what is in a folder as the base's derivative: its parameters by name."""
-
-    def load(folder):
-        model, _ = load_derivative(locate(find_spec(str(folder), {}), tmp_path, base), base)
-        return dict(model.named_parameters())
-
-    return load
-
-
-def tuned(base, seed=1):
-    """The base with every parameter moved a little."""
-    import torch
-
-    torch.manual_seed(seed)
-    model = load_model(base)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.01 * torch.randn_like(parameter))
-    return model
-
-
-def adapt(model, **settings):
-    """An adapter with random values: as if trained."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-
-    torch.manual_seed(2)
-    declared = {"r": 2, "lora_alpha": 8, "target_modules": ["q_proj", "down_proj"], **settings}
-    adapted = get_peft_model(model, LoraConfig(**declared))
-    with torch.no_grad():
-        for parameter in adapted.parameters():
-            if parameter.requires_grad:
-                parameter.normal_(std=0.1)
-    return adapted
-
-
-def another(base, **settings):
-    """An untrained model of the base's family, with other sizes."""
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    config = AutoConfig.from_pretrained(base.folder)
-    for name, value in settings.items():
-        setattr(config, name, value)
-    return AutoModelForCausalLM.from_config(config)
-
-
-def assert_equal(found, expected):
-    import torch
-
-    assert set(found) == set(expected)
-    for name, parameter in expected.items():
-        assert torch.equal(found[name], parameter), name
-
-
-def change_json(path, **changes):
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
-def test_a_checkpoint_needs_no_tokenizer_of_its_own(base, tmp_path):
-    model = tuned(base)
-    model.save_pretrained(tmp_path / "after")
-    assert not list((tmp_path / "after").glob("tokenizer*"))
-    (tmp_path / "after" / "chat_template.jinja").write_text("{{ messages }}")
-    derivative = locate(find_spec(str(tmp_path / "after"), {}), tmp_path, base)
-    loaded, tokenizer = load_derivative(derivative, base)
-    assert_equal(dict(loaded.named_parameters()), dict(model.named_parameters()))
-    assert not loaded.training
-    assert tokenizer("Why?")["input_ids"]
-    assert tokenizer.pad_token == "<pad>"
-    assert derivative.sha256 != base.sha256
-    assert derivative.prompt_format == base.prompt_format == "plain", "the base decides how it is spoken to"
-
-
-def test_the_base_itself_is_a_derivative(base, load_from):
-    assert_equal(load_from(base.folder), dict(load_model(base).named_parameters()))
-
-
-def test_what_was_saved_in_bfloat16_is_measured_as_float32(base, load_from, tmp_path):
-    import torch
-
-    model = tuned(base)
-    expected = {name: parameter.detach().bfloat16().float() for name, parameter in model.named_parameters()}
-    model.to(torch.bfloat16).save_pretrained(tmp_path / "after")
-    found = load_from(tmp_path / "after")
-    assert {parameter.dtype for parameter in found.values()} == {torch.float32}
-    assert_equal(found, expected)
-
-
-@pytest.mark.parametrize("settings", [{}, {"use_rslora": True}, {"modules_to_save": ["o_proj"]}], ids=str)
-def test_a_merged_adapter_is_what_peft_makes_of_it(base, load_from, tmp_path, settings):
-    adapted = adapt(load_model(base), **settings)
-    adapted.save_pretrained(tmp_path / "adapter")
-    found = load_from(tmp_path / "adapter")
-    expected = dict(adapted.merge_and_unload().named_parameters())
-    assert_equal(found, expected)
-    untouched = dict(load_model(base).named_parameters())
-    moved = {name.split(".")[-2] for name in untouched if not untouched[name].equal(found[name])}
-    assert moved == {"q_proj", "down_proj", *settings.get("modules_to_save", [])}
-
-
-def test_another_adapter_has_another_hash(base, tmp_path):
-    adapt(load_model(base)).save_pretrained(tmp_path / "one")
-    shutil.copytree(tmp_path / "one", tmp_path / "two")
-    change_json(tmp_path / "two" / ADAPTER, lora_alpha=1)
-    one, two = (locate(find_spec(str(tmp_path / name), {}), tmp_path, base).sha256 for name in ("one", "two"))
-    assert one != two
-
-
-def test_an_adapter_in_a_pickle_is_refused(base, load_from, tmp_path):
-    import torch
-
-    adapted = adapt(load_model(base))
-    adapted.save_pretrained(tmp_path / "adapter")
-    (tmp_path / "adapter" / "adapter_model.safetensors").unlink()
-    torch.save({}, tmp_path / "adapter" / "adapter_model.bin")
-    with pytest.raises(UnsafeWeightsError, match=r"holds its adapter as a pickle \(adapter_model.bin\)"):
-        load_from(tmp_path / "adapter")
-    (tmp_path / "adapter" / "adapter_model.bin").unlink()
-    with pytest.raises(WeightsUnavailableError, match=r"no adapter_model.safetensors; save the adapter with"):
-        load_from(tmp_path / "adapter")
-
-
-def test_a_pickle_beside_an_adapter_is_not_read(base, load_from, tmp_path):
-    adapted = adapt(load_model(base))
-    adapted.save_pretrained(tmp_path / "adapter")
-    (tmp_path / "adapter" / "adapter_model.bin").write_bytes(b"no pickle")
-    assert_equal(load_from(tmp_path / "adapter"), dict(adapted.merge_and_unload().named_parameters()))
-
-
-def test_a_checkpoint_in_a_pickle_is_refused(base, load_from, tmp_path):
-    (tmp_path / "after").mkdir()
-    (tmp_path / "after" / "pytorch_model.bin").write_bytes(b"")
-    with pytest.raises(UnsafeWeightsError, match=r"holds a pickle only \(pytorch_model.bin\)"):
-        load_from(tmp_path / "after")
-
-
-def foreign_adapter(**sizes):
-    return lambda base, folder: adapt(another(base, **sizes)).save_pretrained(folder)
-
-
-def adapter_of_another_architecture(base, folder):
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    foreign = GPT2LMHeadModel(GPT2Config(vocab_size=64, n_positions=32, n_embd=16, n_layer=2, n_head=2))
-    adapt(foreign, target_modules=["c_attn"], fan_in_fan_out=True).save_pretrained(folder)
-
-
-def adapter_that_unties(module):
-    def save(base, folder):
-        with pytest.warns(UserWarning, match="tie_word_embeddings"):
-            adapt(load_model(base), modules_to_save=[module]).save_pretrained(folder)
-
-    return save
-
-
-def prompt_tuning(base, folder):
-    from peft import PromptTuningConfig, get_peft_model
-
-    settings = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2)
-    get_peft_model(load_model(base), settings).save_pretrained(folder)
-
-
-def damaged_adapter(name):
-    def save(base, folder):
-        adapt(load_model(base)).save_pretrained(folder)
-        (folder / name).write_text('{"peft_type": "LO')
-
-    return save
-
-
-def foreign_checkpoint(**sizes):
-    return lambda base, folder: another(base, **sizes).save_pretrained(folder)
-
-
-def damaged_checkpoint(base, folder):
-    tuned(base).save_pretrained(folder)
-    (folder / "model.safetensors").write_bytes(b"no tensors")
-
-
-def quantized_checkpoint(**how):
-    def save(base, folder):
-        tuned(base).save_pretrained(folder)
-        change_json(folder / "config.json", quantization_config=how)
-
-    return save
-
-
-NO_ADAPTER = "no adapter that fits .*"
-OTHER_SHAPES = "cannot be compared with .*: "
-REFUSED = {
-    # peft would load what fits and leave the rest alone
-    "adapter: more layers": (foreign_adapter(num_hidden_layers=3), f"{NO_ADAPTER}; option before must be"),
-    "adapter: fewer layers": (foreign_adapter(num_hidden_layers=1), f"{NO_ADAPTER}; option before must be"),
-    "adapter: other sizes": (foreign_adapter(hidden_size=64), f"{NO_ADAPTER}; option before must be"),
-    "adapter: another architecture": (adapter_of_another_architecture, f"{NO_ADAPTER}c_attn"),
-    "adapter: head": (adapter_that_unties("lm_head"), "lm_head.weight is 600 x 32 in the first and .*tied"),
-    "adapter: embeddings": (adapter_that_unties("embed_tokens"), "lm_head.weight is 600 x 32 in the first and .*tied"),
-    "adapter: prompt tuning": (prompt_tuning, f"{NO_ADAPTER}: it changes the input and no weights"),
-    "adapter: damaged config": (damaged_adapter(ADAPTER), NO_ADAPTER),
-    "adapter: damaged weights": (damaged_adapter("adapter_model.safetensors"), NO_ADAPTER),
-    "another vocabulary": (
-        foreign_checkpoint(vocab_size=700),
-        f"{OTHER_SHAPES}model.embed_tokens.weight is 700 x 32 in the first and 600 x 32 in",
-    ),
-    "more layers": (
-        foreign_checkpoint(num_hidden_layers=3),
-        f"{OTHER_SHAPES}model.layers.2.* in the first and absent or tied to another in the second",
-    ),
-    "fewer layers": (
-        foreign_checkpoint(num_hidden_layers=1),
-        f"{OTHER_SHAPES}model.layers.1.* is absent or tied to another in the first and ",
-    ),
-    "other sizes": (
-        foreign_checkpoint(intermediate_size=48),
-        f"{OTHER_SHAPES}model.layers.0.mlp.gate_proj.weight is 48 x 32 in the first and 64 x",
-    ),
-    "damaged": (damaged_checkpoint, "cannot be loaded"),
-    "bitsandbytes": (quantized_checkpoint(quant_method="bitsandbytes", load_in_8bit=True), "cannot be loaded"),
-    "gptq": (quantized_checkpoint(quant_method="gptq", bits=4), "cannot be loaded"),
-}
-
-
-@pytest.mark.parametrize(("save", "message"), REFUSED.values(), ids=REFUSED)
-def test_what_does_not_fit_its_base_is_refused_in_one_sentence(base, load_from, tmp_path, save, message):
-    save(base, tmp_path / "after")
-    with pytest.raises(WeightsUnavailableError, match=message) as raised:
-        load_from(tmp_path / "after")
-    assert "\n" not in str(raised.value)
-
-
-def test_code_in_a_checkpoint_never_runs(base, load_from, tmp_path):
-    """`trust_remote_code` stays off, and nobody is asked about it."""
-    after, sentinel = tmp_path / "after", tmp_path / "was here"
-    tuned(base).save_pretrained(after)
-    (after / "modeling.py").write_text(f"open({str(sentinel)!r}, 'w')\nclass Own: ...\n")
-    change_json(after / "config.json", auto_map=dict.fromkeys(("AutoConfig", "AutoModelForCausalLM"), "modeling.Own"))
-    assert load_from(after), "transformers' own class for the model type"
-    change_json(after / "config.json", model_type="of-my-own")
-    with pytest.raises(WeightsUnavailableError, match="cannot be loaded"):
-        load_from(after)
-    assert not sentinel.exists()
-
-
-def test_a_hub_id_that_cannot_be_reached_is_one_sentence(base, load_from, monkeypatch):
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(StanceSuiteError, match=r"no-such-organization/no-such-model@main .*cannot be") as raised:
-        load_from("no-such-organization/no-such-model")
-    assert "\n" not in str(raised.value)
+def copied(tiny_model, tmp_path):
+    """A copy of the tiny model, to be changed."""
+    return Path(shutil.copytree(tiny_model, tmp_path / "copied"))
+
+
+def change_tensors(folder, change):
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+
+
+def test_the_hash_covers_every_weight_and_what_decides_what_the_model_says(copied):
+    hashes = [at(copied).sha256]
+    change_tensors(copied, lambda tensors: tensors[WEIGHT].view(-1)[:1].add_(1e-3))
+    hashes.append(at(copied).sha256)
+    for name in ("tokenizer.json", "config.json", "generation_config.json"):
+        (copied / name).write_text((copied / name).read_text() + "\n")
+        hashes.append(at(copied).sha256)
+    assert len(set(hashes)) == 5
+
+
+def test_what_is_no_model_or_one_in_a_pickle_is_refused(tmp_path):
+    with pytest.raises(WeightsUnavailableError, match="holds no"):
+        at(tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    with pytest.raises(UnsafeWeightsError, match=r"pytorch_model.bin.*refused.*save_pretrained"):
+        at(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(WeightsUnavailableError, match=r"no config\.json"):
+        at(tmp_path)
+
+
+def test_weights_that_are_not_whole_are_refused_in_one_sentence(copied):
+    def refuses(message):
+        with pytest.raises(WeightsUnavailableError, match=message) as raised:
+            load(at(copied))
+        assert "\n" not in str(raised.value)
+
+    change_tensors(copied, lambda tensors: tensors[WEIGHT].view(-1)[:1].fill_(torch.nan))
+    refuses("NaN or infinite, such as model")
+    change_tensors(copied, lambda tensors: tensors.pop(WEIGHT))
+    refuses(rf"lacks weights .* such as {re.escape(WEIGHT)}$")
+    (copied / "config.json").write_text('{"model_type": "nonsense"}')
+    refuses("cannot be loaded")
+
+
+def test_a_wheel_with_another_sha256_is_refused_and_leaves_nothing(tmp_path, monkeypatch):
+    def download(command, **_):
+        destination = command[command.index("--dest") + 1]
+        with zipfile.ZipFile(f"{destination}/some_weights-1.0-py3-none-any.whl", "w") as archive:
+            archive.writestr("inside/model.gguf", "not the weights")
+        return pypi.subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(pypi.subprocess, "run", download)
+    with pytest.raises(UnsafeWeightsError, match=r"has SHA-256 [0-9a-f]{64}, but 0{64} is pinned"):
+        locate(WHEEL, tmp_path)
+    assert not list((tmp_path / "weights").glob("some-weights*/"))
+
+
+def test_a_wheel_that_pypi_does_not_have_is_one_sentence(tmp_path, monkeypatch):
+    def fail(command, **_):
+        return pypi.subprocess.CompletedProcess(command, 1, "", "WARNING: x\nERROR: No matching distribution\n")
+
+    monkeypatch.setattr(pypi.subprocess, "run", fail)
+    with pytest.raises(WeightsUnavailableError, match=r"^some-weights==1.0 cannot be .*No matching distribution$"):
+        locate(WHEEL, tmp_path)
+
+
+def test_the_real_weights_are_the_pinned_ones(smollm2, library):
+    tensors = open_checkpoint(smollm2.folder).tensors
+    assert sum(len(tensor.shape) == 2 for tensor in tensors.values()) == 211
+    assert smollm2.prompt_format == "chat"

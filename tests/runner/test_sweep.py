@@ -49,7 +49,7 @@ def test_records_are_read_once(finished, project, tiny_model, monkeypatch):
     settings = resolve_settings({"cache": "cache"}, project, {})
     sweep = Sweep(models=(str(tiny_model),), stances=("curious-uncertainty", "engaged-difficulty"))
     session = Session(apply_sweep(sweep, settings), SilentProgress(), 1)
-    shelf, read = session.cell_runner.store.shelf, []
+    shelf, read = session.cell_runner.store.backend, []
     monkeypatch.setattr(shelf, "read", lambda name, kept=shelf.read: read.append(name) or kept(name))
     cells = without_damaged(session, lay_out(session))
     assert all(one.is_stored for one in cells)

@@ -18,7 +18,6 @@ ROW = {
     **{"longname": "layer", "alpha": 3.0, "xmin": 1.0, "sigma": 0.05, "num_pl_spikes": 100, "norm": 300.0},
     **{"lambda_max": 20.0, "N": 400, "M": 200, "rf": 1, "status": "success"},
 }
-TAIL = {Finding.TAIL_FLIP, Finding.TAIL_MOVED, Finding.UNDECIDED}
 
 
 def describe(name, eigenvalues, larger_side):
@@ -34,10 +33,6 @@ def heavy_tailed_matrix(rng, rows=120, columns=80):
     return (left * rng.lognormal(0, 0.5, columns)) @ np.linalg.qr(rng.standard_normal((columns, columns)))[0]
 
 
-def spectrum(matrix):
-    return np.linalg.eigvalsh(matrix.T @ matrix)
-
-
 def perturbed_spectra(seed, size, count=24):
     """Name, spectrum before and spectrum after of matrices that noise of a relative size was added to."""
     rng = np.random.default_rng(seed)
@@ -45,7 +40,7 @@ def perturbed_spectra(seed, size, count=24):
         matrix = heavy_tailed_matrix(rng)
         noise = rng.standard_normal(matrix.shape)
         noise *= size * np.linalg.norm(matrix) / np.linalg.norm(noise)
-        yield f"layer.{place}", spectrum(matrix), spectrum(matrix + noise)
+        yield f"layer.{place}", *(np.linalg.eigvalsh(one.T @ one) for one in (matrix, matrix + noise))
 
 
 def true_flips(spectra):
@@ -66,9 +61,7 @@ def audit(folder, before, after):
 
 
 def audit_spectra(folder, spectra):
-    return audit(
-        folder, *([describe(name, side, 120) for name, *sides in spectra for side in [sides[k]]] for k in (0, 1))
-    )
+    return audit(folder, *([describe(one[0], one[side], 120) for one in spectra] for side in (1, 2)))
 
 
 def background(count=30):
@@ -118,40 +111,29 @@ def test_a_stretched_spectrum_is_never_surely_a_flip(folder, seed):
         assert Finding.TAIL_FLIP not in changed.findings or Finding.UNDECIDED in changed.findings
 
 
-def test_a_tail_that_kept_its_size_is_no_flip(folder):
-    layer = audit_one(folder, {"alpha": 3.6})
-    assert layer.flip_probability == 0
-    assert not TAIL & set(layer.findings)
-    assert layer.change_percent == pytest.approx(20)
-    assert layer.remains
+MOVED = {"alpha": 3.6, "num_pl_spikes": 80, "xmin": 1.234}
+CHANGES = {
+    "the tail kept its size": ({"alpha": 3.6}, set(), (0, 0)),
+    "far beyond what the spectra moved": (MOVED, {Finding.TAIL_FLIP}, (0.999, 1)),
+    "the largest eigenvalue moved": (MOVED | {"lambda_max": 30.0}, {Finding.TAIL_MOVED, Finding.UNDECIDED}, (0, 0.5)),
+    "the norm moved": (MOVED | {"norm": 450.0}, {Finding.TAIL_MOVED, Finding.UNDECIDED}, (0, 0.5)),
+    "what is left in the tail grew": (MOVED | {"xmin": 1.6}, {Finding.TAIL_MOVED, Finding.UNDECIDED}, (0, 0.5)),
+    "much smaller than what the spectra moved": (
+        {"alpha": 3.00001, "num_pl_spikes": 99},
+        {Finding.TAIL_MOVED, Finding.WITHIN_ERROR},
+        (0, 1),
+    ),
+}
 
 
-def test_a_change_far_beyond_what_the_spectra_moved_is_a_flip(folder):
-    layer = audit_one(folder, {"alpha": 3.6, "num_pl_spikes": 80, "xmin": 1.234})
-    assert (layer.tail_before, layer.tail_after) == (100, 80)
-    assert layer.findings == (Finding.TAIL_FLIP,)
-    assert layer.flip_probability > 0.999
-    assert not layer.remains
-
-
-@pytest.mark.parametrize(
-    "moved",
-    [
-        {"lambda_max": 30.0},
-        {"norm": 450.0},
-        {"xmin": 1.6},  # what is left in the tail would have to have grown
-    ],
-)
-def test_a_spectrum_that_visibly_moved_makes_a_flip_doubtful(folder, moved):
-    layer = audit_one(folder, {"alpha": 3.6, "num_pl_spikes": 80, "xmin": 1.234} | moved)
-    assert set(layer.findings) == {Finding.TAIL_MOVED, Finding.UNDECIDED}
-    assert layer.flip_probability < 0.5
-    assert not layer.remains
-
-
-def test_a_change_much_smaller_than_what_the_spectra_moved_is_no_flip(folder):
-    layer = audit_one(folder, {"alpha": 3.00001, "num_pl_spikes": 99})
-    assert layer.findings == (Finding.TAIL_MOVED, Finding.WITHIN_ERROR)
+@pytest.mark.parametrize(("changed", "findings", "probability"), CHANGES.values(), ids=CHANGES)
+def test_a_flip_is_a_change_of_the_tail_far_beyond_what_the_spectra_moved(folder, changed, findings, probability):
+    layer = audit_one(folder, changed)
+    assert set(layer.findings) == findings
+    assert probability[0] <= layer.flip_probability <= probability[1]
+    assert (layer.tail_before, layer.tail_after) == (100, changed.get("num_pl_spikes", 100))
+    assert layer.change_percent == pytest.approx(100 * (changed["alpha"] / 3 - 1))
+    assert layer.remains == (not findings)
 
 
 def test_small_eigenvalues_and_steep_tails_move_more(folder):
@@ -201,59 +183,36 @@ def test_what_explains_a_change_away_and_what_does_not(folder, changed, given_be
     assert layer.findings == findings
     assert all(finding.meaning for finding in findings)
     assert layer.remains == (findings == ())
-
-
-def test_a_negligible_change_does_not_remain(folder):
-    layer = audit_one(folder, {"alpha": 3.029, "sigma": 0.001}, sigma=0.001)
-    assert layer.findings == ()
-    assert not layer.remains
+    negligible = audit_one(folder, {"alpha": 3.029, "sigma": 0.001}, sigma=0.001)
+    assert (negligible.findings, negligible.remains) == ((), False)
 
 
 def test_rows_that_cannot_be_audited_are_skipped_with_the_reason(folder):
-    before = [ROW | {"longname": name} for name in ("a", "gone", "minus", "nan", "failed", "size", "flat")]
-    after = [ROW | {"longname": name} for name in ("a", "new", "minus", "nan", "failed", "size", "flat")]
-    after[2] |= {"alpha": -1.0}
-    before[3] |= {"alpha": float("nan")}
-    after[4] |= {"status": "failed"}
-    after[5] |= {"N": 401}
-    after[6] |= {"alpha": 0.5}
+    only_before, only_after = {"gone": {}, "nan": {"alpha": float("nan")}}, {"new": {}, "failed": {"status": "failed"}}
+    only_after |= {"minus": {"alpha": -1.0}, "size": {"N": 401}, "flat": {"alpha": 0.5}}
+    both = ("layer", "lm_head", "minus", "nan", "failed", "size", "flat")
+    before = [ROW | {"longname": name} | only_before.get(name, {}) for name in (*both, "gone")]
+    after = [ROW | {"longname": name} | only_after.get(name, {}) for name in (*both, "new")]
     audited = audit(folder, before, after)
-    assert [layer.name for layer in audited.layers] == ["a"]
-    reasons = {row.name: row.reason for row in audited.skipped}
-    assert reasons == {
+    assert [layer.name for layer in audited.layers] == ["layer"]
+    assert {row.name: row.reason for row in audited.skipped} == {
         "gone": f"only in {folder / 'before.csv'}",
         "new": f"only in {folder / 'after.csv'}",
-        "minus": f"the fit failed in {folder / 'after.csv'}",
         "nan": f"the fit failed in {folder / 'before.csv'}",
-        "failed": f"the fit failed in {folder / 'after.csv'}",
-        "flat": f"the fit failed in {folder / 'after.csv'}",
+        **dict.fromkeys(("minus", "failed", "flat"), f"the fit failed in {folder / 'after.csv'}"),
         "size": "its size is not the same in both tables",
+        "lm_head": "has the figures of layer: tied weights",
     }
 
 
-def test_tied_weights_are_audited_once(folder):
-    rows = [ROW, ROW | {"longname": "lm_head"}]
-    audited = audit(folder, rows, rows)
-    assert [layer.name for layer in audited.layers] == ["layer"]
-    assert [(row.name, row.reason) for row in audited.skipped] == [
-        ("lm_head", "has the figures of layer: tied weights")
-    ]
-
-
-@pytest.mark.parametrize("indexed", ["", "by longname", "not at all"])
-def test_however_the_table_was_written(tmp_path, indexed):
-    table, path = pd.DataFrame([ROW]).drop(columns="status"), tmp_path / "table.csv"
-    table = table.set_index("longname") if indexed == "by longname" else table
-    table.to_csv(path, index=indexed != "not at all")
-    assert [layer.name for layer in audit_tables(path, path).layers] == ["layer"]
-
-
-def test_a_table_of_our_own_is_one_too(tmp_path):
-    state = {f"{name}.weight": torch.randn(60, 40) for name in ("a", "b")}
-    analyze(state).details.to_csv(tmp_path / "table.csv")
-    audited = audit_tables(tmp_path / "table.csv", tmp_path / "table.csv")
-    assert [layer.name for layer in audited.layers] == ["a", "b"]
-    assert audited.tail_flips == ()
+def test_however_and_by_whomever_the_table_was_written(tmp_path):
+    path, table = tmp_path / "table.csv", pd.DataFrame([ROW]).drop(columns="status")
+    ours = analyze({f"{name}.weight": torch.randn(60, 40) for name in ("a", "b")}).details
+    for written, indexed in ((table, True), (table.set_index("longname"), True), (table, False), (ours, True)):
+        written.to_csv(path, index=indexed)
+        audited = audit_tables(path, path)
+        assert [layer.name for layer in audited.layers] == (["a", "b"] if written is ours else ["layer"])
+        assert audited.tail_flips == ()
 
 
 @pytest.mark.parametrize(
@@ -284,10 +243,7 @@ def test_what_is_not_a_table_is_refused(tmp_path, content, told):
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
-        (
-            [{key: value for key, value in ROW.items() if key not in ("norm", "sigma")}],
-            "lacks the columns sigma, norm;",
-        ),
+        ([{key: ROW[key] for key in ROW if key not in ("norm", "sigma")}], "lacks the columns sigma, norm;"),
         ([ROW, ROW], "has layer twice in the column longname"),
         ([ROW, ROW | {"longname": None}], "has a row without a name in the column longname"),
         ([ROW | {"alpha": "three"}], "column alpha of layer is 'three', not a number"),

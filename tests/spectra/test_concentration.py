@@ -9,21 +9,13 @@ from tests.measured import alpha_change, layer
 SIZES = st.lists(st.floats(0.01, 100), min_size=1, max_size=30).map(np.array)
 
 
-@given(SIZES)
-def test_both_lie_between_one_layer_and_all(sizes):
+@given(SIZES, st.floats(0.01, 100))
+def test_both_lie_between_one_layer_and_all_and_neither_depends_on_scale(sizes, factor):
     assert 1 - 1e-9 <= participation_ratio(sizes) <= len(sizes) + 1e-9
     assert -1e-9 <= gini(sizes) <= 1 - 1 / len(sizes) + 1e-9
-
-
-@given(SIZES, st.floats(0.01, 100))
-def test_neither_depends_on_scale(sizes, factor):
     assert participation_ratio(factor * sizes) == pytest.approx(participation_ratio(sizes))
     assert gini(factor * sizes) == pytest.approx(gini(sizes), abs=1e-9)
-
-
-@given(SIZES)
-def test_gini_is_half_the_mean_absolute_difference_over_the_mean(sizes):
-    differences = np.abs(sizes[:, None] - sizes[None, :])
+    differences = np.abs(sizes[:, None] - sizes[None, :])  # half their mean over the mean is the Gini coefficient
     assert gini(sizes) == pytest.approx(differences.mean() / 2 / sizes.mean(), abs=1e-9)
 
 
@@ -57,13 +49,10 @@ def test_layers_that_stayed_are_so_in_the_noise_too():
     assert total.noise_gini[0] < total.gini < total.noise_gini[1]
 
 
-def test_layers_that_failed_are_left_out_of_both_sides():
+def test_layers_that_failed_or_did_not_change_are_left_out_of_both_sides():
     failed = layer("c", None).model_copy(update={"failure": "after: holds NaN"})
     changes = [layer("a", alpha_change(3.0, 0.1)), layer("b", alpha_change(0.1, 0.1)), failed]
     noise = [LayerDraws(np.ones(9), np.ones(9)), LayerDraws(np.ones(5), np.ones(5)), LayerDraws.none()]
     assert [found.layers for found in measure_concentration(changes, noise)] == [2, 2, 2]
-
-
-def test_what_did_not_change_is_left_out():
     changes = [layer("a", alpha_change(0.0, 0.0)), layer("b", alpha_change(0.0, 0.0))]
     assert [found.figure for found in measure_concentration(changes, [LayerDraws.none()] * 2)] == ["relative_norm"]

@@ -3,22 +3,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stance_suite.spectra.eigenvalues import (
-    CpuSolver,
-    NotFiniteError,
-    TorchSolver,
-    choose_solver,
-    squared_singular_values,
-)
+from stance_suite.spectra import eigenvalues
+from stance_suite.spectra.eigenvalues import CpuSolver, TorchSolver, choose_solver, squared_singular_values
 
-SOLVERS = [CpuSolver(), TorchSolver("cpu")]
+each_solver = pytest.mark.parametrize("solver", [CpuSolver(), TorchSolver("cpu")])
 
 
 def in_blocks(matrix, size=7):
     return [matrix[start : start + size] for start in range(0, len(matrix), size)]
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@each_solver
 @given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 40), columns=st.integers(1, 40))
 @settings(max_examples=40, deadline=None)
 def test_they_are_the_squared_singular_values(solver, seed, rows, columns):
@@ -31,29 +26,25 @@ def test_they_are_the_squared_singular_values(solver, seed, rows, columns):
     )
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_differences_are_not_rounded_to_single_precision(solver):
+@each_solver
+def test_differences_are_not_rounded_to_single_precision_and_rounding_below_zero_is_clipped(solver):
+    assert solver.eigenvalues(solver.gram([np.ones((20, 10), dtype=np.float32)], 10)).min() >= 0
     rng = np.random.default_rng(0)
     large, small = rng.standard_normal((30, 12)), 1e-6 * rng.standard_normal((30, 12))
     exact = np.sort(np.linalg.svd(large + small, compute_uv=False) ** 2)
     assert solver.eigenvalues(solver.gram([large + small], 12)) == pytest.approx(exact, rel=1e-12)
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_rounding_below_zero_is_clipped(solver):
-    assert solver.eigenvalues(solver.gram([np.ones((20, 10), dtype=np.float32)], 10)).min() >= 0
-
-
-@pytest.mark.parametrize("solver", SOLVERS)
+@each_solver
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_finite_are_reported(solver, value):
     matrix = np.ones((20, 10), dtype=np.float32)
     matrix[3, 4] = value
-    with pytest.raises(NotFiniteError):
+    with pytest.raises(eigenvalues.NotFiniteError):
         solver.gram([matrix], 10)
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@each_solver
 @pytest.mark.parametrize("size", [12, 300])
 def test_leading_vectors_span_the_leading_eigenspace(solver, size):
     """Also where a few eigenvalues tower over the rest, and where the wanted ones hardly stand out."""

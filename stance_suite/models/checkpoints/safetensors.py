@@ -16,8 +16,7 @@ INDEX_FILE = "model.safetensors.index.json"
 def read_folder(folder: Path) -> dict[str, StoredTensor]:
     """List the tensors of the model in a folder, as ``save_pretrained`` writes it; empty if there is none.
 
-    They are those of the shards that the index names, else of ``model.safetensors``, else of every safetensors
-    file. WeightsUnavailableError if something that the index names is not there, or a file is damaged.
+    They are those of the shards that the index names, else of ``model.safetensors``, else of every safetensors file.
     """
     index = folder / INDEX_FILE
     if not index.is_file():
@@ -41,10 +40,7 @@ def read_folder(folder: Path) -> dict[str, StoredTensor]:
 
 
 def read_headers(paths: Iterable[Path]) -> dict[str, StoredTensor]:
-    """List the tensors of one model's safetensors files, in their order.
-
-    WeightsUnavailableError if a file is damaged, or a name appears in two files.
-    """
+    """List the tensors of one model's safetensors files, in their order; no file may be damaged, no name in two."""
     from safetensors import SafetensorError, safe_open
 
     tensors: dict[str, StoredTensor] = {}

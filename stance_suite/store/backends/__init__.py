@@ -2,7 +2,7 @@
 
 What is kept is written whole or not at all, and never written over. A claim keeps others from making what one process
 makes already: by a lock that the operating system frees when its process dies, and so on one machine only, or on those
-whose shared folder locks between them. Machines that share a remote shelf have none, because a lease would trust their
+whose shared folder locks between them. Machines that share a remote place have none, because a lease would trust their
 clocks: two may make the same record, and the first one wins.
 """
 

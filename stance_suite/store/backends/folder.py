@@ -8,8 +8,7 @@ from pathlib import Path
 
 from stance_suite.files import create_atomically, rehearse_writing
 from stance_suite.store.backends.errors import reading, writing
-from stance_suite.store.backends.locks import SUFFIX
-from stance_suite.store.backends.protocol import OURS, Backend, Kept
+from stance_suite.store.backends.protocol import LOCK_SUFFIX, OURS, Backend, Kept
 
 REHEARSED = 2**20
 """How many bytes are written and removed before a record is made: about as many as it takes."""
@@ -75,6 +74,6 @@ class FolderBackend(Backend):
 
 def _is_about(name: str) -> str:
     """Tell what a lock's file or a half-written file is about; empty if it is neither."""
-    if name.endswith(SUFFIX):
-        return name.removesuffix(SUFFIX)
+    if name.endswith(LOCK_SUFFIX):
+        return name.removesuffix(LOCK_SUFFIX)
     return name[1:].rpartition(".")[0] if name.startswith(".") else ""

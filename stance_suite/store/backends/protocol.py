@@ -1,23 +1,25 @@
-"""What a place must offer to keep records in."""
+"""What a place must offer to keep records in, and how something that is to be made there is claimed."""
 
 from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from stance_suite.store.backends.locks import SUFFIX, hold_lock
+from stance_suite.files import ordinary_mode
+from stance_suite.store.backends.errors import writing
 
 OURS = re.compile(r"[0-9a-f]{64}(\.json\.gz|\.damaged)?")
-"""What things on a shelf are called; whatever else lies in the same place is somebody's own, and left alone."""
+"""What is kept is called so; whatever else lies in the same place is somebody's own, and left alone."""
+LOCK_SUFFIX = ".lock"
 
 
 @dataclass(frozen=True)
 class Kept:
-    """One thing on a shelf."""
+    """One thing that is kept."""
 
     name: str
     """Its name."""
@@ -70,9 +72,34 @@ class Backend(ABC):
         """List everything that is kept, by name."""
         return [one for one in self._everything() if OURS.fullmatch(one.name)]
 
-    def claim(self, name: str, *, wait: bool = True) -> AbstractContextManager[bool]:
-        """Claim to make something, which one process does at a time; yields whether the claim is held."""
-        return hold_lock(self._lock_file(name), lambda: self.exists(name), wait=wait)
+    @contextmanager
+    def claim(self, name: str, *, wait: bool = True) -> Iterator[bool]:
+        """Claim to make something, which one process does at a time; yields whether the claim is held.
+
+        It is a file's lock, which the operating system frees when a process dies; after waiting it is always held.
+        """
+        from filelock import FileLock, Timeout
+
+        path = self._lock_file(name)
+        with writing(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, mode=ordinary_mode())
+        with writing(path), suppress(Timeout):
+            lock.acquire(blocking=wait)
+        if not lock.is_locked:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            # Whoever waits for a lock whose file is removed may get it beside another who makes the file anew. So it is
+            # removed only when nothing is left to be made: both look first, and find it.
+            try:
+                if self.exists(name):
+                    with suppress(OSError):  # Windows keeps a file that is open
+                        path.unlink(missing_ok=True)
+            finally:
+                lock.release()
 
     def _lock_file(self, name: str) -> Path:
-        return self._locks / f"{name}{SUFFIX}"
+        return self._locks / f"{name}{LOCK_SUFFIX}"

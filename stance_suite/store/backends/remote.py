@@ -127,7 +127,7 @@ class RemoteBackend(Backend):
 
 
 def _folder_of_claims(location: str) -> Path:
-    """Where the processes of one user on this machine claim what they make for a remote shelf."""
+    """Where the processes of one user on this machine claim what they make in a remote place."""
     if not hasattr(os, "getuid"):  # Windows has a folder a user
         own = Path(tempfile.gettempdir()) / "stance-suite"
     else:

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import IA3Config, LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from stance_suite.errors import UnsafeWeightsError, WeightsUnavailableError
@@ -45,23 +45,37 @@ def projections(*names: str) -> set[str]:
     return {f"model.layers.{layer}.self_attn.{name}.weight" for layer in range(2) for name in names}
 
 
-def test_an_update_of_linear_layers(tmp_path):
-    base, merged = save_adapter(tmp_path, llama(), target_modules=["q_proj", "v_proj"])
-    assert assert_same_as_merged(tmp_path, base, merged) == projections("q_proj", "v_proj")
-    assert set(open_checkpoint(tmp_path).updates) == projections("q_proj", "v_proj")
+def in_gpt2(*names: str) -> set[str]:
+    return {f"transformer.h.{layer}.{name}.weight" for layer in range(2) for name in names}
 
 
-def test_an_update_of_a_layer_that_stores_inputs_first(tmp_path):
-    base, merged = save_adapter(tmp_path, gpt2(), target_modules=["c_attn", "c_fc"], fan_in_fan_out=True)
-    changed = assert_same_as_merged(tmp_path, base, merged)
-    assert changed == {
-        f"transformer.h.{layer}.{name}.weight" for layer in (0, 1) for name in ("attn.c_attn", "mlp.c_fc")
-    }
-    assert open_checkpoint(tmp_path).updates["transformer.h.0.attn.c_attn.weight"].shape == (16, 48)
+UPDATED = {
+    "linear": (llama, {"target_modules": ["q_proj", "v_proj"]}, projections("q_proj", "v_proj")),
+    "inputs first": (
+        gpt2,
+        {"target_modules": ["c_attn", "c_fc"], "fan_in_fan_out": True},
+        in_gpt2("attn.c_attn", "mlp.c_fc"),
+    ),
+    "embedding": (gpt2, {"target_modules": ["wpe"]}, {"transformer.wpe.weight"}),
+    "a model of one's own": (
+        lambda: torch.nn.Sequential(torch.nn.Linear(12, 10), torch.nn.Linear(10, 9, bias=False)),
+        {"target_modules": ["0", "1"]},
+        {"0.weight", "1.weight"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "settings", "expected"), UPDATED.values(), ids=UPDATED)
+def test_updates_are_what_peft_merges(tmp_path, make, settings, expected):
+    base, merged = save_adapter(tmp_path, make(), **settings)
+    assert assert_same_as_merged(tmp_path, base, merged) == expected
+    updates = open_checkpoint(tmp_path).updates
+    assert set(updates) == expected
+    assert {name: update.shape for name, update in updates.items()} == {name: base[name].shape for name in expected}
 
 
 @pytest.mark.parametrize("use_rslora", [False, True])
-def test_patterns_of_rank_and_alpha(tmp_path, use_rslora):
+def test_patterns_of_rank_and_alpha_and_the_natural_order_of_layers(tmp_path, use_rslora):
     base, merged = save_adapter(
         tmp_path,
         llama(num_hidden_layers=11),
@@ -72,17 +86,8 @@ def test_patterns_of_rank_and_alpha(tmp_path, use_rslora):
         rank_pattern={"^model.layers.10.self_attn.q_proj": 2, "up_proj": 8},
     )
     assert_same_as_merged(tmp_path, base, merged)
-
-
-def test_layer_2_is_listed_before_layer_10(tmp_path):
-    save_adapter(tmp_path, llama(num_hidden_layers=11), target_modules=["q_proj"])
     layers = [int(name.split(".")[2]) for name in open_checkpoint(tmp_path).updates]
-    assert layers == list(range(11))
-
-
-def test_an_update_of_an_embedding(tmp_path):
-    base, merged = save_adapter(tmp_path, gpt2(), target_modules=["wpe"])
-    assert assert_same_as_merged(tmp_path, base, merged) == {"transformer.wpe.weight"}
+    assert layers == sorted([*range(11)] * 3), "layer 2 before layer 10"
 
 
 @pytest.mark.parametrize("embeddings_too", [True, False])
@@ -109,24 +114,14 @@ def test_an_update_of_a_vocabulary_that_grew_before_it(tmp_path):
         np.testing.assert_allclose(applied.tensors[name].whole(), merged[name].detach().numpy(), atol=1e-6)
 
 
-def test_modules_that_are_replaced_as_a_whole(tmp_path):
-    base, merged = save_adapter(
-        tmp_path, llama(tie_word_embeddings=False), target_modules=["q_proj"], modules_to_save=["lm_head", "norm"]
-    )
-    changed = assert_same_as_merged(tmp_path, base, merged)
+def test_modules_and_biases_that_are_replaced_as_a_whole(tmp_path):
+    model, whole = llama(tie_word_embeddings=False), ["lm_head", "norm"]
+    base, merged = save_adapter(tmp_path / "modules", model, target_modules=["q_proj"], modules_to_save=whole)
+    changed = assert_same_as_merged(tmp_path / "modules", base, merged)
     assert changed == {"lm_head.weight", *projections("q_proj"), *(name for name in base if "norm" in name)}
-
-
-def test_biases_that_are_replaced(tmp_path):
-    base, merged = save_adapter(tmp_path, gpt2(), target_modules=["c_attn"], bias="all", fan_in_fan_out=True)
-    changed = assert_same_as_merged(tmp_path, base, merged)
+    biases = {"target_modules": ["c_attn"], "bias": "all", "fan_in_fan_out": True}
+    changed = assert_same_as_merged(tmp_path / "biases", *save_adapter(tmp_path / "biases", gpt2(), **biases))
     assert {"transformer.h.0.attn.c_attn.bias", "transformer.h.1.ln_1.bias"} <= changed
-
-
-def test_a_model_of_ones_own(tmp_path):
-    model = torch.nn.Sequential(torch.nn.Linear(12, 10), torch.nn.Linear(10, 9, bias=False))
-    base, merged = save_adapter(tmp_path, model, target_modules=["0", "1"])
-    assert assert_same_as_merged(tmp_path, base, merged) == {"0.weight", "1.weight"}
 
 
 def test_half_precision_factors_are_multiplied_in_float32(tmp_path):
@@ -145,7 +140,7 @@ def test_half_precision_factors_are_multiplied_in_float32(tmp_path):
 
 REFUSED = {
     "DoRA": {"use_dora": True},
-    "lora_bias": {"lora_bias": True},
+    "lora_B.bias": {"lora_bias": True},
     "layer_replication": {"layer_replication": [[0, 2], [1, 2]]},
     "trainable_token_indices": {"trainable_token_indices": [1, 2]},
     "olora": {"init_lora_weights": "olora"},
@@ -153,75 +148,52 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("kind", REFUSED)
+@pytest.mark.parametrize("kind", [*REFUSED, "IA3", "target_parameters"])
 def test_what_is_more_than_a_product_of_two_factors_is_refused(tmp_path, kind):
-    model = llama(attention_bias=True)
-    save_adapter(tmp_path, model, target_modules=["q_proj"], **REFUSED[kind])
-    with pytest.raises(WeightsUnavailableError, match="more than a product of two factors; merge it") as caught:
+    if kind == "IA3":
+        settings = IA3Config(target_modules=["k_proj", "down_proj"], feedforward_modules=["down_proj"])
+        get_peft_model(llama(), settings).save_pretrained(tmp_path)
+    else:
+        save_adapter(tmp_path, llama(attention_bias=True), target_modules=["q_proj"], **REFUSED.get(kind, {}))
+    if kind == "target_parameters":
+        path = tmp_path / "adapter_config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {kind: ["experts.gate_up_proj"]}))
+    with pytest.raises(WeightsUnavailableError, match=f"{kind} .*more than a product of two factors; merge") as caught:
         open_checkpoint(tmp_path)
-    assert (kind if kind != "lora_bias" else "lora_B.bias") in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_an_adapter_of_another_kind_is_refused(tmp_path):
-    from peft import IA3Config
-
-    settings = IA3Config(target_modules=["k_proj", "down_proj"], feedforward_modules=["down_proj"])
-    get_peft_model(llama(), settings).save_pretrained(tmp_path)
-    with pytest.raises(WeightsUnavailableError, match="adapter of type IA3"):
-        open_checkpoint(tmp_path)
-
-
-def test_factors_of_experts_that_share_a_parameter_are_refused(tmp_path):
+def test_what_is_no_whole_adapter_is_refused(tmp_path):
     save_adapter(tmp_path, llama(), target_modules=["q_proj"])
-    path = tmp_path / "adapter_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"target_parameters": ["experts.gate_up_proj"]}))
-    with pytest.raises(WeightsUnavailableError, match="target_parameters"):
-        open_checkpoint(tmp_path)
+    path, config = tmp_path / "adapter_model.safetensors", tmp_path / "adapter_config.json"
 
+    def refuses(message, error=WeightsUnavailableError):
+        with pytest.raises(error, match=message):
+            open_checkpoint(tmp_path)
 
-def test_a_pickle_is_refused(tmp_path):
-    save_adapter(tmp_path, llama(), target_modules=["q_proj"])
-    (tmp_path / "adapter_model.safetensors").rename(tmp_path / "adapter_model.bin")
-    with pytest.raises(UnsafeWeightsError, match=r"pickle only \(adapter_model\.bin\)"):
-        open_checkpoint(tmp_path)
-    (tmp_path / "adapter_model.bin").unlink()
-    with pytest.raises(WeightsUnavailableError, match=r"no adapter_model\.safetensors"):
-        open_checkpoint(tmp_path)
-
-
-@pytest.mark.parametrize("content", ["no JSON", "[]"])
-def test_a_configuration_that_is_none_is_refused(tmp_path, content):
-    save_adapter(tmp_path, llama(), target_modules=["q_proj"])
-    (tmp_path / "adapter_config.json").write_text(content)
-    with pytest.raises(WeightsUnavailableError, match="is no adapter configuration"):
-        open_checkpoint(tmp_path)
-
-
-def test_a_factor_without_its_other_is_refused(tmp_path):
-    save_adapter(tmp_path, llama(), target_modules=["q_proj"])
-    path = tmp_path / "adapter_model.safetensors"
-    stored = load_file(path)
+    stored, settings = load_file(path), config.read_text()
     name = next(name for name in stored if "lora_B" in name)
     save_file({key: tensor for key, tensor in stored.items() if key != name}, path)
-    with pytest.raises(WeightsUnavailableError, match="has no second factor"):
-        open_checkpoint(tmp_path)
+    refuses("has no second factor")
     save_file({"base_model.model.lm_head.weight": torch.zeros(3, 3)}, path)
-    with pytest.raises(WeightsUnavailableError, match="holds no LoRA factors"):
-        open_checkpoint(tmp_path)
+    refuses("holds no LoRA factors")
+    for content in ("no JSON", "[]"):
+        config.write_text(content)
+        refuses("is no adapter configuration")
+    config.write_text(settings)
+    path.rename(tmp_path / "adapter_model.bin")
+    refuses(r"pickle only \(adapter_model\.bin\)", UnsafeWeightsError)
+    (tmp_path / "adapter_model.bin").unlink()
+    refuses(r"no adapter_model\.safetensors")
 
 
-def test_an_adapter_of_another_model_names_the_tensor_that_is_lacking(tmp_path):
+def test_an_adapter_of_another_model_names_what_does_not_fit(tmp_path):
     save_adapter(tmp_path, llama(), target_modules=["q_proj"])
+    adapter = open_checkpoint(tmp_path)
     with pytest.raises(KeyError) as caught:
-        open_checkpoint(tmp_path).on(open_checkpoint(gpt2()))
+        adapter.on(open_checkpoint(gpt2()))
     assert caught.value.args[0] in projections("q_proj")
-
-
-@pytest.mark.parametrize("hidden_size", [8, 24])
-def test_an_adapter_of_a_model_of_another_size_is_refused(tmp_path, hidden_size):
-    save_adapter(tmp_path, llama(), target_modules=["q_proj"])
-    with pytest.raises(
-        WeightsUnavailableError, match=rf"q_proj.weight is 16 x 16 in .*the tensor {hidden_size} x {hidden_size}"
-    ):
-        open_checkpoint(tmp_path).on(open_checkpoint(llama(hidden_size=hidden_size)))
+    for size in (8, 24):
+        message = rf"q_proj.weight is 16 x 16 in .*the tensor {size} x {size}"
+        with pytest.raises(WeightsUnavailableError, match=message):
+            adapter.on(open_checkpoint(llama(hidden_size=size)))

@@ -38,35 +38,24 @@ def assert_is_tiny_model(checkpoint, folder):
     assert checkpoint.config["num_key_value_heads"] == 2
 
 
-@pytest.mark.parametrize("kind", [str, lambda path: path])
-def test_a_folder_or_its_file(tiny_model, kind):
-    checkpoint = open_checkpoint(kind(tiny_model))
-    assert_is_tiny_model(checkpoint, tiny_model)
-    assert checkpoint.source == str(tiny_model)
-    assert not checkpoint.is_adapter
-    assert_is_tiny_model(open_checkpoint(kind(tiny_model / "model.safetensors")), tiny_model)
+def test_a_folder_or_its_file(tiny_model, monkeypatch):
+    monkeypatch.setenv("HOME", str(tiny_model.parent))
+    for asked in (tiny_model, tiny_model / "model.safetensors"):
+        for path in (asked, str(asked), f"~/{asked.relative_to(tiny_model.parent)}"):
+            assert_is_tiny_model(open_checkpoint(path), tiny_model)
+    checkpoint = open_checkpoint(tiny_model)
+    assert (checkpoint.source, checkpoint.is_adapter) == (str(tiny_model), False)
     assert open_checkpoint(checkpoint) is checkpoint
 
 
-def test_a_path_below_the_home_folder(tiny_model, tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tiny_model.parent))
-    assert_is_tiny_model(open_checkpoint(f"~/{tiny_model.name}"), tiny_model)
-
-
-@pytest.mark.parametrize("asked", ["model.gguf", "."])
-def test_a_gguf_file_or_the_folder_of_one(gguf_file, asked):
-    checkpoint = open_checkpoint(asked)
-    assert {name: tensor.shape for name, tensor in checkpoint.tensors.items()} == {"blk.0.ffn_up.weight": (8, 9)}
-    assert checkpoint.source.endswith("model.gguf")
-
-
-def test_of_two_gguf_files_one_must_be_named(gguf_file, tmp_path):
+def test_a_gguf_file_or_the_folder_of_one_which_safetensors_are_preferred_over(gguf_file, tmp_path):
+    for asked in ("model.gguf", "."):
+        checkpoint = open_checkpoint(asked)
+        assert {name: tensor.shape for name, tensor in checkpoint.tensors.items()} == {"blk.0.ffn_up.weight": (8, 9)}
+        assert checkpoint.source.endswith("model.gguf")
     ones_in_gguf(tmp_path / "other.gguf")
     with pytest.raises(WeightsUnavailableError, match="holds 2 GGUF files; name one of them"):
         open_checkpoint(tmp_path)
-
-
-def test_safetensors_are_preferred_over_gguf(gguf_file, tmp_path):
     save_file({"a": torch.zeros(8, 8)}, tmp_path / "model.safetensors")
     assert list(open_checkpoint(tmp_path).tensors) == ["a"]
 
@@ -99,10 +88,17 @@ def test_a_pickle_is_refused_unread(tmp_path, name):
     assert not (tmp_path / "ran").exists()
 
 
-def test_what_holds_no_weights_is_refused(tmp_path):
+def test_what_holds_no_whole_model_is_refused(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"")
-    with pytest.raises(WeightsUnavailableError, match="neither a safetensors nor a GGUF file"):
-        open_checkpoint(tmp_path / "model.onnx")
+    part = ones_in_gguf(tmp_path / "model-00001-of-00003.gguf")
+    for asked, message in (
+        (tmp_path / "model.onnx", "neither a safetensors nor a GGUF file"),
+        (part, r"is one of 3 parts; merge them first"),
+        (tmp_path, r"is one of 3 parts"),
+    ):
+        with pytest.raises(WeightsUnavailableError, match=message):
+            open_checkpoint(asked)
+    part.unlink()
     with pytest.raises(WeightsUnavailableError, match=r"holds no \*\.safetensors file"):
         open_checkpoint(tmp_path)
 
@@ -116,34 +112,16 @@ def test_a_configuration_that_is_no_json(tiny_model, tmp_path):
     assert open_checkpoint(tmp_path / "copy").config == {}
 
 
-def test_a_mapping_and_a_module_of_the_same_weights_agree(loaded_tiny_model, tiny_model):
-    model, _ = loaded_tiny_model
-    from_disk = open_checkpoint(tiny_model)
-    for opened in (open_checkpoint(model), open_checkpoint(model.state_dict())):
-        assert set(opened.tensors) == set(from_disk.tensors)
-        for name, tensor in opened.tensors.items():
-            np.testing.assert_array_equal(tensor.whole(), from_disk.tensors[name].whole())
-
-
-@pytest.mark.parametrize(
-    "typed", ["a/b.safetensors", "a/b.gguf", "./a/tuned", "~/nowhere", "/nowhere/tuned", Path("absent")]
-)
-def test_a_mistyped_path_is_not_taken_for_a_hub_id(typed):
-    with pytest.raises(WeightsUnavailableError, match=r"does not exist; give a folder"):
-        open_checkpoint(typed)
-
-
-def test_one_part_of_a_gguf_is_refused(tmp_path):
-    path = ones_in_gguf(tmp_path / "model-00001-of-00003.gguf")
-    with pytest.raises(WeightsUnavailableError, match=r"is one of 3 parts; merge them first"):
-        open_checkpoint(path)
+def test_a_mistyped_path_is_not_taken_for_a_hub_id():
+    for typed in ("a/b.safetensors", "a/b.gguf", "./a/tuned", "~/nowhere", "/nowhere/tuned", Path("absent")):
+        with pytest.raises(WeightsUnavailableError, match=r"does not exist; give a folder"):
+            open_checkpoint(typed)
 
 
 def test_the_folder_of_an_adapter_or_its_weights(tmp_path):
-    factors = {
-        f"base_model.model.a.lora_{side}.weight": torch.ones(shape) for side, shape in (("A", (2, 8)), ("B", (9, 2)))
-    }
-    save_file(factors, tmp_path / "adapter_model.safetensors")
+    factors = {"A": torch.ones(2, 8), "B": torch.ones(9, 2)}
+    named = {f"base_model.model.a.lora_{side}.weight": factor for side, factor in factors.items()}
+    save_file(named, tmp_path / "adapter_model.safetensors")
     (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 2, "lora_alpha": 4}')
     for asked in (tmp_path, tmp_path / "adapter_model.safetensors"):
         checkpoint = open_checkpoint(asked)

@@ -6,11 +6,13 @@ import sys
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from stance_suite.errors import WeightsUnavailableError
 from stance_suite.models.checkpoints.open import open_checkpoint
 from tests.models.checkpoints.small_models import llama, random_tensor
+
+FLOATING = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 
 
 def with_header(header: bytes) -> bytes:
@@ -25,26 +27,23 @@ def sharded(tmp_path):
     return tmp_path, model
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("dtype", FLOATING)
 def test_values_are_read_exactly(tmp_path, dtype):
     values = random_tensor(6, 5, dtype=dtype)
     save_file({"a": values}, tmp_path / "a.safetensors")
     tensor = open_checkpoint(tmp_path / "a.safetensors").tensors["a"]
-    assert tensor.shape == (6, 5)
-    assert tensor.dtype == {8: "F64", 4: "F32", 2: "F16"}[dtype.itemsize] if dtype is not torch.bfloat16 else "BF16"
+    assert (tensor.shape, tensor.dtype) == ((6, 5), FLOATING[dtype])
     assert tensor.whole().itemsize == dtype.itemsize
     np.testing.assert_array_equal(tensor.whole().astype(np.float64), values.double().numpy())
-    by_rows = [tensor.read((slice(start, min(start + 4, 6)), slice(0, 5))) for start in (0, 4)]
-    np.testing.assert_array_equal(np.concatenate(by_rows).astype(np.float64), values.double().numpy())
-    by_columns = [tensor.read((slice(0, 6), slice(start, min(start + 2, 5)))) for start in (0, 2, 4)]
-    np.testing.assert_array_equal(np.concatenate(by_columns, axis=1).astype(np.float64), values.double().numpy())
+    for block in ((slice(0, 4), slice(0, 5)), (slice(4, 6), slice(0, 5)), (slice(0, 6), slice(2, 4))):
+        np.testing.assert_array_equal(tensor.read(block).astype(np.float64), values[block].double().numpy())
 
 
 def test_bfloat16_is_read_by_a_process_that_never_imported_ml_dtypes(tmp_path):
     """NumPy knows bfloat16 only once ml_dtypes is imported, which another test of this process may have done."""
     save_file({"a": random_tensor(6, 5, dtype=torch.bfloat16)}, tmp_path / "a.safetensors")
     script = (
-        "import sys; from stance_suite.models.checkpoints import open_checkpoint; "
+        "import sys; from stance_suite.models.checkpoints.open import open_checkpoint; "
         "print(open_checkpoint(sys.argv[1]).tensors['a'].whole().dtype)"
     )
     done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=False)
@@ -62,34 +61,31 @@ def test_an_integer_picks_an_expert_or_a_kernel_position(tmp_path, dtype):
     np.testing.assert_array_equal(block.astype(np.float32), kernels[:, 2:4, 1, 2].float().numpy())
 
 
-def test_a_number_of_no_dimension_is_read(tmp_path):
-    save_file({"scale": torch.tensor(2.5)}, tmp_path / "a.safetensors")
-    tensor = open_checkpoint(tmp_path / "a.safetensors").tensors["scale"]
-    assert tensor.shape == ()
-    assert float(tensor.whole()) == 2.5
-
-
-def test_shards_are_one_model(sharded):
+def test_shards_are_one_model_in_natural_order_and_stray_files_are_left_alone(sharded):
     folder, model = sharded
+    save_file({"stray": random_tensor(2, 2)}, folder / "consolidated.safetensors")
     checkpoint = open_checkpoint(folder)
     expected = dict(model.named_parameters())
     assert set(checkpoint.tensors) == set(expected)
     for name, tensor in checkpoint.tensors.items():
         np.testing.assert_array_equal(tensor.whole(), expected[name].detach().numpy())
     assert checkpoint.config["model_type"] == "llama"
-
-
-def test_layer_2_is_listed_before_layer_10(sharded):
-    layers = [int(name.split(".")[2]) for name in open_checkpoint(sharded[0]).tensors if ".layers." in name]
-    assert layers == sorted(layers)
+    layers = [int(name.split(".")[2]) for name in checkpoint.tensors if ".layers." in name]
+    assert layers == sorted(layers), "layer 2 before layer 10"
     assert set(layers) == set(range(11))
 
 
-def test_a_missing_shard_is_named(sharded):
-    shard = sorted(sharded[0].glob("*.safetensors"))[1]
+def test_what_only_the_index_knows_is_named(sharded):
+    folder, _ = sharded
+    index = folder / "model.safetensors.index.json"
+    weight_map = json.loads(index.read_text())["weight_map"]
+    index.write_text(json.dumps({"weight_map": weight_map | {"layer.99": min(weight_map.values())}}))
+    with pytest.raises(WeightsUnavailableError, match=r"lacks the tensor layer.99, which its index names"):
+        open_checkpoint(folder)
+    shard = sorted(folder.glob("*.safetensors"))[1]
     shard.unlink()
     with pytest.raises(WeightsUnavailableError, match=f"lacks the shard {shard.name}"):
-        open_checkpoint(sharded[0])
+        open_checkpoint(folder)
 
 
 @pytest.mark.parametrize("kept", [0, 5, 8, 40, 0.5, -1])
@@ -118,66 +114,32 @@ def test_a_file_that_is_none_is_refused_in_a_sentence(tmp_path, content):
             open_checkpoint(asked)
 
 
-def test_a_file_without_tensors_is_refused(tmp_path):
-    save_file({}, tmp_path / "model.safetensors")
+def test_which_files_of_a_folder_without_an_index_are_the_model(tmp_path):
+    def save(name, **tensors):
+        save_file(tensors, tmp_path / f"{name}.safetensors")
+
+    save("one", a=random_tensor(2, 2))
+    save("two", b=random_tensor(2, 2), scale=torch.tensor(2.5))
+    tensors = open_checkpoint(tmp_path).tensors
+    assert list(tensors) == ["a", "b", "scale"], "all of them"
+    assert (tensors["scale"].shape, float(tensors["scale"].whole())) == ((), 2.5)
+    save("two", b=random_tensor(2, 2), a=random_tensor(2, 2))
+    with pytest.raises(WeightsUnavailableError, match=r"tensor a is in one\.safetensors and in two\.safetensors"):
+        open_checkpoint(tmp_path)
+    save("model", a=2 * random_tensor(2, 2))
+    tensors = open_checkpoint(tmp_path).tensors
+    assert list(tensors) == ["a"], "and no stray ones beside the usual name"
+    np.testing.assert_array_equal(tensors["a"].whole(), 2 * random_tensor(2, 2).numpy())
+    save("model")
     with pytest.raises(WeightsUnavailableError, match="holds no tensor"):
         open_checkpoint(tmp_path)
 
 
-def test_a_tensor_in_two_files_is_refused(tmp_path):
-    save_file({"a": random_tensor(2, 2)}, tmp_path / "one.safetensors")
-    save_file({"b": random_tensor(2, 2), "a": random_tensor(2, 2)}, tmp_path / "two.safetensors")
-    with pytest.raises(WeightsUnavailableError, match=r"tensor a is in one\.safetensors and in two\.safetensors"):
-        open_checkpoint(tmp_path)
-
-
-def test_files_without_an_index_are_one_model(tmp_path):
-    save_file({"a": random_tensor(2, 2)}, tmp_path / "one.safetensors")
-    save_file({"b": random_tensor(2, 2)}, tmp_path / "two.safetensors")
-    assert list(open_checkpoint(tmp_path).tensors) == ["a", "b"]
-
-
 @pytest.mark.parametrize(
-    "content",
-    [
-        "no JSON",
-        "[]",
-        "{}",
-        '{"weight_map": ["a"]}',
-        '{"weight_map": {"a": 1}}',
-        '{"weight_map": {"a": null, "b": "c"}}',
-    ],
+    "content", ["no JSON", "[]", "{}", *(f'{{"weight_map": {one}}}' for one in ('["a"]', '{"a": 1}', '{"a": null}'))]
 )
 def test_an_index_that_is_none_is_refused(tmp_path, content):
     save_file({"a": random_tensor(2, 2)}, tmp_path / "model-00001-of-00001.safetensors")
     (tmp_path / "model.safetensors.index.json").write_text(content)
     with pytest.raises(WeightsUnavailableError, match="is no index of shards"):
         open_checkpoint(tmp_path)
-
-
-def test_files_that_the_index_does_not_name_are_left_alone(sharded):
-    folder, model = sharded
-    save_file({"stray": random_tensor(2, 2)}, folder / "consolidated.safetensors")
-    assert set(open_checkpoint(folder).tensors) == set(dict(model.named_parameters()))
-    index = json.loads((folder / "model.safetensors.index.json").read_text())
-    assert set(index["weight_map"]) == set(dict(model.named_parameters()))
-
-
-def test_the_model_file_is_preferred_over_stray_ones(tmp_path):
-    save_file({"a": random_tensor(2, 2)}, tmp_path / "model.safetensors")
-    save_file({"a": 2 * random_tensor(2, 2), "b": random_tensor(2, 2)}, tmp_path / "consolidated.safetensors")
-    tensors = open_checkpoint(tmp_path).tensors
-    assert list(tensors) == ["a"]
-    np.testing.assert_array_equal(tensors["a"].whole(), load_file(tmp_path / "model.safetensors")["a"].numpy())
-
-
-def test_a_tensor_that_only_the_index_knows_is_named(sharded):
-    folder, _ = sharded
-    index = folder / "model.safetensors.index.json"
-    content = json.loads(index.read_text())
-    content["weight_map"]["model.layers.99.weight"] = next(iter(content["weight_map"].values()))
-    index.write_text(json.dumps(content))
-    with pytest.raises(
-        WeightsUnavailableError, match=r"lacks the tensor model.layers.99.weight, which its index names"
-    ):
-        open_checkpoint(folder)

@@ -21,66 +21,70 @@ REPOSITORY = Path(__file__).parent.parent.parent.parent
 
 
 @pytest.fixture(params=["folder", "memory", "s3", "by renaming"])
-def shelf(request, tmp_path):
+def backend(request, tmp_path):
     match request.param:
         case "folder":
-            return open_backend(str(tmp_path / "new" / "shelf"))
+            return open_backend(str(tmp_path / "new" / "backend"))
         case "memory":
             return open_backend(f"memory://{uuid.uuid4()}")
         case "s3":
             return open_backend(request.getfixturevalue("s3"))
         case "by renaming":
-            return RemoteBackend(f"file://{tmp_path / 'new' / 'shelf'}")
+            return RemoteBackend(f"file://{tmp_path / 'new' / 'backend'}")
 
 
 @pytest.fixture(params=["folder", "s3"])
 def location(request, tmp_path):
-    return str(tmp_path / "shelf") if request.param == "folder" else request.getfixturevalue("s3")
+    return str(tmp_path / "backend") if request.param == "folder" else request.getfixturevalue("s3")
 
 
-def names(shelf):
-    return [kept.name for kept in shelf.contents()]
+def names(backend):
+    return [kept.name for kept in backend.contents()]
 
 
-def test_nothing_is_there_before_something_is_written(shelf):
-    assert names(shelf) == []
-    assert list(shelf.leftovers()) == []
-    assert not shelf.exists(A)
-    for read in (lambda: shelf.read(A), lambda: shelf.read(A, 2)):
+def test_nothing_is_there_before_something_is_written(backend):
+    assert names(backend) == []
+    assert list(backend.leftovers()) == []
+    assert not backend.exists(A)
+    for read in (lambda: backend.read(A), lambda: backend.read(A, 2)):
         with pytest.raises(FileNotFoundError):
             read()
-    shelf.remove(A)
-    shelf.rename(A, B)
+    backend.remove(A)
+    backend.rename(A, B)
 
 
-def test_what_is_there_is_never_written_over(shelf):
-    assert shelf.create(A, b"first")
-    assert not shelf.create(A, b"second")
-    assert shelf.read(A) == b"first"
-    assert shelf.read(A, 2) == b"fi"
-    assert shelf.read(A, 99) == b"first"
-    assert shelf.exists(A)
-    assert [(kept.name, kept.size) for kept in shelf.contents()] == [(A, 5)]
+def test_what_is_there_is_never_written_over(backend):
+    assert backend.create(A, b"first")
+    assert not backend.create(A, b"second")
+    assert backend.read(A) == b"first"
+    assert backend.read(A, 2) == b"fi"
+    assert backend.read(A, 99) == b"first"
+    assert backend.exists(A)
+    assert [(kept.name, kept.size) for kept in backend.contents()] == [(A, 5)]
 
 
-def test_renaming_and_removing(shelf):
-    shelf.create(A, b"one")
-    shelf.create(B, b"two")
-    shelf.rename(A, B)
-    assert names(shelf) == [B]
-    assert shelf.read(B) == b"one"
-    assert shelf.create(A, b"three")
-    shelf.remove(B)
-    assert names(shelf) == [A]
+def test_renaming_and_removing(backend):
+    backend.create(A, b"one")
+    backend.create(B, b"two")
+    backend.rename(A, B)
+    assert names(backend) == [B]
+    assert backend.read(B) == b"one"
+    assert backend.create(A, b"three")
+    backend.remove(B)
+    assert names(backend) == [A]
 
 
-def test_a_rehearsal_leaves_nothing_that_counts(shelf):
-    shelf.rehearse(A)
-    assert names(shelf) == []
-    assert not shelf.exists(A)
-    for leftover in shelf.leftovers():
-        shelf.remove(leftover.name)
-    assert list(shelf.leftovers()) == []
+def remove_leftovers(backend):
+    for leftover in backend.leftovers():
+        backend.remove(leftover.name)
+
+
+def test_a_rehearsal_leaves_nothing_that_counts(backend):
+    backend.rehearse(A)
+    assert names(backend) == []
+    assert not backend.exists(A)
+    remove_leftovers(backend)
+    assert list(backend.leftovers()) == []
 
 
 def test_of_concurrent_creations_one_wins(location):
@@ -97,15 +101,15 @@ def test_of_concurrent_creations_one_wins(location):
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path):
-    shelf = open_backend(str(tmp_path / "shelf"))
-    shelf.create(A, b"first")
+    backend = open_backend(str(tmp_path / "backend"))
+    backend.create(A, b"first")
     with no_file_longer_than(1000):
         with pytest.raises(StanceSuiteError, match=r"b0+ cannot be written: File too large; free space, and run again"):
-            shelf.create(B, bytes(2000))
+            backend.create(B, bytes(2000))
         with pytest.raises(StanceSuiteError, match="free space, and run again: finished cells are kept"):
-            shelf.rehearse(B)
-        assert shelf.create(C, bytes(500))
-    assert sorted(path.name for path in (tmp_path / "shelf").iterdir()) == [A, C]
+            backend.rehearse(B)
+        assert backend.create(C, bytes(500))
+    assert sorted(path.name for path in (tmp_path / "backend").iterdir()) == [A, C]
 
 
 @pytest.fixture
@@ -124,23 +128,16 @@ def unprivileged():
 
 
 def test_what_may_not_be_written_or_read_is_one_sentence(unprivileged):
-    shelf = open_backend(str(unprivileged))
-    shelf.create(A, b"first")
+    backend = open_backend(str(unprivileged))
+    backend.create(A, b"first")
     (unprivileged / A).chmod(0)
-    for read in (lambda: shelf.read(A), lambda: shelf.read(A, 1)):
-        with pytest.raises(
-            StanceSuiteError, match=r"a0+ cannot be read: Permission denied; mend that, or name another"
-        ):
+    for read in (lambda: backend.read(A), lambda: backend.read(A, 1)):
+        with pytest.raises(StanceSuiteError, match=r"a0+ cannot be read: Permission denied; mend that, or name"):
             read()
     unprivileged.chmod(0o500)
-    for write in (
-        lambda: shelf.create(B, b""),
-        lambda: shelf.rehearse(B),
-        lambda: shelf.remove(A),
-        lambda: shelf.rename(A, C),
-        lambda: shelf.claim(B).__enter__(),
-        lambda: shelf.claim(B, wait=False).__enter__(),
-    ):
+    writing = [partial(backend.create, B, b""), partial(backend.rehearse, B), partial(backend.remove, A)]
+    writing += [partial(backend.rename, A, C), *(backend.claim(B, wait=wait).__enter__ for wait in (True, False))]
+    for write in writing:
         with pytest.raises(StanceSuiteError, match="cannot be written: Permission denied; make it writable or name"):
             write()
     with pytest.raises(StanceSuiteError, match="cannot be written"):
@@ -159,9 +156,8 @@ def test_a_new_name_outlasts_a_power_cut(tmp_path, monkeypatch):
 
 HOLD = """
 import sys
-from stance_suite.shelves import open_backend
-shelf = open_backend(sys.argv[1])
-with shelf.claim(sys.argv[2], wait=False) as granted:
+from stance_suite.store.backends import open_backend
+with open_backend(sys.argv[1]).claim(sys.argv[2], wait=False) as granted:
     print(granted, flush=True)
     sys.stdin.read()
 """
@@ -169,69 +165,60 @@ with shelf.claim(sys.argv[2], wait=False) as granted:
 
 def hold(location):
     """Start a process that claims something, and tells whether it may."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, location, A],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=REPOSITORY,
-    )
+    command, pipes = [sys.executable, "-c", HOLD, location, A], {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen(command, **pipes, text=True, cwd=REPOSITORY)
     return process, process.stdout.readline().strip() == "True"
 
 
 def test_a_claim_holds_others_off_until_its_process_dies(location):
-    shelf = open_backend(location)
+    backend = open_backend(location)
     process, granted = hold(location)
     assert granted
-    with shelf.claim(A, wait=False) as mine, shelf.claim(B, wait=False) as another:
+    with backend.claim(A, wait=False) as mine, backend.claim(B, wait=False) as another:
         assert (mine, another) == (False, True)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    with shelf.claim(A):
+    with backend.claim(A):
         process, granted = hold(location)
         assert not granted
         process.communicate()
-    with shelf.claim(A, wait=False) as mine:
+    with backend.claim(A, wait=False) as mine:
         assert mine
 
 
 def test_a_locks_file_goes_when_nothing_is_left_to_be_made(tmp_path):
-    shelf = FolderBackend(tmp_path)
-    with shelf.claim(A):
+    backend = FolderBackend(tmp_path)
+    with backend.claim(A):
         pass
     assert [path.name for path in tmp_path.glob("*.lock")] == [f"{A}.lock"], "whoever waits for it must not lose it"
-    with shelf.claim(A):
-        shelf.create(A, b"made")
-    with shelf.claim(A, wait=False) as granted:
+    with backend.claim(A):
+        backend.create(A, b"made")
+    with backend.claim(A, wait=False) as granted:
         assert granted
     assert list(tmp_path.glob("*.lock")) == []
 
 
 def test_what_a_killed_process_left_is_told_from_what_is_being_written(tmp_path):
-    shelf = open_backend(str(tmp_path))
+    backend = open_backend(str(tmp_path))
     for name in (f".{A}.0_x9", f".{B}.0_x9", f"{B}.lock", f"{C}.lock"):
         (tmp_path / name).write_bytes(b"half")
     process, _ = hold(str(tmp_path))
-    found = [leftover.name for leftover in shelf.leftovers()]
+    found = [leftover.name for leftover in backend.leftovers()]
     assert found == [f".{B}.0_x9", f"{B}.lock", f"{C}.lock"], "a is being written"
     process.communicate()
-    for leftover in shelf.leftovers():
-        shelf.remove(leftover.name)
+    remove_leftovers(backend)
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / f".{A}.0_x9").write_bytes(b"half")
+    assert [leftover.name for leftover in backend.leftovers()] == [f".{A}.0_x9"]
+    assert [path.name for path in tmp_path.iterdir()] == [f".{A}.0_x9"], "looking for leftovers leaves none"
 
 
 def test_what_is_somebodys_own_is_neither_listed_nor_left_over(location):
-    shelf = open_backend(location)
+    backend = open_backend(location)
     for name in (".bashrc", ".data.json.gz.0_x9", "poetry.lock", "data.json.gz", A[:-1], f"{A}.txt", A.upper(), A):
-        shelf.create(name, b"own")
-    assert names(shelf) == [A]
-    assert list(shelf.leftovers()) == []
-
-
-def test_looking_for_leftovers_leaves_none(tmp_path):
-    (tmp_path / f".{A}.0_x9").write_bytes(b"half")
-    assert [leftover.name for leftover in open_backend(str(tmp_path)).leftovers()] == [f".{A}.0_x9"]
-    assert [path.name for path in tmp_path.iterdir()] == [f".{A}.0_x9"]
+        backend.create(name, b"own")
+    assert names(backend) == [A]
+    assert list(backend.leftovers()) == []
 
 
 def test_a_package_that_is_missing_is_named():
@@ -245,13 +232,11 @@ def test_a_package_that_is_missing_is_named():
 
 
 def test_a_bucket_that_is_not_there_is_one_sentence(s3_bucket):
-    shelf = open_backend("s3://elsewhere/cells")
-    assert shelf.contents() == []
-    assert not shelf.exists(A)
-    for write in (lambda: shelf.rehearse(A), lambda: shelf.create(A, b"")):
-        with pytest.raises(
-            StanceSuiteError, match=r"s3://elsewhere/cells/.* cannot be written: .*bucket does not exist"
-        ):
+    backend = open_backend("s3://elsewhere/cells")
+    assert backend.contents() == []
+    assert not backend.exists(A)
+    for write in (lambda: backend.rehearse(A), lambda: backend.create(A, b"")):
+        with pytest.raises(StanceSuiteError, match=r"s3://elsewhere/cells/.* cannot be written: .*bucket does not ex"):
             write()
 
 
@@ -259,21 +244,21 @@ def test_a_server_that_is_not_there_is_one_sentence(s3_bucket):
     import fsspec
 
     nowhere = {"endpoint_url": "http://127.0.0.1:9", "config_kwargs": {"retries": {"max_attempts": 0}}}
-    shelf = open_backend("s3://cells/x")
-    shelf._files = fsspec.filesystem("s3", skip_instance_cache=True, **nowhere)
-    shelf._files.retries = 1
+    backend = open_backend("s3://cells/x")
+    backend._files = fsspec.filesystem("s3", skip_instance_cache=True, **nowhere)
+    backend._files.retries = 1
     with pytest.raises(StanceSuiteError, match=r"s3://cells/x/a0+ cannot be read: Could not connect to the endpoint"):
-        shelf.read(A)
+        backend.read(A)
     with pytest.raises(StanceSuiteError, match=r"s3://cells/x/a0+ cannot be written: Could not connect"):
-        shelf.create(A, b"")
+        backend.create(A, b"")
 
 
 def test_a_creation_that_meets_another_under_way_is_tried_again(s3, monkeypatch):
     from botocore.exceptions import ClientError
     from s3fs.errors import translate_boto_error
 
-    shelf = open_backend(s3)
-    pipe_file = shelf._files.pipe_file
+    backend = open_backend(s3)
+    pipe_file = backend._files.pipe_file
     conflicts = iter([True, True, False])
 
     def conflicting(*arguments, **options):
@@ -281,10 +266,10 @@ def test_a_creation_that_meets_another_under_way_is_tried_again(s3, monkeypatch)
             raise translate_boto_error(ClientError({"Error": {"Code": "ConditionalRequestConflict"}}, "PutObject"))
         return pipe_file(*arguments, **options)
 
-    monkeypatch.setattr(shelf._files, "pipe_file", conflicting)
+    monkeypatch.setattr(backend._files, "pipe_file", conflicting)
     monkeypatch.setattr("stance_suite.store.backends.remote.PATIENCE", (0, 0))
-    assert shelf.create(A, b"made")
-    assert shelf.read(A) == b"made"
+    assert backend.create(A, b"made")
+    assert backend.read(A) == b"made"
 
 
 def test_what_another_machine_writes_is_seen_at_once(s3):
