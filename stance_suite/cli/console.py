@@ -13,11 +13,13 @@ PLAIN_WIDTH = 160
 
 
 def open_console(plain_width: int = PLAIN_WIDTH) -> Console:
-    """Print what is said as it is: names of models and prompts are no markup."""
+    """Print what is said as it is: names of models, statements and prompts are no markup and hold no emoji codes."""
     from rich.console import Console
 
-    console = Console(highlight=False, markup=False)
-    return console if console.is_terminal else Console(highlight=False, markup=False, width=plain_width)
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = plain_width
+    return console
 
 
 def print_table(

@@ -69,7 +69,8 @@ def _check_adapter(folder: Path) -> None:
         return
     pickles = sorted(path.name for path in folder.glob("*.bin"))
     if pickles:
-        raise pickle_refused(f"{folder} holds a pickle only ({pickles[0]})")
+        said = f"{folder} holds its adapter as a pickle ({pickles[0]})"
+        raise pickle_refused(said, "save it as safetensors where you trust it")
     raise WeightsUnavailableError(
         f"{folder} has an {ADAPTER_CONFIG} but no {ADAPTER_WEIGHTS}; save the adapter with save_pretrained"
     )

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
 
-class Registered(str):
+class _Declaring(type):
+    """Keeps what was made: of every subclass a name exists once, and only with all that is known of it."""
+
+    _known: dict[str, Any]
+
+    def __call__(cls, name: str, **known: Any) -> Any:
+        if name in cls._known:
+            raise ValueError(f"{cls.__name__} {name!r} is declared already")
+        cls._known[name] = super().__call__(name, **known)
+        return cls._known[name]
+
+
+class Registered(str, metaclass=_Declaring):
     """A declared name. Of every subclass a name exists once, so that one that was read is the one that was declared.
 
     What is known of it are the fields of the subclass, a ``dataclass(frozen=True, eq=False, repr=False)`` with the name
@@ -18,18 +30,13 @@ class Registered(str):
     """
 
     __slots__ = ()
-    _known: ClassVar[dict[str, Any]]
 
     def __init_subclass__(cls) -> None:
         cls._known = {}
 
     def __new__(cls, name: str, **known: object) -> Self:
-        """Declare a name; ValueError if it is declared already."""
-        if name in cls._known:
-            raise ValueError(f"{cls.__name__} {name!r} is declared already")
-        self = super().__new__(cls, name)
-        cls._known[name] = self
-        return self
+        """Make the name; it is declared once all that is known of it has been said."""
+        return super().__new__(cls, name)
 
     @classmethod
     def named(cls, name: object) -> Self:

@@ -64,3 +64,9 @@ def test_subclasses_do_not_share_names() -> None:
         __slots__ = ()
 
     assert not Color.all()
+
+
+def test_what_lacks_something_is_not_declared() -> None:
+    with pytest.raises(TypeError):
+        Fruit("plum")
+    assert "plum" not in Fruit.all()
