@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from stance_suite.judge.structure.controls import favorable
+from stance_suite.judge.structure.figures import favorable
 from stance_suite.judge.structure.verdict import judge_structure
 from stance_suite.schema.controls import SHAM
 from stance_suite.schema.metrics import Caveat

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stance_suite.judge.structure.pooling import pool
+from stance_suite.judge.structure.figures import pool
 from stance_suite.judge.structure.verdict import judge_structure
 from stance_suite.schema.layer_figures import layer_figures
 from stance_suite.schema.spectra import WeightChange
