@@ -59,11 +59,10 @@ class Design:
     """How much is measured, and how many claims share the level."""
 
     prompts: int
-    """Held-out prompts."""
+    """Held-out prompts, the same under all seeds."""
     samples: int
     """Samples a prompt in each arm."""
     seeds: int
-    """Seeds, all measured with the same prompts."""
     family: int
     """Claims that are tested together."""
     level: float = SIGNIFICANCE
@@ -154,8 +153,7 @@ def pooled_spread(
 
 def _differences(metric: Metric, stance: ProbedStance, replicate: Replicate) -> Array:
     baseline = next(iter(control_scores(metric, stance, [replicate], stance.held_out_prompts).values()))
-    difference: Array = stance_scores(replicate.tuned, metric, stance) - baseline[0]
-    return difference
+    return np.subtract(stance_scores(replicate.tuned, metric, stance), baseline[0])
 
 
 def _paired_samples(replicate: Replicate, metric: Metric, stance: ProbedStance) -> Array:
@@ -163,9 +161,8 @@ def _paired_samples(replicate: Replicate, metric: Metric, stance: ProbedStance) 
 
     The i-th samples of both arms are drawn with the same random numbers, and are paired.
     """
-    difference = _sample_scores(replicate.tuned, metric, stance) - _sample_scores(replicate.base, metric, stance)
-    paired: Array = difference / math.sqrt(2)
-    return paired
+    tuned, base = (_sample_scores(record, metric, stance) for record in (replicate.tuned, replicate.base))
+    return np.divide(tuned - base, math.sqrt(2))
 
 
 def _sample_scores(record: CellRecord, metric: Metric, stance: ProbedStance) -> Array:
@@ -193,14 +190,8 @@ def _needed_effects(design: Design, spread: Spread, bound: float) -> Array:
     flips = _flipped_shares(design.prompts)
     # two-sided: every extreme pattern has a mirror; and the one that flips nothing, which is not listed, is extreme
     extreme = math.floor(allowed * (len(flips) + 1) / 2 + ROUNDING)
-    needed: Array = np.max(
-        [
-            _needed_for_contrast(tables, bound, flips, extreme, allowed)
-            for tables in _simulated_noise(design, spread, min(SIMULATIONS, ENTRIES // len(flips)))
-        ],
-        axis=0,
-    )
-    return needed
+    contrasts = _simulated_noise(design, spread, min(SIMULATIONS, ENTRIES // len(flips)))
+    return np.maximum(*(_needed_for_contrast(tables, bound, flips, extreme, allowed) for tables in contrasts))
 
 
 def _needed_for_contrast(

@@ -102,10 +102,6 @@ class EffectTable:
     effects: Mapping[str, Array]
     """Tuned minus each control; shape (seeds, prompts), or (1, prompts) if averaged."""
 
-    def over_prompts(self, control: str) -> dict[str, float]:
-        """Average the effect against a control over seeds, by prompt."""
-        return dict(zip(self.prompts, self.effects[control].mean(axis=0).tolist(), strict=True))
-
 
 def effect_table(verdict: Verdict, cells: Mapping[str, CellRecord]) -> EffectTable:
     """Gather the effects that a behavioral verdict rests on, from the cells of its run by key.
