@@ -29,11 +29,15 @@ class GateTerms:
     """What the models of a run are held against."""
 
     policy: Policy
+    """What is demanded."""
     policy_file: str
+    """What its file is called."""
     baseline: Findings | None = None
     """An earlier run whose effects must not be lost; comparable with this one."""
     baseline_file: str | None = None
+    """What its file is called."""
     baseline_sha256: str | None = None
+    """Hash of that file."""
 
 
 def judge_gate(findings: Findings, terms: GateTerms) -> GateReport:

@@ -227,8 +227,7 @@ def _flipped_shares(prompts: int) -> npt.NDArray[np.float32]:
     else:
         flipped = np.random.default_rng(SEED).integers(0, 2, (DRAWS, prompts))
         flipped[~flipped.any(axis=1)] = 1
-    shares: npt.NDArray[np.float32] = (flipped / flipped.sum(axis=1, keepdims=True)).astype(np.float32)
-    return shares
+    return np.asarray(flipped / flipped.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 def _needed_for_significance(differences: Array, flips: npt.NDArray[np.float32], extreme: int) -> Array:

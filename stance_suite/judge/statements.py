@@ -151,10 +151,6 @@ def _largest(rows: Iterable[_Row]) -> _Row:
     return max(rows, key=lambda row: abs(row.change))
 
 
-def _listed(rows: Iterable[_Row]) -> str:
-    return ", ".join(map(str, rows))
-
-
 def _check_change(check: ChangeCheck, rows: Sequence[_Row]) -> Finding:
     rows = _pick(rows, check.models, check.stances, check.layer)
     known = {name for row in rows for name in (row.model, row.stance)}
@@ -164,7 +160,7 @@ def _check_change(check: ChangeCheck, rows: Sequence[_Row]) -> Finding:
     wrong = [row for row in rows if not check.comparator.accepts(row.change, check.bound)]
     if wrong:
         return Status.FAILS, f"{wrong[0]}, not {check.comparator} {check.bound:g}"
-    return Status.HOLDS, _listed(rows)
+    return Status.HOLDS, ", ".join(map(str, rows))
 
 
 def _check_unreported(check: UnreportedCheck, rows: Sequence[_Row]) -> Finding:
@@ -194,7 +190,7 @@ def _check_place(check: PlaceCheck, rows: Sequence[_Row]) -> Finding:
         if depth is None or not check.depth[0] <= depth <= check.depth[1]:
             where = "outside of the blocks" if depth is None else f"at {depth:.0f} % of depth"
             wrong.append(f"{row.layer} lies {where}")
-    return (Status.FAILS, "; ".join(wrong)) if wrong else (Status.HOLDS, _listed(changed))
+    return (Status.FAILS, "; ".join(wrong)) if wrong else (Status.HOLDS, ", ".join(map(str, changed)))
 
 
 def _check_ratio(check: RatioCheck, rows: Sequence[_Row]) -> Finding:
@@ -233,4 +229,4 @@ def _check_distinct(check: DistinctCheck, rows: Sequence[_Row]) -> Finding:
         if len(tops) < 2:
             return Status.INCONCLUSIVE, f"fewer than two stances are on record for {model}"
         found += tops
-    return Status.HOLDS, _listed(found)
+    return Status.HOLDS, ", ".join(map(str, found))

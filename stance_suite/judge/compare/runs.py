@@ -101,11 +101,6 @@ def _why_not_comparable(ours: Verdict, theirs: Verdict, before: Findings, after:
         return "a prompt is listed twice"
     if set(prompts[0]) != set(prompts[1]):
         return f"other prompts: {len(set(prompts[0]) ^ set(prompts[1]))} are in one run only"
-    return _why_other_measure(ours, theirs, before, after)
-
-
-def _why_other_measure(ours: Verdict, theirs: Verdict, before: Findings, after: Findings) -> str:
-    """Tell why the same metric measures something else; empty if it does not."""
     stances = _measured_stances(ours, before), _measured_stances(theirs, after)
     for name in stances[0] | stances[1]:
         # one whose content is not told may be another
