@@ -13,7 +13,7 @@ from stance_suite.schema.claims import Claim
 from stance_suite.schema.metrics import Caveat
 from stance_suite.schema.verdicts import Status
 from tests.edits import altered
-from tests.judge.behavior.test_verdict import said
+from tests.judge.behavior.test_verdict import figures, said
 from tests.judge.placed_changes import NAMES, claim, moved, replicate, vectors
 from tests.measured import alpha_change, behaving, beside, layer
 from tests.runs import behavioral
@@ -233,23 +233,19 @@ def test_effects_on_behavior_are_compared_prompt_by_prompt(stance):
     assert verdict.status is Status.HOLDS, verdict.reason
     assert verdict.figure == pytest.approx(0.5, abs=0.05)
     assert verdict.p_value == pytest.approx(2 / 2**12)
-    figures = {control.name: control.figure for control in verdict.controls}
-    assert figures["m, curious-uncertainty (documented) - base"] == pytest.approx(0.9, abs=0.05)
-    assert figures["m, curious-uncertainty (long) - base"] == pytest.approx(0.4, abs=0.05)
-    assert figures["base"] == pytest.approx(0.5, abs=0.05)
-    assert figures["sham"] == pytest.approx(figures["base"]), "it is the same sham"
+    compared = {f"m, curious-uncertainty ({recipe}) - base": x for recipe, x in (("documented", 0.9), ("long", 0.4))}
+    shown = figures(verdict)
+    assert shown == pytest.approx(compared | {"base": 0.5, "sham": 0.5}, abs=0.05)
+    assert shown["sham"] == pytest.approx(shown["base"]), "it is the same sham"
     assert verdict.cells == ("a0", "base0", "sham0", "b0")
-    backward = judge_pair(stance, arms(stance, "a", 0.4), arms(stance, "b", 0.9, seed=50))
-    assert backward.status is Status.FAILS
-    less = judge_pair(stance, arms(stance, "a", 0.4), arms(stance, "b", 0.9, seed=50), comparator="below", bound=-0.05)
-    assert less.status is Status.HOLDS
-    alike = judge_pair(stance, arms(stance, "a", 0.4), arms(stance, "b", 0.4, seed=50), bound=0)
-    assert alike.status is Status.INCONCLUSIVE
-
-
-def test_a_training_compared_with_itself_has_no_effect(stance):
-    ours = arms(stance, "a", 0.9)
-    assert judge_pair(stance, ours, ours, bound=0).status is Status.INCONCLUSIVE
+    ours = arms(stance, "a", 0.4)
+    for level, about, status in (
+        (0.9, {}, Status.FAILS),
+        (0.9, {"comparator": "below", "bound": -0.05}, Status.HOLDS),
+        (0.4, {"bound": 0}, Status.INCONCLUSIVE),
+    ):
+        assert judge_pair(stance, ours, arms(stance, "b", level, seed=50), **about).status is status
+    assert judge_pair(stance, ours, ours, bound=0).status is Status.INCONCLUSIVE, "compared with itself"
 
 
 def test_a_difference_of_effects_need_not_exceed_the_shift_toward_another_stance(stance):

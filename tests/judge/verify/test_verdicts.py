@@ -48,6 +48,7 @@ def cell(*path, key=TUNED):
 
 response = partial(cell, "behavior", "responses", 0)
 markers = partial(response, "markers", "curious-uncertainty")
+SHAMS_TEXT = cell("training", "texts", 1, key="sham--0")
 likelihood = partial(cell, "behavior", "likelihoods", 0, "log_probability")
 
 
@@ -157,11 +158,7 @@ def test_an_edit_is_refused_and_named(whole_run, name, capsys):
         (verdict(LIKELIHOOD, "replicates", 0, "base"), "another", ("cells", "another", "no such cell in the file")),
         (verdict(LIKELIHOOD, "figure"), "NaN", ("figure", "nan", None)),
         (("statements", 0), None, ("statements", "nothing", None)),
-        (
-            cell("training", "texts", 1, key="sham--0"),
-            lambda text: f"{text} And more.",
-            ("training.texts[1]", None, "an example of one of the family's stances"),
-        ),
+        (SHAMS_TEXT, lambda text: f"{text}!", ("training.texts[1]", None, "an example of one of the family's stances")),
     ],
     ids=["cell that is not there", "unknown figure", "statement not judged", "sham trained on something else"],
 )
