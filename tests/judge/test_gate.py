@@ -20,6 +20,7 @@ from tests.runs import behavioral, findings, structural
 
 CONSEQUENCES = [("fail", Outcome.FAILED), ("warn", Outcome.WARNING), ("ignore", Outcome.PASSED)]
 UNKNOWN = [math.nan, math.inf, -math.inf]
+TOWARD = [ControlFigure(role="toward", about="another", figure=figure) for figure in UNKNOWN]
 LOST = [Status.ERROR, Status.NOT_RUN]
 IGNORING = Policy(inconclusive="ignore")
 
@@ -33,10 +34,6 @@ def with_fluency(replicate, which, **update):
 
 def with_score(scores, arm, figure):
     return altered(scores, **({"controls": {SHAM: figure}} if arm == SHAM else {arm: figure}))
-
-
-def toward(figure):
-    return ControlFigure(role="toward", about="another", figure=figure)
 
 
 def verdict_on(run, what):
@@ -302,7 +299,7 @@ class TestAgainstABaseline:
         [
             *(({"status": status}, "lost: now|it was not run") for status in (Status.FAILS, *LOST)),
             *(({"status": Status.HOLDS, "figure": figure}, "not measured") for figure in (None, *UNKNOWN)),
-            *(({"status": Status.INCONCLUSIVE, "controls": (toward(figure),)}, "not measured: ") for figure in UNKNOWN),
+            *(({"status": Status.INCONCLUSIVE, "controls": (one,)}, "not measured: ") for one in TOWARD),
         ],
     )
     def test_a_lost_verdict_and_a_missing_figure_or_contrast_are_no_proof(self, stance, update, told):
@@ -380,8 +377,7 @@ class TestAgainstABaseline:
 class TestTheReport:
     def test_of_nothing_has_not_passed(self, stance):
         report = held_against(findings(stance))
-        assert report.demands == ()
-        assert not report.passed
+        assert (report.demands, report.passed) == ((), False)
         assert report.sentence == "The gate failed: nothing was judged, so nothing was shown."
 
     def test_of_several_models_names_each(self, stance):

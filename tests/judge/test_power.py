@@ -45,10 +45,9 @@ def test_power_is_what_a_loop_of_experiments_finds(design, spread, effect, bound
         of_seeds = 2 * t.sf(np.abs(experiments.mean(axis=(2, 3))) / errors, degrees)
         p_values = np.maximum(p_values, of_seeds)
     estimates = experiments.mean(axis=(2, 3))
-    for contrasts, p_value, estimate in zip(experiments[:20], p_values, estimates, strict=False):
+    for contrasts, *expected in zip(experiments[:20], p_values, estimates, strict=False):
         found = [paired_effect(differences) for differences in contrasts]
-        assert [f.p_value for f in found] == pytest.approx(p_value)
-        assert [f.effect for f in found] == pytest.approx(estimate)
+        assert [[one.p_value for one in found], [one.effect for one in found]] == [pytest.approx(x) for x in expected]
     holds = np.all((p_values <= design.level / design.family) & (estimates > bound), axis=1)
     assert 0.3 < holds.mean() < 0.9, "where a mistake would show"
     error = math.sqrt(holds.mean() * (1 - holds.mean()) * (1 / 2500 + 1 / 4000))

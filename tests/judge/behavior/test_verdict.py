@@ -57,8 +57,7 @@ def test_training_on_the_shams_own_data_does_not_hold(stance):
     """The very same cell as control: every difference is zero."""
     tuned = said(stance, toward=0.5)
     verdict = judge(stance, tuned, sham=tuned)
-    assert verdict.status is Status.INCONCLUSIVE
-    assert verdict.p_value is None
+    assert (verdict.status, verdict.p_value) == (Status.INCONCLUSIVE, None)
     assert Caveat.WITHIN_NULL in verdict.caveats
 
 
@@ -156,8 +155,7 @@ def test_a_divergence_is_held_against_noise_and_shown_beside_the_sham(stance):
 def test_several_seeds_must_agree(stance):
     agreeing = [(said(stance, 0.5, seed=i), said(stance, seed=i + 10), said(stance, seed=i + 20)) for i in range(3)]
     verdict = judge_seeds(stance, agreeing)
-    assert verdict.status is Status.HOLDS
-    assert len(verdict.cells) == 9
+    assert (verdict.status, len(verdict.cells)) == (Status.HOLDS, 9)
     assert verdict.figure == pytest.approx(0.5, abs=0.05)
     levels = (1.5, 0.1, -0.1)
     torn = [(said(stance, level, seed=i), *agreeing[i][1:]) for i, level in enumerate(levels)]

@@ -39,8 +39,7 @@ def test_a_run_against_itself_changes_nothing(stance):
     change = only(run, run)
     assert (change.outcome, change.difference) == (Outcome.SAME, 0)
     assert [(one.difference, one.p_value, one.adjusted_p_value) for one in change.paired] == [(0, None, None)] * 2
-    assert not change.is_news
-    assert not change.status_changed
+    assert not (change.is_news or change.status_changed)
     assert compare_runs(run, run).differences == ()
 
 
@@ -49,8 +48,7 @@ def test_a_regression_is_caught_although_prompts_differ_by_more(stance):
     change = only(before, after)
     assert change.outcome is Outcome.REGRESSED
     assert before.verdicts[0].low < after.verdicts[0].figure  # an unpaired look would not tell
-    assert change.is_news
-    assert not change.status_changed
+    assert (change.is_news, change.status_changed) == (True, False)
     assert change.difference == pytest.approx(-0.07, abs=0.01)
     against_base, against_sham = change.paired
     assert (against_base.control, against_sham.control) == ("base", "sham")
@@ -277,10 +275,9 @@ def test_two_models_are_matched_by_what_is_claimed(stance):
 
 def test_claims_of_one_model_are_not_matched_by_likeness(stance):
     comparison = compare_runs(one_run(stance, 0.5, id="old"), one_run(stance, 0.5, id="new"))
-    assert comparison.changes == ()
-    assert [entry.claim_id for entry in comparison.only_before] == ["old"]
-    assert [entry.claim_id for entry in comparison.only_after] == ["new"]
-    assert "no such claim" in comparison.only_after[0].reason
+    (old,), (new,) = comparison.only_before, comparison.only_after
+    assert (comparison.changes, old.claim_id, new.claim_id) == ((), "old", "new")
+    assert "no such claim" in new.reason
 
 
 def test_ambiguous_verdicts_are_listed_and_not_guessed(stance):
@@ -314,10 +311,8 @@ def test_what_was_not_run_is_matched_last(stance):
 
 def test_an_empty_run(stance):
     run, empty = one_run(stance, 0.5), findings(stance)
-    assert compare_runs(empty, empty).changes == ()
-    assert len(compare_runs(run, empty).only_before) == 1
-    assert len(compare_runs(empty, run).only_after) == 1
-    assert compare_runs(run, empty).after.models == ()
+    assert compare_runs(empty, empty).changes == compare_runs(run, empty).after.models == ()
+    assert len(compare_runs(run, empty).only_before) == len(compare_runs(empty, run).only_after) == 1
 
 
 def test_runs_of_a_model_trained_elsewhere_are_compared_without_a_sham(stance):

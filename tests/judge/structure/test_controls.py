@@ -208,8 +208,7 @@ def test_a_claim_can_rule_out_models_trained_elsewhere():
 
 def test_with_a_sham_rounding_is_shown_and_does_not_decide():
     verdict = judge_structure(claim(robust=True), replicate(moved(8, 9, 10), QUIET, rounding=(7, 7, 7)))
-    assert verdict.status is Status.HOLDS
-    assert verdict.caveats == (Caveat.WITHIN_NULL,)
+    assert (verdict.status, verdict.caveats) == (Status.HOLDS, (Caveat.WITHIN_NULL,))
     assert [control.name for control in verdict.controls] == ["sham", "noise", "rounding"]
 
 
