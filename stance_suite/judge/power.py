@@ -153,7 +153,8 @@ def pooled_spread(
 
 def _differences(metric: Metric, stance: ProbedStance, replicate: Replicate) -> Array:
     baseline = next(iter(control_scores(metric, stance, [replicate], stance.held_out_prompts).values()))
-    return np.subtract(stance_scores(replicate.tuned, metric, stance), baseline[0])
+    difference: Array = stance_scores(replicate.tuned, metric, stance) - baseline[0]
+    return difference
 
 
 def _paired_samples(replicate: Replicate, metric: Metric, stance: ProbedStance) -> Array:
@@ -162,7 +163,8 @@ def _paired_samples(replicate: Replicate, metric: Metric, stance: ProbedStance) 
     The i-th samples of both arms are drawn with the same random numbers, and are paired.
     """
     tuned, base = (_sample_scores(record, metric, stance) for record in (replicate.tuned, replicate.base))
-    return np.divide(tuned - base, math.sqrt(2))
+    paired: Array = (tuned - base) / math.sqrt(2)
+    return paired
 
 
 def _sample_scores(record: CellRecord, metric: Metric, stance: ProbedStance) -> Array:
@@ -179,8 +181,7 @@ def _needed_effects(design: Design, spread: Spread, bound: float) -> Array:
     There is one: a greater effect moves the estimate up, and it moves every flipped sum up less. So power is the share
     of simulations that need less, and a detectable effect is a quantile.
     """
-    deviations = (spread.prompts, spread.samples, spread.seeds)
-    if not all(math.isfinite(deviation) and deviation >= 0 for deviation in deviations):
+    if not all(math.isfinite(one) and one >= 0 for one in (spread.prompts, spread.samples, spread.seeds)):
         raise ValueError(f"standard deviations must be finite and >= 0, not {spread}")
     if not bound >= 0:
         raise ValueError(f"the bound is the minimum effect in the direction of the claim, >= 0, not {bound}")
@@ -191,7 +192,8 @@ def _needed_effects(design: Design, spread: Spread, bound: float) -> Array:
     # two-sided: every extreme pattern has a mirror; and the one that flips nothing, which is not listed, is extreme
     extreme = math.floor(allowed * (len(flips) + 1) / 2 + ROUNDING)
     contrasts = _simulated_noise(design, spread, min(SIMULATIONS, ENTRIES // len(flips)))
-    return np.maximum(*(_needed_for_contrast(tables, bound, flips, extreme, allowed) for tables in contrasts))
+    needed: Array = np.maximum(*(_needed_for_contrast(one, bound, flips, extreme, allowed) for one in contrasts))
+    return needed
 
 
 def _needed_for_contrast(

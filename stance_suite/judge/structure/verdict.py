@@ -66,7 +66,6 @@ def worst(verdicts: Sequence[Verdict], seeds: Sequence[int]) -> Verdict:
 
 
 def _judge_figure(claim: Claim, sides: Sequence[Side]) -> Verdict:
-    ours = sides[0]
     for side in sides:
         if side.tuned is None:
             return Verdict(claim=claim, model=claim.model, status=Status.INCONCLUSIVE, reason=side.why_nothing)
@@ -74,7 +73,7 @@ def _judge_figure(claim: Claim, sides: Sequence[Side]) -> Verdict:
     value = _compare(claim, [figure.value for figure in tuned])
     controls = _controls(claim, sides)
     shared_by = [one.control for one in controls if _accepts(claim, one.figure)]
-    status, reason = _decide(ours, _show(ours, value, tuned), value, shared_by, controls)
+    status, reason = _decide(sides[0], _show(sides[0], value, tuned), value, shared_by, controls)
     missing = sum(one.missing for one in tuned)
     if missing and status not in (Status.INCONCLUSIVE, _settled(claim)):
         status = Status.INCONCLUSIVE
