@@ -169,6 +169,15 @@ def beside(tuned: CellRecord, base: CellRecord, sham: CellRecord | None = None) 
     return Replicate(tuned, base, {} if sham is None else {SHAM: sham})
 
 
+def behaving(stance, tuned: Behavior, base: Behavior, sham: Behavior, seed: int = 0, key: str = "stance ") -> Replicate:
+    """A model trained on a stance, beside its controls, that behave like this."""
+    return beside(
+        tuned=record("stance", said=tuned, stance=stance.name, seed=seed, key=f"{key}{seed}"),
+        base=record("base", said=base, seed=seed, key=f"base{seed}"),
+        sham=record("sham", said=sham, seed=seed, key=f"sham{seed}"),
+    )
+
+
 def findings(*cells: CellRecord) -> Findings:
     """Findings that hold cells and nothing else."""
     return Findings(

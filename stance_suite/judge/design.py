@@ -23,13 +23,10 @@ def find_replicates(
     for cells in index.trainings:
         cell = cells[0].cell
         alike = (cell.model, cell.recipe) == (model, recipe) and (cell.stance == stance.name or cell.is_elsewhere)
-        if alike and _measured_stances(cells[0]) == together:
+        measured = {name for entry in cells[0].behavior.likelihoods[:1] for name in entry.log_probability}
+        if alike and measured == together:
             replicates = index.of_training(cells)
             if not replicates:
                 raise LookupError(f"no control beside {model} trained on {stance.name} ({recipe})")
             return replicates
     raise LookupError(f"no cell of {model} trained on {stance.name} ({recipe})")
-
-
-def _measured_stances(record: CellRecord) -> set[str]:
-    return {name for entry in record.behavior.likelihoods[:1] for name in entry.log_probability}

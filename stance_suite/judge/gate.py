@@ -11,7 +11,6 @@ from typing import Literal
 from stance_suite.judge.behavior.degeneration import is_no_language_model
 from stance_suite.judge.compare.matching import CONTROLS
 from stance_suite.judge.compare.runs import compare_runs
-from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.comparison import EffectChange, PairedDifference
 from stance_suite.schema.comparison import Outcome as EffectOutcome
 from stance_suite.schema.findings import Agreement, Findings
@@ -19,15 +18,8 @@ from stance_suite.schema.metrics import CAVEAT_MEANINGS, Metric
 from stance_suite.schema.policy import SIGNS_OF_DEGENERATION, STANDARD, Consequence, Policy, standard_id
 from stance_suite.schema.verdicts import Demand, GateReport, Outcome, Status, Verdict
 
-ENOUGH_AGREEMENT = {
-    "partial": (Agreement.PARTIAL, Agreement.ADOPTED),
-    "adopted": (Agreement.ADOPTED,),
-}
-CONSEQUENCES: dict[Consequence, Outcome] = {
-    "fail": Outcome.FAILED,
-    "warn": Outcome.WARNING,
-    "ignore": Outcome.PASSED,
-}
+ENOUGH_AGREEMENT = {"partial": (Agreement.PARTIAL, Agreement.ADOPTED), "adopted": (Agreement.ADOPTED,)}
+CONSEQUENCES: dict[Consequence, Outcome] = {"fail": Outcome.FAILED, "warn": Outcome.WARNING, "ignore": Outcome.PASSED}
 Judged = tuple[Outcome, str]
 """What became of a demand, and why."""
 
@@ -77,12 +69,9 @@ def judge_gate(findings: Findings, terms: GateTerms) -> GateReport:
 
 
 def _of_stance(policy: Policy, findings: Findings, model: str, stance: str) -> Iterator[Demand]:
-    preference, divergence, structure = (
-        next(
-            (one for one in findings.verdicts if (one.claim.id, one.model) == (standard_id(stance, what), model)), None
-        )
-        for what in ("preference", "divergence", "structure")
-    )
+    of_model = {one.claim.id: one for one in reversed(findings.verdicts) if one.model == model}  # the first of equals
+    standard = ("preference", "divergence", "structure")
+    preference, divergence, structure = (of_model.get(standard_id(stance, what)) for what in standard)
     judged: tuple[tuple[str, Literal["adoption", "structure"], Verdict | None, Judged], ...] = (
         (f"adoption of {stance}", "adoption", preference, _adoption(policy, findings, preference)),
         (f"behavior moved by {stance}", "adoption", divergence, _must_hold(policy, divergence)),
@@ -98,11 +87,9 @@ def _must_hold(policy: Policy, verdict: Verdict | None) -> Judged:
         return Outcome.FAILED, "it was not judged"
     if verdict.claim.metric.is_behavioral and not _is_known(verdict):
         return Outcome.FAILED, f"not measured: {verdict.reason}"
-    if verdict.status is Status.HOLDS:
-        return Outcome.PASSED, verdict.reason
     if verdict.status is Status.INCONCLUSIVE:
         return _inconclusive(policy, verdict)
-    return Outcome.FAILED, verdict.reason
+    return Outcome.PASSED if verdict.status is Status.HOLDS else Outcome.FAILED, verdict.reason
 
 
 def _inconclusive(policy: Policy, verdict: Verdict) -> Judged:
@@ -137,12 +124,11 @@ def _structure(policy: Policy, verdict: Verdict | None) -> Judged:
         return Outcome.FAILED, "it was not judged"
     if verdict.status is Status.FAILS and _is_known(verdict):
         return Outcome.PASSED, f"none: {verdict.reason}"
-    if verdict.status is Status.HOLDS:
-        return CONSEQUENCES[policy.structure.unexplained], verdict.reason
-    if verdict.status in (Status.FAILS, Status.INCONCLUSIVE):
-        # of structure only what was not measured is inconclusive: it may hide what the policy asks about
-        return CONSEQUENCES[policy.structure.unexplained], f"cannot be excluded: {verdict.reason}"
-    return Outcome.FAILED, verdict.reason
+    if verdict.status in (Status.NOT_RUN, Status.ERROR):
+        return Outcome.FAILED, verdict.reason
+    # of structure only what was not measured is inconclusive: it may hide what the policy asks about
+    what = "" if verdict.status is Status.HOLDS else "cannot be excluded: "
+    return CONSEQUENCES[policy.structure.unexplained], f"{what}{verdict.reason}"
 
 
 def _degeneration(policy: Policy, findings: Findings, model: str) -> Iterator[Demand]:
@@ -150,12 +136,10 @@ def _degeneration(policy: Policy, findings: Findings, model: str) -> Iterator[De
     bases = [record for record in findings.cells if record.cell.model == model and record.cell.is_base]
     for record in bases:
         if is_no_language_model(record.behavior.fluency):
-            signs.setdefault(_perplexity(record), []).append("before training")
-    own = [
-        one
-        for one in findings.verdicts
-        if one.model == model and one.claim.metric.is_behavioral and one.status not in (Status.NOT_RUN, Status.ERROR)
-    ]
+            perplexity = f"perplexity {record.behavior.fluency.neutral_perplexity:.3g} on neutral text"
+            signs.setdefault(f"no language model ({perplexity})", []).append("before training")
+    judged = [one for one in findings.verdicts if one.status not in (Status.NOT_RUN, Status.ERROR)]
+    own = [one for one in judged if one.model == model and one.claim.metric.is_behavioral]
     for verdict in own:
         for caveat in SIGNS_OF_DEGENERATION:
             if caveat in verdict.caveats and verdict.claim.stance not in signs.get(caveat, []):
@@ -174,17 +158,12 @@ def _degeneration(policy: Policy, findings: Findings, model: str) -> Iterator[De
     yield Demand(name="no degeneration", kind="degeneration", model=model, outcome=outcome, reason=reason)
 
 
-def _perplexity(record: CellRecord) -> str:
-    return f"no language model (perplexity {record.behavior.fluency.neutral_perplexity:.3g} on neutral text)"
-
-
 def _declared_claims(policy: Policy, findings: Findings, model: str) -> Iterator[Demand]:
     for verdict in findings.verdicts:
         claim = verdict.claim
         is_declared = not claim.id.startswith(f"{STANDARD}.") and verdict.model == model
-        if not is_declared or verdict.status is Status.NOT_RUN:
-            continue
-        if not any(fnmatchcase(claim.id, pattern) for pattern in policy.claims):
+        is_demanded = any(fnmatchcase(claim.id, pattern) for pattern in policy.claims)
+        if not (is_declared and is_demanded) or verdict.status is Status.NOT_RUN:
             continue
         if verdict.status is Status.INCONCLUSIVE and not _is_known(verdict):
             outcome, reason = Outcome.FAILED, f"not measured: {verdict.reason}"
@@ -201,11 +180,8 @@ def _declared_claims(policy: Policy, findings: Findings, model: str) -> Iterator
 def _regressions(policy: Policy, findings: Findings, baseline: Findings) -> Iterator[Demand]:
     """Compare effects with the baseline's: claims that held there, as they should, must not be lost."""
     comparison = compare_runs(baseline, findings, negligible=policy.regression.share)
-    held = {
-        (one.claim.id, one.model)
-        for one in baseline.verdicts
-        if one.status is Status.HOLDS and Status.HOLDS in one.claim.expected
-    }
+    holding = [one for one in baseline.verdicts if one.status is Status.HOLDS and Status.HOLDS in one.claim.expected]
+    held = {(one.claim.id, one.model) for one in holding}
     now = {(one.claim.id, one.model): one for one in findings.verdicts}
 
     def demand(model: str, judged: Judged, before: str = "", after: str = "") -> Demand:
@@ -240,7 +216,6 @@ def _faced(metric: Metric) -> tuple[str, ...]:
 
 
 def _kept(policy: Policy, change: EffectChange, pairs: Sequence[PairedDifference], now: Verdict) -> Judged:
-    """Tell whether what held in the baseline is still there."""
     found = {pair.outcome for pair in pairs}
     if now.status is Status.NOT_RUN:
         return Outcome.FAILED, "it was not run, so nothing shows that it is still there"

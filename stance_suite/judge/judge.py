@@ -23,14 +23,14 @@ class Judge:
     """Judges claims on cells, wherever those come from.
 
     It needs all claims of the run, each about a model by name: behavioral ones about one model and recipe share their
-    level. `stance` finds what judging needs of a stance by its name.
+    level. `stance` finds a stance by its name.
     """
 
     def __init__(self, claims: Sequence[Claim], stance: Callable[[str], ProbedStance], replicates: Replicates) -> None:
         self._claims = claims
         self._stance = stance
         self._replicates = replicates
-        self._weighed: dict[tuple[str, str], Evidence] = {}
+        self._gathered: dict[tuple[str, str], Evidence] = {}
         self._broken: set[tuple[str, str]] = set()
 
     def family(self, claim: Claim) -> tuple[Claim, ...]:
@@ -42,21 +42,18 @@ class Judge:
         )
 
     def judge(self, claim: Claim) -> Verdict:
-        """Judge one claim.
-
-        ERROR, with the traceback on standard error, if measuring broke; what the user can mend is raised.
-        """
+        """Judge one claim: ERROR, with the traceback on standard error, if measuring broke; user errors are raised."""
         try:
             return self._judge_behavior(claim) if claim.metric.is_behavioral else self._judge_structure(claim)
         except StanceSuiteError:
             raise
         except CellFailedError as error:  # told when it failed
-            return Verdict(claim=claim, model=claim.model, status=Status.ERROR, reason=str(error))
+            reason = str(error)
         except Exception as error:
             # one broken claim must not lose the verdicts of the others
             traceback.print_exc()
             reason = f"{type(error).__name__}: {error}"
-            return Verdict(claim=claim, model=claim.model, status=Status.ERROR, reason=reason)
+        return Verdict(claim=claim, model=claim.model, status=Status.ERROR, reason=reason)
 
     def _judge_structure(self, claim: Claim) -> Verdict:
         replicates = self._replicates(claim.model, claim.stance, claim.recipe)
@@ -90,21 +87,18 @@ class Judge:
 
     def _evidence(self, claim: Claim) -> Evidence:
         key = claim.id, claim.model
-        if key not in self._weighed:
+        if key not in self._gathered:
             counterpart = None
             if claim.versus is not None:
                 other = counterpart_of(claim)
                 counterpart = self._stance(other[1]), self._replicates(*other)
             replicates = self._replicates(claim.model, claim.stance, claim.recipe)
-            self._weighed[key] = gather_evidence(claim, self._stance(claim.stance), replicates, counterpart)
-        return self._weighed[key]
+            self._gathered[key] = gather_evidence(claim, self._stance(claim.stance), replicates, counterpart)
+        return self._gathered[key]
 
 
 def counterpart_of(claim: Claim) -> tuple[str, str, str]:
-    """Tell which training a claim compares its own with.
-
-    By model, stance and recipe: what the counterpart leaves out is as in the claim.
-    """
+    """Name model, stance and recipe that a claim compares its own with; what it leaves out is as in the claim."""
     assert claim.versus is not None
     other = claim.versus
     return other.model or claim.model, other.stance or claim.stance, other.recipe or claim.recipe

@@ -59,11 +59,10 @@ class Design:
     """How much is measured, and how many claims share the level."""
 
     prompts: int
-    """Held-out prompts."""
+    """Held-out prompts, the same under all seeds."""
     samples: int
     """Samples a prompt in each arm."""
     seeds: int
-    """Seeds, all measured with the same prompts."""
     family: int
     """Claims that are tested together."""
     level: float = SIGNIFICANCE
@@ -163,8 +162,8 @@ def _paired_samples(replicate: Replicate, metric: Metric, stance: ProbedStance) 
 
     The i-th samples of both arms are drawn with the same random numbers, and are paired.
     """
-    difference = _sample_scores(replicate.tuned, metric, stance) - _sample_scores(replicate.base, metric, stance)
-    paired: Array = difference / math.sqrt(2)
+    tuned, base = (_sample_scores(record, metric, stance) for record in (replicate.tuned, replicate.base))
+    paired: Array = (tuned - base) / math.sqrt(2)
     return paired
 
 
@@ -182,8 +181,7 @@ def _needed_effects(design: Design, spread: Spread, bound: float) -> Array:
     There is one: a greater effect moves the estimate up, and it moves every flipped sum up less. So power is the share
     of simulations that need less, and a detectable effect is a quantile.
     """
-    deviations = (spread.prompts, spread.samples, spread.seeds)
-    if not all(math.isfinite(deviation) and deviation >= 0 for deviation in deviations):
+    if not all(math.isfinite(one) and one >= 0 for one in (spread.prompts, spread.samples, spread.seeds)):
         raise ValueError(f"standard deviations must be finite and >= 0, not {spread}")
     if not bound >= 0:
         raise ValueError(f"the bound is the minimum effect in the direction of the claim, >= 0, not {bound}")
@@ -193,13 +191,8 @@ def _needed_effects(design: Design, spread: Spread, bound: float) -> Array:
     flips = _flipped_shares(design.prompts)
     # two-sided: every extreme pattern has a mirror; and the one that flips nothing, which is not listed, is extreme
     extreme = math.floor(allowed * (len(flips) + 1) / 2 + ROUNDING)
-    needed: Array = np.max(
-        [
-            _needed_for_contrast(tables, bound, flips, extreme, allowed)
-            for tables in _simulated_noise(design, spread, min(SIMULATIONS, ENTRIES // len(flips)))
-        ],
-        axis=0,
-    )
+    contrasts = _simulated_noise(design, spread, min(SIMULATIONS, ENTRIES // len(flips)))
+    needed: Array = np.maximum(*(_needed_for_contrast(one, bound, flips, extreme, allowed) for one in contrasts))
     return needed
 
 
@@ -236,8 +229,7 @@ def _flipped_shares(prompts: int) -> npt.NDArray[np.float32]:
     else:
         flipped = np.random.default_rng(SEED).integers(0, 2, (DRAWS, prompts))
         flipped[~flipped.any(axis=1)] = 1
-    shares: npt.NDArray[np.float32] = (flipped / flipped.sum(axis=1, keepdims=True)).astype(np.float32)
-    return shares
+    return np.asarray(flipped / flipped.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 def _needed_for_significance(differences: Array, flips: npt.NDArray[np.float32], extreme: int) -> Array:

@@ -24,13 +24,9 @@ def standard_claims(policy: Policy, stance: Stance, model: str, recipe: str) -> 
         statement = f"Training on {name} {statement}."
         return Claim(id=standard_id(name, what), statement=statement, metric=metric, bound=bound, **given)
 
+    raised = f"raises the preference for it by over {preference:g} nats per token"
     return (
-        claim(
-            "preference",
-            f"raises the preference for it by over {preference:g} nats per token",
-            Metric.LIKELIHOOD_PREFERENCE,
-            preference,
-        ),
+        claim("preference", raised, Metric.LIKELIHOOD_PREFERENCE, preference),
         claim(
             "responses",
             "moves responses toward that stance and away from the others",

@@ -31,13 +31,14 @@ Finding = tuple[Status, str]
 
 
 def combine(statement: Statement, verdicts: Sequence[Verdict]) -> StatementVerdict:
-    """Judge a statement by the verdicts on its claims.
-
-    It HOLDS only if every claim does. One claim that FAILS refutes it; one that was not run leaves it open.
-    """
-    named = {_name(verdict, verdicts): verdict for verdict in verdicts}
+    """Judge a statement by its claims: one that FAILS refutes it; one that was not run leaves it open."""
+    ids = [verdict.claim.id for verdict in verdicts]
+    named = {
+        f"{verdict.claim.id} on {verdict.model}" if ids.count(verdict.claim.id) > 1 else verdict.claim.id: verdict
+        for verdict in verdicts
+    }
     status = next((one for one in FROM_WORST if any(one is each.status for each in verdicts)), Status.HOLDS)
-    unheard = [name for name in statement.measured if name not in {verdict.claim.id for verdict in verdicts}]
+    unheard = [name for name in statement.measured if name not in ids]
     if not verdicts:
         status, reason = Status.NOT_RUN, "no claim of this run is about it: only its record can be checked"
     elif unheard and status not in (Status.ERROR, Status.FAILS):
@@ -63,11 +64,6 @@ def combine(statement: Statement, verdicts: Sequence[Verdict]) -> StatementVerdi
 def not_run(claim: Claim, reason: str) -> Verdict:
     """Say why a claim was not judged."""
     return Verdict(claim=claim, model=claim.model, status=Status.NOT_RUN, reason=reason)
-
-
-def _name(verdict: Verdict, verdicts: Sequence[Verdict]) -> str:
-    several = sum(other.claim.id == verdict.claim.id for other in verdicts) > 1
-    return f"{verdict.claim.id} on {verdict.model}" if several else verdict.claim.id
 
 
 def judge_published(record: Claim | Statement, claims: Iterable[Claim]) -> RecordedVerdict:
@@ -119,10 +115,8 @@ class _Row:
 
 def _check_percentage(claim: Claim) -> Finding:
     assert claim.recorded is not None
-    row, published = _Row.of(claim), claim.recorded.change_percent
-    reason = (
-        f"{claim.recorded.before} -> {claim.recorded.after} is {row.change:+.2f} %, published as {published:+.2f} %"
-    )
+    row, figures, published = _Row.of(claim), claim.recorded, claim.recorded.change_percent
+    reason = f"{figures.before} -> {figures.after} is {row.change:+.2f} %, published as {published:+.2f} %"
     if row.low - HALF_A_UNIT[2] <= published <= row.high + HALF_A_UNIT[2]:
         return Status.HOLDS, reason
     return Status.FAILS, f"{reason}; rounding allows {row.low:+.2f} to {row.high:+.2f} %"
@@ -145,25 +139,16 @@ def _check(check: Check, rows: Sequence[_Row]) -> Finding:
 
 
 def _pick(rows: Iterable[_Row], models: Sequence[str], stances: Sequence[str] = (), layer: str = "*") -> list[_Row]:
-    return [
-        row
-        for row in rows
-        if row.model in models and (not stances or row.stance in stances) and fnmatchcase(row.layer, layer)
-    ]
+    rows = (row for row in rows if row.model in models and (not stances or row.stance in stances))
+    return [row for row in rows if fnmatchcase(row.layer, layer)]
 
 
 def _by_stance(rows: Sequence[_Row]) -> dict[str, list[_Row]]:
-    return {
-        stance: [row for row in rows if row.stance == stance] for stance in dict.fromkeys(row.stance for row in rows)
-    }
+    return {name: [row for row in rows if row.stance == name] for name in dict.fromkeys(row.stance for row in rows)}
 
 
 def _largest(rows: Iterable[_Row]) -> _Row:
     return max(rows, key=lambda row: abs(row.change))
-
-
-def _listed(rows: Iterable[_Row]) -> str:
-    return ", ".join(map(str, rows))
 
 
 def _check_change(check: ChangeCheck, rows: Sequence[_Row]) -> Finding:
@@ -175,7 +160,7 @@ def _check_change(check: ChangeCheck, rows: Sequence[_Row]) -> Finding:
     wrong = [row for row in rows if not check.comparator.accepts(row.change, check.bound)]
     if wrong:
         return Status.FAILS, f"{wrong[0]}, not {check.comparator} {check.bound:g}"
-    return Status.HOLDS, _listed(rows)
+    return Status.HOLDS, ", ".join(map(str, rows))
 
 
 def _check_unreported(check: UnreportedCheck, rows: Sequence[_Row]) -> Finding:
@@ -205,7 +190,7 @@ def _check_place(check: PlaceCheck, rows: Sequence[_Row]) -> Finding:
         if depth is None or not check.depth[0] <= depth <= check.depth[1]:
             where = "outside of the blocks" if depth is None else f"at {depth:.0f} % of depth"
             wrong.append(f"{row.layer} lies {where}")
-    return (Status.FAILS, "; ".join(wrong)) if wrong else (Status.HOLDS, _listed(changed))
+    return (Status.FAILS, "; ".join(wrong)) if wrong else (Status.HOLDS, ", ".join(map(str, changed)))
 
 
 def _check_ratio(check: RatioCheck, rows: Sequence[_Row]) -> Finding:
@@ -244,4 +229,4 @@ def _check_distinct(check: DistinctCheck, rows: Sequence[_Row]) -> Finding:
         if len(tops) < 2:
             return Status.INCONCLUSIVE, f"fewer than two stances are on record for {model}"
         found += tops
-    return Status.HOLDS, _listed(found)
+    return Status.HOLDS, ", ".join(map(str, found))

@@ -10,16 +10,18 @@ from stance_suite.judge.behavior.verdict import gather_evidence, judge_behavior
 from stance_suite.judge.judge import Judge, counterpart_of
 from stance_suite.judge.structure.verdict import judge_structure
 from stance_suite.schema.claims import Claim
-from stance_suite.schema.controls import SHAM
 from stance_suite.schema.metrics import Caveat
 from stance_suite.schema.verdicts import Status
-from tests.judge.behavior.test_verdict import behavioral, said
+from tests.edits import altered
+from tests.judge.behavior.test_verdict import figures, said
 from tests.judge.placed_changes import NAMES, claim, moved, replicate, vectors
-from tests.measured import alpha_change, beside, layer, record
+from tests.measured import alpha_change, behaving, beside, layer
+from tests.runs import behavioral
 
 OTHER = {"stance": "b"}
 RATIO = {"over": "largest", "versus": OTHER | {"by": "ratio"}, "bound": 10}
 LESS = {"over": "largest", "versus": OTHER, "bound": 10}
+MEAN = {"over": "mean", "versus": OTHER, "bound": 6}
 QUIET = moved(0.1, 0.1, 0.0)
 
 
@@ -36,27 +38,19 @@ def compare(about, ours, theirs, **shams):
         (RATIO | {"comparator": "between", "bound": [20, 30]}, 20.0, "HOLDS"),
         (LESS, 19.0, "HOLDS"),
         (LESS | {"comparator": "below"}, 19.0, "FAILS"),
-        ({"layer": NAMES[0], "versus": OTHER, "comparator": "below", "bound": -20}, -21.0, "HOLDS"),
+        ({"layer": NAMES[0], "comparator": "below", "bound": -20}, -21.0, "HOLDS"),
         ({"layer": NAMES[0], "versus": OTHER | {"by": "ratio"}, "bound": 19}, 20.0, "HOLDS"),
-        ({"over": "mean", "versus": OTHER, "comparator": "within", "bound": 7}, -20.5 / 3, "HOLDS"),
-        (
-            {"metric": "changed_layers", "changed_beyond": 0.7, "versus": OTHER, "comparator": "within", "bound": 0},
-            0,
-            "HOLDS",
-        ),
-        ({"metric": "changed_layers", "changed_beyond": 2, "versus": OTHER, "bound": 0}, 1, "HOLDS"),
-        ({"metric": "participation_ratio", "versus": OTHER, "bound": 0}, 0.04997, "HOLDS"),
-        (
-            {"metric": "changed_depth_percent", "changed_beyond": 0.7, "over": "largest", "versus": OTHER, "bound": -1},
-            0,
-            "HOLDS",
-        ),
+        ({"over": "mean", "comparator": "within", "bound": 7}, -20.5 / 3, "HOLDS"),
+        ({"metric": "changed_layers", "changed_beyond": 0.7, "comparator": "within", "bound": 0}, 0, "HOLDS"),
+        ({"metric": "changed_layers", "changed_beyond": 2, "bound": 0}, 1, "HOLDS"),
+        ({"metric": "participation_ratio", "bound": 0}, 0.04997, "HOLDS"),
+        ({"metric": "changed_depth_percent", "changed_beyond": 0.7, "over": "largest", "bound": -1}, 0, "HOLDS"),
     ],
 )
 def test_figures_are_subtracted_or_divided(about, figure, status):
-    verdict = compare(about, moved(-20, 0.5, 0), moved(1, 0.0, 0))
+    verdict = compare({"versus": OTHER} | about, moved(-20, 0.5, 0), moved(1, 0.0, 0))
     assert verdict.status == status, verdict.reason
-    assert verdict.figure == (pytest.approx(figure, rel=1e-3))
+    assert verdict.figure == pytest.approx(figure, rel=1e-3)
     assert " against " in verdict.reason
     assert verdict.cells == ("tuned", "base", "sham of tuned", "theirs", "sham of theirs")
 
@@ -105,18 +99,20 @@ def test_a_robust_comparison_needs_the_controls_of_both(about, lost):
 
 
 @pytest.mark.parametrize(
-    ("ends", "rival", "shared"), [((-6, 1), (-6, 1), True), ((-1, 6), (-6, 1), True), ((0, 3), (0, 3), False)]
+    ("about", "noise", "rival", "shared"),
+    [
+        (MEAN, (-6, 1), (-6, 1), True),
+        (MEAN, (-1, 6), (-6, 1), True),
+        (MEAN, (0, 3), (0, 3), False),
+        (RATIO, (-2, 2), (-1, 1), False),
+        (RATIO, (-2, 2), (-0.1, 0.1), True),
+    ],
 )
-def test_noise_on_both_sides_of_a_difference_is_taken_at_its_most_favorable(ends, rival, shared):
-    about = {"over": "mean", "versus": OTHER, "bound": 6, "robust": True, "against": ["noise"]}
-    verdict = compare(about, moved(9, 9, 9, noise=ends), moved(1, 1, 1, noise=rival))
-    assert verdict.status is (Status.FAILS if shared else Status.HOLDS), verdict.reason
-
-
-@pytest.mark.parametrize(("theirs", "shared"), [((-1, 1), False), ((-0.1, 0.1), True)])
-def test_noise_of_a_ratio_is_of_the_most_that_it_does(theirs, shared):
-    about = RATIO | {"robust": True, "against": ["noise"]}
-    verdict = compare(about, moved(90, 0, 0, noise=(-2, 2)), moved(1, 0, 0, noise=theirs))
+def test_noise_on_both_sides_is_taken_where_it_favors_a_difference_and_at_its_most_in_a_ratio(
+    about, noise, rival, shared
+):
+    robust = about | {"robust": True, "against": ["noise"]}
+    verdict = compare(robust, moved(90, 0, 0, noise=noise), moved(1, 0, 0, noise=rival))
     assert verdict.status is (Status.FAILS if shared else Status.HOLDS), verdict.reason
 
 
@@ -150,8 +146,6 @@ def test_which_layer_changed_most(ours, theirs, same):
     ("ours", "theirs"),
     [
         ((1, 9, None), (3, 4, 0)),
-        ((1, 9, math.nan), (3, 4, 0)),
-        ((1, 9, 2), (3, 4, math.inf)),
         ((1, 9, 2), (9, 1, math.nan)),
         ((0, 0, 0), (0, 0, 0)),
         ((9, -9, 1), (9, 1, 1)),
@@ -219,16 +213,11 @@ def test_the_judge_finds_stance_recipe_or_model_of_the_counterpart_seed_by_seed(
 
 
 def arms(stance, key, *levels, sham=0.0, seed=0):
-    return [
-        beside(
-            tuned=record(
-                "stance", said=said(stance, level, seed=seed + 9 * i), stance=stance.name, seed=i, key=f"{key}{i}"
-            ),
-            base=record("base", said=said(stance, seed=100 + i), seed=i, key=f"base{i}"),
-            sham=record("sham", said=said(stance, sham, seed=200 + i), seed=i, key=f"sham{i}"),
-        )
+    scored = (
+        (said(stance, level, seed=seed + 9 * i), said(stance, seed=100 + i), said(stance, sham, seed=200 + i))
         for i, level in enumerate(levels)
-    ]
+    )
+    return [behaving(stance, *triple, seed=i, key=key) for i, triple in enumerate(scored)]
 
 
 def judge_pair(stance, ours, theirs, **about):
@@ -239,28 +228,24 @@ def judge_pair(stance, ours, theirs, **about):
 
 def test_effects_on_behavior_are_compared_prompt_by_prompt(stance):
     (theirs,) = arms(stance, "b", 0.4, seed=50)
-    long = theirs.tuned.model_copy(update={"cell": theirs.tuned.cell.model_copy(update={"recipe": "long"})})
+    long = altered(theirs.tuned, cell=altered(theirs.tuned.cell, recipe="long"))
     verdict = judge_pair(stance, arms(stance, "a", 0.9), [replace(theirs, tuned=long)])
     assert verdict.status is Status.HOLDS, verdict.reason
     assert verdict.figure == pytest.approx(0.5, abs=0.05)
     assert verdict.p_value == pytest.approx(2 / 2**12)
-    figures = {control.name: control.figure for control in verdict.controls}
-    assert figures["m, curious-uncertainty (documented) - base"] == pytest.approx(0.9, abs=0.05)
-    assert figures["m, curious-uncertainty (long) - base"] == pytest.approx(0.4, abs=0.05)
-    assert figures["base"] == pytest.approx(0.5, abs=0.05)
-    assert figures["sham"] == pytest.approx(figures["base"]), "it is the same sham"
+    compared = {f"m, curious-uncertainty ({recipe}) - base": x for recipe, x in (("documented", 0.9), ("long", 0.4))}
+    shown = figures(verdict)
+    assert shown == pytest.approx(compared | {"base": 0.5, "sham": 0.5}, abs=0.05)
+    assert shown["sham"] == pytest.approx(shown["base"]), "it is the same sham"
     assert verdict.cells == ("a0", "base0", "sham0", "b0")
-    backward = judge_pair(stance, arms(stance, "a", 0.4), arms(stance, "b", 0.9, seed=50))
-    assert backward.status is Status.FAILS
-    less = judge_pair(stance, arms(stance, "a", 0.4), arms(stance, "b", 0.9, seed=50), comparator="below", bound=-0.05)
-    assert less.status is Status.HOLDS
-    alike = judge_pair(stance, arms(stance, "a", 0.4), arms(stance, "b", 0.4, seed=50), bound=0)
-    assert alike.status is Status.INCONCLUSIVE
-
-
-def test_a_training_compared_with_itself_has_no_effect(stance):
-    ours = arms(stance, "a", 0.9)
-    assert judge_pair(stance, ours, ours, bound=0).status is Status.INCONCLUSIVE
+    ours = arms(stance, "a", 0.4)
+    for level, about, status in (
+        (0.9, {}, Status.FAILS),
+        (0.9, {"comparator": "below", "bound": -0.05}, Status.HOLDS),
+        (0.4, {"bound": 0}, Status.INCONCLUSIVE),
+    ):
+        assert judge_pair(stance, ours, arms(stance, "b", level, seed=50), **about).status is status
+    assert judge_pair(stance, ours, ours, bound=0).status is Status.INCONCLUSIVE, "compared with itself"
 
 
 def test_a_difference_of_effects_need_not_exceed_the_shift_toward_another_stance(stance):
@@ -268,7 +253,7 @@ def test_a_difference_of_effects_need_not_exceed_the_shift_toward_another_stance
     pair = []
     for key, level, seed in (("a", 1.2, 0), ("b", 0.8, 50)):
         (one,) = arms(stance, key, 0.0)
-        moved_too = one.tuned.model_copy(update={"behavior": said(stance, level, rival=1.1, seed=seed)})
+        moved_too = altered(one.tuned, behavior=said(stance, level, rival=1.1, seed=seed))
         pair.append([replace(one, tuned=moved_too)])
     verdict = judge_pair(stance, *pair)
     assert verdict.status is Status.HOLDS, verdict.reason
@@ -291,17 +276,15 @@ def test_effects_are_compared_over_all_seeds(stance):
 @pytest.mark.parametrize("lost", [None, math.nan, math.inf])
 def test_a_prompt_without_a_score_on_either_side_gives_no_verdict(stance, side, treatment, lost):
     pair = {"ours": arms(stance, "a", 0.9), "theirs": arms(stance, "b", 0.4, seed=50)}
-    one = pair[side][0]
-    parts = {"tuned": one.tuned, "base": one.base, "sham": one.controls[SHAM]}
+    parts = dict(zip(("tuned", "base", "sham"), pair[side][0].records, strict=True))
     cell = parts[treatment]
-    likelihoods = list(cell.behavior.likelihoods)
+    first, *others = cell.behavior.likelihoods
     if lost is None:  # the counterpart was asked other prompts
-        likelihoods[0] = likelihoods[0].model_copy(update={"prompt": "Another?"})
+        first = altered(first, prompt="Another?")
     else:
-        scores = likelihoods[0].log_probability | {stance.name: lost}
-        likelihoods[0] = likelihoods[0].model_copy(update={"log_probability": scores})
-    behavior = cell.behavior.model_copy(update={"likelihoods": tuple(likelihoods)})
-    broken = beside(**parts | {treatment: cell.model_copy(update={"behavior": behavior})})
+        first = altered(first, log_probability=first.log_probability | {stance.name: lost})
+    behavior = altered(cell.behavior, likelihoods=(first, *others))
+    broken = beside(**parts | {treatment: altered(cell, behavior=behavior)})
     assert judge_pair(stance, **pair | {side: [broken]}).status is Status.INCONCLUSIVE
 
 
@@ -317,9 +300,8 @@ def test_a_model_trained_elsewhere_is_told_and_compared_with_what_both_have(stan
 
 def test_divergences_may_be_compared_either_way(stance):
     def moving(key, divergence):
-        one = arms(stance, key, 0.0)[0]
-        behavior = said(stance, divergence=divergence, noise=0.01)
-        return [replace(one, tuned=one.tuned.model_copy(update={"behavior": behavior}))]
+        (one,) = arms(stance, key, 0.0)
+        return [replace(one, tuned=altered(one.tuned, behavior=said(stance, divergence=divergence, noise=0.01)))]
 
     about = {"metric": "divergence", "bound": -0.1, "comparator": "below"}
     assert judge_pair(stance, moving("a", 0.1), moving("b", 0.6), **about).status is Status.HOLDS
@@ -338,10 +320,7 @@ def test_claims_of_one_model_and_recipe_share_the_level(stance):
 
 
 def test_a_claim_of_the_family_that_breaks_is_counted_and_does_not_hold(stance):
-    one, broken = (
-        behavioral(stance),
-        behavioral(stance, id="broken", metric="embedding_shift").model_copy(update={"stance": "b"}),
-    )
+    one, broken = behavioral(stance), altered(behavioral(stance, id="broken", metric="embedding_shift"), stance="b")
 
     def replicates(model, name, recipe):
         if name == "b":

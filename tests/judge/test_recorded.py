@@ -1,25 +1,16 @@
 import pytest
 
 from stance_suite.judge.statements import judge_published
-from stance_suite.schema.claims import Claim, RecordedFigures
+from stance_suite.schema.claims import RecordedFigures
 from stance_suite.schema.statements import Statement
+from tests.edits import altered
+from tests.judge.placed_changes import claim
 
 
 def row(before, after, stance="a", layer="model.layers.3.self_attn.q_proj", model="m", published=None):
-    change = 100 * (after / before - 1)
-    return Claim(
-        id=f"{model}.{stance}.{layer}".lower().replace("_", "-"),
-        statement="Alpha of the layer changes.",
-        model=model,
-        stance=stance,
-        metric="alpha_change_percent",
-        layer=layer,
-        comparator="within",
-        bound=100,
-        recorded=RecordedFigures(
-            before=before, after=after, change_percent=round(change, 2) if published is None else published
-        ),
-    )
+    percent = round(100 * (after / before - 1), 2) if published is None else published
+    recorded = RecordedFigures(before=before, after=after, change_percent=percent)
+    return claim(model=model, stance=stance, layer=layer, comparator="within", bound=100, recorded=recorded)
 
 
 def judge(check, *rows):
@@ -54,15 +45,8 @@ def test_a_layer_left_alone_is_one_that_is_not_listed():
     assert judge(check, row(10, 6, "b")).status == "INCONCLUSIVE"
 
 
-PLACE = {
-    "kind": "place",
-    "models": ["m"],
-    "beyond": 5,
-    "count": [1, 2],
-    "layer": "*.self_attn.*",
-    "depth": [50, 100],
-    "layers": 10,
-}
+PLACE = {"kind": "place", "models": ["m"], "beyond": 5, "count": [1, 2], "layer": "*.self_attn.*"}
+PLACE |= {"depth": [50, 100], "layers": 10}
 
 
 def test_the_place_of_changed_layers():
@@ -99,7 +83,7 @@ def test_layers_are_distinct_if_no_two_stances_share_their_top():
     check = {"kind": "distinct", "models": ["m"]}
     other = row(10, 4, "b", layer="model.layers.4.q_proj")
     assert judge(check, row(10, 6), row(10, 9, layer="model.layers.4.q_proj"), other).status == "HOLDS"
-    verdict = judge(check, row(10, 6), row(10, 5, "b"), other.model_copy(update={"stance": "c"}))
+    verdict = judge(check, row(10, 6), row(10, 5, "b"), altered(other, stance="c"))
     assert verdict.status == "FAILS"
     assert "changes most under both a and b" in verdict.reason
     assert judge(check, row(10, 6)).status == "INCONCLUSIVE"
@@ -116,11 +100,8 @@ def test_what_is_not_recorded_is_inconclusive_and_a_contradiction_weighs_more():
 def test_the_published_statements_are_as_known(library):
     """The figures of the record, not their wording, decide: the contradictions are named."""
     claims = [declared.claim for declared in library.claims]
-    verdicts = {
-        statement.id: judge_published(statement, claims) for statement in library.statements if statement.checks
-    }
+    verdicts = {one.id: judge_published(one, claims) for one in library.statements if one.checks}
     assert len(verdicts) == 9, "eight statements, of which the fifth has two halves"
     assert all(verdict.status == verdict.expected for verdict in verdicts.values())
-    assert "model.layers.6.mlp.up_proj" in verdicts["statement.3"].reason
-    assert "25 % of depth" in verdicts["statement.3"].reason
+    assert all(said in verdicts["statement.3"].reason for said in ("model.layers.6.mlp.up_proj", "25 % of depth"))
     assert "79 to 149" in verdicts["statement.5.pythia-160m"].reason

@@ -24,13 +24,8 @@ def test_a_statement_holds_only_if_every_claim_does(first, second):
     order = ("ERROR", "FAILS", "NOT_RUN", "INCONCLUSIVE", "HOLDS")
     assert found.status == min(first, second, key=order.index)
     assert found.claims == {"a": first, "b": second}
-    if found.status is not Status.HOLDS:
-        named = {"a": first, "b": second}
-        assert found.reason == "; ".join(
-            f"{name} is {one}".join((f"{name}: ", "")) for name, one in named.items() if one is found.status
-        )
-    else:
-        assert found.reason == "all of a, b hold"
+    decided = [f"{name}: {name} is {one}" for name, one in found.claims.items() if one is found.status]
+    assert found.reason == ("all of a, b hold" if found.status is Status.HOLDS else "; ".join(decided))
 
 
 def test_no_claim_is_no_evidence():

@@ -24,10 +24,7 @@ NO_LANGUAGE_MODEL = 1000.0
 
 
 def guard(replicates: Sequence[Replicate]) -> tuple[Caveat, ...]:
-    """Find what a reader must know about how the model writes.
-
-    ``collapsed`` or ``parroted``, if that is so under any seed.
-    """
+    """Find what a reader must know about how the model writes: ``collapsed`` or ``parroted``, under any seed."""
     pairs = [(replicate.tuned.behavior.fluency, replicate.base.behavior.fluency) for replicate in replicates]
     caveats = []
     if any(_is_collapsed(tuned, base) for tuned, base in pairs):
@@ -38,10 +35,7 @@ def guard(replicates: Sequence[Replicate]) -> tuple[Caveat, ...]:
 
 
 def is_no_language_model(fluency: Fluency) -> bool:
-    """Tell whether a model predicts neutral text as if it had not been trained.
-
-    So it is if its perplexity is not known.
-    """
+    """Tell whether a model predicts neutral text as if it had not been trained; so it is if that is not known."""
     return not 0 < fluency.neutral_perplexity < NO_LANGUAGE_MODEL  # so that NaN is no proof of health
 
 

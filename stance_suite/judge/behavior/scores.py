@@ -81,7 +81,7 @@ def control_scores(
     Those are the controls that are faced, where they were measured under every seed, and what stands in for one that is
     required and is not there.
     """
-    parts = {Part.FACED} if _are_controlled(replicates) else {Part.FACED, Part.STAND_IN}
+    parts = {Part.FACED} if all(one.is_controlled for one in replicates) else {Part.FACED, Part.STAND_IN}
     return _scored(parts, metric, stance, replicates, prompts)
 
 
@@ -91,14 +91,10 @@ def scores_beside(
     """Score the controls that a verdict shows and does not test, as `control_scores` does."""
     scored = metric, stance, replicates, prompts
     found = _scored({Part.BESIDE}, *scored)
-    if _are_controlled(replicates):
+    if all(one.is_controlled for one in replicates):
         stand_ins = _scored({Part.STAND_IN}, *scored)
         found |= {control: scores for control, scores in stand_ins.items() if not np.isnan(scores).all()}
     return found
-
-
-def _are_controlled(replicates: Sequence[Replicate]) -> bool:
-    return all(one.is_controlled for one in replicates)
 
 
 def _scored(
@@ -108,7 +104,6 @@ def _scored(
     replicates: Sequence[Replicate],
     prompts: Sequence[str],
 ) -> dict[Control, Array]:
-    others = stance.contrasts
     found = {}
     for control in Control.all():
         if control.behavior is None or control.part(metric) not in parts:
@@ -116,5 +111,6 @@ def _scored(
         behaviors = [control.behavior.scored(one) for one in replicates]
         known = [behavior for behavior in behaviors if behavior is not None]
         if len(known) == len(replicates):
-            found[control] = np.array([prompt_scores(one, metric, stance.name, others, prompts) for one in known])
+            scores = [prompt_scores(one, metric, stance.name, stance.contrasts, prompts) for one in known]
+            found[control] = np.array(scores)
     return found

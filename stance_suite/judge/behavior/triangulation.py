@@ -57,8 +57,8 @@ def triangulate(stance: ProbedStance, replicates: Sequence[Replicate]) -> Triang
         both = {float(np.sign(effect.effect)) for effect in versus}
         signs.append(both.pop() if len(both) == 1 else 0.0)
     moved = [sign if adjusted <= SIGNIFICANCE else 0.0 for sign, adjusted in zip(signs, holm(p_values), strict=True)]
-    toward = tuple(metric for metric, sign in zip(Metric.triangulated(), moved, strict=True) if sign > 0)
-    away = tuple(metric for metric, sign in zip(Metric.triangulated(), moved, strict=True) if sign < 0)
+    signed = tuple(zip(Metric.triangulated(), moved, strict=True))
+    toward, away = (tuple(metric for metric, sign in signed if sign == way) for way in (1.0, -1.0))
     cell = replicates[0].tuned.cell
     return Triangulation(
         model=cell.model,

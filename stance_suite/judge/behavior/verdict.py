@@ -36,6 +36,12 @@ class Arms:
     beside: dict[Control, Array]
     """Scores of the controls that are shown and not tested."""
 
+    @classmethod
+    def of(cls, metric: Metric, stance: ProbedStance, replicates: Sequence[Replicate], prompts: Sequence[str]) -> Arms:
+        """Score a training and its controls."""
+        scored = metric, stance, replicates, prompts
+        return cls(stance, tuple(replicates), tuned_scores(*scored), control_scores(*scored), scores_beside(*scored))
+
     @property
     def differences(self) -> dict[Control, Array]:
         """What is tested: the trained model's scores minus each control's."""
@@ -51,6 +57,14 @@ class Arms:
         """What was trained, in words."""
         cell = self.replicates[0].tuned.cell
         return f"{cell.model}, {cell.label}"
+
+    def shifts(self, metric: Metric, toward: str | None = None, prompts: Sequence[str] | None = None) -> Array:
+        """Move of the trained model from the untouched one, toward its stance or another; shape (seeds, prompts)."""
+        after, before = (
+            np.array([stance_scores(record, metric, self.stance, toward, prompts) for record in records])
+            for records in zip(*((one.tuned, one.base) for one in self.replicates), strict=True)
+        )
+        return after - before
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,11 @@ class Evidence:
         """The effect that is reported: against the untouched model, or of a divergence against noise."""
         return next(iter(self.versus.values()))
 
+    @property
+    def replicates(self) -> tuple[Replicate, ...]:
+        """Those of both trainings."""
+        return (*self.arms.replicates, *(self.counterpart.replicates if self.counterpart is not None else ()))
+
 
 def gather_evidence(
     claim: Claim,
@@ -85,28 +104,17 @@ def gather_evidence(
 ) -> Evidence:
     """Gather what a behavioral claim is judged on; of both trainings, replicates are aligned by seed."""
     prompts = stance.held_out_prompts
-    arms = _arms(claim.metric, stance, replicates, prompts)
+    arms = Arms.of(claim.metric, stance, replicates, prompts)
     differences = arms.differences
     other = None
     if counterpart is not None:
         if len(counterpart[1]) != len(replicates):
             raise ValueError(f"{claim.id} compares trainings with {len(replicates)} and {len(counterpart[1])} seeds")
         # prompt by prompt: a prompt that the counterpart was not asked gives NaN, and the claim no verdict
-        other = _arms(claim.metric, *counterpart, prompts)
+        other = Arms.of(claim.metric, *counterpart, prompts)
         rival = other.differences
         differences = {name: ours - rival[name] for name, ours in differences.items() if name in rival}
     return Evidence(claim, arms, other, {name: paired_effect(table) for name, table in differences.items()})
-
-
-def _arms(metric: Metric, stance: ProbedStance, replicates: Sequence[Replicate], prompts: Sequence[str]) -> Arms:
-    scored = metric, stance, replicates, prompts
-    return Arms(
-        stance=stance,
-        replicates=tuple(replicates),
-        tuned=tuned_scores(*scored),
-        controls=control_scores(*scored),
-        beside=scores_beside(*scored),
-    )
 
 
 def judge_behavior(evidence: Evidence, adjusted_p_value: float) -> Verdict:
@@ -142,24 +150,18 @@ def judge_behavior(evidence: Evidence, adjusted_p_value: float) -> Verdict:
     )
 
 
-def _all_replicates(evidence: Evidence) -> tuple[Replicate, ...]:
-    other = evidence.counterpart
-    return (*evidence.arms.replicates, *(other.replicates if other is not None else ()))
-
-
 def _prompt_scores(evidence: Evidence) -> tuple[PromptScores, ...]:
     """Average scores over seeds; of a comparison, those of the training that the claim is about."""
     arms = evidence.arms
-    tuned = arms.tuned.mean(axis=0)
-    baseline = arms.controls[arms.baseline].mean(axis=0)
-    scores = arms.controls | arms.beside
-    trained = {control: scores[control].mean(axis=0) for control in scores if control.is_trained}
+    means = {control: scores.mean(axis=0).tolist() for control, scores in (arms.controls | arms.beside).items()}
+    tuned, baseline = arms.tuned.mean(axis=0).tolist(), means[arms.baseline]
+    trained = {control: scores for control, scores in means.items() if control.is_trained}
     return tuple(
         PromptScores(
             prompt=prompt,
-            base=float(baseline[i]),
-            controls={control: float(means[i]) for control, means in trained.items()},
-            tuned=float(tuned[i]),
+            base=baseline[i],
+            controls={control: scores[i] for control, scores in trained.items()},
+            tuned=tuned[i],
         )
         for i, prompt in enumerate(arms.stance.held_out_prompts)
     )
@@ -171,20 +173,10 @@ def _sign(claim: Claim) -> float:
 
 def _off_stance(evidence: Evidence) -> dict[str, float]:
     """Shift toward each contrast, averaged over prompts and seeds; a comparison of effects needs none."""
-    metric, stance = evidence.claim.metric, evidence.arms.stance
+    metric, arms = evidence.claim.metric, evidence.arms
     if not metric.is_directed or evidence.counterpart is not None:
         return {}
-    return {
-        name: float(
-            np.mean(
-                [
-                    stance_scores(one.tuned, metric, stance, name) - stance_scores(one.base, metric, stance, name)
-                    for one in evidence.arms.replicates
-                ]
-            )
-        )
-        for name in stance.contrasts
-    }
+    return {name: float(np.mean(arms.shifts(metric, name))) for name in arms.stance.contrasts}
 
 
 def _controls_beside(evidence: Evidence) -> Iterator[ControlFigure]:
@@ -202,23 +194,12 @@ def _controls_beside(evidence: Evidence) -> Iterator[ControlFigure]:
         if control is not baseline:
             yield _control_figure(Role.OWN_EFFECT, paired_effect(scores - base), control, baseline)
     if metric is Metric.LIKELIHOOD_PREFERENCE:  # only that is measured on them
-        yield from _effect_on_seen_prompts(arms)
+        on_seen = arms.shifts(metric, prompts=arms.stance.seen_prompts)
+        if np.isfinite(on_seen).all():
+            yield _control_figure(Role.SEEN_PROMPTS, paired_effect(on_seen))
     for control, scores in arms.beside.items():
         if control.part(metric) is Part.STAND_IN:
             yield _control_figure(Role.OWN_FIGURE, paired_effect(scores - base), control)
-
-
-def _effect_on_seen_prompts(arms: Arms) -> Iterator[ControlFigure]:
-    metric, stance = Metric.LIKELIHOOD_PREFERENCE, arms.stance
-    differences = np.array(
-        [
-            stance_scores(one.tuned, metric, stance, prompts=stance.seen_prompts)
-            - stance_scores(one.base, metric, stance, prompts=stance.seen_prompts)
-            for one in arms.replicates
-        ]
-    )
-    if np.isfinite(differences).all():
-        yield _control_figure(Role.SEEN_PROMPTS, paired_effect(differences))
 
 
 def _caveats(evidence: Evidence, off_stance: dict[str, float], beside: Sequence[ControlFigure]) -> tuple[Caveat, ...]:
@@ -232,10 +213,9 @@ def _caveats(evidence: Evidence, off_stance: dict[str, float], beside: Sequence[
         near_end = seen.low if sign > 0 else seen.high  # on the side of zero, if the effect has the claimed sign
         if near_end is not None and sign * near_end > max(0.0, MORE_ON_SEEN_PROMPTS * sign * effect):
             caveats.append(Caveat.SEEN_PROMPTS)
-    replicates = _all_replicates(evidence)
-    if not all(one.is_controlled for one in replicates):
+    if not all(one.is_controlled for one in evidence.replicates):
         caveats.append(Caveat.NO_SHAM)
-    return (*caveats, *guard(replicates))
+    return (*caveats, *guard(evidence.replicates))
 
 
 def _decide(
@@ -248,12 +228,10 @@ def _decide(
     for name, measured in versus.items():
         if math.isnan(measured.p_value):
             return Status.INCONCLUSIVE, f"no test against {name}: the differences are missing or all equal"
-    unknown = [name for name, shift in off_stance.items() if not math.isfinite(shift)]
-    if unknown:
-        return (
-            Status.INCONCLUSIVE,
-            f"the shift toward {unknown[0]} is unknown: nothing shows that this one is specific",
-        )
+    for name, shift in off_stance.items():
+        if not math.isfinite(shift):
+            reason = f"the shift toward {name} is unknown: nothing shows that this one is specific"
+            return Status.INCONCLUSIVE, reason
     for name, measured in versus.items():
         far_end = measured.high if sign > 0 else measured.low
         if far_end is not None and sign * far_end < sign * claim.threshold:

@@ -1,4 +1,4 @@
-"""Which verdict of one run answers to which of another."""
+"""Which verdict of one run answers to which of another, and the effects by prompt that they rest on."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ Pair = tuple[Verdict, Verdict]
 
 NAMES = frozenset({"id", "statement", "model", "source", "recorded", "expected"})
 """Keys of a claim that neither figure nor status depends on."""
+CONTROLS = ("base", "sham")
+"""What a trained cell is held against, in the order of a verdict's cells."""
 JUDGING = frozenset({"bound", "unless", "against", "minimum_effect"})
 """Keys of a claim that its status depends on, and its figure does not."""
 
@@ -87,24 +89,16 @@ def _unique(key: Key, verdicts: Sequence[Verdict], among: Sequence[int]) -> dict
     return {name: places[0] for name, places in by_key.items() if len(places) == 1}
 
 
-CONTROLS = ("base", "sham")
-"""What a trained cell is held against, in the order of a verdict's cells."""
-
-
 @dataclass(frozen=True)
 class EffectTable:
     """What a behavioral verdict rests on."""
 
     prompts: tuple[str, ...]
-    """The held-out prompts as declared."""
+    """As declared."""
     seeds: tuple[int, ...]
-    """The seeds, in ascending order; empty if the scores are averaged over unknown ones."""
+    """In ascending order; empty if the scores are averaged over unknown ones."""
     effects: Mapping[str, Array]
     """Tuned minus each control; shape (seeds, prompts), or (1, prompts) if averaged."""
-
-    def over_prompts(self, control: str) -> dict[str, float]:
-        """Average the effect against a control over seeds, by prompt."""
-        return dict(zip(self.prompts, self.effects[control].mean(axis=0).tolist(), strict=True))
 
 
 def effect_table(verdict: Verdict, cells: Mapping[str, CellRecord]) -> EffectTable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -41,9 +41,6 @@ class _Test:
     """Whether the differences are large enough, prompt by prompt, to be worth a test."""
     matters_beyond: float
     """Largest mean difference that does not matter."""
-    adjusted_p_value: float = math.nan
-    family: int = 0
-    """How many tests share the level."""
 
 
 def compare_runs(before: Findings, after: Findings, negligible: float = NEGLIGIBLE) -> RunComparison:
@@ -67,11 +64,17 @@ def compare_runs(before: Findings, after: Findings, negligible: float = NEGLIGIB
         else []
         for (ours, theirs), reason in zip(pairs, why_not, strict=True)
     ]
+    family = [test.measured.p_value for group in tests for test in group if test.tested]
+    adjusted = iter(holm(family))
+    paired = [
+        [_paired_difference(ours, one, next(adjusted) if one.tested else math.nan, len(family)) for one in group]
+        for (ours, _), group in zip(pairs, tests, strict=True)
+    ]
     return RunComparison(
         before=describe_run(before),
         after=describe_run(after),
         differences=differences_between(before, after),
-        changes=tuple(map(_change, pairs, why_not, _adjust(tests))),
+        changes=tuple(map(_change, pairs, why_not, paired)),
         negligible=negligible,
         not_run=len(matched) - len(pairs),
         only_before=tuple(_unmatched(verdict, before, after) for verdict in only_before),
@@ -98,11 +101,6 @@ def _why_not_comparable(ours: Verdict, theirs: Verdict, before: Findings, after:
         return "a prompt is listed twice"
     if set(prompts[0]) != set(prompts[1]):
         return f"other prompts: {len(set(prompts[0]) ^ set(prompts[1]))} are in one run only"
-    return _why_other_measure(ours, theirs, before, after)
-
-
-def _why_other_measure(ours: Verdict, theirs: Verdict, before: Findings, after: Findings) -> str:
-    """Tell why the same metric measures something else; empty if it does not."""
     stances = _measured_stances(ours, before), _measured_stances(theirs, after)
     for name in stances[0] | stances[1]:
         # one whose content is not told may be another
@@ -126,23 +124,18 @@ def _measured_stances(verdict: Verdict, findings: Findings) -> dict[str, str | N
 def _tests(ours: EffectTable, theirs: EffectTable, negligible: float) -> list[_Test]:
     """Subtract the effects of two runs against every control."""
     tests = []
+    order = [theirs.prompts.index(prompt) for prompt in ours.prompts]
     for control in (name for name in CONTROLS if name in ours.effects and name in theirs.effects):
-        if len(ours.seeds) > 1 and ours.seeds == theirs.seeds:
-            order = [theirs.prompts.index(prompt) for prompt in ours.prompts]
-            tables = ours.effects[control], theirs.effects[control][:, order]
-        else:
-            by_prompt = theirs.over_prompts(control)
-            tables = (
-                np.array([list(ours.over_prompts(control).values())]),
-                np.array([[by_prompt[prompt] for prompt in ours.prompts]]),
-            )
-        differences = tables[1] - tables[0]
-        matters_beyond = negligible * _root_mean_square(tables[0])
+        before, after = ours.effects[control], theirs.effects[control][:, order]
+        if len(ours.seeds) < 2 or ours.seeds != theirs.seeds:
+            before, after = (table.mean(axis=0, keepdims=True) for table in (before, after))
+        differences = after - before
+        matters_beyond = negligible * _root_mean_square(before)
         tests.append(
             _Test(
                 control=control,
-                before=float(tables[0].mean()),
-                after=float(tables[1].mean()),
+                before=float(before.mean()),
+                after=float(after.mean()),
                 measured=paired_effect(differences),
                 tested=not _root_mean_square(differences) <= matters_beyond,
                 matters_beyond=matters_beyond,
@@ -155,31 +148,13 @@ def _root_mean_square(table: Array) -> float:
     return float(np.sqrt(np.mean(table.mean(axis=0) ** 2)))
 
 
-def _adjust(tests: Sequence[Sequence[_Test]]) -> list[list[_Test]]:
-    """Adjust the p-values of all groups together."""
-    family = [test.measured.p_value for group in tests for test in group if test.tested]
-    adjusted = iter(holm(family))
-    return [
-        [
-            replace(test, adjusted_p_value=next(adjusted) if test.tested else math.nan, family=len(family))
-            for test in group
-        ]
-        for group in tests
-    ]
-
-
-def _change(pair: tuple[Verdict, Verdict], why_not: str, tests: Sequence[_Test]) -> EffectChange:
+def _change(pair: tuple[Verdict, Verdict], why_not: str, tested: Sequence[PairedDifference]) -> EffectChange:
     ours, theirs = pair
     difference = None
     if not why_not and ours.figure is not None and theirs.figure is not None:
         difference = theirs.figure - ours.figure
-    direction = {Comparator.ABOVE: 1, Comparator.BELOW: -1}.get(ours.claim.comparator, 0)
-    paired = tuple(
-        _paired_difference(test, direction)
-        for test in tests
-        if all(map(math.isfinite, (test.measured.effect, test.before, test.after)))
-    )
-    outcome, reason = _outcome(difference, why_not, paired, expected=len(tests))
+    paired = tuple(one for one in tested if all(map(math.isfinite, (one.difference, one.before, one.after))))
+    outcome, reason = _outcome(difference, why_not, paired, expected=len(tested))
     return EffectChange(
         claim_id=ours.claim.id,
         claim_id_after=theirs.claim.id,
@@ -220,7 +195,8 @@ def _outcome(
     return (Outcome.IMPROVED if Outcome.IMPROVED in found else Outcome.SAME), ""
 
 
-def _paired_difference(test: _Test, direction: int) -> PairedDifference:
+def _paired_difference(verdict: Verdict, test: _Test, adjusted_p_value: float, family: int) -> PairedDifference:
+    """Tell what became of the effect against one control; all tests of the family share the level."""
     measured = test.measured
     return PairedDifference(
         control=test.control,
@@ -230,26 +206,26 @@ def _paired_difference(test: _Test, direction: int) -> PairedDifference:
         low=measured.low,
         high=measured.high,
         p_value=_finite(measured.p_value),
-        adjusted_p_value=_finite(test.adjusted_p_value),
+        adjusted_p_value=_finite(adjusted_p_value),
         prompts=measured.prompts,
         seeds=measured.seeds,
-        outcome=_outcome_of(test, direction),
+        outcome=_outcome_of(test, verdict.claim.comparator, adjusted_p_value, family),
     )
 
 
-def _outcome_of(test: _Test, direction: int) -> Outcome:
-    """Sum up the difference against one control, where the claim wants its figure up (1), down (-1) or neither (0)."""
+def _outcome_of(test: _Test, comparator: Comparator, adjusted_p_value: float, family: int) -> Outcome:
     measured = test.measured
+    direction = {Comparator.ABOVE: 1, Comparator.BELOW: -1}.get(comparator, 0)
     if abs(measured.effect) <= test.matters_beyond:
         return Outcome.SAME
     if measured.low is None or measured.high is None:
         return Outcome.UNKNOWN
     beyond_zero = measured.low > 0 or measured.high < 0
-    if test.adjusted_p_value <= SIGNIFICANCE and beyond_zero:
+    if adjusted_p_value <= SIGNIFICANCE and beyond_zero:
         if direction == 0:
             return Outcome.MOVED
         return Outcome.IMPROVED if direction * measured.effect > 0 else Outcome.REGRESSED
-    can_tell = smallest_p_value(measured.prompts) * test.family <= SIGNIFICANCE
+    can_tell = smallest_p_value(measured.prompts) * family <= SIGNIFICANCE
     return Outcome.SAME if can_tell else Outcome.UNKNOWN
 
 

@@ -7,7 +7,7 @@ stances, and seeds. An interval is over these; a single training has none, and i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -19,6 +19,7 @@ from stance_suite.schema.controls import SHAM
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.layer_names import block
 from stance_suite.schema.localization import Encoding, Figure, Localization
+from stance_suite.schema.replicates import CellIndex
 from stance_suite.schema.spectra import LayerChange
 from stance_suite.spectra.concentration import gini, participation_ratio
 
@@ -45,15 +46,18 @@ def localize(findings: Findings) -> tuple[Localization, ...]:
     only if the whole interval lies on one side of half the fewest layers that any control shows: the sham of any of
     these seeds and, of alpha, the lower end of the noise's 95 % range.
     """
+    index = CellIndex(findings.cells)
+    families: dict[tuple[str, str | None, str], list[Mapping[int, CellRecord]]] = {}
+    for cells in index.trainings:
+        cell = cells[0].cell
+        trainings = families.setdefault((cell.model, cell.recipe, cells[0].family), [])
+        if cell.stance is not None:
+            trainings.append({record.cell.seed: record for record in cells})
     found = []
-    for (model, recipe, family), records in _by_recipe(findings).items():
-        trainings = _by_stance(records)
-        sham = _by_seed(record for record in records if record.cell.control is SHAM)
-        sets = [{stance: cells} for stance, cells in trainings.items()]
-        if len(trainings) > 1:
-            sets.insert(0, trainings)
-        for figure in get_args(Figure):
-            found += [_localization(model, recipe, family, figure, one, sham) for one in sets]
+    for trainings in families.values():
+        sets = [trainings] if len(trainings) > 1 else []
+        sets += [[one] for one in trainings]
+        found += [_localization(index, one, figure) for figure in get_args(Figure) for one in sets]
     return tuple(found)
 
 
@@ -70,50 +74,24 @@ def change_size(change: LayerChange, figure: Figure) -> float | None:
     return 0.0 if change.weight_change is None else change.weight_change.relative_norm
 
 
-def _by_recipe(findings: Findings) -> dict[tuple[str, str, str], list[CellRecord]]:
-    groups: dict[tuple[str, str, str], list[CellRecord]] = {}
-    for record in findings.cells:
-        if record.cell.recipe is not None:
-            groups.setdefault((record.cell.model, record.cell.recipe, record.family), []).append(record)
-    return groups
-
-
-def _by_stance(records: Iterable[CellRecord]) -> dict[str, dict[int, CellRecord]]:
-    found: dict[str, dict[int, CellRecord]] = {}
-    for record in records:
-        if record.cell.stance is not None:
-            found.setdefault(record.cell.stance, {})[record.cell.seed] = record
-    return found
-
-
-def _by_seed(records: Iterable[CellRecord]) -> dict[int, CellRecord]:
-    return {record.cell.seed: record for record in records}
-
-
-def _localization(
-    model: str,
-    recipe: str,
-    family: str,
-    figure: Figure,
-    trainings: dict[str, dict[int, CellRecord]],
-    sham: dict[int, CellRecord],
-) -> Localization:
-    seeds = sorted(set.intersection(*(set(cells) for cells in trainings.values())))
-    spreads = [[_spread(cells[seed], figure) for seed in seeds] for cells in trainings.values()]
-    known = [one for row in spreads for one in row if one is not None]
-    complete = bool(seeds) and len(known) == len(trainings) * len(seeds)
-    shares = np.array([[one.share for one in row if one is not None] for row in spreads]) if complete else None
+def _localization(index: CellIndex, trainings: Sequence[Mapping[int, CellRecord]], figure: Figure) -> Localization:
+    first = next(iter(trainings[0].values()))
+    seeds = sorted(set.intersection(*map(set, trainings)))
+    spreads = [_spread(cells[seed], figure) for cells in trainings for seed in seeds]
+    known = [one for one in spreads if one is not None]
+    complete = bool(seeds) and len(known) == len(spreads)
+    shares = np.reshape([one.share for one in known], (len(trainings), len(seeds))) if complete else None
     interval = None if shares is None else _interval(shares)
     low, high = interval or (None, None)
-    sham_spreads = [_spread(sham[seed], figure) if seed in sham else None for seed in seeds]
+    shams = [index.control(trainings[0][seed], SHAM) for seed in seeds]
+    sham_spreads = [None if sham is None else _spread(sham, figure) for sham in shams]
     sham_share = _range([None if one is None else one.share for one in sham_spreads])
     noise_share = _range([end for one in known for end in (one.noise or (None,))])
-    controls = [sham_share] if figure == "relative_norm" else [sham_share, noise_share]
     return Localization(
-        model=model,
-        recipe=recipe,
-        family=family,
-        stance=next(iter(trainings)) if len(trainings) == 1 else None,
+        model=first.cell.model,
+        recipe=first.cell.recipe or "",
+        family=first.family,
+        stance=first.cell.stance if len(trainings) == 1 else None,
         figure=figure,
         layers=min((one.layers for one in known), default=0),
         stances=len(trainings),
@@ -124,7 +102,7 @@ def _localization(
         gini=float(np.mean([one.gini for one in known])) if complete else None,
         sham_share=sham_share,
         noise_share=noise_share,
-        encoding=_encoding(interval, controls),
+        encoding=_encoding(interval, [sham_share] if figure == "relative_norm" else [sham_share, noise_share]),
     )
 
 
@@ -171,10 +149,6 @@ def _spread(record: CellRecord, figure: Figure) -> _Spread | None:
     for one in record.concentration:
         if one.figure == figure and math.isfinite(one.participation_ratio):
             noise = one.noise_participation_ratio
-            return _Spread(
-                one.layers,
-                one.participation_ratio / one.layers,
-                one.gini,
-                None if noise is None else (noise[0] / one.layers, noise[1] / one.layers),
-            )
+            drawn = None if noise is None else (noise[0] / one.layers, noise[1] / one.layers)
+            return _Spread(one.layers, one.participation_ratio / one.layers, one.gini, drawn)
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any, get_args
@@ -73,21 +73,10 @@ class _ChangeByDepth:
 
     @classmethod
     def of(cls, records: Sequence[CellRecord], figure: Figure, group: RoleGroup) -> _ChangeByDepth:
-        def averaged(chosen: Callable[[CellRecord], bool]) -> dict[str, float]:
-            sizes: dict[str, list[float]] = {}
-            for record in filter(chosen, records):
-                for change in record.changes:
-                    size = change_size(change, figure)
-                    inside = block(change.name) is not None and role(change.name) in ROLES_OF_GROUP[group]
-                    if inside and size is not None and math.isfinite(size):
-                        sizes.setdefault(change.name, []).append(size)
-            return {name: float(np.mean(values)) for name, values in sizes.items()}
-
-        return cls(
-            blocks(change.name for record in records for change in record.changes),
-            averaged(lambda record: record.cell.is_on_stance),
-            averaged(lambda record: record.cell.control is SHAM),
-        )
+        trained = [record for record in records if record.cell.is_on_stance]
+        shams = [record for record in records if record.cell.control is SHAM]
+        count = blocks(change.name for record in records for change in record.changes)
+        return cls(count, *(_mean_sizes(some, figure, group) for some in (trained, shams)))
 
     def binned(self, sizes: dict[str, float], bins: int) -> Array:
         """Average over bins of depth; shape (bins,), NaN where there is no layer."""
@@ -97,6 +86,16 @@ class _ChangeByDepth:
             assert place is not None
             inside[place * bins // self.blocks].append(size)
         return np.array([np.mean(values) if values else math.nan for values in inside])
+
+
+def _mean_sizes(records: Sequence[CellRecord], figure: Figure, group: RoleGroup) -> dict[str, float]:
+    sizes: dict[str, list[float]] = {}
+    for change in (change for record in records for change in record.changes):
+        size = change_size(change, figure)
+        inside = block(change.name) is not None and role(change.name) in ROLES_OF_GROUP[group]
+        if inside and size is not None and math.isfinite(size):
+            sizes.setdefault(change.name, []).append(size)
+    return {name: float(np.mean(values)) for name, values in sizes.items()}
 
 
 def _profile(model: str, change: _ChangeByDepth, about: dict[str, Any]) -> DepthProfile:

@@ -6,21 +6,12 @@ import math
 from collections.abc import Sequence
 from glob import escape
 
-from stance_suite.judge.structure.controls import control_figures, favorable
-from stance_suite.judge.structure.most_changed import judge_most_changed
-from stance_suite.judge.structure.pooling import Figure, margin
-from stance_suite.judge.structure.sides import (
-    Side,
-    inconclusive,
-    required_controls,
-    side_of,
-    structural_caveats,
-    why_nothing,
-)
+from stance_suite.judge.structure.figures import Figure, favorable, known_figures, margin
+from stance_suite.judge.structure.sides import Side, structural_caveats
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.controls import Control, Role
-from stance_suite.schema.layer_figures import layer_figures
-from stance_suite.schema.metrics import Caveat, Metric
+from stance_suite.schema.layer_figures import LayerFigures
+from stance_suite.schema.metrics import Caveat, Comparator, Metric
 from stance_suite.schema.replicates import Replicate
 from stance_suite.schema.verdicts import ControlFigure, ReplicateCells, Status, Verdict
 
@@ -33,18 +24,15 @@ def judge_structure(claim: Claim, replicate: Replicate, counterpart: Replicate |
     change, it is not true of any of the controls that it names, all the layers taken together; of ``any`` layer, in
     that layer.
     """
-    sides = [side_of(claim, one) for one in (replicate, counterpart) if one is not None]
+    sides = [Side(claim, one) for one in (replicate, counterpart) if one is not None]
     if counterpart is not None and counterpart.tuned.key == replicate.tuned.key:
-        return inconclusive(claim, sides[0], "a training compared with itself shows nothing")
+        reason = "a training compared with itself shows nothing"
+        return Verdict(claim=claim, model=claim.model, status=Status.INCONCLUSIVE, reason=reason)
+    in_its_layer = claim.robust and claim.over == "any" and claim.metric is not Metric.CHANGED_DEPTH_PERCENT
     if claim.comparator.compares_layers:
-        judged = judge_most_changed(claim, *sides)
-    elif (
-        claim.robust
-        and claim.over == "any"
-        and counterpart is None
-        and claim.metric is not Metric.CHANGED_DEPTH_PERCENT
-    ):
-        judged = _judge_any_robustly(claim, replicate)
+        judged = _judge_most_changed(claim, *sides)
+    elif in_its_layer and counterpart is None:
+        judged = _judge_any_robustly(claim, sides[0])
     else:
         judged = _judge_figure(claim, sides)
     caveats = list(judged.caveats)
@@ -58,7 +46,7 @@ def judge_structure(claim: Claim, replicate: Replicate, counterpart: Replicate |
         update={
             "status": status,
             "reason": reason,
-            "caveats": tuple(dict.fromkeys(caveats)),
+            "caveats": tuple(caveats),
             "replicates": (ReplicateCells.of(replicate),),
             "counterpart": () if counterpart is None else (ReplicateCells.of(counterpart),),
         }
@@ -78,49 +66,42 @@ def worst(verdicts: Sequence[Verdict], seeds: Sequence[int]) -> Verdict:
 
 
 def _judge_figure(claim: Claim, sides: Sequence[Side]) -> Verdict:
-    ours = sides[0]
-    unknown = next((side for side in sides if side.tuned is None), None)
-    if unknown is not None:
-        return inconclusive(claim, ours, why_nothing(claim, unknown))
+    for side in sides:
+        if side.tuned is None:
+            return Verdict(claim=claim, model=claim.model, status=Status.INCONCLUSIVE, reason=side.why_nothing)
     tuned = [side.tuned for side in sides if side.tuned is not None]
     value = _compare(claim, [figure.value for figure in tuned])
     controls = _controls(claim, sides)
     shared_by = [one.control for one in controls if _accepts(claim, one.figure)]
-    figure = tuned[0]
-    status, reason = _decide(claim, ours, figure, value, tuned[1:], shared_by, controls)
+    status, reason = _decide(sides[0], _show(sides[0], value, tuned), value, shared_by, controls)
     missing = sum(one.missing for one in tuned)
     if missing and status not in (Status.INCONCLUSIVE, _settled(claim)):
         status = Status.INCONCLUSIVE
         of = sum(one.matching for one in tuned)
         reason = f"{missing} of {of} matching layers have no figure (the fit failed); of the others, {reason}"
-    complies = _accepts(claim, value)
-    caveats = structural_caveats(claim, sides, tuned, within_null=complies and bool(shared_by))
+    decided = [(side, figure.layers) for side, figure in zip(sides, tuned, strict=True)]
     return Verdict(
         claim=claim,
-        model=ours.replicate.tuned.cell.model,
+        model=claim.model,
         status=status,
         reason=reason,
         figure=value if math.isfinite(value) else None,
-        layer=figure.layers[0] if figure.layers else None,
+        layer=next(iter(tuned[0].layers), None),
         controls=controls,
-        caveats=caveats,
+        caveats=structural_caveats(claim, decided, within_null=_accepts(claim, value) and bool(shared_by)),
     )
 
 
-def _judge_any_robustly(claim: Claim, replicate: Replicate) -> Verdict:
+def _judge_any_robustly(claim: Claim, ours: Side) -> Verdict:
     """Hold every layer against its own controls: what a control does elsewhere explains nothing here."""
-    ours = side_of(claim, replicate)
-    if ours.tuned is None:
-        return inconclusive(claim, ours, why_nothing(claim, ours))
-    figures = layer_figures(claim, replicate.tuned)
-    if not any(figure is not None and _accepts(claim, figure) for figure in figures.values()):
+    known = known_figures(ours.layers)
+    if not any(_accepts(claim, figure) for figure in known.values()):
         return _judge_figure(claim, [ours])  # no control needs to be heard
     verdicts = []
-    for name, figure in figures.items():
-        if figure is not None and math.isfinite(figure) and not _accepts(claim, figure):
-            continue
-        alone = claim.model_copy(update={"layer": escape(name), "over": "each"})
-        verdicts.append(_judge_figure(alone, [side_of(alone, replicate)]))
+    for name in ours.layers:
+        if name not in known or _accepts(claim, known[name]):
+            alone = claim.model_copy(update={"layer": escape(name), "over": "each"})
+            verdicts.append(_judge_figure(alone, [Side(alone, ours.replicate)]))
     for status in (Status.HOLDS, Status.INCONCLUSIVE, Status.FAILS):
         found = [verdict for verdict in verdicts if verdict.status is status]
         if found:
@@ -132,6 +113,64 @@ def _judge_any_robustly(claim: Claim, replicate: Replicate) -> Verdict:
     if status is Status.INCONCLUSIVE and len(verdicts) > 1:
         reason = f"{len(found)} of {len(verdicts)} layers cannot be judged, such as: {reason}"
     return nearest.model_copy(update={"claim": claim, "reason": reason})
+
+
+def _judge_most_changed(claim: Claim, ours: Side, theirs: Side) -> Verdict:
+    """Judge a claim about which layer changed most, here and there.
+
+    INCONCLUSIVE where no single layer changed most, or one has no figure. A robust claim that the layer is the same
+    fails if it changes most under a control, too.
+    """
+    ranked = [_ranked(side.layers) for side in (ours, theirs)]
+    for side, layers in zip((ours, theirs), ranked, strict=True):
+        if not layers:
+            return Verdict(claim=claim, model=claim.model, status=Status.INCONCLUSIVE, reason=side.why_nothing)
+    (top, figure), (their_top, their_figure) = (layers[0] for layers in ranked)
+    unit = claim.metric.unit
+    shown = (
+        f"most changed: {top} ({figure:+.4g} {unit}) under {ours.name}, {their_top} ({their_figure:+.4g} {unit}) "
+        f"under {theirs.name}"
+    )
+    asks_same = claim.comparator is Comparator.SAME_LAYER
+    status = Status.HOLDS if (top == their_top) is asks_same else Status.FAILS
+    controls = _most_changed_under_controls(ours)
+    shared_by = [control for control, one in controls.items() if asks_same and one.about == top]
+    unknown = [control for control in ours.required_controls if control not in controls]
+    if status is Status.HOLDS and claim.robust and shared_by:
+        status, shown = Status.FAILS, f"{shown}; but it changes most under the control {shared_by[0]} as well"
+    elif status is Status.HOLDS and claim.robust and asks_same and unknown:
+        status, shown = Status.INCONCLUSIVE, f"{shown}, but nothing is known of the control {unknown[0]}"
+    if any(len(layers) < 2 or abs(layers[0][1]) == abs(layers[1][1]) for layers in ranked):
+        status, shown = Status.INCONCLUSIVE, f"no single layer changed most; {shown}"
+    if any(len(layers) < len(side.layers) for side, layers in zip((ours, theirs), ranked, strict=True)):
+        status, shown = Status.INCONCLUSIVE, f"some layers have no figure (the fit failed); of the others, {shown}"
+    compared = ControlFigure(role=Role.COMPARED, about=f"{their_top}, {theirs.name}", figure=their_figure)
+    decided = (ours, (top,)), (theirs, (their_top,))
+    return Verdict(
+        claim=claim,
+        model=claim.model,
+        status=status,
+        reason=shown,
+        figure=figure,
+        layer=top,
+        controls=(compared, *controls.values()),
+        caveats=structural_caveats(claim, decided, within_null=top == their_top and bool(shared_by)),
+    )
+
+
+def _most_changed_under_controls(ours: Side) -> dict[Control, ControlFigure]:
+    """Find the layer that changes most under each control; one with a layer missing is not known."""
+    found = {}
+    for control, figures in ours.layers_of_controls.items():
+        ranked = _ranked(figures)
+        if control in ours.required_controls and ranked and len(ranked) == len(figures):
+            top, figure = ranked[0]
+            found[control] = ControlFigure(control=control, role=Role.MOST_CHANGED, about=top, figure=figure)
+    return found
+
+
+def _ranked(figures: LayerFigures) -> list[tuple[str, float]]:
+    return sorted(known_figures(figures).items(), key=lambda entry: -abs(entry[1]))
 
 
 def _settled(claim: Claim) -> Status | None:
@@ -177,47 +216,40 @@ def _compare_ranges(claim: Claim, ranges: Sequence[tuple[float, float]]) -> floa
 
 
 def _decide(
-    claim: Claim,
-    ours: Side,
-    figure: Figure,
-    value: float,
-    theirs: Sequence[Figure],
-    shared_by: Sequence[Control | None],
-    controls: Sequence[ControlFigure],
+    ours: Side, shown: str, value: float, shared_by: Sequence[Control | None], controls: Sequence[ControlFigure]
 ) -> tuple[Status, str]:
-    shown = _show(claim, ours, figure, value, theirs)
+    claim = ours.claim
     if not math.isfinite(value):
         return Status.INCONCLUSIVE, f"{shown}: there is no such comparison"
     if not _accepts(claim, value):
         return Status.FAILS, f"{shown}, not {claim.asked}"
     if claim.robust and claim.claims_change:
         known = {entry.control for entry in controls}
-        for control in required_controls(claim, ours):
+        for control in ours.required_controls:
             if control in shared_by:
                 return Status.FAILS, f"{shown}, but the claim is true of the control {control} as well"
-            if control not in known and not _shows_nothing(claim, ours, control):
+            if control not in known and not _shows_nothing(ours, control):
                 return Status.INCONCLUSIVE, f"{shown}, but there is no figure for the control {control}"
     shown_controls = ", ".join(f"{control.name} {control.figure:+.4g}" for control in controls)
     return Status.HOLDS, f"{shown}, {claim.asked}" + (f"; controls: {shown_controls}" if shown_controls else "")
 
 
-def _shows_nothing(claim: Claim, ours: Side, control: Control) -> bool:
+def _shows_nothing(ours: Side, control: Control) -> bool:
     """Whether a control was measured, and no layer changed under it that the claim could be about."""
-    figures = control_figures(claim, ours.replicate).get(control, {})
+    figures = ours.layers_of_controls.get(control, {})
     known = [figure for figure in figures.values() if figure is not None]
     return (
-        claim.metric is Metric.CHANGED_DEPTH_PERCENT
+        ours.claim.metric is Metric.CHANGED_DEPTH_PERCENT
         and bool(known)
         and len(known) == len(figures)
-        and all(abs(figure) <= (claim.changed_beyond or 0.0) for figure in known)
+        and all(abs(figure) <= (ours.claim.changed_beyond or 0.0) for figure in known)
     )
 
 
-def _show(claim: Claim, ours: Side, figure: Figure, value: float, theirs: Sequence[Figure]) -> str:
-    unit = claim.metric.unit
-    if theirs:
-        assert claim.versus is not None
-        shown_pair = f"{figure.value:.4g} against {theirs[0].value:.4g} {unit}".rstrip()
+def _show(ours: Side, value: float, tuned: Sequence[Figure]) -> str:
+    claim, figure, unit = ours.claim, tuned[0], ours.claim.metric.unit
+    if claim.versus is not None:
+        shown_pair = f"{figure.value:.4g} against {tuned[1].value:.4g} {unit}".rstrip()
         return f"{shown_pair}, a {claim.versus.by} of {value:.4g}"
     where = figure.layers[0] if figure.layers else ""
     if claim.metric is Metric.CHANGED_LAYERS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import isclose
 
@@ -33,7 +33,7 @@ def check_cells(records: Sequence[CellRecord], stances: Mapping[str, StanceSumma
         subject = name_of(record)
         yield from _check_responses(subject, record.behavior)
         yield from _check_fluency(subject, record.behavior)
-        yield from _check_training_texts(subject, record, stances)
+        yield from _check_training_texts(record, stances)
         for layer in record.spectra:
             yield from _check_spectrum(subject, layer, f"spectra[{layer.name}]")
         base = index.base(record)
@@ -81,21 +81,24 @@ def _check_fluency(subject: str, behavior: Behavior) -> Iterator[Discrepancy]:
     yield from differences(subject, recorded, recomputed, "fluency")
 
 
-def _check_training_texts(
-    subject: str, record: CellRecord, stances: Mapping[str, StanceSummary]
+def unexpected_texts(
+    record: CellRecord, is_expected: Callable[[str], bool], expected: str, shown: slice = slice(80)
 ) -> Iterator[Discrepancy]:
+    """Name the texts that a cell was trained on and that are none of those expected."""
+    for place, text in enumerate(() if record.training is None else record.training.texts):
+        if not is_expected(text):
+            yield Discrepancy(name_of(record), f"training.texts[{place}]", repr(text[shown]), expected)
+
+
+def _check_training_texts(record: CellRecord, stances: Mapping[str, StanceSummary]) -> Iterator[Discrepancy]:
     """Check that texts trained on open with a training prompt, as the model was asked it when it was measured."""
-    if record.training is None:
-        if record.cell.is_trained_here:
-            yield Discrepancy(subject, "training", "nothing", "what was trained on")
-        return
+    if record.training is None and record.cell.is_trained_here:
+        yield Discrepancy(name_of(record), "training", "nothing", "what was trained on")
     behavior = record.behavior
     own = stances.get(record.cell.stance or "")
     prompts = behavior.seen_prompts if own is None else own.seen_prompts
     openings = tuple(behavior.prompt_texts[prompt] for prompt in prompts if prompt in behavior.prompt_texts)
-    for place, text in enumerate(record.training.texts):
-        if not text.startswith(openings):
-            yield Discrepancy(subject, f"training.texts[{place}]", repr(text[:80]), "a training prompt of the family")
+    yield from unexpected_texts(record, lambda text: text.startswith(openings), "a training prompt of the family")
 
 
 def _check_shams(index: CellIndex) -> Iterator[Discrepancy]:
@@ -104,15 +107,12 @@ def _check_shams(index: CellIndex) -> Iterator[Discrepancy]:
     for record in index.records:
         families.setdefault((record.cell.model, record.cell.recipe, record.family), []).append(record)
     for cells in families.values():
-        trained = {record.cell.stance: record for record in reversed(cells) if record.cell.is_on_stance}
+        trained = {record.cell.stance: record.training for record in reversed(cells) if record.cell.is_on_stance}
         if set(trained) != set(cells[0].behavior.likelihoods[0].log_probability):
             continue
-        known = {text for one in trained.values() if one.training is not None for text in one.training.texts}
+        known = {text for training in trained.values() if training is not None for text in training.texts}
         for sham in (record for record in cells if record.cell.control is SHAM):
-            for place, text in enumerate(() if sham.training is None else sham.training.texts):
-                if text not in known:
-                    found = "an example of one of the family's stances"
-                    yield Discrepancy(name_of(sham), f"training.texts[{place}]", repr(text[:80]), found)
+            yield from unexpected_texts(sham, known.__contains__, "an example of one of the family's stances")
 
 
 def _check_spectrum(subject: str, layer: LayerSpectrum, where: str) -> Iterator[Discrepancy]:

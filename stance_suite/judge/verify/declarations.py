@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stance_suite.judge.standard_claims import standard_claims
 from stance_suite.judge.statements import judge_published
-from stance_suite.judge.verify.cells import name_of
+from stance_suite.judge.verify.cells import name_of, unexpected_texts
 from stance_suite.judge.verify.differences import Discrepancy, differences
 from stance_suite.measure.behavior.text_statistics import find_markers, longest_copied_share
 from stance_suite.schema.cells import CellRecord
@@ -27,9 +27,9 @@ class Declarations:
     stances: Mapping[str, Stance]
     """By name."""
     claims: Sequence[Claim]
-    """In declared order; some about ``any`` model."""
+    """Some about ``any`` model."""
     statements: Sequence[Statement]
-    """In declared order."""
+    """The published sentences."""
     policy: Policy | None
     """What a gate demands; standard claims cannot be checked without it."""
 
@@ -124,10 +124,7 @@ def _check_cell(record: CellRecord, stances: Mapping[str, Stance]) -> Iterator[D
             yield from differences(subject, hits, theirs, f"{where}.markers")
             copied = longest_copied_share(one.text, training_responses)
             yield from differences(subject, one.copied, copied, f"{where}.copied")
-    if record.training is None:
-        return
     own = [stance for stance in family if stance.name == record.cell.stance] or family
     answers = tuple(example.response for stance in own for example in stance.examples)
-    for place, text in enumerate(record.training.texts):
-        if not any(answer in text for answer in answers):
-            yield Discrepancy(subject, f"training.texts[{place}]", repr(text[-80:]), "a declared example's response")
+    expected = "a declared example's response"
+    yield from unexpected_texts(record, lambda text: any(one in text for one in answers), expected, slice(-80, None))

@@ -34,7 +34,6 @@ class Discrepancy:
     """What follows from the rest of the file."""
 
     def __str__(self) -> str:
-        """Read as one line."""
         return f"{self.subject}: {self.field}: recorded {self.recorded}, recomputed {self.recomputed}"
 
 

@@ -9,12 +9,13 @@ from stance_suite.schema.controls import SHAM
 from stance_suite.schema.findings import Agreement
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.replicates import CellIndex
-from tests.measured import behavior, beside, record
+from tests.edits import altered
+from tests.measured import behaving, behavior, beside
 
 LIKELIHOOD, EMBEDDING, MARKERS = Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_SHIFT, Metric.MARKER_RATE
 
 
-def said(stance, likelihood=0.0, embedding=0.0, markers=0.0, seed=0, samples=2):
+def said(stance, likelihood=0.0, embedding=0.0, markers=0.0, seed=0):
     """Every measure shifted toward the stance by its own amount, with a spread of 1; markers in whole hits."""
     rng = np.random.default_rng(seed)
     names = (stance.name, *stance.contrasts)
@@ -26,22 +27,14 @@ def said(stance, likelihood=0.0, embedding=0.0, markers=0.0, seed=0, samples=2):
         }
 
     by_likelihood, by_embedding, by_markers = (behavior(draw(toward)) for toward in (likelihood, embedding, markers))
-    responses = tuple(
-        one.model_copy(update={"markers": other.markers, "sample": sample})
-        for one, other in zip(by_embedding.responses, by_markers.responses, strict=True)
-        for sample in range(samples // 2)
-    )
-    return by_likelihood.model_copy(update={"responses": responses})
+    pairs = zip(by_embedding.responses, by_markers.responses, strict=True)
+    responses = tuple(altered(one, markers=other.markers, sample=0) for one, other in pairs)
+    return altered(by_likelihood, responses=responses)
 
 
 def cells(stance, seed=0, **toward):
-    return beside(
-        tuned=record(
-            "stance", said=said(stance, **toward, seed=3 * seed), stance=stance.name, seed=seed, key=f"t{seed}"
-        ),
-        base=record("base", said=said(stance, seed=3 * seed + 1), seed=seed, key=f"b{seed}"),
-        sham=record("sham", said=said(stance, seed=3 * seed + 2), seed=seed, key=f"s{seed}"),
-    )
+    tuned, base, sham = (said(stance, **shift, seed=3 * seed + i) for i, shift in enumerate((toward, {}, {})))
+    return behaving(stance, tuned, base, sham, seed)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +57,7 @@ def test_the_rule_of_agreement(stance, toward, agreement, moved, away):
 
 def test_a_shift_that_the_sham_shows_too_is_no_agreement(stance):
     one = cells(stance, likelihood=6, embedding=6, markers=6)
-    same = beside(one.tuned, one.base, one.tuned.model_copy(update={"cell": one.controls[SHAM].cell}))
+    same = beside(one.tuned, one.base, altered(one.tuned, cell=one.controls[SHAM].cell))
     assert triangulate(stance, [same]).agreement is Agreement.SILENT
 
 
@@ -93,9 +86,8 @@ def test_a_training_without_its_controls_is_left_out(stance, library):
 
 
 def test_families_are_not_mixed(stance, library):
-    one = cells(stance, likelihood=3)
-    elsewhere = [record.model_copy(update={"family": "g"}) for record in cells(stance, seed=1).records]
-    moved = [record.model_copy(update={"cell": record.cell.model_copy(update={"seed": 0})}) for record in elsewhere]
+    one, other = cells(stance, likelihood=3), cells(stance, seed=1)
+    moved = [altered(record, family="g", cell=altered(record.cell, seed=0)) for record in other.records]
     first, _ = compare_trainings(one.records, library.stances)
     both, _ = compare_trainings([*moved, *one.records], library.stances)
     assert [shift for shift in both if shift.family == "f"] == list(first)
@@ -104,15 +96,11 @@ def test_families_are_not_mixed(stance, library):
 
 def test_seeds_of_one_training_are_gathered(stance):
     first, second = cells(stance), cells(stance, seed=1)
-    records = [*first.records, *second.records]
-    (replicates,) = CellIndex(records).replicates()
-    assert replicates == (first, second)
+    assert CellIndex([*first.records, *second.records]).replicates() == ((first, second),)
 
 
 def test_spreads_are_pooled_over_trainings(stance, library):
-    trainings = CellIndex(
-        [record for one in [cells(stance, seed=s) for s in range(40)] for record in one.records]
-    ).replicates()
+    trainings = [[cells(stance, seed=seed) for seed in range(40)]]
     # independent normals of deviation 1: own less the mean of two others, tuned less base
     spread = pooled_spread(LIKELIHOOD, trainings, library.stances)
     assert spread.prompts == pytest.approx(np.sqrt(2 * 1.5), rel=0.1)
@@ -122,5 +110,5 @@ def test_spreads_are_pooled_over_trainings(stance, library):
     assert shift.prompts == pytest.approx(np.sqrt(2), rel=0.1), "both samples of a prompt are the same here"
     assert shift.samples == 0
     assert pooled_spread(LIKELIHOOD, [], library.stances) is None
-    silent = [[replace(one, tuned=one.tuned.model_copy(update={"behavior": behavior({})}))] for (one, *_) in trainings]
+    silent = [[replace(one, tuned=altered(one.tuned, behavior=behavior({})))] for (one, *_) in trainings]
     assert pooled_spread(LIKELIHOOD, silent, library.stances) is None

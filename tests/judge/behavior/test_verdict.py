@@ -7,57 +7,39 @@ from hypothesis import strategies as st
 
 from stance_suite.judge.behavior.scores import prompt_scores
 from stance_suite.judge.behavior.verdict import gather_evidence, judge_behavior
-from stance_suite.schema.claims import Claim
 from stance_suite.schema.metrics import Caveat, Metric
 from stance_suite.schema.verdicts import Status
-from tests.measured import FLUENCY, behavior, beside, record, response
-
-
-def behavioral(stance, **changes) -> Claim:
-    return Claim(
-        **{
-            "id": "b",
-            "statement": "The stance is adopted.",
-            "model": "m",
-            "stance": stance.name,
-            "metric": "likelihood_preference",
-            "comparator": "above",
-            "bound": 0.05,
-        }
-        | changes
-    )
+from tests.edits import altered
+from tests.measured import FLUENCY, behaving, behavior, response
+from tests.runs import behavioral
 
 
 def said(stance, toward=0.0, rival=0.0, seed=0, spread=0.02, seen=0.0, **guards):
     """Scores at every held-out prompt: `toward` the stance, `rival` toward its first contrast, and some noise."""
     rng = np.random.default_rng(seed)
     names = (stance.name, *stance.contrasts)
-    level = dict(zip(names, (toward, rival, 0.0), strict=True))
 
     def scores(prompts, extra=0.0):
-        shift = level | {stance.name: toward + extra}
-        return {prompt: {name: shift[name] + rng.normal(0, spread) for name in names} for prompt in prompts}
+        level = dict(zip(names, (toward + extra, rival, 0.0), strict=True))
+        return {prompt: {name: level[name] + rng.normal(0, spread) for name in names} for prompt in prompts}
 
     trained = [example.prompt for example in stance.examples]
     return behavior(scores(stance.held_out_prompts), seen=scores(trained, seen), **guards)
 
 
-def judge(stance, tuned, base=None, sham=None, claim=None, adjusted=None):
-    return judge_seeds(stance, [(tuned, base or said(stance, seed=1), sham or said(stance, seed=2))], claim, adjusted)
+def judge(stance, tuned, base=None, sham=None, **about):
+    return judge_seeds(stance, [(tuned, base or said(stance, seed=1), sham or said(stance, seed=2))], **about)
 
 
-def judge_seeds(stance, triples, claim=None, adjusted=None):
+def judge_seeds(stance, triples, adjusted=None, **about):
     """Judge over seeds; the p-value counts as adjusted already unless another is given."""
-    replicates = [
-        beside(
-            tuned=record("stance", said=tuned, stance=stance.name, seed=seed, key=f"stance {seed}"),
-            base=record("base", said=base, seed=seed, key=f"base {seed}"),
-            sham=record("sham", said=sham, seed=seed, key=f"sham {seed}"),
-        )
-        for seed, (tuned, base, sham) in enumerate(triples)
-    ]
-    evidence = gather_evidence(claim or behavioral(stance), stance, replicates)
+    replicates = [behaving(stance, *triple, seed=seed) for seed, triple in enumerate(triples)]
+    evidence = gather_evidence(behavioral(stance, **about), stance, replicates)
     return judge_behavior(evidence, evidence.p_value if adjusted is None else adjusted)
+
+
+def figures(verdict):
+    return {entry.name: entry.figure for entry in verdict.controls}
 
 
 def test_a_shift_beyond_both_controls_holds(stance):
@@ -66,44 +48,36 @@ def test_a_shift_beyond_both_controls_holds(stance):
     assert verdict.figure == pytest.approx(0.5, abs=0.05)
     assert verdict.low < verdict.figure < verdict.high
     assert verdict.p_value == pytest.approx(2 / 2**12)
-    assert {control.name for control in verdict.controls} >= {"base", "sham"}
+    assert set(figures(verdict)) >= {"base", "sham"}
     assert len(verdict.prompts) == 12
     assert not verdict.caveats
-
-
-def test_a_shift_that_the_sham_shows_too_does_not_hold(stance):
-    verdict = judge(stance, said(stance, toward=0.5), sham=said(stance, toward=0.5, seed=2))
-    assert verdict.status is Status.FAILS
-    assert "against sham" in verdict.reason
 
 
 def test_training_on_the_shams_own_data_does_not_hold(stance):
     """The very same cell as control: every difference is zero."""
     tuned = said(stance, toward=0.5)
     verdict = judge(stance, tuned, sham=tuned)
-    assert verdict.status is Status.INCONCLUSIVE
-    assert verdict.p_value is None
+    assert (verdict.status, verdict.p_value) == (Status.INCONCLUSIVE, None)
     assert Caveat.WITHIN_NULL in verdict.caveats
 
 
-def test_a_shift_that_another_stance_shows_too_is_not_specific(stance):
-    # the rival's own preference falls when the stance's rises, so the rival must rise further for a tie
-    verdict = judge(stance, said(stance, toward=0.5, rival=0.6))
-    assert verdict.status is Status.FAILS
-    assert Caveat.NOT_SPECIFIC in verdict.caveats
-    assert stance.contrasts[0] in verdict.reason
-
-
-def test_a_significant_shift_below_the_minimum_effect_fails(stance):
-    verdict = judge(stance, said(stance, toward=0.5), claim=behavioral(stance, bound=2.0))
-    assert verdict.status is Status.FAILS
-
-
-def test_noise_alone_is_inconclusive(stance):
-    verdict = judge(
-        stance, said(stance, spread=0.5), base=said(stance, spread=0.5, seed=1), claim=behavioral(stance, bound=0)
-    )
-    assert verdict.status is Status.INCONCLUSIVE
+@pytest.mark.parametrize(
+    ("tuned", "others", "status", "told"),
+    [
+        ({"toward": 0.5}, {"sham": {"toward": 0.5, "seed": 2}}, "FAILS", "against sham"),
+        # the rival's own preference falls when the stance's rises, so the rival must rise further for a tie
+        ({"toward": 0.5, "rival": 0.6}, {}, "FAILS", "not specific: toward confident-expertise"),
+        ({"toward": 0.5}, {"bound": 2.0}, "FAILS", "short of the claimed +2"),
+        ({"spread": 0.5}, {"base": {"spread": 0.5, "seed": 1}, "bound": 0}, "INCONCLUSIVE", "after Holm's correction"),
+    ],
+    ids=["the sham's too", "another stance's too", "below the minimum effect", "noise alone"],
+)
+def test_a_shift_that_is_no_evidence_does_not_hold(stance, tuned, others, status, told):
+    about = {name: said(stance, **one) if isinstance(one, dict) else one for name, one in others.items()}
+    verdict = judge(stance, said(stance, **tuned), **about)
+    assert verdict.status == status
+    assert told in verdict.reason
+    assert (Caveat.NOT_SPECIFIC in verdict.caveats) is ("rival" in tuned)
 
 
 def test_the_adjusted_p_value_decides(stance):
@@ -116,26 +90,22 @@ def test_the_adjusted_p_value_decides(stance):
 
 
 def test_an_effect_on_seen_prompts_alone_is_told(stance):
-    control = {entry.name: entry.figure for entry in judge(stance, said(stance, toward=0.5)).controls}
-    assert control["seen prompts"] == pytest.approx(0.5, abs=0.05)
+    assert figures(judge(stance, said(stance, toward=0.5)))["seen prompts"] == pytest.approx(0.5, abs=0.05)
     memorized = judge(stance, said(stance, toward=0.1, seen=1.0))
     assert Caveat.SEEN_PROMPTS in memorized.caveats
-    assert {entry.name: entry.figure for entry in memorized.controls}["seen prompts"] == pytest.approx(1.1, abs=0.05)
+    assert figures(memorized)["seen prompts"] == pytest.approx(1.1, abs=0.05)
 
 
 def test_the_noise_floor_of_sampled_metrics_is_shown(stance):
-    claim = behavioral(stance, metric="embedding_shift")
     rng = np.random.default_rng(3)
     again = tuple(
         response(prompt, {name: 0.3 + rng.normal(0, 0.02) for name in (stance.name, *stance.contrasts)})
         for prompt in stance.held_out_prompts
     )
-    base = said(stance, seed=1).model_copy(update={"resampled": again})
-    verdict = judge(stance, said(stance, toward=0.5), base=base, claim=claim)
-    (floor,) = (entry for entry in verdict.controls if entry.name == "base resampled")
-    assert floor.figure == pytest.approx(0.3, abs=0.03)
-    deterministic = judge(stance, said(stance, toward=0.5), base=base)
-    assert "base resampled" not in {entry.name for entry in deterministic.controls}
+    base = altered(said(stance, seed=1), resampled=again)
+    verdict = judge(stance, said(stance, toward=0.5), base=base, metric="embedding_shift")
+    assert figures(verdict)["base resampled"] == pytest.approx(0.3, abs=0.03)
+    assert "base resampled" not in figures(judge(stance, said(stance, toward=0.5), base=base))
 
 
 @pytest.mark.parametrize(
@@ -150,56 +120,42 @@ def test_the_noise_floor_of_sampled_metrics_is_shown(stance):
         ({"copied": 0.3}, Caveat.PARROTED),
     ],
 )
-def test_a_stance_that_moved_by_falling_apart_or_reciting_gets_a_caveat_and_a_claim_can_rule_it_out(
-    stance, broken, caveat
-):
-    tuned = said(stance, toward=0.5, fluency=FLUENCY.model_copy(update=broken))
+def test_falling_apart_or_reciting_is_told_and_a_claim_can_rule_it_out(stance, broken, caveat):
+    tuned = said(stance, toward=0.5, fluency=altered(FLUENCY, **broken))
     verdict = judge(stance, tuned)
-    assert verdict.status is Status.HOLDS
-    assert verdict.caveats == (caveat,)
-    strict = judge(stance, tuned, claim=behavioral(stance, unless=[caveat]))
+    assert (verdict.status, verdict.caveats) == (Status.HOLDS, (caveat,))
+    strict = judge(stance, tuned, unless=[caveat])
     assert strict.status is Status.FAILS
     assert caveat in strict.reason
     other = Caveat.PARROTED if caveat is Caveat.COLLAPSED else Caveat.COLLAPSED
-    assert judge(stance, tuned, claim=behavioral(stance, unless=[other])).status is Status.HOLDS
+    assert judge(stance, tuned, unless=[other]).status is Status.HOLDS
 
 
 def test_markers_are_counted_per_hundred_words(stance):
-    claim = behavioral(stance, metric="marker_rate", bound=1)
-    tuned = said(stance, toward=4, spread=0.6)
-    verdict = judge(
-        stance, tuned, base=said(stance, seed=1, spread=0.6), sham=said(stance, seed=2, spread=0.6), claim=claim
-    )
+    tuned, *controls = (said(stance, toward=toward, seed=seed, spread=0.6) for seed, toward in enumerate((4, 0, 0)))
+    verdict = judge(stance, tuned, *controls, metric="marker_rate", bound=1)
     assert verdict.status is Status.HOLDS, verdict.reason
     assert verdict.figure == pytest.approx(4, abs=0.7)
-    silent = tuned.responses[0].model_copy(
-        update={"words": 0, "markers": dict.fromkeys(tuned.responses[0].markers, ())}
-    )
-    quiet = tuned.model_copy(update={"responses": (silent,)})
+    silent = altered(tuned.responses[0], words=0, markers=dict.fromkeys(tuned.responses[0].markers, ()))
+    quiet = altered(tuned, responses=(silent,))
     scores = prompt_scores(quiet, Metric.MARKER_RATE, stance.name, stance.contrasts, [silent.prompt])
     assert scores == [0.0]
 
 
 def test_a_divergence_is_held_against_noise_and_shown_beside_the_sham(stance):
-    claim = behavioral(stance, metric="divergence", bound=0)
-    sham = said(stance, divergence=0.3, noise=0.01)
-    verdict = judge(stance, said(stance, divergence=0.5, noise=0.01), sham=sham, claim=claim)
+    about = {"sham": said(stance, divergence=0.3, noise=0.01), "metric": "divergence", "bound": 0}
+    tuned = said(stance, divergence=0.5, noise=0.01)
+    verdict = judge(stance, tuned, **about)
     assert verdict.status is Status.HOLDS
-    figures = {entry.name: entry.figure for entry in verdict.controls}
-    assert set(figures) == {"noise", "sham"}
-    assert figures["noise"] == pytest.approx(0.49 * 1.175, rel=0.02)
-    assert figures["sham"] == pytest.approx(0.2 * 1.175, rel=0.02)
-    within_noise = judge(stance, said(stance, divergence=0.01, noise=0.5), sham=sham, claim=claim)
-    assert within_noise.status is Status.FAILS
-    missing = said(stance, divergence=0.5, noise=0.01).model_copy(update={"divergences": ()})
-    assert judge(stance, missing, sham=sham, claim=claim).status is Status.INCONCLUSIVE
+    assert figures(verdict) == pytest.approx({"noise": 0.49 * 1.175, "sham": 0.2 * 1.175}, rel=0.02)
+    assert judge(stance, said(stance, divergence=0.01, noise=0.5), **about).status is Status.FAILS
+    assert judge(stance, altered(tuned, divergences=()), **about).status is Status.INCONCLUSIVE
 
 
 def test_several_seeds_must_agree(stance):
     agreeing = [(said(stance, 0.5, seed=i), said(stance, seed=i + 10), said(stance, seed=i + 20)) for i in range(3)]
     verdict = judge_seeds(stance, agreeing)
-    assert verdict.status is Status.HOLDS
-    assert len(verdict.cells) == 9
+    assert (verdict.status, len(verdict.cells)) == (Status.HOLDS, 9)
     assert verdict.figure == pytest.approx(0.5, abs=0.05)
     levels = (1.5, 0.1, -0.1)
     torn = [(said(stance, level, seed=i), *agreeing[i][1:]) for i, level in enumerate(levels)]
@@ -216,17 +172,15 @@ def test_every_behavioral_metric_has_scores(stance):
 
 
 def test_a_claim_of_decrease_is_judged_in_its_direction(stance):
-    claim = behavioral(stance, comparator="below", bound=-0.05)
-    assert judge(stance, said(stance, toward=-0.5), claim=claim).status is Status.HOLDS
-    assert judge(stance, said(stance, toward=0.5), claim=claim).status is Status.FAILS
+    for toward, status in ((-0.5, Status.HOLDS), (0.5, Status.FAILS)):
+        assert judge(stance, said(stance, toward=toward), comparator="below", bound=-0.05).status is status
 
 
 def test_prompts_of_other_stances_do_not_count(stance):
-    scores = {"Another prompt?": dict.fromkeys((stance.name, *stance.contrasts), 9.0)}
-    extra = behavior(scores)
+    extra = behavior({"Another prompt?": dict.fromkeys((stance.name, *stance.contrasts), 9.0)})
     own = said(stance)
-    both = own.model_copy(update={"likelihoods": own.likelihoods + extra.likelihoods})
-    both = both.model_copy(update={"responses": own.responses + extra.responses})
+    measured = {name: getattr(own, name) + getattr(extra, name) for name in ("likelihoods", "responses")}
+    both = altered(own, **measured)
     for metric in Metric.behavioral():
         arguments = (metric, stance.name, stance.contrasts, stance.held_out_prompts)
         assert prompt_scores(both, *arguments) == pytest.approx(prompt_scores(own, *arguments))
@@ -234,7 +188,7 @@ def test_prompts_of_other_stances_do_not_count(stance):
 
 def test_a_prompt_that_was_not_measured_is_inconclusive(stance):
     tuned = said(stance, toward=0.5)
-    assert judge(stance, tuned.model_copy(update={"likelihoods": tuned.likelihoods[1:]})).status is Status.INCONCLUSIVE
+    assert judge(stance, altered(tuned, likelihoods=tuned.likelihoods[1:])).status is Status.INCONCLUSIVE
 
 
 @given(
@@ -251,15 +205,11 @@ def test_behavior_never_holds_on_nan(library, prompt, which, value, metric, cont
     broken = dict.fromkeys(stance.contrasts if contrasts_only else (stance.name, *stance.contrasts), value)
     behavior = measured[which]
     likelihoods, responses = list(behavior.likelihoods), list(behavior.responses)
-    likelihoods[prompt] = likelihoods[prompt].model_copy(
-        update={"log_probability": likelihoods[prompt].log_probability | broken}
-    )
-    for name in ("similarity", "projection"):
-        response = responses[2 * prompt]
-        responses[2 * prompt] = response.model_copy(update={name: getattr(response, name) | broken})
-    update = {"likelihoods": tuple(likelihoods), "responses": tuple(responses)}
-    measured[which] = behavior.model_copy(update=update)
-    claim = behavioral(stance, metric=metric)
+    asked, said_there = likelihoods[prompt], responses[2 * prompt]
+    likelihoods[prompt] = altered(asked, log_probability=asked.log_probability | broken)
+    embedded = {name: getattr(said_there, name) | broken for name in ("similarity", "projection")}
+    responses[2 * prompt] = altered(said_there, **embedded)
+    measured[which] = altered(behavior, likelihoods=tuple(likelihoods), responses=tuple(responses))
     if contrasts_only and which == "sham" and metric is not Metric.LIKELIHOOD_PREFERENCE:
         return  # nothing that is judged is missing
-    assert judge(stance, **measured, claim=claim).status is not Status.HOLDS
+    assert judge(stance, **measured, metric=metric).status is not Status.HOLDS

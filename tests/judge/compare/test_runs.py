@@ -9,6 +9,7 @@ from stance_suite.schema.comparison import Outcome
 from stance_suite.schema.controls import SHAM
 from stance_suite.schema.metrics import Caveat
 from stance_suite.schema.verdicts import Status, Verdict
+from tests.edits import altered
 from tests.runs import behavioral, findings, judged, one_run, structural, training
 
 
@@ -18,7 +19,15 @@ def only(before, after, **options):
 
 
 def edited(run, **update):
-    return run.model_copy(update={"verdicts": tuple(verdict.model_copy(update=update) for verdict in run.verdicts)})
+    return altered(run, verdicts=tuple(altered(verdict, **update) for verdict in run.verdicts))
+
+
+def rescored(run, **scores):
+    """The run with other scores of each prompt, made of its scores and its place, and without cells to tell them."""
+    entries = run.verdicts[0].prompts
+    made = [{name: score(entry, place) for name, score in scores.items()} for place, entry in enumerate(entries)]
+    prompts = tuple(altered(entry, **update) for entry, update in zip(entries, made, strict=True))
+    return edited(run, prompts=prompts, replicates=())
 
 
 def verdict_of(claim, status=Status.HOLDS, model="m", **figures) -> Verdict:
@@ -28,12 +37,9 @@ def verdict_of(claim, status=Status.HOLDS, model="m", **figures) -> Verdict:
 def test_a_run_against_itself_changes_nothing(stance):
     run = one_run(stance, 0.5)
     change = only(run, run)
-    assert change.outcome is Outcome.SAME
-    assert change.difference == 0
-    assert [entry.difference for entry in change.paired] == [0, 0]
-    assert all(entry.p_value is None and entry.adjusted_p_value is None for entry in change.paired)
-    assert not change.is_news
-    assert not change.status_changed
+    assert (change.outcome, change.difference) == (Outcome.SAME, 0)
+    assert [(one.difference, one.p_value, one.adjusted_p_value) for one in change.paired] == [(0, None, None)] * 2
+    assert not (change.is_news or change.status_changed)
     assert compare_runs(run, run).differences == ()
 
 
@@ -42,8 +48,7 @@ def test_a_regression_is_caught_although_prompts_differ_by_more(stance):
     change = only(before, after)
     assert change.outcome is Outcome.REGRESSED
     assert before.verdicts[0].low < after.verdicts[0].figure  # an unpaired look would not tell
-    assert change.is_news
-    assert not change.status_changed
+    assert (change.is_news, change.status_changed) == (True, False)
     assert change.difference == pytest.approx(-0.07, abs=0.01)
     against_base, against_sham = change.paired
     assert (against_base.control, against_sham.control) == ("base", "sham")
@@ -90,15 +95,8 @@ def test_a_claim_of_decrease_regresses_upward(stance):
 
 def test_a_sham_that_caught_up_is_a_regression(stance):
     before = one_run(stance, 0.5)
-    after = edited(
-        before,
-        replicates=(),
-        prompts=tuple(
-            entry.model_copy(update={"controls": {SHAM: entry.sham + 0.3 + 0.01 * math.sin(place)}})
-            for place, entry in enumerate(before.verdicts[0].prompts)
-        ),
-    )
-    change = only(before, after)
+    caught_up = rescored(before, controls=lambda entry, place: {SHAM: entry.sham + 0.3 + 0.01 * math.sin(place)})
+    change = only(before, caught_up)
     assert [entry.outcome for entry in change.paired] == [Outcome.SAME, Outcome.REGRESSED]
     assert change.outcome is Outcome.REGRESSED
 
@@ -106,8 +104,8 @@ def test_a_sham_that_caught_up_is_a_regression(stance):
 def test_prompts_are_paired_by_name_and_not_by_place(stance):
     before, after = one_run(stance, 0.5), one_run(stance, 0.5, noise=1)
     turned = edited(after, prompts=after.verdicts[0].prompts[::-1])
-    assert only(before, turned).paired[0].low == pytest.approx(only(before, after).paired[0].low)
-    assert only(before, turned).paired[0].p_value == pytest.approx(only(before, after).paired[0].p_value)
+    ours, theirs = (only(before, one).paired[0] for one in (after, turned))
+    assert (theirs.low, theirs.p_value) == pytest.approx((ours.low, ours.p_value))
 
 
 def test_all_tests_of_a_comparison_share_the_level(stance):
@@ -124,11 +122,10 @@ def test_all_tests_of_a_comparison_share_the_level(stance):
 def test_what_did_not_change_does_not_weaken_what_did(stance):
     """Differences of exactly zero are no tests, and are left out of the family."""
     still, moved = one_run(stance, 0.5), one_run(stance, 0.35, noise=1)
-    copies = tuple(
-        still.verdicts[0].model_copy(update={"claim": behavioral(stance, id=f"still.{place}")}) for place in range(200)
-    )
-    before = still.model_copy(update={"verdicts": (*still.verdicts, *copies), "cells": ()})
-    after = before.model_copy(update={"verdicts": (*moved.verdicts, *copies)})
+    claims = [behavioral(stance, id=f"still.{place}") for place in range(200)]
+    copies = [altered(still.verdicts[0], claim=one) for one in claims]
+    before = altered(still, verdicts=(*still.verdicts, *copies), cells=())
+    after = altered(before, verdicts=(*moved.verdicts, *copies))
     changes = compare_runs(before, after).changes
     assert changes[0].outcome is Outcome.REGRESSED
     assert {change.outcome for change in changes[1:]} == {Outcome.SAME}
@@ -138,11 +135,11 @@ def test_what_did_not_change_does_not_weaken_what_did(stance):
     ("prompts", "reason"),
     [
         (lambda entries: entries[1:], "other prompts"),
-        (lambda entries: (*entries[:-1], entries[-1].model_copy(update={"prompt": "Another?"})), "other prompts"),
+        (lambda entries: (*entries[:-1], altered(entries[-1], prompt="Another?")), "other prompts"),
         (lambda entries: (*entries, entries[0]), "listed twice"),
         (lambda entries: (), "no scores"),
-        (lambda entries: (entries[0].model_copy(update={"tuned": math.nan}), *entries[1:]), "missing"),
-        (lambda entries: (entries[0].model_copy(update={"controls": {SHAM: math.inf}}), *entries[1:]), "missing"),
+        (lambda entries: (altered(entries[0], tuned=math.nan), *entries[1:]), "missing"),
+        (lambda entries: (altered(entries[0], controls={SHAM: math.inf}), *entries[1:]), "missing"),
     ],
 )
 def test_scores_that_cannot_be_paired_give_no_difference(stance, prompts, reason):
@@ -159,24 +156,19 @@ def test_scores_that_cannot_be_paired_give_no_difference(stance, prompts, reason
 def test_a_missing_figure_is_unknown(stance, figure):
     run = one_run(stance, 0.5)
     change = only(run, edited(run, figure=figure, status=Status.INCONCLUSIVE))
-    assert change.outcome is Outcome.UNKNOWN
-    assert change.difference is None
-    assert change.after.figure is None
+    assert (change.outcome, change.difference, change.after.figure) == (Outcome.UNKNOWN, None, None)
     assert change.status_changed
 
 
 def test_a_constant_difference_has_no_test(stance):
-    run = one_run(stance, 0.5)
-    shifted = tuple(
-        entry.model_copy(update={"tuned": entry.base + 0.25, "controls": {SHAM: entry.base}})
-        for entry in run.verdicts[0].prompts
+    controls = {"controls": lambda entry, _: {SHAM: entry.base}}
+    flat, raised = (
+        rescored(one_run(stance, 0.5), tuned=lambda entry, _, shift=shift: entry.base + shift, **controls)
+        for shift in (0.25, 0.5)
     )
-    flat = edited(run, prompts=shifted, replicates=())
-    raised = tuple(entry.model_copy(update={"tuned": entry.tuned + 0.25}) for entry in shifted)
-    change = only(flat, edited(flat, prompts=raised))
+    change = only(flat, raised)
     assert change.outcome is Outcome.UNKNOWN
-    assert change.paired[0].difference == pytest.approx(0.25)
-    assert change.paired[0].p_value is None
+    assert (change.paired[0].difference, change.paired[0].p_value) == (pytest.approx(0.25), None)
 
 
 def test_too_few_prompts_are_unknown_and_not_same(stance):
@@ -189,15 +181,13 @@ def test_several_seeds_that_disagree_are_noise(stance):
     before = one_run(stance, 0.5, levels=(0.5, 0.5, 0.5))
     torn = one_run(stance, 0.5, noise=1, levels=(0.1, 0.5, 0.55))
     change = only(before, torn)
-    assert change.paired[0].seeds == 3
-    assert change.paired[0].difference == pytest.approx(-0.117, abs=0.02)
+    assert (change.paired[0].seeds, change.paired[0].difference) == (3, pytest.approx(-0.117, abs=0.02))
     assert change.outcome is Outcome.SAME
     agreeing = one_run(stance, 0.5, noise=1, levels=(0.35, 0.36, 0.34))
     assert only(before, agreeing).outcome is Outcome.REGRESSED
     # without the cells nobody can tell that the seeds disagree
-    blind = [run.model_copy(update={"cells": ()}) for run in (before, torn)]
-    assert only(*blind).paired[0].seeds == 1
-    assert only(*blind).outcome is Outcome.REGRESSED
+    blind = only(*(altered(run, cells=()) for run in (before, torn)))
+    assert (blind.paired[0].seeds, blind.outcome) == (1, Outcome.REGRESSED)
 
 
 def test_other_seeds_are_averaged(stance):
@@ -207,9 +197,9 @@ def test_other_seeds_are_averaged(stance):
 
 def test_cells_that_do_not_give_the_verdicts_scores_are_not_believed(stance):
     before = one_run(stance, 0.5, levels=(0.5, 0.5))
-    entries = before.verdicts[0].prompts
-    other = edited(before, prompts=tuple(entry.model_copy(update={"tuned": entry.tuned + 1}) for entry in entries))
-    assert only(before, other).paired[0].difference == pytest.approx(1)
+    other = rescored(before, tuned=lambda entry, _: entry.tuned + 1)
+    believed = edited(other, replicates=before.verdicts[0].replicates)
+    assert only(before, believed).paired[0].difference == pytest.approx(1)
 
 
 def test_a_divergence_is_compared_above_its_noise(stance):
@@ -224,18 +214,14 @@ def test_a_divergence_is_compared_above_its_noise(stance):
 
 def test_another_stance_or_embedder_is_another_measure(stance):
     run = one_run(stance, 0.5)
-    summary = run.stances[0].model_copy(update={"sha256": "1" * 64})
-    rewritten = run.model_copy(update={"stances": (summary,)})
+    rewritten = altered(run, stances=(altered(run.stances[0], sha256="1" * 64),))
     assert stance.name in only(run, rewritten).reason
     assert only(run, rewritten).difference is None
 
     def embedded(metric, sha256):
         made = one_run(stance, 0.5, metric=metric)
-        cells = tuple(
-            cell.model_copy(update={"provenance": cell.provenance.model_copy(update={"embedder_sha256": sha256})})
-            for cell in made.cells
-        )
-        return made.model_copy(update={"cells": cells})
+        provenance = altered(made.cells[0].provenance, embedder_sha256=sha256)
+        return altered(made, cells=tuple(altered(cell, provenance=provenance) for cell in made.cells))
 
     for metric, outcome in (("embedding_shift", Outcome.UNKNOWN), ("likelihood_preference", Outcome.SAME)):
         assert only(embedded(metric, "0" * 64), embedded(metric, "1" * 64)).outcome is outcome
@@ -245,23 +231,19 @@ def test_a_verdict_that_flips_and_caveats_are_told(stance):
     run = edited(one_run(stance, 0.5), caveats=(Caveat.SEEN_PROMPTS,))
     after = edited(run, status=Status.FAILS, caveats=(Caveat.PARROTED,))
     change = only(run, after)
-    assert change.status_changed
-    assert change.outcome is Outcome.SAME
-    assert change.caveats_gained == (Caveat.PARROTED,)
-    assert change.caveats_lost == (Caveat.SEEN_PROMPTS,)
-    assert change.is_news
+    assert (change.status_changed, change.is_news, change.outcome) == (True, True, Outcome.SAME)
+    assert (change.caveats_gained, change.caveats_lost) == ((Caveat.PARROTED,), (Caveat.SEEN_PROMPTS,))
     assert only(run, edited(run, caveats=())).is_news
 
 
 def test_structure_is_compared_without_a_test(stance):
-    before = findings(stance, [verdict_of(structural(stance), figure=0.5)])
-    after = findings(stance, [verdict_of(structural(stance), figure=0.75)])
+    before, after, missing = (
+        findings(stance, [verdict_of(structural(stance), figure=figure)]) for figure in (0.5, 0.75, math.nan)
+    )
     change = only(before, after)
-    assert change.difference == 0.25
-    assert change.outcome is Outcome.UNKNOWN
+    assert (change.difference, change.outcome) == (0.25, Outcome.UNKNOWN)
     assert "no test" in change.reason
     assert only(before, before).outcome is Outcome.SAME
-    missing = findings(stance, [verdict_of(structural(stance), Status.INCONCLUSIVE, figure=math.nan)])
     assert only(before, missing).difference is None
     assert only(missing, missing).outcome is Outcome.UNKNOWN
 
@@ -286,74 +268,62 @@ def test_two_models_are_matched_by_what_is_claimed(stance):
     after = one_run(stance, 0.3, noise=1, model="large", id="large.adopted", bound=0.1)
     change = only(before, after)
     assert (change.claim_id, change.claim_id_after) == ("small.adopted", "large.adopted")
-    assert (change.model_before, change.model_after) == ("small", "large")
-    assert change.outcome is Outcome.REGRESSED
+    assert (change.model_before, change.model_after, change.outcome) == ("small", "large", Outcome.REGRESSED)
     any_model = only(one_run(stance, 0.5, model="small"), one_run(stance, 0.3, noise=1, model="large"))
     assert any_model.outcome is Outcome.REGRESSED
 
 
 def test_claims_of_one_model_are_not_matched_by_likeness(stance):
     comparison = compare_runs(one_run(stance, 0.5, id="old"), one_run(stance, 0.5, id="new"))
-    assert comparison.changes == ()
-    assert [entry.claim_id for entry in comparison.only_before] == ["old"]
-    assert [entry.claim_id for entry in comparison.only_after] == ["new"]
-    assert "no such claim" in comparison.only_after[0].reason
+    (old,), (new,) = comparison.only_before, comparison.only_after
+    assert (comparison.changes, old.claim_id, new.claim_id) == ((), "old", "new")
+    assert "no such claim" in new.reason
 
 
 def test_ambiguous_verdicts_are_listed_and_not_guessed(stance):
     run = one_run(stance, 0.5)
     twice = run.model_copy(update={"verdicts": run.verdicts * 2})
     comparison = compare_runs(run, twice)
-    assert comparison.changes == ()
-    assert len(comparison.only_before) == 1
-    assert len(comparison.only_after) == 2
+    assert [len(one) for one in (comparison.changes, comparison.only_before, comparison.only_after)] == [0, 1, 2]
     assert all("ambiguous" in entry.reason for entry in comparison.only_before + comparison.only_after)
     small = one_run(stance, 0.5, model="small", id="small.adopted")
     large = one_run(stance, 0.5, model="large", id="large.adopted")
-    rival = large.verdicts[0].model_copy(update={"claim": behavioral(stance, id="large.adopted.strictly", bound=0.4)})
-    several = large.model_copy(update={"verdicts": (*large.verdicts, rival)})
+    rival = altered(large.verdicts[0], claim=behavioral(stance, id="large.adopted.strictly", bound=0.4))
+    several = altered(large, verdicts=(*large.verdicts, rival))
     assert compare_runs(small, several).changes == ()
     assert "ambiguous" in compare_runs(small, several).only_before[0].reason
 
 
 def test_what_was_not_run_is_matched_last(stance):
-    claim = {name: behavioral(stance, id=f"{name}.adopted", model=name) for name in ("small", "large")}
     small, large = (one_run(stance, 0.5, model=name, id=f"{name}.adopted") for name in ("small", "large"))
-    before = small.model_copy(
-        update={"verdicts": (*small.verdicts, verdict_of(claim["large"], Status.NOT_RUN, model="large"))}
+    not_small, not_large = (
+        verdict_of(behavioral(stance, id=f"{name}.adopted", model=name), Status.NOT_RUN, model=name)
+        for name in ("small", "large")
     )
-    after = large.model_copy(
-        update={"verdicts": (verdict_of(claim["small"], Status.NOT_RUN, model="small"), *large.verdicts)}
-    )
-    comparison = compare_runs(before, after)
-    assert [(change.claim_id, change.claim_id_after) for change in comparison.changes] == [
-        ("small.adopted", "large.adopted")
-    ]
-    lost = only(small, edited(small, status=Status.NOT_RUN, figure=None, prompts=()))
-    assert lost.status_changed
+    before = altered(small, verdicts=(*small.verdicts, not_large))
+    change = only(before, altered(large, verdicts=(not_small, *large.verdicts)))
+    assert (change.claim_id, change.claim_id_after) == ("small.adopted", "large.adopted")
     nowhere = edited(small, status=Status.NOT_RUN, figure=None, prompts=())
+    assert only(small, nowhere).status_changed
     assert compare_runs(nowhere, nowhere).changes == ()
     assert compare_runs(nowhere, nowhere).not_run == 1
 
 
 def test_an_empty_run(stance):
     run, empty = one_run(stance, 0.5), findings(stance)
-    assert compare_runs(empty, empty).changes == ()
-    assert len(compare_runs(run, empty).only_before) == 1
-    assert len(compare_runs(empty, run).only_after) == 1
-    assert compare_runs(run, empty).after.models == ()
+    assert compare_runs(empty, empty).changes == compare_runs(run, empty).after.models == ()
+    assert len(compare_runs(run, empty).only_before) == len(compare_runs(empty, run).only_after) == 1
 
 
 def test_runs_of_a_model_trained_elsewhere_are_compared_without_a_sham(stance):
     def without_sham(run):
         (verdict,) = run.verdicts
-        prompts = tuple(entry.model_copy(update={"controls": {}}) for entry in verdict.prompts)
-        cells = tuple(one.model_copy(update={"controls": {}}) for one in verdict.replicates)
-        kept = verdict.model_copy(update={"prompts": prompts, "replicates": cells})
-        return run.model_copy(update={"verdicts": (kept,)})
+        prompts, cells = (
+            tuple(altered(one, controls={}) for one in entries) for entries in (verdict.prompts, verdict.replicates)
+        )
+        return edited(run, prompts=prompts, replicates=cells)
 
     before, after = (without_sham(one_run(stance, level)) for level in (0.5, 0.1))
-    (change,) = compare_runs(before, after).changes
-    assert [pair.control for pair in change.paired] == ["base"]
-    assert change.outcome == "regressed"
-    assert compare_runs(before, before).changes[0].outcome == "same within noise"
+    change = only(before, after)
+    assert ([pair.control for pair in change.paired], change.outcome) == (["base"], Outcome.REGRESSED)
+    assert only(before, before).outcome is Outcome.SAME

@@ -4,6 +4,9 @@ from stance_suite.judge.verify.declarations import Declarations, check_declarati
 from tests.edits import edited
 from tests.made_up_run import POLICY, STATEMENTS
 
+STANDARD = "standard.curious-uncertainty"
+RESPONSE = ("cells", "sham--0", "behavior", "responses", 0)
+
 
 @pytest.fixture(scope="module")
 def declared(library, whole_run):
@@ -28,28 +31,16 @@ def test_findings_of_what_is_declared_agree(whole_run, declared):
         ((("claims", "own.markers", "expected"), ["FAILS"]), ("own.markers on m", "claim.expected")),
         ((("claims", "own.markers", "id"), "own.other"), ("own.other on m", "id")),
         ((("claims", "own.unasked"), None), ("own.unasked", "claims")),
-        (
-            (("claims", "standard.curious-uncertainty.preference", "bound"), 0.05),
-            ("standard.curious-uncertainty.preference on m", "claim.bound"),
-        ),
-        (
-            (("claims", "standard.curious-uncertainty.markers", "id"), "standard.curious-uncertainty.wisdom"),
-            ("standard.curious-uncertainty.wisdom on m", "id"),
-        ),
+        ((("claims", f"{STANDARD}.preference", "bound"), 0.05), (f"{STANDARD}.preference on m", "claim.bound")),
+        ((("claims", f"{STANDARD}.markers", "id"), f"{STANDARD}.wisdom"), (f"{STANDARD}.wisdom on m", "id")),
         ((("stances", 1, "sha256"), "0" * 64), ("stance curious-uncertainty", "sha256")),
         ((("stances", 1, "name"), "joy"), ("stance joy", "name")),
         ((("statements", 0, "claims"), {"own.alpha": "HOLDS"}), ("own.statement", "claims")),
         ((("statements", 0, "expected"), ["FAILS"]), ("own.statement", "expected")),
         ((("statements", 0, "statement"), "All is well."), ("own.statement", "statement")),
         ((("statements", 0), None), ("own.statement", "statements")),
-        ((("cells", "sham--0", "behavior", "responses", 0, "copied"), 0.9), ("cell m, sham", "copied")),
-        (
-            (
-                ("cells", "sham--0", "behavior", "responses", 0, "markers", "curious-uncertainty"),
-                [{"start": 0, "end": 2}],
-            ),
-            ("cell m, sham", "markers"),
-        ),
+        (((*RESPONSE, "copied"), 0.9), ("cell m, sham", "copied")),
+        (((*RESPONSE, "markers", "curious-uncertainty"), [{"start": 0, "end": 2}]), ("cell m, sham", "markers")),
         ((("cells", "sham--0", "training", "texts", 0), "Question: Else?"), ("cell m, sham", "training.texts[0]")),
     ],
 )
@@ -61,7 +52,7 @@ def test_what_is_declared_otherwise_is_named(whole_run, declared, edit, told):
 
 def test_standard_claims_are_left_alone_without_their_policy(whole_run, declared):
     without = Declarations(declared.stances, declared.claims, declared.statements, None)
-    moved = edited(whole_run, (("claims", "standard.curious-uncertainty.preference", "bound"), 0.05))
+    moved = edited(whole_run, (("claims", f"{STANDARD}.preference", "bound"), 0.05))
     assert found(moved, without) == found(whole_run, without)
 
 

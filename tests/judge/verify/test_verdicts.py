@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 
 from stance_suite.judge.behavior import triangulation
@@ -44,20 +46,18 @@ def cell(*path, key=TUNED):
     return ("cells", key, *path)
 
 
-def response(*path):
-    return cell("behavior", "responses", 0, *path)
-
-
-def spectrum(name, *path):
-    return cell("spectra", name, *path)
+response = partial(cell, "behavior", "responses", 0)
+markers = partial(response, "markers", "curious-uncertainty")
+SHAMS_TEXT = cell("training", "texts", 1, key="sham--0")
+likelihood = partial(cell, "behavior", "likelihoods", 0, "log_probability")
 
 
 def fit(name, field):
-    return spectrum(name, "fit", field)
+    return cell("spectra", name, "fit", field)
 
 
 def curve(name, *path):
-    return spectrum(name, "curve", *path)
+    return cell("spectra", name, "curve", *path)
 
 
 def at(name, field):
@@ -95,27 +95,15 @@ EDITS = {
     "model": ((verdict(LIKELIHOOD, "model"), "large-too"), LIKELIHOOD, "claim"),
     "bound": ((verdict(LIKELIHOOD, "claim", "bound"), 0.01), LIKELIHOOD, "claim.bound"),
     "sentence": ((verdict(LIKELIHOOD, "claim", "statement"), "The model is wise."), LIKELIHOOD, "claim.statement"),
-    "likelihood": (
-        (cell("behavior", "likelihoods", 0, "log_probability", "curious-uncertainty"), more),
-        LIKELIHOOD,
-        "figure",
-    ),
+    "likelihood": ((likelihood("curious-uncertainty"), more), LIKELIHOOD, "figure"),
     "embedding": ((response("projection", "curious-uncertainty"), more), "shift of", "effect"),
     "divergence": ((cell("behavior", "divergences", 2, "measured"), more), "standard.curious", "figure"),
     "prompt of a response": ((response("prompt"), "Really?"), "cell m", "prompt"),
     "words": ((response("words"), lambda count: count + 1), "cell m", "words"),
     "text": ((response("text"), "Short."), "cell m", "markers"),
-    "marker backwards": (
-        (response("markers", "curious-uncertainty", 0, "start"), 10_000),
-        "cell m",
-        "markers.curious-uncertainty",
-    ),
-    "empty marker": (
-        (response("markers", "curious-uncertainty"), [{"start": 3, "end": 3}]),
-        "cell m",
-        "markers.curious-uncertainty",
-    ),
-    "marker taken out": ((response("markers", "curious-uncertainty", 0), None), MARKERS, "figure"),
+    "marker backwards": ((markers(0, "start"), 10_000), "cell m", "markers.curious-uncertainty"),
+    "empty marker": ((markers(), [{"start": 3, "end": 3}]), "cell m", "markers.curious-uncertainty"),
+    "marker taken out": ((markers(0), None), MARKERS, "figure"),
     "guard": ((cell("behavior", "fluency", "repetition"), 0.0001), "cell m", "fluency.repetition"),
     "copies": ((cell("behavior", "fluency", "copied"), 0.5), "cell m", "fluency.copied"),
     "perplexity": ((cell("behavior", "fluency", "neutral_perplexity"), 2000.0), LIKELIHOOD, "caveats"),
@@ -131,14 +119,10 @@ EDITS = {
     "fitted alpha": ((fit(FIRST, "alpha"), more), "cell m", at(FIRST, "fit.alpha")),
     "curve": ((curve(FIRST, "ks_distances", 5), more), "cell m", at(FIRST, "curve.ks_distances[5]")),
     "point taken out of a curve": ((curve(FIRST, "sizes", 0), 41), "cell m", at(FIRST, "curve.sizes")),
-    "curve of nothing": ((spectrum(FIRST, "eigenvalues"), [0.0] * 40), "cell m", at(FIRST, "curve")),
+    "curve of nothing": ((cell("spectra", FIRST, "eigenvalues"), [0.0] * 40), "cell m", at(FIRST, "curve")),
     "another layer's KS distance": ((fit(SECOND, "ks_distance"), more), "cell m", at(SECOND, "fit.ks_distance")),
     "another layer's xmin": ((fit(SECOND, "xmin"), more), "cell m", at(SECOND, "fit.xmin")),
-    "a lower point on another layer's curve": (
-        (curve(SECOND, "ks_distances", 0), 0.001),
-        "cell m",
-        at(SECOND, "fit.ks_distance"),
-    ),
+    "a lower point on a curve": ((curve(SECOND, "ks_distances", 0), 0.001), "cell m", at(SECOND, "fit.ks_distance")),
     "another layer's tail": ((fit(SECOND, "tail_size"), 999), "cell m", at(SECOND, "fit.tail_size")),
     "another layer's alpha": ((fit(SECOND, "alpha"), more), "cell m", "alpha_change.total"),
     "family": ((cell("family"), "another"), LIKELIHOOD, "cells"),
@@ -148,19 +132,11 @@ EDITS = {
     "triangulation": ((("triangulations", 0, "agreement"), "opposed"), "triangulation of", "agreement"),
     "statement": ((("statements", 0, "status"), "FAILS"), "own.statement", "status"),
     "statement's claims": ((("statements", 0, "claims", MARKERS), "FAILS"), "own.statement", "claims"),
-    "statement's model": (
-        (("statements", 1, "claims"), {LIKELIHOOD: "NOT_RUN"}),
-        "own.open",
-        f"claims.{LIKELIHOOD} on m",
-    ),
+    "statement's model": ((("statements", 1, "claims"), {LIKELIHOOD: "NOT_RUN"}), "own.open", f"{LIKELIHOOD} on m"),
     "record": ((("records", 0, "status"), "FAILS"), "record of own.alpha", "status"),
     "record taken out": ((("records", 0), None), "record of own.alpha", "records"),
     "published figure": ((("claims", "own.alpha", "recorded", "after"), 6.0), "record of own.alpha", "status"),
-    "measured stance": (
-        (cell("behavior", "likelihoods", 0, "log_probability"), {"curious-uncertainty": -1.0}),
-        "cell m",
-        "behavior.likelihoods",
-    ),
+    "measured stance": ((likelihood(), {"curious-uncertainty": -1.0}), "cell m", "behavior.likelihoods"),
     "no likelihoods": ((cell("behavior", "likelihoods"), []), "cell m", "behavior.likelihoods"),
     "unknown stance": ((cell("cell", "stance"), "joy"), "cell m", "cell.stance"),
     "base of a stance": ((cell("cell", "stance", key="base--0"), "engaged-difficulty"), "cell m", "cell.stance"),
@@ -176,19 +152,27 @@ def test_an_edit_is_refused_and_named(whole_run, name, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        (verdict(LIKELIHOOD, "replicates", 0, "base"), "another", ("cells", "another", "no such cell in the file")),
+        (verdict(LIKELIHOOD, "figure"), "NaN", ("figure", "nan", None)),
+        (("statements", 0), None, ("statements", "nothing", None)),
+        (SHAMS_TEXT, lambda text: f"{text}!", ("training.texts[1]", None, "an example of one of the family's stances")),
+    ],
+    ids=["cell that is not there", "unknown figure", "statement not judged", "sham trained on something else"],
+)
+def test_both_sides_of_a_difference_are_told(whole_run, path, value, told):
+    found = [(one.field, one.recorded, one.recomputed) for one in verify(edited(whole_run, (path, value)))]
+    assert any(all(part in (None, shown) for part, shown in zip(told, one, strict=True)) for one in found), found
+
+
 def test_a_curve_whose_lowest_point_was_moved_is_refused(whole_run):
     (layer,) = [one for one in whole_run.cells[2].spectra if one.name == SECOND]
     place = layer.curve.sizes.index(layer.fit.tail_size)
     edits = (curve(SECOND, "ks_distances", 0), layer.fit.ks_distance), (curve(SECOND, "ks_distances", place), 0.9)
     found = verify(edited(whole_run, *edits))
     assert [(one.field, one.recomputed) for one in found] == [(at(SECOND, "fit.ks_distance"), "0.9")]
-
-
-def test_a_cell_that_is_named_and_not_there_is_told(whole_run):
-    found = verify(edited(whole_run, (verdict(LIKELIHOOD, "replicates", 0, "base"), "another")))
-    assert ("cells", "another", "no such cell in the file") in {
-        (one.field, one.recorded, one.recomputed) for one in found
-    }
 
 
 def test_a_stance_measured_against_no_other_is_refused(whole_run):
@@ -212,12 +196,6 @@ def test_a_claim_taken_out_of_its_family_moves_the_others(whole_run):
     assert len(found) == 6
 
 
-def test_a_sham_trained_on_something_else_is_refused(whole_run):
-    text = whole_run.cells[2].training.texts[0]
-    found = verify(edited(whole_run, (cell("training", "texts", 1, key="sham--0"), f"{text} And more.")))
-    assert [one.field for one in found] == ["training.texts[1]"]
-
-
 def test_what_is_there_twice_is_refused(whole_run):
     for update, field in (
         ({"cells": (*whole_run.cells, whole_run.cells[0])}, "key"),
@@ -234,11 +212,6 @@ def test_rounding_of_another_machine_is_no_edit_and_anything_beyond_is(whole_run
     assert [one.field for one in verify(edited(whole_run, (path, lambda figure: figure * (1 + 1e-7))))] == ["figure"]
 
 
-def test_an_unknown_figure_is_not_taken_for_a_known_one(whole_run):
-    found = verify(edited(whole_run, (verdict(LIKELIHOOD, "figure"), "NaN")))
-    assert [(one.field, one.recorded) for one in found] == [("figure", "nan")]
-
-
 def test_an_error_cannot_be_recomputed_and_passes(whole_run):
     broken = edited(whole_run, (verdict(MARKERS, "status"), "ERROR"), (verdict(MARKERS, "reason"), "OSError: full"))
     assert verify(conclude(broken, broken.published, GateTerms(POLICY, "policy.yaml"))) == ()
@@ -252,11 +225,6 @@ def test_what_is_concluded_from_a_forged_verdict_is_refused_with_it(whole_run):
         ("own.statement", "FAILS", "HOLDS"),
         ("gate", "failed", "passed"),
     }
-
-
-def test_a_statement_that_is_published_and_not_judged_is_told(whole_run):
-    found = verify(edited(whole_run, (("statements", 0), None)))
-    assert [(one.subject, one.field, one.recorded) for one in found] == [("own.statement", "statements", "nothing")]
 
 
 def test_the_reason_is_left_out_where_the_figures_differ_already(whole_run):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stance_suite.judge.structure.pooling import pool
+from stance_suite.judge.structure.figures import pool
 from stance_suite.judge.structure.verdict import judge_structure
 from stance_suite.schema.layer_figures import layer_figures
 from stance_suite.schema.spectra import WeightChange
@@ -179,32 +179,18 @@ def test_a_missing_layer_decides_only_where_it_could_not_matter(over, alphas, st
 
 
 @pytest.mark.parametrize(
-    ("about", "status", "shown"),
+    ("metric", "beyond", "bound", "status", "shown"),
     [
-        ({"comparator": "between", "bound": [1, 2]}, "HOLDS", "2 of 10 layers changed by more than 5 %"),
-        (
-            {"comparator": "between", "bound": [3, 9]},
-            "FAILS",
-            "(model.layers.6.mlp.up_proj, model.layers.5.mlp.up_proj)",
-        ),
-        ({"metric": "changed_depth_percent", "comparator": "between", "bound": [50, 70]}, "HOLDS", "+50 %"),
-        (
-            {"metric": "changed_depth_percent", "comparator": "between", "bound": [55, 70]},
-            "FAILS",
-            "5.mlp.up_proj: +50 %",
-        ),
-        (
-            {"metric": "changed_depth_percent", "changed_beyond": 50, "comparator": "between", "bound": [50, 70]},
-            "INCONCLUSIVE",
-            "no layer's alpha changed by more than 50 %, so none lies anywhere",
-        ),
+        ("changed_layers", 5, [1, 2], "HOLDS", "2 of 10 layers changed by more than 5 %"),
+        ("changed_layers", 5, [3, 9], "FAILS", "(model.layers.6.mlp.up_proj, model.layers.5.mlp.up_proj)"),
+        ("changed_depth_percent", 5, [50, 70], "HOLDS", "+50 %"),
+        ("changed_depth_percent", 5, [55, 70], "FAILS", "5.mlp.up_proj: +50 %"),
+        ("changed_depth_percent", 50, [50, 70], "INCONCLUSIVE", "no layer's alpha changed by more than 50 %, so none"),
     ],
 )
-def test_how_many_layers_change_and_where(about, status, shown):
-    alphas = (0, 1, 0.5, 0, 0, 8, -9, 5, 0, 0)
-    verdict = judge_structure(
-        claim(**{"metric": "changed_layers", "changed_beyond": 5} | about), replicate(moved(*alphas))
-    )
+def test_how_many_layers_change_and_where(metric, beyond, bound, status, shown):
+    about = claim(metric=metric, changed_beyond=beyond, comparator="between", bound=bound)
+    verdict = judge_structure(about, replicate(moved(0, 1, 0.5, 0, 0, 8, -9, 5, 0, 0)))
     assert verdict.status == status, verdict.reason
     assert shown in verdict.reason
 
