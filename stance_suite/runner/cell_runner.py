@@ -21,10 +21,10 @@ from stance_suite.store.cell_store import open_store
 class CellRunner:
     """Trains and measures cells, or finds them in the cache."""
 
-    def __init__(self, settings: Settings, library: Catalog, progress: Progress, threads: int | None) -> None:
+    def __init__(self, settings: Settings, catalog: Catalog, progress: Progress, threads: int | None) -> None:
         self.store = open_store(settings.store)
         self._settings = settings
-        self._library = library
+        self._catalog = catalog
         self._progress = progress
         self._threads = threads
         self._weights: dict[str, Weights] = {}
@@ -38,7 +38,7 @@ class CellRunner:
         return choose_device(self._settings.device)
 
     @cached_property
-    def _bench(self) -> CellMeasurer:
+    def _measurer(self) -> CellMeasurer:
         return CellMeasurer(self.device, self._progress, self._threads)
 
     @property
@@ -58,7 +58,7 @@ class CellRunner:
     def weights(self, model: str) -> Weights:
         """Get a model's weights onto this machine."""
         if model not in self._weights:
-            spec = find_spec(model, self._library.models)
+            spec = find_spec(model, self._catalog.models)
             with self._progress.stage(f"weights of {model}"):
                 self._weights[model] = locate(spec, self._settings.cache)
         return self._weights[model]
@@ -67,13 +67,13 @@ class CellRunner:
         """Get the weights of a model trained elsewhere onto this machine."""
         if pair.label not in self._weights:
             base = self.weights(pair.before)
-            spec = find_spec(pair.after, self._library.models)
+            spec = find_spec(pair.after, self._catalog.models)
             self._weights[pair.label] = locate(spec, self._settings.cache, base)
         return self._weights[pair.label]
 
     def plan(self, cell: Cell, stance: str) -> CellSpec:
         """Lay out how a base, a stance or a sham is measured with the family of a stance."""
-        return specify_cell(cell, stance, self._library, self._settings, self.weights(cell.model), self.device)
+        return specify_cell(cell, stance, self._catalog, self._settings, self.weights(cell.model), self.device)
 
     def plan_training(self, model: str, stance: str, recipe: str, seed: int) -> tuple[CellSpec, ...]:
         """Lay out the untouched model, the trained one and its trained controls; a model trained elsewhere has none."""
@@ -84,21 +84,21 @@ class CellRunner:
             return tuple(self.plan(cell, stance) for cell in cells)
         weights, derivative = self.weights(pair.before), self.derivative(pair)
         after = Cell(model=pair.label, treatment="elsewhere", stance=None, recipe=ELSEWHERE, seed=seed)
-        given = stance, self._library, self._settings, weights, self.device
+        given = stance, self._catalog, self._settings, weights, self.device
         return specify_cell(_base(pair.label, seed), *given), specify_cell(after, *given, derivative)
 
-    def records(self, plans: Sequence[CellSpec]) -> list[CellRecord]:
+    def records(self, specs: Sequence[CellSpec]) -> list[CellRecord]:
         """Measure several cells, or find them; concurrent runs divide them instead of waiting for each other.
 
         Cells that an engine could not measure are not tried again: asking for one raises CellFailedError.
         """
-        for plan in plans:
-            if plan.key in self.failures:
-                raise CellFailedError(f"{plan.cell.model}, {plan.cell.label}: {self.failures[plan.key]}")
-        new = {plan.key: plan for plan in plans if plan.key not in self._records}
-        found = self.store.get_or_make_all({key: partial(self._bench.measure, key, plan) for key, plan in new.items()})
+        for spec in specs:
+            if spec.key in self.failures:
+                raise CellFailedError(f"{spec.cell.model}, {spec.cell.label}: {self.failures[spec.key]}")
+        new = {spec.key: spec for spec in specs if spec.key not in self._records}
+        found = self.store.get_or_make_all({key: partial(self._measurer.measure, spec) for key, spec in new.items()})
         self._records |= {key: record.model_copy(update={"cell": new[key].cell}) for key, record in found.items()}
-        return [self._records[plan.key].model_copy(update={"cell": plan.cell}) for plan in plans]
+        return [self._records[spec.key].model_copy(update={"cell": spec.cell}) for spec in specs]
 
 
 def _base(model: str, seed: int) -> Cell:

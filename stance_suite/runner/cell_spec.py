@@ -17,14 +17,14 @@ from stance_suite.schema.stances import Example, Stance
 def specify_cell(
     cell: Cell,
     stance: str,
-    library: Catalog,
+    catalog: Catalog,
     settings: Settings,
     weights: Weights,
     device: str,
     derivative: Weights | None = None,
 ) -> CellSpec:
     """Lay out how a cell is trained and measured: it is asked the prompts of the stance's family."""
-    family = library.family(stance)
+    family = catalog.family(stance)
     # what a model trained elsewhere has seen is not known
     trained = family if settings.pair is None else ()
     seen = dict.fromkeys(example.prompt for member in trained for example in member.examples)
@@ -34,7 +34,7 @@ def specify_cell(
         references={member.name: member.references for member in family},
         markers={member.name: member.markers for member in family},
         training_responses=tuple(example.response for member in family for example in member.examples),
-        neutral_texts=library.neutral_texts,
+        neutral_texts=catalog.neutral_texts,
         sampling=Sampling(samples=settings.samples),
     )
     return CellSpec(
@@ -42,7 +42,7 @@ def specify_cell(
         weights=weights,
         derivative=derivative,
         rotations=_rotations(cell, family),
-        recipe=library.recipes.get(cell.recipe) if cell.recipe else None,
+        recipe=catalog.recipes.get(cell.recipe) if cell.recipe else None,
         prompt_format=family[0].prompt_format or weights.prompt_format,
         probe=probe,
         trajectory=settings.trajectory and cell.is_trained_here,

@@ -86,15 +86,15 @@ def trainings_of(claim: Claim) -> tuple[tuple[str, str, str], ...]:
     return (own,) if claim.versus is None else (own, counterpart_of(claim))
 
 
-def plan_run(settings: Settings, library: Catalog, policy: DeclaredPolicy | None) -> RunPlan:
+def plan_run(settings: Settings, catalog: Catalog, policy: DeclaredPolicy | None) -> RunPlan:
     """Gather what a run is about; with a policy, its standard claims are judged beside the declared ones."""
     pair = settings.pair
     if pair is not None:
         models: tuple[str, ...] = (pair.label,)
         recipes: tuple[str, ...] = (ELSEWHERE,)
-        stances = library.suite if pair.stance is None else (pair.stance,)
+        stances = catalog.suite if pair.stance is None else (pair.stance,)
     else:
-        models, stances = settings.model, library.suite
+        models, stances = settings.model, catalog.suite
         if settings.sweep is not None:
             stances = settings.sweep.stances or stances
         recipes = settings.recipes
@@ -103,20 +103,20 @@ def plan_run(settings: Settings, library: Catalog, policy: DeclaredPolicy | None
             recipes = tuple(dict.fromkeys([policy.policy.recipe, *further]))
     declared = [
         replace(entry, claim=entry.claim.model_copy(update={"model": model}))
-        for entry in library.claims
+        for entry in catalog.claims
         for model in (models if entry.claim.model == "any" else (entry.claim.model,))
     ]
     if policy is not None:
-        _check_patterns(policy, [entry.claim.id for entry in library.claims])
+        _check_patterns(policy, [entry.claim.id for entry in catalog.claims])
         asked = stances if pair is not None else policy.policy.stances or stances
         demanded = [
             claim
             for model in models
             for name in asked
-            for claim in standard_claims(policy.policy, library.stance(name), model, recipes[0])
+            for claim in standard_claims(policy.policy, catalog.stance(name), model, recipes[0])
         ]
         if pair is not None:
-            demanded = _of_a_pair(pair, library, policy.policy, demanded)
+            demanded = _of_a_pair(pair, catalog, policy.policy, demanded)
         declared += [DeclaredClaim(claim, policy.document, None) for claim in demanded]
     taken = {(entry.claim.id, entry.claim.model) for entry in declared}
     if len(taken) != len(declared):
@@ -132,11 +132,11 @@ def _check_patterns(policy: DeclaredPolicy, declared: Sequence[str]) -> None:
             raise SpecError([policy.document.problem(("claims", place), message)])
 
 
-def _of_a_pair(pair: Pair, library: Catalog, policy: Policy, demanded: list[Claim]) -> list[Claim]:
+def _of_a_pair(pair: Pair, catalog: Catalog, policy: Policy, demanded: list[Claim]) -> list[Claim]:
     """Ask a pair trained elsewhere for every stance of the family, whichever it is said to have."""
     if pair.stance is None:
         return [claim.model_copy(update={"expected": ANY_VERDICT}) for claim in demanded]
-    rivals = [stance for stance in library.family(pair.stance) if stance.name != pair.stance]
+    rivals = [stance for stance in catalog.family(pair.stance) if stance.name != pair.stance]
     others = [standard_claims(policy, stance, pair.label, ELSEWHERE)[0] for stance in rivals]
     return [*demanded, *(claim.model_copy(update={"expected": ("FAILS", "INCONCLUSIVE")}) for claim in others)]
 
@@ -153,7 +153,7 @@ def cells_of_sweep(run_plan: RunPlan, sweep: Sweep) -> Iterator[tuple[Cell, str]
             yield Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=seed), stance
 
 
-def lay_out_designs(run_plan: RunPlan, library: Catalog) -> tuple[tuple[Claim, Design], ...]:
+def lay_out_designs(run_plan: RunPlan, catalog: Catalog) -> tuple[tuple[Claim, Design], ...]:
     """Lay out how each behavioral claim of the run is tested, or refuse a design that cannot reach its level."""
     behavioral = [entry for entry in run_plan.declared if entry.claim.metric.is_behavioral]
     run = [entry for entry in behavioral if run_plan.reason_not_run(entry.claim) is None]
@@ -162,7 +162,7 @@ def lay_out_designs(run_plan: RunPlan, library: Catalog) -> tuple[tuple[Claim, D
     for entry in run:
         claim = entry.claim
         design = Design(
-            prompts=len(library.stance(claim.stance).held_out_prompts),
+            prompts=len(catalog.stance(claim.stance).held_out_prompts),
             samples=run_plan.samples,
             seeds=len(run_plan.seeds),
             family=families[claim.model, claim.recipe],

@@ -39,8 +39,8 @@ def refuse_missing_layers(run_plan: RunPlan, cell_runner: CellRunner, pair: Pair
 def refuse_too_little_memory(run_plan: RunPlan, cell_runner: CellRunner, workers: int) -> None:
     """Refuse a run whose cells that are not in the store need more memory than this machine has."""
     asked = product(run_plan.models, run_plan.stances, run_plan.recipes, run_plan.seeds)
-    planned = {plan.key: plan for training in asked for plan in cell_runner.plan_training(*training)}
-    missing = [plan for key, plan in planned.items() if not cell_runner.store.has(key)]
+    specs = {spec.key: spec for training in asked for spec in cell_runner.plan_training(*training)}
+    missing = [spec for key, spec in specs.items() if not cell_runner.store.has(key)]
     check_memory(missing, cell_runner.device, available_memory())
     if workers > 1:
         check_memory_of_workers(missing, cell_runner.device, memory_for_workers(running=workers), workers)

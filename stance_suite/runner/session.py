@@ -107,7 +107,7 @@ class Session:
         asked = self.settings.seed if seeds is None else seeds
         trainings = [self.cell_runner.plan_training(model, stance, recipe, seed) for seed in asked]
         # all at once, so that concurrent runs divide them
-        self.cell_runner.records([plan for training in trainings for plan in training])
+        self.cell_runner.records([spec for training in trainings for spec in training])
         return tuple(self._replicate(training) for training in trainings)
 
     def _replicate(self, training: Sequence[CellSpec]) -> Replicate:

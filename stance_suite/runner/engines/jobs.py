@@ -19,8 +19,8 @@ class Job:
     """One cell to be measured."""
 
     key: str
-    """Its content address."""
-    plan: CellSpec
+    """Its content address, by the versions of libraries where the sweep was started."""
+    spec: CellSpec
     """All that its figures depend on, besides the machine."""
     source: ModelSpec
     """Where a worker on another machine gets the weights."""
@@ -44,10 +44,10 @@ class WorkerContext:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an order: its record is in the store if neither a failure nor a refusal is told."""
+    """What became of a job: its record is in the store if neither a failure nor a refusal is told."""
 
     key: str
-    """The order's key."""
+    """The job's key."""
     seconds: float = 0.0
     """Wall time it took."""
     failure: str | None = None
@@ -57,10 +57,10 @@ class Outcome:
 
 
 Engine = Callable[[Sequence[Job], WorkerContext], Generator[Outcome]]
-"""Yields one outcome an order, in whatever order they come."""
+"""Yields one outcome a job, in whatever order they come."""
 
 
-def lost(order: Job) -> Outcome:
+def lost(job: Job) -> Outcome:
     """Give up a cell whose workers died."""
     reason = "its machine was lost, or memory ran out: see --dry-run for what it needs"
-    return Outcome(order.key, failure=f"the process that measured it died {ATTEMPTS} times; {reason}")
+    return Outcome(job.key, failure=f"the process that measured it died {ATTEMPTS} times; {reason}")

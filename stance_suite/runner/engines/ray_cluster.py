@@ -15,7 +15,7 @@ from typing import Any
 
 from stance_suite.errors import StanceSuiteError
 from stance_suite.runner.engines.jobs import ATTEMPTS, Engine, Job, Outcome, WorkerContext, lost
-from stance_suite.runner.engines.worker import measure_order
+from stance_suite.runner.engines.worker import measure_job
 
 LOOPBACK = "127.0.0.1"
 SEVERAL_MACHINES = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
@@ -72,55 +72,55 @@ def cells_at_once(threads: int) -> int:
     return max(1, int(ray.cluster_resources().get("CPU", 0)) // threads)
 
 
-def _measure(orders: Sequence[Job], site: WorkerContext) -> Generator[Outcome]:
+def _measure(jobs: Sequence[Job], context: WorkerContext) -> Generator[Outcome]:
     import ray
 
-    _refuse_what_fits_nowhere(orders, ray.nodes())
+    _refuse_what_fits_nowhere(jobs, ray.nodes())
     deaths = ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError
-    task = ray.remote(measure_order)
-    shared = ray.put(site)
-    waiting = deque(orders)
+    task = ray.remote(measure_job)
+    shared = ray.put(context)
+    waiting = deque(jobs)
     under_way: dict[Any, Job] = {}
     try:
         while waiting or under_way:
             # no more at a time: a queue of everything could neither follow machines that come nor be left quickly
-            while waiting and len(under_way) < WAITING_PER_SLOT * cells_at_once(site.threads):
-                order = waiting.popleft()
-                estimate = order.estimate
+            while waiting and len(under_way) < WAITING_PER_SLOT * cells_at_once(context.threads):
+                job = waiting.popleft()
+                estimate = job.estimate
                 reference = task.options(
-                    name=f"{order.plan.cell.model}, {order.plan.cell.label}",
+                    name=f"{job.spec.cell.model}, {job.spec.cell.label}",
                     num_cpus=estimate.threads,
                     num_gpus=estimate.gpus,
                     memory=estimate.memory_bytes,
                     max_retries=ATTEMPTS - 1,
-                ).remote(order, shared)
-                under_way[reference] = order
+                ).remote(job, shared)
+                under_way[reference] = job
             finished, _ = ray.wait(list(under_way), num_returns=1)
             for reference in finished:
-                order = under_way.pop(reference)
+                job = under_way.pop(reference)
                 try:
                     yield ray.get(reference)
                 except (*deaths, ray.exceptions.OutOfMemoryError):
-                    yield lost(order)
+                    yield lost(job)
                 except ray.exceptions.RayError as error:
                     reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
-                    yield Outcome(order.key, refusal=f"a machine of the cluster cannot measure cells: {reason.strip()}")
+                    yield Outcome(job.key, refusal=f"a machine of the cluster cannot measure cells: {reason.strip()}")
     finally:
         for reference in under_way:
             ray.cancel(reference, force=True)
 
 
-def _refuse_what_fits_nowhere(orders: Sequence[Job], nodes: Sequence[dict[str, Any]]) -> None:
+def _refuse_what_fits_nowhere(jobs: Sequence[Job], nodes: Sequence[dict[str, Any]]) -> None:
     """Refuse what Ray would wait for without end."""
     machines = [node["Resources"] for node in nodes if node["Alive"]]
-    for order in orders:
-        estimate = order.estimate
+    for job in jobs:
+        estimate = job.estimate
         needed = {"CPU": estimate.threads, "GPU": estimate.gpus, "memory": estimate.memory_bytes}
         if not any(all(machine.get(name, 0) >= amount for name, amount in needed.items()) for machine in machines):
             gpus = f", {needed['GPU']} GPUs" if needed["GPU"] else ""
             largest = max((machine.get("memory", 0) for machine in machines), default=0)
             raise StanceSuiteError(
-                f"{order.plan.cell.model}, {order.plan.cell.label}: no machine of the cluster has what it needs: "
+                f"{job.spec.cell.model}, {job.spec.cell.label}: no machine of the cluster has what it needs: "
                 f"{needed['CPU']} cores{gpus} and {needed['memory'] / 1e9:.1f} GB of memory; the largest offers "
                 f"{largest / 1e9:.1f} GB. Add such a machine, or choose the recipe lora"
             )

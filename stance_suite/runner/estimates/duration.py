@@ -101,27 +101,27 @@ def _seconds(work: Callable[[], object]) -> float:
     return min(found)
 
 
-def estimate_seconds(plan: CellSpec, speed: Speed, threads: int) -> float:
+def estimate_seconds(spec: CellSpec, speed: Speed, threads: int) -> float:
     """Estimate how long a cell takes, in a process that has loaded its libraries and not measured the untouched model.
 
     The machine has nothing else to do; on a GPU it takes less.
     """
-    shapes, workload = shapes_of(plan.weights), workload_of(plan)
+    shapes, workload = shapes_of(spec.weights), workload_of(spec)
     speed = replace(speed, multiplying=speed.multiplying * (1 + FURTHER_THREAD * (threads - 1)))
     loading = LOADED * shapes.parameters / speed.streaming
     likelihoods = _passing(workload.likelihoods, shapes, speed, READING)
     sampling = _passing(workload.sampled, shapes, speed, SAMPLING) + EMBEDDED * workload.responses
     behavior = sampling + likelihoods + _passing(workload.seen_likelihoods, shapes, speed, READING)
     spectra = _measuring_spectra(shapes, speed)
-    if plan.cell.is_base:
+    if spec.cell.is_base:
         return loading + behavior + sampling + 2 * spectra  # sampled once more, and rounded
     passages = _passing(workload.passages, shapes, speed, READING)
     noise = NOISE * shapes.parameters / speed.streaming
     divergences = loading + 3 * passages + noise
     structure = loading + 2 * spectra + _comparing_spectra(shapes, speed)
-    stand_ins = 0.0 if plan.derivative is None else 2 * (loading + likelihoods)
-    snapshots = workload.trained.epochs * (likelihoods + spectra) if workload.trained and plan.trajectory else 0.0
-    training = _training(plan, workload.trained, shapes, speed)
+    stand_ins = 0.0 if spec.derivative is None else 2 * (loading + likelihoods)
+    snapshots = workload.trained.epochs * (likelihoods + spectra) if workload.trained and spec.trajectory else 0.0
+    training = _training(spec, workload.trained, shapes, speed)
     return loading + training + snapshots + behavior + divergences + stand_ins + structure
 
 
@@ -131,13 +131,13 @@ def _passing(reading: Reading, shapes: Shapes, speed: Speed, share: float) -> fl
     return products / (share * speed.multiplying) + reading.passes * shapes.modules * CALLS / speed.calling
 
 
-def _training(plan: CellSpec, trained: Trained | None, shapes: Shapes, speed: Speed) -> float:
+def _training(spec: CellSpec, trained: Trained | None, shapes: Shapes, speed: Speed) -> float:
     """Seconds of all steps; an adapter spares a third of all products, the gradients of the model's weights."""
-    if plan.recipe is None or trained is None:
+    if spec.recipe is None or trained is None:
         return 0.0
-    adapter = plan.recipe.adapter
+    adapter = spec.recipe.adapter
     numbers, passes = (shapes.parameters, 6) if adapter is None else (shapes.adapter(adapter.rank), 4)
-    if plan.recipe.gradient_checkpointing:
+    if spec.recipe.gradient_checkpointing:
         passes += 2  # every block's forward pass once more
     products = passes * trained.tokens_per_step * (shapes.projected + shapes.head)
     calls = PASSES_IN_A_STEP * CALLS * shapes.modules * (1 if adapter is None else 2)

@@ -110,31 +110,31 @@ def _left_by_process_limits(own: Any) -> Iterator[int]:
                 yield most - getattr(own, used)
 
 
-def check_memory(plans: Iterable[CellSpec], device: str, available: Available) -> None:
+def check_memory(specs: Iterable[CellSpec], device: str, available: Available) -> None:
     """Refuse cells that need more memory than there is for a process: what for, what there is, and the way out."""
-    needs = [(plan, estimate_memory(plan, device)) for plan in plans]
+    needs = [(spec, estimate_memory(spec, device)) for spec in specs]
     if not needs:
         return
-    plan, memory = max(needs, key=lambda need: need[1].total)
+    spec, memory = max(needs, key=lambda need: need[1].total)
     if memory.total > available.memory_bytes:
         there = f"{available.limited_by} {_size(available.memory_bytes)}"
-        raise StanceSuiteError(f"{_needs(plan, memory)}; {there}. {_way_out(plan, device, available)}")
-    plan, memory = max(needs, key=lambda need: need[1].gpu)
+        raise StanceSuiteError(f"{_needs(spec, memory)}; {there}. {_way_out(spec, device, available)}")
+    spec, memory = max(needs, key=lambda need: need[1].gpu)
     if device == "cuda" and memory.gpu > (free := _free_on_gpus()):
         raise StanceSuiteError(
-            f"{_name(plan)} would need {_size(memory.gpu)} of the GPU's memory for weights, training and "
+            f"{_name(spec)} would need {_size(memory.gpu)} of the GPU's memory for weights, training and "
             f"measuring; {_size(free)} are free. Use a larger GPU or several, or the device cpu"
         )
 
 
-def check_memory_of_workers(plans: Iterable[CellSpec], device: str, available: Available, workers: int) -> None:
+def check_memory_of_workers(specs: Iterable[CellSpec], device: str, available: Available, workers: int) -> None:
     """Refuse so many workers if the cells that need most, measured at once, need more than there is for all of them.
 
     The refusal says how many would fit.
     """
-    plans = tuple(plans)
-    check_memory(plans, device, available)
-    needs = [estimate_memory(plan, device) for plan in plans]
+    specs = tuple(specs)
+    check_memory(specs, device, available)
+    needs = [estimate_memory(spec, device) for spec in specs]
     most = sorted((need.total for need in needs), reverse=True)[:workers]
     _refuse_too_many(most, available.memory_bytes, "of memory", available.limited_by)
     if device == "cuda":
@@ -159,24 +159,24 @@ def _free_on_gpus() -> int:
     return sum(torch.cuda.mem_get_info(place)[0] for place in range(torch.cuda.device_count()))
 
 
-def _needs(plan: CellSpec, memory: Memory) -> str:
-    copies = round(memory.weights / (SINGLE * shapes_of(plan.weights).parameters))
+def _needs(spec: CellSpec, memory: Memory) -> str:
+    copies = round(memory.weights / (SINGLE * shapes_of(spec.weights).parameters))
     several = f" ({copies} copies: trained and untouched)" if copies > 1 else ""
     parts = [f"{_size(memory.weights)} for weights{several}"]
     if memory.optimizer:
         parts += [f"{_size(memory.gradients)} for gradients", f"{_size(memory.optimizer)} for the optimizer"]
     parts.append(f"{_size(memory.working)} for activations, logits and spectra")
     what_for = f"{', '.join(parts)} and {_size(memory.libraries)} for Python and its libraries"
-    return f"{_name(plan)} would need {_size(memory.total)} of memory: {what_for}"
+    return f"{_name(spec)} would need {_size(memory.total)} of memory: {what_for}"
 
 
-def _name(plan: CellSpec) -> str:
-    return f"{plan.cell.model}, {plan.cell.label}"
+def _name(spec: CellSpec) -> str:
+    return f"{spec.cell.model}, {spec.cell.label}"
 
 
-def _way_out(plan: CellSpec, device: str, available: Available) -> str:
-    if plan.recipe is not None and plan.recipe.adapter is None:
-        lora = estimate_memory(replace(plan, recipe=RECIPES["lora"]), device).total
+def _way_out(spec: CellSpec, device: str, available: Available) -> str:
+    if spec.recipe is not None and spec.recipe.adapter is None:
+        lora = estimate_memory(replace(spec, recipe=RECIPES["lora"]), device).total
         if lora <= available.memory_bytes:
             return f"The recipe lora needs {_size(lora)}; else use a smaller model, or a machine with more memory"
     return "Use a smaller model, or a machine with more memory"

@@ -56,51 +56,51 @@ class Memory:
         return self.libraries + self.weights + self.gradients + self.optimizer + self.working
 
 
-def estimate_memory(plan: CellSpec, device: str) -> Memory:
+def estimate_memory(spec: CellSpec, device: str) -> Memory:
     """Estimate what a cell holds in memory at its peak, in a process that has measured the untouched model before."""
-    shapes, workload = shapes_of(plan.weights), workload_of(plan)
+    shapes, workload = shapes_of(spec.weights), workload_of(spec)
     single = SINGLE * shapes.parameters
-    gradients, activations = _training(plan, shapes, workload)
-    behavior, structure = _behavior(plan, shapes, workload), _structure(shapes)
+    gradients, activations = _training(spec, shapes, workload)
+    behavior, structure = _behavior(spec, shapes, workload), _structure(shapes)
     optimizer = 2 * gradients
     # spectra are solved while nothing of the training or of behavior is left
     working = max(activations, behavior - gradients - optimizer, structure - gradients - optimizer, 0)
-    on_cpu = Memory(LIBRARIES, _copies(plan) * single, gradients, optimizer, working, gpu=0)
+    on_cpu = Memory(LIBRARIES, _copies(spec) * single, gradients, optimizer, working, gpu=0)
     if device == "cpu":
         return on_cpu
-    beside = single * (_copies(plan) - 1 - (not plan.cell.is_base))  # the measured untouched model stays here
+    beside = single * (_copies(spec) - 1 - (not spec.cell.is_base))  # the measured untouched model stays here
     gpu = CONTEXT_OF_CUDA + single + max(gradients + optimizer + activations, behavior + beside)
     return Memory(LIBRARIES_OF_CUDA, 2 * single, 0, 0, structure, gpu)
 
 
-def _copies(plan: CellSpec) -> int:
+def _copies(spec: CellSpec) -> int:
     """Count the models alive at once: the measured one, the untouched one with noise, and the one with spectra."""
-    if plan.cell.is_base:
+    if spec.cell.is_base:
         return 1
-    return 3 if plan.derivative is None else 4  # and the rounded one
+    return 3 if spec.derivative is None else 4  # and the rounded one
 
 
-def _training(plan: CellSpec, shapes: Shapes, workload: Workload) -> tuple[int, int]:
+def _training(spec: CellSpec, shapes: Shapes, workload: Workload) -> tuple[int, int]:
     """Bytes of the gradients, and of all that a step leaves and takes besides."""
-    if plan.recipe is None or workload.trained is None:
+    if spec.recipe is None or workload.trained is None:
         return 0, 0
-    tokens, adapter = workload.trained.tokens_per_step, plan.recipe.adapter
+    tokens, adapter = workload.trained.tokens_per_step, spec.recipe.adapter
     logits = LOGITS_IN_TRAINING * SINGLE * tokens * shapes.vocabulary
     kept = shapes.kept_for_gradients
-    if plan.recipe.gradient_checkpointing:  # the input of every block, and one block's own
+    if spec.recipe.gradient_checkpointing:  # the input of every block, and one block's own
         kept = shapes.hidden * shapes.blocks + kept // max(shapes.blocks, 1)
     activations = logits + SINGLE * tokens * kept
-    if plan.recipe.precision == "bfloat16":  # a step computes with rounded copies of the weights
+    if spec.recipe.precision == "bfloat16":  # a step computes with rounded copies of the weights
         activations += HALF * shapes.parameters
     if adapter is None:
         # a tied head's gradient is added to the embedding's
         return SINGLE * shapes.parameters, activations + SINGLE * shapes.largest
     numbers = shapes.adapter(adapter.rank)
-    merged = SINGLE * shapes.parameters if plan.trajectory else 0
+    merged = SINGLE * shapes.parameters if spec.trajectory else 0
     return SINGLE * numbers, SINGLE * numbers + max(activations, merged)
 
 
-def _behavior(plan: CellSpec, shapes: Shapes, workload: Workload) -> int:
+def _behavior(spec: CellSpec, shapes: Shapes, workload: Workload) -> int:
     """Bytes of the key-value cache and of distributions over the vocabulary."""
     distribution = SINGLE * shapes.vocabulary
     cache = SINGLE * workload.rows * workload.row_length * shapes.cached
@@ -108,7 +108,7 @@ def _behavior(plan: CellSpec, shapes: Shapes, workload: Workload) -> int:
     scoring = 2 * distribution * workload.likelihoods.largest_prediction
     passages = workload.passages
     reading = 2 * distribution * passages.largest_prediction
-    if plan.cell.is_base:
+    if spec.cell.is_base:
         return max(sampling, scoring, reading)
     # the untouched model's distributions are kept, and a passage's are compared in float64
     divergences = reading + distribution * passages.predicted + DOUBLE * shapes.vocabulary * passages.largest_prediction

@@ -168,10 +168,10 @@ class Workload:
     """Scoring the held-out prompts with a reference each, and neutral texts."""
 
 
-def workload_of(plan: CellSpec) -> Workload:
+def workload_of(spec: CellSpec) -> Workload:
     """Count what a cell takes, in tokens of the model's own tokenizer; refuses a chat without a chat template."""
-    tokenizer, probe, form = _tokenizer(plan.weights), plan.probe, plan.prompt_format
-    check_prompt_format(plan, tokenizer)
+    tokenizer, probe, form = _tokenizer(spec.weights), spec.probe, spec.prompt_format
+    check_prompt_format(spec, tokenizer)
 
     def lengths(texts: Sequence[str]) -> list[int]:
         return [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
@@ -183,14 +183,14 @@ def workload_of(plan: CellSpec) -> Workload:
     sentences = [render_response(form, sentence) for group in probe.references.values() for sentence in group]
     references, neutral = sorted(lengths(sentences)), lengths(probe.neutral_texts)
     examples = [
-        min(length, plan.recipe.max_length)
-        for rotation in plan.rotations
+        min(length, spec.recipe.max_length)
+        for rotation in spec.rotations
         for length in lengths([render_example(tokenizer, form, one.prompt, one.response) for one in rotation])
-        if plan.recipe is not None
+        if spec.recipe is not None
     ]
     return Workload(
-        trained=_training(plan, max(examples, default=0)),
-        sampled=_sampling(plan, asked),
+        trained=_training(spec, max(examples, default=0)),
+        sampled=_sampling(spec, asked),
         rows=min(PROMPTS_PER_BATCH, len(asked)) * probe.sampling.samples,
         responses=len(asked) * probe.sampling.samples,
         row_length=max(asked) + probe.sampling.new_tokens,
@@ -205,16 +205,16 @@ def _tokenizer(weights: Weights) -> Any:
     return load_tokenizer(weights)
 
 
-def _training(plan: CellSpec, longest: int) -> Trained | None:
-    if plan.recipe is None:
+def _training(spec: CellSpec, longest: int) -> Trained | None:
+    if spec.recipe is None:
         return None
-    recipe, examples = plan.recipe, len(plan.rotations[0])
+    recipe, examples = spec.recipe, len(spec.rotations[0])
     steps = recipe.epochs * ceil(examples / recipe.batch_size)
     return Trained(recipe.epochs, steps, min(recipe.batch_size, examples) * longest)
 
 
-def _sampling(plan: CellSpec, asked: Sequence[int]) -> Reading:
-    sampling = plan.probe.sampling
+def _sampling(spec: CellSpec, asked: Sequence[int]) -> Reading:
+    sampling = spec.probe.sampling
     batches = ceil(len(asked) / PROMPTS_PER_BATCH)
     written = len(asked) * sampling.samples * sampling.new_tokens
     rows = min(PROMPTS_PER_BATCH, len(asked)) * sampling.samples
