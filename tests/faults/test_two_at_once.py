@@ -22,10 +22,10 @@ def note_what_is_measured(into: Path) -> None:
 
     measure = CellMeasurer.measure
 
-    def noted(bench, key, plan):
+    def noted(measurer, spec):
         with into.open("a") as stream:
-            stream.write(f"{key}\n")
-        return measure(bench, key, plan)
+            stream.write(f"{spec.key}\n")
+        return measure(measurer, spec)
 
     CellMeasurer.measure = noted
 

@@ -141,8 +141,8 @@ def test_a_model_that_is_spread_is_decomposed_and_disturbed_as_before(pair, fres
 def test_a_cell_of_a_model_that_is_spread_has_the_same_figures(tiny_model, library, monkeypatch, tmp_path):
     def measure(cache):
         given = {"model": (str(tiny_model),), "samples": 2, "trajectory": True, "cache": str(cache), "device": "cpu"}
-        bench = CellRunner(resolve_settings(given, tmp_path, {}), library, PlainProgress(), 1)
-        record = measure_cell(bench, "stance", tiny_model)
+        cell_runner = CellRunner(resolve_settings(given, tmp_path, {}), library, PlainProgress(), 1)
+        record = measure_cell(cell_runner, "stance", tiny_model)
         content = record.model_dump(exclude={"provenance"})
         del content["training"]["seconds"]
         return content

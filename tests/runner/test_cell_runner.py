@@ -17,17 +17,17 @@ from tests.measuring import measure
 
 
 @pytest.fixture
-def bench(project, tiny_model):
+def cell_runner(project, tiny_model):
     settings = resolve_settings({"model": (str(tiny_model),), "cache": "cache"}, project, {})
     return CellRunner(settings, load_catalog(settings.fixtures), PlainProgress(), None)
 
 
 @pytest.fixture
-def plan(bench, tiny_model):
+def spec(cell_runner, tiny_model):
     from stance_suite.schema.cells import Cell
 
     cell = Cell(model=str(tiny_model), treatment="stance", stance="curious-uncertainty", recipe="documented", seed=0)
-    return bench.plan(cell, "curious-uncertainty")
+    return cell_runner.plan(cell, "curious-uncertainty")
 
 
 CHANGES = {
@@ -53,15 +53,15 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_key_covers(bench, plan, change):
-    assert CHANGES[change](plan).key != plan.key
+def test_the_key_covers(cell_runner, spec, change):
+    assert CHANGES[change](spec).key != spec.key
 
 
 @pytest.mark.parametrize("name", ["library_versions", "embedder_sha256", "MEASUREMENT_VERSION"])
-def test_the_key_covers_the_machinery(bench, plan, monkeypatch, name):
-    before = plan.key
+def test_the_key_covers_the_machinery(cell_runner, spec, monkeypatch, name):
+    before = spec.key
     monkeypatch.setattr(measurement, name, 99 if name.isupper() else lambda: {"other": "version"})
-    assert replace(plan).key != before
+    assert replace(spec).key != before
 
 
 def test_a_recipe_of_ones_own_is_what_the_cell_is_trained_with(project, tiny_model):
@@ -75,10 +75,10 @@ def test_a_recipe_of_ones_own_is_what_the_cell_is_trained_with(project, tiny_mod
     assert own.plan(cell, "curious-uncertainty").recipe == Recipe(name="gentle", epochs=3)
 
 
-def test_cells_in_caches_keep_their_keys(plan):
+def test_cells_in_caches_keep_their_keys(spec):
     """What a key hashes of a recipe must not grow, unless the recipe uses what is new."""
     old = {"epochs", "batch_size", "learning_rate", "warmup_steps", "max_length", "adapter", "name"}
-    assert plan.recipe.identity == {
+    assert spec.recipe.identity == {
         "name": "documented",
         "epochs": 2,
         "batch_size": 2,
@@ -87,49 +87,49 @@ def test_cells_in_caches_keep_their_keys(plan):
         "max_length": 256,
         "adapter": None,
     }
-    assert content_key({"recipe": plan.recipe.identity}) == (
+    assert content_key({"recipe": spec.recipe.identity}) == (
         "186d6c139d20875122b531fcee7394b4d2fad1cb9eb6251e7adc582b925b689f"
     )
-    lean = plan.recipe.model_copy(update={"gradient_checkpointing": True})
+    lean = spec.recipe.model_copy(update={"gradient_checkpointing": True})
     assert set(lean.identity) == old | {"gradient_checkpointing"}
-    assert set(plan.recipe.model_copy(update={"precision": "bfloat16"}).identity) == old | {"precision"}
+    assert set(spec.recipe.model_copy(update={"precision": "bfloat16"}).identity) == old | {"precision"}
 
 
-def test_the_key_does_not_depend_on_names(bench, plan):
-    renamed = plan.cell.model_copy(update={"model": "another name for the same weights"})
-    assert replace(plan, cell=renamed).key == plan.key
+def test_the_key_does_not_depend_on_names(cell_runner, spec):
+    renamed = spec.cell.model_copy(update={"model": "another name for the same weights"})
+    assert replace(spec, cell=renamed).key == spec.key
 
 
-def test_a_record_made_under_another_name_bears_the_name_of_this_run(bench, tiny_model):
-    measure(bench, "base", tiny_model)
+def test_a_record_made_under_another_name_bears_the_name_of_this_run(cell_runner, tiny_model):
+    measure(cell_runner, "base", tiny_model)
     link = tiny_model.parent / "linked"
     if not link.exists():
         link.symlink_to(tiny_model)
-    assert measure(bench, "base", link).cell.model == str(link)
-    (key,) = bench.cells
-    assert bench.get(key, bench.cells[key]).cell.model == str(tiny_model)
+    assert measure(cell_runner, "base", link).cell.model == str(link)
+    (key,) = cell_runner.cells
+    assert cell_runner.get(key, cell_runner.cells[key]).cell.model == str(tiny_model)
 
 
-def test_the_key_covers_which_derivative_it_is(bench, plan):
-    one, other = (replace(plan, derivative=replace(plan.weights, sha256=letter * 64)) for letter in "ef")
+def test_the_key_covers_which_derivative_it_is(cell_runner, spec):
+    one, other = (replace(spec, derivative=replace(spec.weights, sha256=letter * 64)) for letter in "ef")
     assert one.key != other.key
 
 
 DIVIDING = """
 import sys, time
 from pathlib import Path
-from stance_suite.options import resolve_settings
-from stance_suite.pipeline import Session
+from stance_suite.config.options import resolve_settings
 from stance_suite.progress import PlainProgress
+from stance_suite.runner.session import Session
 
 model, own, other = sys.argv[1:]
 settings = resolve_settings({"model": (model,), "cache": "cache"}, Path.cwd(), {})
 session = Session(settings, PlainProgress(), threads=1)
-measure = session.cell_runner._bench.measure
-def announce(key, plan):
-    print(plan.cell.label, flush=True)
-    return measure(key, plan)
-session.cell_runner._bench.measure = announce
+measure = session.cell_runner._measurer.measure
+def announce(spec):
+    print(spec.cell.label, flush=True)
+    return measure(spec)
+session.cell_runner._measurer.measure = announce
 session.cell_runner.weights(model)
 Path(own).touch()
 while not Path(other).exists():

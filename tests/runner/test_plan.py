@@ -22,7 +22,7 @@ CLAIMS = """\
     """
 
 
-def agenda_of(folder, policy=False, text=CLAIMS, **options):
+def run_plan_of(folder, policy=False, text=CLAIMS, **options):
     (folder / "fixtures" / "claims").mkdir(parents=True)
     (folder / "fixtures" / "claims" / "own.yaml").write_text(textwrap.dedent(text))
     library = load_catalog(folder / "fixtures")
@@ -36,7 +36,7 @@ def left_out(run_plan):
 
 
 def test_a_claim_about_any_model_is_one_about_each(tmp_path):
-    run_plan = agenda_of(tmp_path, model=["smollm2-135m", "distilgpt2"], profile="full")
+    run_plan = run_plan_of(tmp_path, model=["smollm2-135m", "distilgpt2"], profile="full")
     assert left_out(run_plan) == dict.fromkeys(
         [
             "alone smollm2-135m",
@@ -49,14 +49,14 @@ def test_a_claim_about_any_model_is_one_about_each(tmp_path):
 
 
 def test_a_comparison_is_run_only_if_both_trainings_are(tmp_path):
-    reasons = left_out(agenda_of(tmp_path, model=["smollm2-135m"], profile="quick"))
+    reasons = left_out(run_plan_of(tmp_path, model=["smollm2-135m"], profile="quick"))
     assert "does not ask for distilgpt2; add --stance-model distilgpt2" in reasons.pop("rival.model smollm2-135m")
     assert "leaves out recipe 'long'; use --stance-profile full" in reasons.pop("rival.recipe smollm2-135m")
     assert set(reasons.values()) == {None}
 
 
 def test_a_comparison_is_not_run_if_only_its_counterpart_is(tmp_path):
-    reasons = left_out(agenda_of(tmp_path, model=["distilgpt2"], profile="full"))
+    reasons = left_out(run_plan_of(tmp_path, model=["distilgpt2"], profile="full"))
     assert reasons.pop("alone distilgpt2") is None
     assert len(reasons) == 3
     assert all("does not ask for smollm2-135m" in reason for reason in reasons.values())
@@ -68,7 +68,7 @@ def test_a_declared_recipe_is_run_by_a_gate_that_names_it_and_by_no_profile(tmp_
     (fixtures / "recipes" / "own.yaml").write_text("recipes: [{name: gentle, epochs: 3}]")
     (fixtures / "policy.yaml").write_text("recipe: gentle")
     text = CLAIMS.replace("recipe: documented", "recipe: gentle")
-    run_plan = agenda_of(tmp_path, text=text, model=["smollm2-135m"], profile="complete")
+    run_plan = run_plan_of(tmp_path, text=text, model=["smollm2-135m"], profile="complete")
     assert left_out(run_plan)["rival.recipe smollm2-135m"] == (
         "no profile runs recipe 'gentle'; name it in a sweep, or in the policy of a gate"
     )
@@ -79,13 +79,13 @@ def test_a_declared_recipe_is_run_by_a_gate_that_names_it_and_by_no_profile(tmp_
 
 
 def test_standard_claims_stand_beside_the_declared_ones_and_keep_their_names(tmp_path):
-    run_plan = agenda_of(tmp_path, policy=True, model=["smollm2-135m"])
+    run_plan = run_plan_of(tmp_path, policy=True, model=["smollm2-135m"])
     names = [claim.id for claim in run_plan.claims]
     assert names[0] == "alone"
     assert any(name.startswith("standard.curious-uncertainty.") for name in names)
     taken = next(name for name in names if name.startswith("standard."))
     with pytest.raises(StanceSuiteError, match="has the id of a standard claim"):
-        agenda_of(
+        run_plan_of(
             tmp_path / "again", policy=True, text=CLAIMS.replace("id: alone", f"id: {taken}"), model=["smollm2-135m"]
         )
 

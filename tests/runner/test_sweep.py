@@ -21,11 +21,11 @@ def session(project, tiny_model):
 
 
 def engine(*outcomes):
-    """An engine that answers this to its first orders."""
+    """An engine that answers this to its first jobs."""
 
-    def answer(orders, site):
-        for order, outcome in zip(orders, outcomes, strict=False):
-            yield outcome(order.key)
+    def answer(jobs, context):
+        for job, outcome in zip(jobs, outcomes, strict=False):
+            yield outcome(job.key)
 
     return answer
 
@@ -42,7 +42,7 @@ def test_what_the_user_must_mend_ends_the_sweep_and_a_failure_does_not(session):
     heard = []
     with pytest.raises(StanceSuiteError, match=r"^mend it$"):
         heard.extend(measure(session, cells, engine(failed, refused)))
-    assert session.cell_runner.failures == {cells[0].order.key: "broke"}
+    assert session.cell_runner.failures == {cells[0].job.key: "broke"}
 
 
 def test_records_are_read_once(finished, project, tiny_model, monkeypatch):
@@ -64,6 +64,6 @@ def test_cells_of_a_sweep_are_those_of_every_stance_recipe_and_seed_each_once(se
         update={"stances": (), "seeds": (0, 1), "recipes": ("documented", "lora")}
     )
     cells = lay_out(Session(apply_sweep(asked, session.settings), SilentProgress(), 1))
-    assert len({one.order.key for one in cells}) == len(cells) == 2 * (1 + 2 * (1 + 3))
-    seconds = [one.order.estimate.seconds for one in cells]
+    assert len({one.job.key for one in cells}) == len(cells) == 2 * (1 + 2 * (1 + 3))
+    seconds = [one.job.estimate.seconds for one in cells]
     assert seconds == sorted(seconds, reverse=True)

@@ -17,6 +17,7 @@ from stance_suite.report.page import render_html
 from stance_suite.runner.session import Session
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.replicates import CellIndex
+from tests.measuring import measure
 
 CLAIMS = """
   - {id: any.word-length, statement: Training makes words longer., model: any, stance: curious-uncertainty,
@@ -111,7 +112,7 @@ def test_metrics_of_ones_own_are_measured_judged_and_shown(declared, session, pr
 
 def test_cells_are_measured_again_for_a_new_metric_and_stay_what_they_were_without(request, session, tiny_model):
     def base():
-        return session().cell_runner.base(str(tiny_model), "curious-uncertainty", 0)
+        return measure(session().cell_runner, "base", tiny_model)
 
     before = base()
     assert "scores" not in json.loads(before.model_dump_json())["behavior"]["responses"][0]

@@ -25,14 +25,14 @@ def probe(library):
 
 
 @pytest.fixture(scope="module")
-def speaker(loaded_tiny_model):
+def prompted(loaded_tiny_model):
     return PromptedModel(*loaded_tiny_model, "plain")
 
 
 @pytest.fixture(scope="module")
-def measured(speaker, probe):
+def measured(prompted, probe):
     steps = []
-    behavior = measure_behavior(speaker, probe, 0, lambda *step: steps.append(step))
+    behavior = measure_behavior(prompted, probe, 0, lambda *step: steps.append(step))
     return probe, behavior, steps
 
 
@@ -60,7 +60,7 @@ def test_the_projection_is_on_the_axis_from_the_other_stances(measured):
     assert response.projection[own] == pytest.approx(float(expected), abs=1e-5)
 
 
-def test_divergences_are_measured_beside_noise_of_the_same_norm(speaker, probe, stance, tiny_model):
+def test_divergences_are_measured_beside_noise_of_the_same_norm(prompted, probe, stance, tiny_model):
     from stance_suite.config.catalog import find_spec
     from stance_suite.measure.training import fine_tune
     from stance_suite.models.loading import load

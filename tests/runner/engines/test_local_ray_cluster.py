@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 LISTENING = """
 import psutil
-from stance_suite.engines.ray_cluster import connect
+from stance_suite.runner.engines.ray_cluster import connect
 
 connect(None, 1, 1)
 for process in (psutil.Process(), *psutil.Process().children(recursive=True)):

@@ -15,19 +15,19 @@ STANCE = "curious-uncertainty"
 
 
 @pytest.fixture
-def plan_of(tmp_path, tiny_model):
-    """CellSpec a cell of a folder's model: ``base``, a recipe's name, or ``elsewhere``, where it came out unchanged."""
+def spec_of(tmp_path, tiny_model):
+    """Specify a cell of a folder's model: ``base``, a recipe's name, or ``elsewhere``, where it came out unchanged."""
 
-    def plan(kind, folder=tiny_model):
+    def spec(kind, folder=tiny_model):
         settings = resolve_settings({"model": (str(folder),), "cache": "cache"}, tmp_path, {})
-        bench = CellRunner(settings, load_catalog(settings.fixtures), PlainProgress(), None)
+        cell_runner = CellRunner(settings, load_catalog(settings.fixtures), PlainProgress(), None)
         treatment = {"base": "base", ELSEWHERE: ELSEWHERE}.get(kind, "stance")
         name, recipe = (STANCE, kind) if treatment == "stance" else (None, None if kind == "base" else kind)
         cell = Cell(model=str(folder), treatment=treatment, stance=name, recipe=recipe, seed=0)
-        planned = bench.plan(cell, STANCE)
-        return replace(planned, derivative=planned.weights) if kind == ELSEWHERE else planned
+        spec = cell_runner.plan(cell, STANCE)
+        return replace(spec, derivative=spec.weights) if kind == ELSEWHERE else spec
 
-    return plan
+    return spec
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tests.sweeping import start_sweep, write_sweep
 LIMITED = """
 import resource, sys
 import psutil
-from stance_suite.estimates import available_memory, memory_for_workers
+from stance_suite.runner.estimates.limits import available_memory, memory_for_workers
 
 own = psutil.Process().memory_info()
 limit = getattr(resource, sys.argv[1])
@@ -126,24 +126,24 @@ def test_a_limit_of_the_process_bounds_what_is_available(limit, used):
     assert 0.9 < float(share) <= 1.1
 
 
-def refusal(plans, available, limited_by="this machine has"):
+def refusal(specs, available, limited_by="this machine has"):
     with pytest.raises(StanceSuiteError) as refused:
-        check_memory(plans, "cpu", Available(available, limited_by))
+        check_memory(specs, "cpu", Available(available, limited_by))
     return str(refused.value)
 
 
-def test_what_fits_is_not_refused(plan_of, large):
-    plan = plan_of("documented", large)
-    needed = estimate_memory(plan, "cpu").total
-    check_memory([plan], "cpu", Available(needed, "this machine has"))
-    assert refusal([plan], needed - 1)
+def test_what_fits_is_not_refused(spec_of, large):
+    spec = spec_of("documented", large)
+    needed = estimate_memory(spec, "cpu").total
+    check_memory([spec], "cpu", Available(needed, "this machine has"))
+    assert refusal([spec], needed - 1)
     check_memory([], "cpu", Available(0, "this machine has"))
 
 
-def test_a_refusal_says_what_for_what_there_is_and_the_way_out(plan_of, large):
-    plans = [plan_of(kind, large) for kind in ("base", "documented")]
-    memory, lora = (estimate_memory(plan_of(kind, large), "cpu") for kind in ("documented", "lora"))
-    said = refusal(plans, lora.total + 1, "the limit of its control group leaves")
+def test_a_refusal_says_what_for_what_there_is_and_the_way_out(spec_of, large):
+    specs = [spec_of(kind, large) for kind in ("base", "documented")]
+    memory, lora = (estimate_memory(spec_of(kind, large), "cpu") for kind in ("documented", "lora"))
+    said = refusal(specs, lora.total + 1, "the limit of its control group leaves")
     for figure, what in (
         (memory.total, "of memory"),
         (memory.weights, "for weights (3 copies"),
@@ -156,39 +156,39 @@ def test_a_refusal_says_what_for_what_there_is_and_the_way_out(plan_of, large):
     assert said.startswith(f"{large}, curious-uncertainty (documented) would need")
     assert f"the limit of its control group leaves {lora.total / 1e9:.1f} GB" in said
     assert f"The recipe lora needs {lora.total / 1e9:.1f} GB" in said
-    assert "lora" not in refusal(plans, lora.total - 1), "no way out that is none"
+    assert "lora" not in refusal(specs, lora.total - 1), "no way out that is none"
 
 
-def test_what_is_not_trained_is_refused_without_gradients(plan_of, large):
-    said = refusal([plan_of("base", large)], 0)
+def test_what_is_not_trained_is_refused_without_gradients(spec_of, large):
+    said = refusal([spec_of("base", large)], 0)
     assert "gradients" not in said
     assert "Use a smaller model" in said
 
 
-def test_workers_are_refused_that_together_need_more_than_there_is(plan_of, large):
-    plans = [plan_of(kind, large) for kind in ("base", "documented", "lora")]
-    most, next_most, least = sorted((estimate_memory(plan, "cpu").total for plan in plans), reverse=True)
+def test_workers_are_refused_that_together_need_more_than_there_is(spec_of, large):
+    specs = [spec_of(kind, large) for kind in ("base", "documented", "lora")]
+    most, next_most, least = sorted((estimate_memory(spec, "cpu").total for spec in specs), reverse=True)
     available = Available(most + next_most, "this machine has")
-    check_memory_of_workers(plans, "cpu", available, 2)
+    check_memory_of_workers(specs, "cpu", available, 2)
     with pytest.raises(StanceSuiteError) as refused:
-        check_memory_of_workers(plans, "cpu", available, 8)
+        check_memory_of_workers(specs, "cpu", available, 8)
     assert str(refused.value) == (
         f"3 cells at once would need {(most + next_most + least) / 1e9:.1f} GB of memory; this machine has "
         f"{(most + next_most) / 1e9:.1f} GB. Ask for 2 at once: -n 2 of pytest, --workers 2 of a sweep"
     )
     with pytest.raises(StanceSuiteError, match="for the optimizer"):
-        check_memory_of_workers(plans, "cpu", Available(most - 1, "this machine has"), 2)
+        check_memory_of_workers(specs, "cpu", Available(most - 1, "this machine has"), 2)
 
 
-def test_workers_are_refused_that_together_need_more_than_a_gpu_has(plan_of, large, monkeypatch):
-    plans = [plan_of(kind, large) for kind in ("base", "documented")]
-    needs = [estimate_memory(plan, "cuda").gpu for plan in plans]
+def test_workers_are_refused_that_together_need_more_than_a_gpu_has(spec_of, large, monkeypatch):
+    specs = [spec_of(kind, large) for kind in ("base", "documented")]
+    needs = [estimate_memory(spec, "cuda").gpu for spec in specs]
     plenty = Available(10**15, "this machine has")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
 
     def of_a_gpu_with(free, check, *workers):
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, 10**15))
-        check(plans, "cuda", plenty, *workers)
+        check(specs, "cuda", plenty, *workers)
 
     of_a_gpu_with(sum(needs), check_memory_of_workers, 2)
     with pytest.raises(StanceSuiteError, match=r"^2 cells at once would need .* of the GPU's memory; .* Ask for 1 "):
@@ -209,8 +209,8 @@ def assert_nothing_was_measured(project, done, code, *said):
 
 
 @pytest.mark.parametrize(("tool", "code"), [("pytest", 4), ("sweep", 2)])
-def test_workers_that_fit_one_by_one_but_not_together_are_told_how_many_do(project, large, plan_of, tool, code):
-    machine = MACHINE.format(available=round(1.5 * estimate_memory(plan_of("documented", large), "cpu").total))
+def test_workers_that_fit_one_by_one_but_not_together_are_told_how_many_do(project, large, spec_of, tool, code):
+    machine = MACHINE.format(available=round(1.5 * estimate_memory(spec_of("documented", large), "cpu").total))
     if tool == "pytest":
         (project / "conftest.py").write_text(machine)  # workers read it, too
         done = start_suite(project, large, "pytest", "-n", "2").finish()
@@ -241,9 +241,9 @@ def test_a_run_whose_cells_are_all_measured_is_not_refused(finished, project, ti
         given = {"model": (str(tiny_model),), "profile": "quick", "cache": "cache"} | options
         return pipeline.Session(resolve_settings(given, project, {}), PlainProgress())
 
-    bench = session().cell_runner
+    cell_runner = session().cell_runner
     for stance in ("curious-uncertainty", "engaged-difficulty"):
-        training = bench.plan_training(str(tiny_model), stance, "documented", 0)
-        assert all(bench.store.has(plan.key) for plan in training)
+        training = cell_runner.plan_training(str(tiny_model), stance, "documented", 0)
+        assert all(cell_runner.store.has(spec.key) for spec in training)
     with pytest.raises(StanceSuiteError, match="of memory"):
         session(seed=(1,)).preflight()

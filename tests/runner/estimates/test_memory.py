@@ -12,32 +12,32 @@ LARGE = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 16
 MEASURE = """
 import sys
 from pathlib import Path
-from stance_suite.estimates import estimate_memory
-from stance_suite.library import load_catalog
-from stance_suite.measurement import CellMeasurer
-from stance_suite.options import resolve_settings
+from stance_suite.config.catalog import load_catalog
+from stance_suite.config.options import resolve_settings
+from stance_suite.measure.cell import CellMeasurer
 from stance_suite.progress import PlainProgress
-from stance_suite.records import Cell
-from stance_suite.cell_runner import CellRunner
+from stance_suite.runner.cell_runner import CellRunner
+from stance_suite.runner.estimates.memory import estimate_memory
+from stance_suite.schema.cells import Cell
 
 model, treatment, stance, recipe = (value or None for value in sys.argv[1:5])
 settings = resolve_settings({"model": (model,)}, Path.cwd())
-bench = CellRunner(settings, load_catalog(settings.fixtures), PlainProgress(), 1)
+cell_runner = CellRunner(settings, load_catalog(settings.fixtures), PlainProgress(), 1)
 cell = Cell(model=model, treatment=treatment, stance=stance, recipe=recipe, seed=0)
-plan = bench.plan(cell, "curious-uncertainty")
-CellMeasurer("cpu", PlainProgress(), 1).measure("key", plan)
+spec = cell_runner.plan(cell, "curious-uncertainty")
+CellMeasurer("cpu", PlainProgress(), 1).measure(spec)
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-print(estimate_memory(plan, "cpu").total, 1024 * int(status["VmHWM"].split()[0]))
+print(estimate_memory(spec, "cpu").total, 1024 * int(status["VmHWM"].split()[0]))
 """
 
 
 @pytest.fixture
-def of(plan_of):
+def of(spec_of):
     def memory(kind, folder=None, device="cpu", **changes):
-        plan = plan_of(kind, folder) if folder else plan_of(kind)
-        if plan.recipe is not None:
-            plan = replace(plan, recipe=plan.recipe.model_copy(update=changes))
-        return estimate_memory(plan, device)
+        spec = spec_of(kind, folder) if folder else spec_of(kind)
+        if spec.recipe is not None:
+            spec = replace(spec, recipe=spec.recipe.model_copy(update=changes))
+        return estimate_memory(spec, device)
 
     return memory
 
@@ -47,8 +47,8 @@ def large(resized):
     return resized(**LARGE)
 
 
-def test_as_many_copies_of_the_weights_as_are_alive_together(of, plan_of, large):
-    single = SINGLE * shapes_of(plan_of("base", large).weights).parameters
+def test_as_many_copies_of_the_weights_as_are_alive_together(of, spec_of, large):
+    single = SINGLE * shapes_of(spec_of("base", large).weights).parameters
     assert single > 8e8
     copies = {kind: of(kind, large).weights / single for kind in ("base", "documented", "lora", "elsewhere")}
     assert copies == {"base": 1, "documented": 3, "lora": 3, "elsewhere": 4}
@@ -78,10 +78,10 @@ def test_activations_grow_with_the_batch_and_the_vocabulary(of, large, resized):
     assert more - (many.working - few.working) > 4 * SINGLE * 190_000 * 3 * 20
 
 
-def test_measuring_a_lora_training_after_every_epoch_merges_a_copy(plan_of, large):
-    plan = plan_of("lora", large)
-    merged = estimate_memory(replace(plan, trajectory=True), "cpu").total - estimate_memory(plan, "cpu").total
-    assert merged > SINGLE * shapes_of(plan.weights).parameters / 2
+def test_measuring_a_lora_training_after_every_epoch_merges_a_copy(spec_of, large):
+    spec = spec_of("lora", large)
+    merged = estimate_memory(replace(spec, trajectory=True), "cpu").total - estimate_memory(spec, "cpu").total
+    assert merged > SINGLE * shapes_of(spec.weights).parameters / 2
 
 
 def test_on_a_gpu_the_training_takes_no_memory_elsewhere(of, large):

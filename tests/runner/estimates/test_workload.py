@@ -58,26 +58,26 @@ class Passes:
 
 
 @pytest.mark.parametrize("recipe", ["documented", "long", "lora"])
-def test_as_many_steps_and_tokens_as_a_training_takes(plan_of, recipe):
-    plan = plan_of(recipe)
-    model, tokenizer = load(plan.weights)
+def test_as_many_steps_and_tokens_as_a_training_takes(spec_of, recipe):
+    spec = spec_of(recipe)
+    model, tokenizer = load(spec.weights)
     passes = Passes(model)
-    training = fine_tune(model, tokenizer, "plain", plan.rotations, plan.recipe, 0, lambda *_: None)
-    counted = workload_of(plan).trained
+    training = fine_tune(model, tokenizer, "plain", spec.rotations, spec.recipe, 0, lambda *_: None)
+    counted = workload_of(spec).trained
     assert counted.steps == len(training.losses)
     assert counted.epochs == len(training.epoch_losses)
     assert max(rows * length for rows, length in passes.shapes) == counted.tokens_per_step
     assert passes.tokens == pytest.approx(counted.steps * counted.tokens_per_step, rel=0.4)
 
 
-def test_as_many_passes_and_tokens_as_behavior_takes(plan_of, monkeypatch):
+def test_as_many_passes_and_tokens_as_behavior_takes(spec_of, monkeypatch):
     monkeypatch.setattr(
         "stance_suite.measure.behavior.generation._draw", lambda logits, *_: [5] * len(logits)
     )  # none ends
-    plan = plan_of("documented")
-    model, tokenizer = load(plan.weights)
-    passes, counted = Passes(model), workload_of(plan)
-    measure_behavior(PromptedModel(model, tokenizer, "plain"), plan.probe, 0, lambda *_: None)
+    spec = spec_of("documented")
+    model, tokenizer = load(spec.weights)
+    passes, counted = Passes(model), workload_of(spec)
+    measure_behavior(PromptedModel(model, tokenizer, "plain"), spec.probe, 0, lambda *_: None)
     parts = counted.sampled, counted.likelihoods, counted.seen_likelihoods
     neutral = 2  # batches of neutral texts, for perplexity
     assert len(passes.shapes) == sum(part.passes for part in parts) + neutral
@@ -86,14 +86,14 @@ def test_as_many_passes_and_tokens_as_behavior_takes(plan_of, monkeypatch):
     assert max(rows for rows, _ in passes.shapes) == counted.rows
 
 
-def test_as_many_passes_and_tokens_as_divergences_take(plan_of):
-    plan = plan_of("documented")
-    (model, tokenizer), (untouched, _) = load(plan.weights), load(plan.weights)
-    passes, counted = Passes(model), workload_of(plan).passages
-    measure_divergences(PromptedModel(model, tokenizer, "plain"), untouched, plan.probe, 0)
+def test_as_many_passes_and_tokens_as_divergences_take(spec_of):
+    spec = spec_of("documented")
+    (model, tokenizer), (untouched, _) = load(spec.weights), load(spec.weights)
+    passes, counted = Passes(model), workload_of(spec).passages
+    measure_divergences(PromptedModel(model, tokenizer, "plain"), untouched, spec.probe, 0)
     assert len(passes.shapes) == counted.passes
     assert passes.tokens == pytest.approx(counted.tokens, rel=0.4)  # padded
 
 
-def test_nothing_is_trained_in_a_base_cell(plan_of):
-    assert workload_of(plan_of("base")).trained is None
+def test_nothing_is_trained_in_a_base_cell(spec_of):
+    assert workload_of(spec_of("base")).trained is None
