@@ -43,7 +43,7 @@ from stance_suite.measure.training import fine_tune
 from stance_suite.models.loading import load, load_model
 from stance_suite.models.sources import locate
 from stance_suite.progress import SilentProgress
-from stance_suite.runner.cell_spec import specify_cell
+from stance_suite.runner.cell_runner import specify_cell
 from stance_suite.runner.estimates.memory import CONTEXT_OF_CUDA, LIBRARIES_OF_CUDA, estimate_memory
 from stance_suite.schema.cells import Cell
 from stance_suite.schema.stances import RECIPES

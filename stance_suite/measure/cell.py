@@ -69,6 +69,11 @@ class CellSpec:
     device: str
     """Where it is measured: ``cpu`` or ``cuda``."""
 
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        return f"{self.cell.model}, {self.cell.label}"
+
     @cached_property
     def key(self) -> str:
         """Content address: it covers all that the figures depend on and no claim, so another claim costs nothing."""

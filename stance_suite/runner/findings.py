@@ -1,8 +1,9 @@
-"""From measured cells and verdicts to findings: what a report needs, and no more."""
+"""Findings: gathered from cells and verdicts, with no more than reports need, and held against an earlier run's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,16 +37,13 @@ def gather(
     """Gather what reports are made of."""
     ordered = sorted(records, key=lambda record: (record.cell.model, record.cell.recipe or "", record.cell.treatment))
     featured = _featured_layers(ordered, verdicts)
+    used = {record.cell.recipe for record in ordered}
     return Findings(
         suite_version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
         settings=settings,
-        recipes=tuple(
-            summarize_recipe(recipe)
-            for recipe in recipes
-            if any(record.cell.recipe == recipe.name for record in ordered)
-        ),
+        recipes=tuple(summarize_recipe(recipe) for recipe in recipes if recipe.name in used),
         stances=tuple(summarize(stance) for stance in stances),
         claims=tuple(claims),
         verdicts=tuple(verdicts),
@@ -101,11 +99,11 @@ def summarize_run(settings: Settings, recipes: Sequence[str]) -> RunSettings:
 
 def read_gate_terms(policy: DeclaredPolicy, baseline: Path | None, findings: Findings) -> GateTerms:
     """Read what these findings must meet; StanceSuiteError if the baseline cannot be used."""
-    name = str(policy.document.path)
+    terms = GateTerms(policy.policy, str(policy.document.path))
     if baseline is None:
-        return GateTerms(policy.policy, name)
+        return terms
     earlier = read_baseline(baseline, findings)
-    return GateTerms(policy.policy, name, earlier, str(baseline), hash_file(baseline))
+    return replace(terms, baseline=earlier, baseline_file=str(baseline), baseline_sha256=hash_file(baseline))
 
 
 def read_baseline(path: Path, findings: Findings) -> Findings:

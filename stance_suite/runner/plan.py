@@ -94,10 +94,8 @@ def plan_run(settings: Settings, catalog: Catalog, policy: DeclaredPolicy | None
         recipes: tuple[str, ...] = (ELSEWHERE,)
         stances = catalog.suite if pair.stance is None else (pair.stance,)
     else:
-        models, stances = settings.model, catalog.suite
-        if settings.sweep is not None:
-            stances = settings.sweep.stances or stances
-        recipes = settings.recipes
+        models, recipes = settings.model, settings.recipes
+        stances = (settings.sweep and settings.sweep.stances) or catalog.suite
         if policy is not None:
             further = settings.recipes if settings.profile else ()
             recipes = tuple(dict.fromkeys([policy.policy.recipe, *further]))
@@ -108,11 +106,10 @@ def plan_run(settings: Settings, catalog: Catalog, policy: DeclaredPolicy | None
     ]
     if policy is not None:
         _check_patterns(policy, [entry.claim.id for entry in catalog.claims])
-        asked = stances if pair is not None else policy.policy.stances or stances
         demanded = [
             claim
             for model in models
-            for name in asked
+            for name in (stances if pair is not None else policy.policy.stances or stances)
             for claim in standard_claims(policy.policy, catalog.stance(name), model, recipes[0])
         ]
         if pair is not None:
@@ -141,16 +138,24 @@ def _of_a_pair(pair: Pair, catalog: Catalog, policy: Policy, demanded: list[Clai
     return [*demanded, *(claim.model_copy(update={"expected": ("FAILS", "INCONCLUSIVE")}) for claim in others)]
 
 
+def control_cell(control: Control, model: str, recipe: str | None, seed: int) -> Cell:
+    """Name the cell of a control, which has a recipe if it is trained."""
+    return Cell(model=model, treatment=control, stance=None, recipe=recipe, seed=seed)
+
+
+def tuned_cell(model: str, stance: str, recipe: str, seed: int) -> Cell:
+    """Name the cell of a model that is trained on a stance."""
+    return Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=seed)
+
+
 def cells_of_sweep(run_plan: RunPlan, sweep: Sweep) -> Iterator[tuple[Cell, str]]:
     """List the cells of a sweep, each with a stance of its family: controls once for every stance, though shared."""
+    controls = [control for control in Control.cells() if control in sweep.controls]
     for model, seed, stance in product(run_plan.models, run_plan.seeds, run_plan.stances):
-        cells = [control for control in Control.cells() if control in sweep.controls]
-        for control in (one for one in cells if one.is_untouched):
-            yield Cell(model=model, treatment=control, stance=None, recipe=None, seed=seed), stance
+        yield from ((control_cell(one, model, None, seed), stance) for one in controls if one.is_untouched)
         for recipe in run_plan.recipes:
-            for control in (one for one in cells if one.is_trained):
-                yield Cell(model=model, treatment=control, stance=None, recipe=recipe, seed=seed), stance
-            yield Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=seed), stance
+            yield from ((control_cell(one, model, recipe, seed), stance) for one in controls if one.is_trained)
+            yield tuned_cell(model, stance, recipe, seed), stance
 
 
 def lay_out_designs(run_plan: RunPlan, catalog: Catalog) -> tuple[tuple[Claim, Design], ...]:

@@ -11,12 +11,7 @@ from stance_suite.errors import SpecError, SpecProblem, nearest_names
 from stance_suite.models.checkpoints.open import open_checkpoint
 from stance_suite.models.loading import loaded_names
 from stance_suite.runner.cell_runner import CellRunner
-from stance_suite.runner.estimates.limits import (
-    available_memory,
-    check_memory,
-    check_memory_of_workers,
-    memory_for_workers,
-)
+from stance_suite.runner.estimates import limits
 from stance_suite.runner.plan import RunPlan
 from stance_suite.schema.metrics import Metric
 from stance_suite.spectra.matrices import sort_tensors
@@ -41,9 +36,10 @@ def refuse_too_little_memory(run_plan: RunPlan, cell_runner: CellRunner, workers
     asked = product(run_plan.models, run_plan.stances, run_plan.recipes, run_plan.seeds)
     specs = {spec.key: spec for training in asked for spec in cell_runner.plan_training(*training)}
     missing = [spec for key, spec in specs.items() if not cell_runner.store.has(key)]
-    check_memory(missing, cell_runner.device, available_memory())
+    limits.check_memory(missing, cell_runner.device, limits.available_memory())
     if workers > 1:
-        check_memory_of_workers(missing, cell_runner.device, memory_for_workers(running=workers), workers)
+        available = limits.memory_for_workers(running=workers)
+        limits.check_memory_of_workers(missing, cell_runner.device, available, workers)
 
 
 def _missing_layers(run_plan: RunPlan, cell_runner: CellRunner, model: str, base: str) -> Iterator[SpecProblem]:

@@ -29,7 +29,7 @@ from stance_suite.store.findings import write_baseline
 
 
 class Session:
-    """One run: its settings, its declarations, its cell_runner and its judge."""
+    """One run: its settings, its declarations, its cells and its judge."""
 
     def __init__(self, settings: Settings, progress: Progress, threads: int | None = None) -> None:
         self.settings = settings
@@ -115,27 +115,9 @@ class Session:
         return Replicate(tuned, base, {one.cell.control: one for one in controls if one.cell.control is not None})
 
     def findings(self, verdicts: Sequence[Verdict], cells: Mapping[str, Cell], command: str) -> Findings:
-        """Gather what reports are made of, and compare all trainings with each other.
+        """Gather what reports are made of, hold every training against every stance, and a gate's models to the policy.
 
-        Parameters
-        ----------
-        verdicts : sequence of Verdict
-            The judgments of the run.
-        cells : mapping of str to Cell
-            The cells that the run used, by key.
-        command : str
-            The command that made them.
-
-        Returns
-        -------
-        Findings
-            As `gather` does, with every training held against every stance, and the models against the policy if the
-            run is a gate.
-
-        Raises
-        ------
-        StanceSuiteError
-            If the baseline cannot be read, or measured something else.
+        A baseline that cannot be read, or that measured something else, is refused.
         """
         findings, terms = self.gather(verdicts, cells, command), None
         if self.policy is not None and self.settings.gate:

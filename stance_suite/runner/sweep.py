@@ -1,4 +1,4 @@
-"""A sweep from its file to findings: cells are laid out, measured by an engine, and judged together."""
+"""The cells of a sweep: laid out, measured by an engine, and read again to be judged together."""
 
 from __future__ import annotations
 
@@ -48,10 +48,8 @@ def lay_out(session: Session) -> tuple[SweptCell, ...]:
 
 def without_damaged(session: Session, cells: Sequence[SweptCell]) -> tuple[SweptCell, ...]:
     """Read what is in the store, once: what is damaged is measured with the others, and not when all is judged."""
-    bench = session.cell_runner
-    return tuple(
-        replace(one, is_stored=one.is_stored and bench.get(one.job.key, one.cell) is not None) for one in cells
-    )
+    get = session.cell_runner.get
+    return tuple(replace(one, is_stored=one.is_stored and get(one.job.key, one.cell) is not None) for one in cells)
 
 
 def measure(session: Session, cells: Sequence[SweptCell], engine: Engine) -> Generator[Outcome]:

@@ -62,31 +62,22 @@ def _measure_until_one_dies(
 @contextmanager
 def _pool(workers: int, threads: int) -> Iterator[ProcessPoolExecutor]:
     """Open a pool whose processes end at once when it is left in the middle of work."""
-    context = multiprocessing.get_context("spawn")  # a fork would inherit threads and locks of PyTorch
-    with _environment(dict.fromkeys(THREAD_VARIABLES, str(threads))):
-        pool = ProcessPoolExecutor(workers, context, initializer=_begin)
-        try:
-            yield pool
-            pool.shutdown()
-        except BaseException:
-            for process in list((pool._processes or {}).values()):
-                process.kill()
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-@contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
+    spawn = multiprocessing.get_context("spawn")  # a fork would inherit threads and locks of PyTorch
+    before = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    pool = ProcessPoolExecutor(workers, spawn, initializer=_begin)
     try:
-        yield
+        yield pool
+        pool.shutdown()
+    except BaseException:
+        for process in list((pool._processes or {}).values()):
+            process.kill()
+        pool.shutdown(cancel_futures=True)
+        raise
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in THREAD_VARIABLES:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _begin() -> None:

@@ -1,7 +1,7 @@
 """Many cells at once on the machines of a Ray cluster: a task a cell, with the resources that it is estimated to take.
 
-Ray places tasks, runs those of a lost machine again, and keeps processes between tasks, so that base weights are loaded
-once a process. Source: https://docs.ray.io/en/latest/ray-core/tasks.html
+Ray places tasks, runs those of a lost machine again, and keeps processes between them, so that each loads base weights
+once: https://docs.ray.io/en/latest/ray-core/tasks.html
 """
 
 from __future__ import annotations
@@ -28,10 +28,7 @@ WAITING_PER_SLOT = 2
 
 
 def connect(address: str | None, workers: int, threads: int) -> Engine:
-    """Connect to a Ray cluster, or without an address start one that listens on 127.0.0.1 only and ends with us.
-
-    Such a local cluster measures as many cells at once as there are workers.
-    """
+    """Connect to a Ray cluster; without an address start one on 127.0.0.1, for so many workers, which ends with us."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
     own = address in (None, "local")
     if own or str(address).partition(":")[0] in (LOOPBACK, "localhost"):
@@ -42,13 +39,8 @@ def connect(address: str | None, workers: int, threads: int) -> Engine:
         raise StanceSuiteError("the engine 'ray' needs Ray: pip install 'stance-suite[ray]'") from None
     how: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
     if own:
-        how |= {
-            "address": "local",
-            "num_cpus": workers * threads,
-            "object_store_memory": OBJECT_STORE_BYTES,
-            "include_dashboard": False,
-            "_node_ip_address": LOOPBACK,
-        }
+        how |= {"address": "local", "num_cpus": workers * threads, "object_store_memory": OBJECT_STORE_BYTES}
+        how |= {"include_dashboard": False, "_node_ip_address": LOOPBACK}
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(**how)
@@ -88,7 +80,7 @@ def _measure(jobs: Sequence[Job], context: WorkerContext) -> Generator[Outcome]:
                 job = waiting.popleft()
                 estimate = job.estimate
                 reference = task.options(
-                    name=f"{job.spec.cell.model}, {job.spec.cell.label}",
+                    name=job.spec.name,
                     num_cpus=estimate.threads,
                     num_gpus=estimate.gpus,
                     memory=estimate.memory_bytes,
@@ -120,7 +112,7 @@ def _refuse_what_fits_nowhere(jobs: Sequence[Job], nodes: Sequence[dict[str, Any
             gpus = f", {needed['GPU']} GPUs" if needed["GPU"] else ""
             largest = max((machine.get("memory", 0) for machine in machines), default=0)
             raise StanceSuiteError(
-                f"{job.spec.cell.model}, {job.spec.cell.label}: no machine of the cluster has what it needs: "
+                f"{job.spec.name}: no machine of the cluster has what it needs: "
                 f"{needed['CPU']} cores{gpus} and {needed['memory'] / 1e9:.1f} GB of memory; the largest offers "
                 f"{largest / 1e9:.1f} GB. Add such a machine, or choose the recipe lora"
             )

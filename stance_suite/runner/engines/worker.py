@@ -27,10 +27,7 @@ def measure_serially(jobs: Sequence[Job], context: WorkerContext) -> Generator[O
 
 
 def measure_job(job: Job, context: WorkerContext) -> Outcome:
-    """Measure a cell, or find it in the store.
-
-    Never raises: what goes wrong is told, and the traceback of a failure is on standard error.
-    """
+    """Measure a cell, or find it; what goes wrong is told and not raised, a failure's traceback on standard error."""
     started = time.perf_counter()
     try:
         spec = replace(job.spec, weights=_weights_here(job, context))

@@ -15,11 +15,12 @@ from stance_suite.runner.estimates.workload import shapes_of
 from stance_suite.schema.stances import RECIPES
 
 ROOT = Path("/")
+"""Where the system's ``proc`` and ``sys`` are."""
 
 
 @dataclass(frozen=True)
 class Available:
-    """The memory that a process, or several together, may have in all, what they have already included."""
+    """The memory that a process, or several together, may have in all, including what they have already."""
 
     memory_bytes: int
     """How much."""
@@ -28,10 +29,7 @@ class Available:
 
 
 def available_memory(root: Path = ROOT) -> Available:
-    """Find what bounds this process most: the machine's available memory, its control group's limit, or its own limits.
-
-    The system's ``proc`` and ``sys`` are under `root`.
-    """
+    """Find what bounds this process most: the machine's available memory, its control group's limit, or its own."""
     own = _own()
     limits = (Available(left, "ulimit leaves") for left in _left_by_process_limits(own))
     return _smallest([*_shared_bounds(root), *limits], own.rss)
@@ -64,10 +62,9 @@ def _smallest(bounds: Sequence[Available], held: int) -> Available:
 
 
 def left_by_control_groups(root: Path) -> Iterator[int]:
-    """Read what control groups of Linux, of version 1 and 2, leave to this process: bytes, for each that has a limit.
+    """Read how many bytes control groups of Linux, versions 1 and 2, leave to this process: of each that has a limit.
 
     A container sees its own group as the root of all, so every folder from there down to the process's own is read.
-    Files that the kernel would drop do not count as used.
     """
     listed = root / "proc" / "self" / "cgroup"
     if not listed.is_file():
@@ -88,6 +85,7 @@ def left_by_control_groups(root: Path) -> Iterator[int]:
 
 
 def _left_in(folder: Path, limit: str, used: str, droppable: str) -> Iterator[int]:
+    # files that the kernel would drop do not count as used
     try:
         most, now = (folder / limit).read_text("utf-8").strip(), int((folder / used).read_text("utf-8"))
         counts = dict(line.split() for line in (folder / "memory.stat").read_text("utf-8").splitlines())
@@ -122,16 +120,13 @@ def check_memory(specs: Iterable[CellSpec], device: str, available: Available) -
     spec, memory = max(needs, key=lambda need: need[1].gpu)
     if device == "cuda" and memory.gpu > (free := _free_on_gpus()):
         raise StanceSuiteError(
-            f"{_name(spec)} would need {_size(memory.gpu)} of the GPU's memory for weights, training and "
+            f"{spec.name} would need {_size(memory.gpu)} of the GPU's memory for weights, training and "
             f"measuring; {_size(free)} are free. Use a larger GPU or several, or the device cpu"
         )
 
 
 def check_memory_of_workers(specs: Iterable[CellSpec], device: str, available: Available, workers: int) -> None:
-    """Refuse so many workers if the cells that need most, measured at once, need more than there is for all of them.
-
-    The refusal says how many would fit.
-    """
+    """Refuse so many workers if the cells that need most need more together than there is, and say how many fit."""
     specs = tuple(specs)
     check_memory(specs, device, available)
     needs = [estimate_memory(spec, device) for spec in specs]
@@ -167,11 +162,7 @@ def _needs(spec: CellSpec, memory: Memory) -> str:
         parts += [f"{_size(memory.gradients)} for gradients", f"{_size(memory.optimizer)} for the optimizer"]
     parts.append(f"{_size(memory.working)} for activations, logits and spectra")
     what_for = f"{', '.join(parts)} and {_size(memory.libraries)} for Python and its libraries"
-    return f"{_name(spec)} would need {_size(memory.total)} of memory: {what_for}"
-
-
-def _name(spec: CellSpec) -> str:
-    return f"{spec.cell.model}, {spec.cell.label}"
+    return f"{spec.name} would need {_size(memory.total)} of memory: {what_for}"
 
 
 def _way_out(spec: CellSpec, device: str, available: Available) -> str:

@@ -232,14 +232,14 @@ def test_a_run_that_needs_more_than_there_is_stops_before_anything_is_trained(pr
 def test_a_run_whose_cells_are_all_measured_is_not_refused(finished, project, tiny_model, monkeypatch):
     from stance_suite.config.options import resolve_settings
     from stance_suite.progress import PlainProgress
-    from stance_suite.runner import preflight
-    from stance_suite.runner import session as pipeline
+    from stance_suite.runner.estimates import limits
+    from stance_suite.runner.session import Session
 
-    monkeypatch.setattr(preflight, "available_memory", lambda: Available(0, "this machine has"))
+    monkeypatch.setattr(limits, "available_memory", lambda: Available(0, "this machine has"))
 
     def session(**options):
         given = {"model": (str(tiny_model),), "profile": "quick", "cache": "cache"} | options
-        return pipeline.Session(resolve_settings(given, project, {}), PlainProgress())
+        return Session(resolve_settings(given, project, {}), PlainProgress())
 
     cell_runner = session().cell_runner
     for stance in ("curious-uncertainty", "engaged-difficulty"):
