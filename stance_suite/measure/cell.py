@@ -96,9 +96,9 @@ class CellSpec:
 
 
 class CellMeasurer:
-    """Where cells are trained and measured; keeps the untouched models and spectra that cells are compared with.
+    """Trains and measures cells; keeps the untouched models and spectra that they are compared with.
 
-    The device is ``cpu`` or ``cuda``; `threads` are PyTorch's, and None leaves them to its own choice.
+    The device is ``cpu`` or ``cuda``; without a number of threads, PyTorch chooses.
     """
 
     def __init__(self, device: str, progress: Progress, threads: int | None) -> None:
@@ -120,26 +120,23 @@ class CellMeasurer:
 
     def _measure(self, spec: CellSpec) -> CellRecord:
         started = time.perf_counter()
-        cell, weights = spec.cell, spec.weights
-        where = f"{cell.model}, {cell.label}"
         if spec.derivative is not None:
-            model, tokenizer = copy.deepcopy(load_derivative(spec.derivative, weights))
-        elif cell.is_base and self.device == "cpu":
-            model, tokenizer = self._kept(weights)  # nothing changes it, so there is room for larger ones
+            model, tokenizer = copy.deepcopy(load_derivative(spec.derivative, spec.weights))
+        elif spec.cell.is_base and self.device == "cpu":
+            model, tokenizer = self._kept(spec.weights)  # nothing changes it, so there is room for larger ones
         else:
-            model, tokenizer = self._fresh(weights)
+            model, tokenizer = self._fresh(spec.weights)
         check_prompt_format(spec, tokenizer)
-        place(model, self.device)
-        prompted = PromptedModel(model, tokenizer, spec.prompt_format)
-        training, trajectory = self._train(where, spec, prompted)
-        with self._progress.stage(f"{where}: behavior") as on_step:
-            behavior = measure_behavior(prompted, spec.probe, cell.seed, on_step)
+        prompted = PromptedModel(place(model, self.device), tokenizer, spec.prompt_format)
+        training, trajectory = self._train(spec, prompted)
+        with self._progress.stage(f"{spec.name}: behavior") as on_step:
+            behavior = measure_behavior(prompted, spec.probe, spec.cell.seed, on_step)
             behavior = behavior.model_copy(update=self._measure_controls(spec, prompted))
-        with self._progress.stage(f"{where}: structure"):
-            structure = self._measure_structure(cell, weights, model)
+        with self._progress.stage(f"{spec.name}: structure"):
+            structure = self._measure_structure(spec, model)
         return CellRecord(
             key=spec.key,
-            cell=cell,
+            cell=spec.cell,
             family=content_key({"probe": spec.probe.model_dump(), "prompt_format": spec.prompt_format}),
             provenance=self._provenance(spec, time.perf_counter() - started),
             training=training,
@@ -148,9 +145,7 @@ class CellMeasurer:
             **structure,
         )
 
-    def _train(
-        self, where: str, spec: CellSpec, prompted: PromptedModel
-    ) -> tuple[Training | None, tuple[EpochSnapshot, ...]]:
+    def _train(self, spec: CellSpec, prompted: PromptedModel) -> tuple[Training | None, tuple[EpochSnapshot, ...]]:
         if spec.recipe is None:
             return None, ()
         snapshots: list[EpochSnapshot] = []
@@ -160,16 +155,10 @@ class CellMeasurer:
             alphas = alpha_changes(self._baseline(spec.weights), model)
             snapshots.append(EpochSnapshot(epoch=epoch, likelihoods=likelihoods, alphas=alphas))
 
-        with self._progress.stage(f"{where}: fine-tuning") as on_step:
+        with self._progress.stage(f"{spec.name}: fine-tuning") as on_step:
+            model, tokenizer, look = prompted.model, prompted.tokenizer, snapshot if spec.trajectory else None
             training = fine_tune(
-                prompted.model,
-                prompted.tokenizer,
-                spec.prompt_format,
-                spec.rotations,
-                spec.recipe,
-                spec.cell.seed,
-                on_step,
-                snapshot if spec.trajectory else None,
+                model, tokenizer, spec.prompt_format, spec.rotations, spec.recipe, spec.cell.seed, on_step, look
             )
         return training, tuple(snapshots)
 
@@ -189,14 +178,15 @@ class CellMeasurer:
             }
         return found
 
-    def _measure_structure(self, cell: Cell, weights: Weights, model: Any) -> dict[str, Any]:
+    def _measure_structure(self, spec: CellSpec, model: Any) -> dict[str, Any]:
+        baseline = self._baseline(spec.weights)
         beside: dict[str, Any]
-        if cell.is_base:
-            measured = self._baseline(weights)
+        if spec.cell.is_base:
+            measured = baseline
             beside = {"rounding": control_rounding(measured)}
         else:
             measured = measure_model(model)
-            change = compare_models(self._baseline(weights), measured, seed=cell.seed)
+            change = compare_models(baseline, measured, seed=spec.cell.seed)
             beside = {"changes": change.layers, "vector_changes": change.vectors, "concentration": change.concentration}
         return {"spectra": measured.spectra, "skipped": measured.tensors.skipped, **beside}
 
@@ -243,9 +233,8 @@ def _likelihoods(spec: CellSpec, prompted: PromptedModel, model: Any) -> tuple[P
 def check_prompt_format(spec: CellSpec, tokenizer: Any) -> None:
     """Refuse to speak to a model as in a chat if its tokenizer has no chat template."""
     if spec.prompt_format == "chat" and not tokenizer.chat_template:
-        raise StanceSuiteError(
-            f"{spec.cell.model} has no chat template: say 'prompt_format: plain' in the stances' files"
-        )
+        remedy = "say 'prompt_format: plain' in the stances' files"
+        raise StanceSuiteError(f"{spec.cell.model} has no chat template: {remedy}")
 
 
 def choose_device(asked: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,7 +36,9 @@ def gather(
 ) -> Findings:
     """Gather what reports are made of."""
     ordered = sorted(records, key=lambda record: (record.cell.model, record.cell.recipe or "", record.cell.treatment))
-    featured = _featured_layers(ordered, verdicts)
+    # reports draw the spectra of layers that verdicts name, and of each cell's most changed one
+    featured = {verdict.layer for verdict in verdicts}
+    featured |= {change.name for record in ordered if (change := record.most_changed_layer) is not None}
     used = {record.cell.recipe for record in ordered}
     return Findings(
         suite_version=__version__,
@@ -51,14 +53,7 @@ def gather(
     )
 
 
-def _featured_layers(records: Sequence[CellRecord], verdicts: Sequence[Verdict]) -> frozenset[str]:
-    """Choose the layers whose spectra a report draws: each cell's most changed one, and those that verdicts name."""
-    named = {verdict.layer for verdict in verdicts if verdict.layer is not None}
-    most_changed = {change.name for record in records if (change := record.most_changed_layer) is not None}
-    return frozenset(named | most_changed)
-
-
-def _without_eigenvalues(record: CellRecord, featured: frozenset[str]) -> CellRecord:
+def _without_eigenvalues(record: CellRecord, featured: Container[str | None]) -> CellRecord:
     spectra = tuple(
         with_ks_distances(layer) if layer.name in featured else layer.model_copy(update={"eigenvalues": None})
         for layer in record.spectra

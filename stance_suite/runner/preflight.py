@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from itertools import product
 
 from stance_suite.config.options import Pair
-from stance_suite.errors import SpecError, SpecProblem, nearest_names
+from stance_suite.errors import SpecError, nearest_names
 from stance_suite.models.checkpoints.open import open_checkpoint
 from stance_suite.models.loading import loaded_names
 from stance_suite.runner.cell_runner import CellRunner
@@ -22,11 +21,21 @@ BASE_MODEL_PREFIXES = ("", "model.", "transformer.", "gpt_neox.")
 
 def refuse_missing_layers(run_plan: RunPlan, cell_runner: CellRunner, pair: Pair | None) -> None:
     """Refuse claims about layers that their model lacks."""
-    problems = [
-        problem
-        for model in run_plan.models
-        for problem in _missing_layers(run_plan, cell_runner, model, model if pair is None else pair.before)
-    ]
+    problems = []
+    for model in run_plan.models:
+        weights = cell_runner.weights(model if pair is None else pair.before)
+        tensors = sort_tensors(open_checkpoint(weights.folder))
+        for declared in run_plan.declared:
+            claim = declared.claim
+            if claim.model != model or claim.layer is None:
+                continue
+            names = tensors.vectors if claim.metric is Metric.VECTOR_CHANGE_PERCENT else tensors.matrices
+            if any(fnmatchcase(prefix + name, claim.layer) for name in names for prefix in BASE_MODEL_PREFIXES):
+                continue
+            # a file may call a layer otherwise than the loaded model does, as GPT-NeoX's head
+            if not any(fnmatchcase(name, claim.layer) for name in loaded_names(weights)):
+                message = f"{model} has no layer {claim.layer!r}; {nearest_names(claim.layer, names)}"
+                problems.append(declared.problem("layer", message))
     if problems:
         raise SpecError(problems)
 
@@ -40,19 +49,3 @@ def refuse_too_little_memory(run_plan: RunPlan, cell_runner: CellRunner, workers
     if workers > 1:
         available = limits.memory_for_workers(running=workers)
         limits.check_memory_of_workers(missing, cell_runner.device, available, workers)
-
-
-def _missing_layers(run_plan: RunPlan, cell_runner: CellRunner, model: str, base: str) -> Iterator[SpecProblem]:
-    weights = cell_runner.weights(base)
-    tensors = sort_tensors(open_checkpoint(weights.folder))
-    for declared in run_plan.declared:
-        claim = declared.claim
-        if claim.model != model or claim.layer is None:
-            continue
-        names = tensors.vectors if claim.metric is Metric.VECTOR_CHANGE_PERCENT else tensors.matrices
-        if any(fnmatchcase(prefix + name, claim.layer) for name in names for prefix in BASE_MODEL_PREFIXES):
-            continue
-        # a file may call a layer otherwise than the loaded model does, as GPT-NeoX's head
-        if not any(fnmatchcase(name, claim.layer) for name in loaded_names(weights)):
-            message = f"{model} has no layer {claim.layer!r}; {nearest_names(claim.layer, names)}"
-            yield declared.problem("layer", message)

@@ -81,10 +81,9 @@ class Session:
             refuse_too_little_memory(self.run_plan, self.cell_runner, workers)
 
     def judge(self, claim: Claim) -> Verdict:
-        """Judge one claim, training and measuring what it needs; once.
+        """Judge one claim, once, measuring what it needs: NOT_RUN if the run leaves it out, ERROR if measuring broke.
 
-        NOT_RUN if the run does not ask for its model or recipe; ERROR, with the traceback on standard error, if
-        measuring broke. What the user can mend raises StanceSuiteError.
+        What the user can mend raises StanceSuiteError.
         """
         key = claim.id, claim.model
         if key not in self._judged:

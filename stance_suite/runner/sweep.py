@@ -28,10 +28,7 @@ class SweptCell:
 
 
 def lay_out(session: Session) -> tuple[SweptCell, ...]:
-    """Lay out the cells of a sweep, model by model, those that take longest first; weights are fetched, not loaded.
-
-    Each is there once, by whatever names its weights go.
-    """
+    """Lay out the cells of a sweep, each once, model by model, longest first; weights are fetched, not loaded."""
     sweep = session.settings.sweep
     assert sweep is not None
     device = session.cell_runner.device
@@ -65,9 +62,9 @@ def measure(session: Session, cells: Sequence[SweptCell], engine: Engine) -> Gen
             if outcome.failure is not None:
                 session.cell_runner.failures[outcome.key] = outcome.failure
             elif not session.cell_runner.store.has(outcome.key):
+                where = f"{settings.store}, where it is not seen from here"
                 raise StanceSuiteError(
-                    f"a worker has kept its record in {settings.store}, where it is not seen from here; name a --store "
-                    "that all machines share"
+                    f"a worker has kept its record in {where}; name a --store that all machines share"
                 )
             yield outcome
 

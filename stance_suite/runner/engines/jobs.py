@@ -19,7 +19,7 @@ class Job:
     """One cell to be measured."""
 
     key: str
-    """Its content address, by the versions of libraries where the sweep was started."""
+    """Its content address where the sweep was started, with the versions of libraries there."""
     spec: CellSpec
     """All that its figures depend on, besides the machine."""
     source: ModelSpec

@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 
 from stance_suite.errors import StanceSuiteError
 from stance_suite.measure.cell import CellMeasurer, CellSpec, library_versions
-from stance_suite.models.sources import Weights, locate
+from stance_suite.models.sources import locate
 from stance_suite.progress import SilentProgress
 from stance_suite.runner.engines.jobs import Job, Outcome, WorkerContext
 from stance_suite.store.cell_store import open_store
@@ -30,9 +30,11 @@ def measure_job(job: Job, context: WorkerContext) -> Outcome:
     """Measure a cell, or find it; what goes wrong is told and not raised, a failure's traceback on standard error."""
     started = time.perf_counter()
     try:
-        spec = replace(job.spec, weights=_weights_here(job, context))
+        # on this machine, which need not be the one that asks
+        weights = replace(_locate(job.source, context.cache), name=job.spec.weights.name)
+        spec = replace(job.spec, weights=weights)
         _refuse_another_key(job, spec)
-        measurer = _measurer(context.device, context.threads, spec.weights.sha256)
+        measurer = _measurer(context.device, context.threads, weights.sha256)
         open_store(context.store).get_or_make(job.key, lambda: measurer.measure(spec))
     except StanceSuiteError as error:
         return Outcome(job.key, refusal=str(error))
@@ -47,17 +49,12 @@ def _measurer(device: str, threads: int, weights_sha256: str) -> CellMeasurer:
     return CellMeasurer(device, SilentProgress(), threads)
 
 
-def _weights_here(job: Job, context: WorkerContext) -> Weights:
-    """Get the weights onto this machine, which need not be the one that ordered."""
-    return replace(_locate(job.source, context.cache), name=job.spec.weights.name)
-
-
 def _refuse_another_key(job: Job, spec: CellSpec) -> None:
-    """Refuse to keep under the key that was ordered what other weights or other libraries made."""
+    """Refuse to keep under the key that was asked for what other weights or other libraries made."""
     if spec.key == job.key:
         return
-    here, ordered = spec.weights.sha256, job.spec.weights.sha256
-    what = f"weights with SHA-256 {here} instead of {ordered}" if here != ordered else "other versions of libraries"
+    here, asked = spec.weights.sha256, job.spec.weights.sha256
+    what = f"weights with SHA-256 {here} instead of {asked}" if here != asked else "other versions of libraries"
     versions = ", ".join(f"{name} {number}" for name, number in library_versions().items())
     raise StanceSuiteError(
         f"{spec.cell.model}: the machine {platform.node()} has {what} ({versions}); install the same on all "

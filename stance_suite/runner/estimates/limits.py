@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -36,10 +36,7 @@ def available_memory(root: Path = ROOT) -> Available:
 
 
 def memory_for_workers(running: int, root: Path = ROOT) -> Available:
-    """Find what bounds several processes together most, of which so many run already and hold what this one holds.
-
-    They share the machine's available memory and the control group's limit; ``ulimit`` is about each process.
-    """
+    """Find what bounds several processes together, of which so many run and hold what this one holds; no ``ulimit``."""
     return _smallest(_shared_bounds(root), running * _own().rss)
 
 
@@ -125,9 +122,8 @@ def check_memory(specs: Iterable[CellSpec], device: str, available: Available) -
         )
 
 
-def check_memory_of_workers(specs: Iterable[CellSpec], device: str, available: Available, workers: int) -> None:
+def check_memory_of_workers(specs: Collection[CellSpec], device: str, available: Available, workers: int) -> None:
     """Refuse so many workers if the cells that need most need more together than there is, and say how many fit."""
-    specs = tuple(specs)
     check_memory(specs, device, available)
     needs = [estimate_memory(spec, device) for spec in specs]
     most = sorted((need.total for need in needs), reverse=True)[:workers]

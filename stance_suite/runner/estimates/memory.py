@@ -1,10 +1,9 @@
 """How much memory a cell needs at its peak.
 
-What is alive at the same time, with ``P`` parameters of four bytes: while training, the model, its gradients, AdamW's
-two moments and what every token leaves for the gradient; afterwards copies of the untouched model, which a trained one
-is held against. Freed memory stays with the process (`placement.keep_freed_memory`), so copies come on top of the
-largest of the other needs. Measured on SmolLM2-135M by ``benchmarks/estimates.py``; the figures for a GPU follow from
-the same count and were not measured.
+Alive together are, while training, the model, its gradients, AdamW's two moments and what every token leaves for the
+gradient; afterwards copies of the untouched model, on top of the largest of the other needs because freed memory stays
+with the process (`devices.keep_freed_memory`). Measured on SmolLM2-135M by ``benchmarks/estimates.py``; figures for a
+GPU follow from the same count and were not measured.
 """
 
 from __future__ import annotations
@@ -19,8 +18,7 @@ from stance_suite.spectra.parallel import cores
 from stance_suite.spectra.weight_change import DRAWS
 
 LIBRARIES = 800_000_000
-"""Bytes of a process that has loaded PyTorch, transformers, the embedder and no model; measured with Python 3.11,
-PyTorch 2.14 for CPUs and transformers 5.23 on Linux."""
+"""Bytes of a process with PyTorch 2.14 for CPUs, transformers 5.23, the embedder and no model; measured on Linux."""
 LIBRARIES_OF_CUDA = 3_000_000_000
 """The same with CUDA's libraries; not measured."""
 CONTEXT_OF_CUDA = 600_000_000
@@ -103,8 +101,8 @@ def _training(spec: CellSpec, shapes: Shapes, workload: Workload) -> tuple[int, 
 def _behavior(spec: CellSpec, shapes: Shapes, workload: Workload) -> int:
     """Bytes of the key-value cache and of distributions over the vocabulary."""
     distribution = SINGLE * shapes.vocabulary
-    cache = SINGLE * workload.rows * workload.row_length * shapes.cached
-    sampling = cache + 2 * distribution * workload.sampled.largest_prediction
+    rows = workload.sampled.largest_prediction  # a token of each response that is being written
+    sampling = SINGLE * rows * workload.row_length * shapes.cached + 2 * distribution * rows
     scoring = 2 * distribution * workload.likelihoods.largest_prediction
     passages = workload.passages
     reading = 2 * distribution * passages.largest_prediction

@@ -22,8 +22,7 @@ Matrix = tuple[int, int]
 """Larger and smaller side."""
 
 KEPT_BY_A_PROJECTION = 1.5
-"""Vectors as long as its input and output together that a linear layer leaves for the gradient: its input, its output
-where an activation or attention needs it, and what these make of it."""
+"""Of what a linear layer reads and writes, how much is left for the gradient, with what activations make of it."""
 KEPT_BY_A_BLOCK = 8
 """Vectors as wide as the model that the norms and residuals of a block leave beside."""
 
@@ -74,10 +73,7 @@ class Shapes:
 
 @cache
 def shapes_of(weights: Weights) -> Shapes:
-    """Tell the sizes of a model as it is loaded from its config; no weights are read.
-
-    A folder that is not a causal language model that transformers knows is refused.
-    """
+    """Tell the sizes of a model from its config alone; what is no causal language model of transformers is refused."""
     model = empty_model(weights)
     config = model.config.get_text_config()
     sizes = [tuple(parameter.shape) for parameter in model.parameters()]
@@ -154,8 +150,6 @@ class Workload:
     """The training; None if there is none."""
     sampled: Reading
     """Writing responses, none of which ends early, and reading the prompts before."""
-    rows: int
-    """Responses that are written at a time."""
     responses: int
     """Responses that are written in all."""
     row_length: int
@@ -191,7 +185,6 @@ def workload_of(spec: CellSpec) -> Workload:
     return Workload(
         trained=_training(spec, max(examples, default=0)),
         sampled=_sampling(spec, asked),
-        rows=min(PROMPTS_PER_BATCH, len(asked)) * probe.sampling.samples,
         responses=len(asked) * probe.sampling.samples,
         row_length=max(asked) + probe.sampling.new_tokens,
         likelihoods=_scoring(asked, references),
@@ -200,9 +193,7 @@ def workload_of(spec: CellSpec) -> Workload:
     )
 
 
-@cache
-def _tokenizer(weights: Weights) -> Any:
-    return load_tokenizer(weights)
+_tokenizer = cache(load_tokenizer)
 
 
 def _training(spec: CellSpec, longest: int) -> Trained | None:
@@ -214,8 +205,7 @@ def _training(spec: CellSpec, longest: int) -> Trained | None:
 
 
 def _sampling(spec: CellSpec, asked: Sequence[int]) -> Reading:
-    sampling = spec.probe.sampling
-    batches = ceil(len(asked) / PROMPTS_PER_BATCH)
+    sampling, batches = spec.probe.sampling, ceil(len(asked) / PROMPTS_PER_BATCH)
     written = len(asked) * sampling.samples * sampling.new_tokens
     rows = min(PROMPTS_PER_BATCH, len(asked)) * sampling.samples
     return Reading(batches * (1 + sampling.new_tokens), len(asked) * max(asked) + written, written, rows)
@@ -227,7 +217,7 @@ def _scoring(prompts: Sequence[int], references: Sequence[int]) -> Reading:
     batches = [references[start : start + RESPONSES_PER_BATCH] for start in starts]
     padded = [len(batch) * max(batch) for batch in batches]
     return Reading(
-        passes=len(prompts) * (1 + len(batches)),
+        passes=len(prompts) * (1 + len(padded)),
         tokens=sum(prompts) + len(prompts) * sum(padded),
         predicted=len(prompts) * sum(padded),
         largest_prediction=max(padded),
