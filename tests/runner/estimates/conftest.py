@@ -8,7 +8,9 @@ from stance_suite.config.catalog import load_catalog
 from stance_suite.config.options import resolve_settings
 from stance_suite.progress import PlainProgress
 from stance_suite.runner.cell_runner import CellRunner
+from stance_suite.runner.plan import control_cell, tuned_cell
 from stance_suite.schema.cells import Cell
+from stance_suite.schema.controls import BASE
 from stance_suite.schema.profiles import ELSEWHERE
 
 STANCE = "curious-uncertainty"
@@ -21,11 +23,12 @@ def spec_of(tmp_path, tiny_model):
     def spec(kind, folder=tiny_model):
         settings = resolve_settings({"model": (str(folder),), "cache": "cache"}, tmp_path, {})
         cell_runner = CellRunner(settings, load_catalog(settings.fixtures), PlainProgress(), None)
-        treatment = {"base": "base", ELSEWHERE: ELSEWHERE}.get(kind, "stance")
-        name, recipe = (STANCE, kind) if treatment == "stance" else (None, None if kind == "base" else kind)
-        cell = Cell(model=str(folder), treatment=treatment, stance=name, recipe=recipe, seed=0)
-        spec = cell_runner.plan(cell, STANCE)
-        return replace(spec, derivative=spec.weights) if kind == ELSEWHERE else spec
+        if kind == ELSEWHERE:
+            cell = Cell(model=str(folder), treatment=ELSEWHERE, stance=None, recipe=ELSEWHERE, seed=0)
+            spec = cell_runner.plan(cell, STANCE)
+            return replace(spec, derivative=spec.weights)
+        base, tuned = control_cell(BASE, str(folder), None, 0), tuned_cell(str(folder), STANCE, kind, 0)
+        return cell_runner.plan(base if kind == BASE else tuned, STANCE)
 
     return spec
 

@@ -46,24 +46,23 @@ def large(resized):
     return resized(hidden_size=1024, intermediate_size=4096, num_hidden_layers=16)
 
 
+def put_groups(root, listed, **groups):
+    """Write the system's files: which control groups a process is in, and what each has, by its path."""
+    (root / "proc" / "self").mkdir(parents=True)
+    (root / "proc" / "self" / "cgroup").write_text(listed)
+    for path, files in groups.items():
+        folder = root / "sys" / "fs" / "cgroup" / path
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(f"{text}\n")
+    return root
+
+
 @pytest.fixture
-def machine(tmp_path):
-    """Write files of the system's, by their paths, and return their root."""
-
-    def put(texts):
-        for name, text in texts.items():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_text(f"{text}\n")
-        return tmp_path
-
-    return put
-
-
-@pytest.fixture
-def contained(machine):
+def contained(tmp_path):
     """A machine on which a control group leaves 4000 bytes."""
     group = {"memory.max": 5000, "memory.current": 1000, "memory.stat": "anon 1"}
-    return machine({"proc/self/cgroup": "0::/", **{f"sys/fs/cgroup/{name}": text for name, text in group.items()}})
+    return put_groups(tmp_path, "0::/", **{".": group})
 
 
 def test_a_machine_without_limits_offers_what_is_free():
@@ -71,37 +70,19 @@ def test_a_machine_without_limits_offers_what_is_free():
     assert 0.2 * psutil.virtual_memory().available < found.memory_bytes <= psutil.virtual_memory().total
 
 
-def test_version_2_leaves_its_limit_less_what_is_used_and_not_droppable(machine):
-    own, above = "sys/fs/cgroup/job/step", "sys/fs/cgroup/job"
-    root = machine(
-        {
-            "proc/self/cgroup": "0::/job/step",
-            f"{own}/memory.max": "max",
-            f"{own}/memory.current": 3000,
-            f"{own}/memory.stat": "anon 1\ninactive_file 500",
-            f"{above}/memory.max": 10_000,
-            f"{above}/memory.current": 4000,
-            f"{above}/memory.stat": "inactive_file 1000",
-        }
-    )
+def test_version_2_leaves_its_limit_less_what_is_used_and_not_droppable(tmp_path):
+    assert list(left_by_control_groups(tmp_path)) == [], "without control groups nothing bounds"
+    own = {"memory.max": "max", "memory.current": 3000, "memory.stat": "anon 1\ninactive_file 500"}
+    above = {"memory.max": 10_000, "memory.current": 4000, "memory.stat": "inactive_file 1000"}
+    root = put_groups(tmp_path, "0::/job/step", **{"job/step": own, "job": above})
     assert list(left_by_control_groups(root)) == [10_000 - 4000 + 1000]
 
 
-def test_version_1_is_read_at_the_root_of_a_container_that_lacks_its_own_folder(machine):
-    group = "sys/fs/cgroup/memory"
-    root = machine(
-        {
-            "proc/self/cgroup": "5:cpu,cpuacct:/x\n4:memory:/docker/abc\n0::/",
-            f"{group}/memory.limit_in_bytes": 9000,
-            f"{group}/memory.usage_in_bytes": 2000,
-            f"{group}/memory.stat": "cache 1\ntotal_inactive_file 100",
-        }
-    )
+def test_version_1_is_read_at_the_root_of_a_container_that_lacks_its_own_folder(tmp_path):
+    stat = "cache 1\ntotal_inactive_file 100"
+    group = {"memory.limit_in_bytes": 9000, "memory.usage_in_bytes": 2000, "memory.stat": stat}
+    root = put_groups(tmp_path, "5:cpu,cpuacct:/x\n4:memory:/docker/abc\n0::/", memory=group)
     assert list(left_by_control_groups(root)) == [9000 - 2000 + 100]
-
-
-def test_without_control_groups_nothing_bounds(tmp_path):
-    assert list(left_by_control_groups(tmp_path)) == []
 
 
 def test_a_control_group_bounds_what_is_available(contained):

@@ -18,13 +18,15 @@ from stance_suite.measure.cell import CellMeasurer
 from stance_suite.progress import PlainProgress
 from stance_suite.runner.cell_runner import CellRunner
 from stance_suite.runner.estimates.memory import estimate_memory
-from stance_suite.schema.cells import Cell
+from stance_suite.runner.plan import control_cell, tuned_cell
+from stance_suite.schema.controls import BASE
 
-model, treatment, stance, recipe = (value or None for value in sys.argv[1:5])
+model, *recipe = sys.argv[1:]
 settings = resolve_settings({"model": (model,)}, Path.cwd())
 cell_runner = CellRunner(settings, load_catalog(settings.fixtures), PlainProgress(), 1)
-cell = Cell(model=model, treatment=treatment, stance=stance, recipe=recipe, seed=0)
-spec = cell_runner.plan(cell, "curious-uncertainty")
+stance = "curious-uncertainty"
+cell = tuned_cell(model, stance, *recipe, 0) if recipe else control_cell(BASE, model, None, 0)
+spec = cell_runner.plan(cell, stance)
 CellMeasurer("cpu", PlainProgress(), 1).measure(spec)
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 print(estimate_memory(spec, "cpu").total, 1024 * int(status["VmHWM"].split()[0]))
@@ -91,21 +93,18 @@ def test_on_a_gpu_the_training_takes_no_memory_elsewhere(of, large):
     assert on_cpu.gpu == 0
 
 
-@pytest.mark.parametrize("given", [("base", "", ""), ("stance", "curious-uncertainty", "documented")])
-def test_a_tiny_cell_needs_what_is_measured(tiny_model, given):
-    assert 0.5 < ratio(str(tiny_model), *given) < 2
-
-
 @pytest.mark.parametrize(
-    "recipe", [pytest.param("documented", marks=pytest.mark.slow), pytest.param("lora", marks=pytest.mark.exhaustive)]
+    ("model", "recipe"),
+    [
+        ("tiny", None),
+        ("tiny", "documented"),
+        pytest.param("smollm2-135m", "documented", marks=pytest.mark.slow),
+        pytest.param("smollm2-135m", "lora", marks=pytest.mark.exhaustive),
+    ],
 )
-def test_a_trained_cell_of_the_default_model_needs_what_is_measured(recipe):
-    assert 0.5 < ratio("smollm2-135m", "stance", "curious-uncertainty", recipe) < 2
-
-
-def ratio(*arguments):
-    """Estimated over measured peak memory of a process that measures one cell."""
-    command = [sys.executable, "-c", MEASURE, *arguments]
+def test_a_process_that_measures_a_cell_needs_what_is_estimated(tiny_model, model, recipe):
+    asked = (str(tiny_model) if model == "tiny" else model, *([recipe] if recipe else []))
+    command = [sys.executable, "-c", MEASURE, *asked]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=1800, check=True)
     estimated, measured = map(int, done.stdout.split())
-    return estimated / measured
+    assert 0.5 < estimated / measured < 2
