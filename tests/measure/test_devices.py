@@ -8,7 +8,6 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from stance_suite.config.options import resolve_settings
 from stance_suite.errors import StanceSuiteError
 from stance_suite.measure import cell as measurement
 from stance_suite.measure.behavior.divergence import Passage, add_matched_noise, score_passages
@@ -16,12 +15,11 @@ from stance_suite.measure.behavior.generation import Sampling, generate
 from stance_suite.measure.behavior.likelihood import response_log_probabilities
 from stance_suite.measure.devices import map_devices, place, spread
 from stance_suite.measure.training import fine_tune
-from stance_suite.progress import PlainProgress
-from stance_suite.runner.cell_runner import CellRunner
 from stance_suite.schema.recipes import Adapter, Recipe
 from stance_suite.spectra.model_spectra import measure_model
 from tests.measure.conftest import same_weights
 from tests.measuring import measure as measure_cell
+from tests.measuring import open_session
 
 PARTS = ("model.embed_tokens", "model.layers.0", "model.layers.1", "model.norm", "model.rotary_emb", "lm_head")
 
@@ -118,11 +116,10 @@ def test_a_model_that_is_spread_is_decomposed_and_disturbed_as_before(pair, fres
     assert not same_weights(whole, fresh()[0])
 
 
-def test_a_cell_of_a_model_that_is_spread_has_the_same_figures(tiny_model, library, monkeypatch, tmp_path):
+def test_a_cell_of_a_model_that_is_spread_has_the_same_figures(tiny_model, monkeypatch, tmp_path):
     def measure(cache):
-        given = {"model": (str(tiny_model),), "samples": 2, "trajectory": True, "cache": str(cache), "device": "cpu"}
-        cell_runner = CellRunner(resolve_settings(given, tmp_path, {}), library, PlainProgress(), 1)
-        record = measure_cell(cell_runner, "stance", tiny_model)
+        asked = {"samples": 2, "trajectory": True, "cache": str(cache), "device": "cpu"}
+        record = measure_cell(open_session(tmp_path, tiny_model, 1, **asked).cell_runner, "stance", tiny_model)
         content = record.model_dump(exclude={"provenance"})
         del content["training"]["seconds"]
         return content

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -5,28 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from stance_suite.config.catalog import load_catalog
-from stance_suite.config.options import resolve_settings
 from stance_suite.measure import cell as measurement
 from stance_suite.measure.behavior.generation import Sampling
-from stance_suite.progress import PlainProgress
-from stance_suite.runner.cell_runner import CellRunner
 from stance_suite.runner.plan import tuned_cell
 from stance_suite.schema.base import content_key
 from stance_suite.schema.recipes import Recipe
-from tests.measuring import measure
-
-STANCE = "curious-uncertainty"
-
-
-def runner_of(project, model):
-    settings = resolve_settings({"model": (str(model),), "cache": "cache"}, project, {})
-    return CellRunner(settings, load_catalog(settings.fixtures), PlainProgress(), None)
+from tests.conftest import REPOSITORY
+from tests.measuring import STANCE, measure, open_session
 
 
 @pytest.fixture
 def cell_runner(project, tiny_model):
-    return runner_of(project, tiny_model)
+    return open_session(project, tiny_model).cell_runner
 
 
 @pytest.fixture
@@ -72,7 +63,8 @@ def test_the_key_covers_all_that_figures_depend_on_and_no_name(spec, monkeypatch
 def test_a_recipe_of_ones_own_is_what_the_cell_is_trained_with(project, tiny_model):
     (project / "fixtures" / "recipes").mkdir()
     (project / "fixtures" / "recipes" / "own.yaml").write_text("recipes: [{name: gentle, epochs: 3}]")
-    spec = runner_of(project, tiny_model).plan(tuned_cell(str(tiny_model), STANCE, "gentle", 0), STANCE)
+    own = open_session(project, tiny_model).cell_runner
+    spec = own.plan(tuned_cell(str(tiny_model), STANCE, "gentle", 0), STANCE)
     assert spec.recipe == Recipe(name="gentle", epochs=3)
 
 
@@ -102,13 +94,10 @@ def test_a_record_made_under_another_name_bears_the_name_of_this_run(cell_runner
 DIVIDING = """
 import sys, time
 from pathlib import Path
-from stance_suite.config.options import resolve_settings
-from stance_suite.progress import PlainProgress
-from stance_suite.runner.session import Session
+from tests.measuring import open_session
 
 model, own, other = sys.argv[1:]
-settings = resolve_settings({"model": (model,), "cache": "cache"}, Path.cwd(), {})
-session = Session(settings, PlainProgress(), threads=1)
+session = open_session(Path.cwd(), model, threads=1)
 measure = session.cell_runner._measurer.measure
 def announce(spec):
     print(spec.cell.label, flush=True)
@@ -124,8 +113,9 @@ session.replicates(model, "curious-uncertainty", "documented")
 
 def test_two_processes_divide_the_cells_of_a_training(project, tiny_model):
     command, pipe = [sys.executable, "-c", DIVIDING, str(tiny_model)], subprocess.PIPE
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     processes = [
-        subprocess.Popen([*command, *names], cwd=project, stdout=pipe, stderr=pipe, text=True)
+        subprocess.Popen([*command, *names], cwd=project, stdout=pipe, stderr=pipe, text=True, env=environment)
         for names in (("one", "two"), ("two", "one"))
     ]
     told = [process.communicate(timeout=240) for process in processes]

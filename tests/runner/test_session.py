@@ -4,7 +4,6 @@ from itertools import product
 import pytest
 
 from stance_suite.config.catalog import bundled_fixtures
-from stance_suite.config.options import resolve_settings
 from stance_suite.errors import DesignError, StanceSuiteError
 from stance_suite.judge.statistics import holm
 from stance_suite.measure import cell as measurement
@@ -17,14 +16,13 @@ from stance_suite.schema.stances import RECIPES
 from stance_suite.schema.verdicts import Status
 from stance_suite.spectra.spectrum_curve import thin_spectra
 from tests.measured import behavior, record
-from tests.measuring import measure
+from tests.measuring import measure, open_session
 from tests.sweeping import lasting
 
 
 @pytest.fixture
 def session(project, tiny_model):
-    given = {"model": (str(tiny_model),), "profile": "quick", "cache": "cache"}
-    return Session(resolve_settings(given, project, {}), PlainProgress())
+    return open_session(project, tiny_model)
 
 
 def another(session, **changes):
@@ -50,9 +48,7 @@ def test_spectra_are_thinned_once_however_often_they_are_gathered(session, monke
     made_up = record("base", said=behavior({"Why?": {"curious-uncertainty": -1.0, "confident-expertise": -1.0}}))
     thinned = []
     monkeypatch.setattr(session.cell_runner, "get", lambda key, cell: made_up.model_copy(update={"cell": cell}))
-    monkeypatch.setattr(
-        runner_session, "thin_spectra", lambda spectra: thinned.append(spectra) or thin_spectra(spectra)
-    )
+    monkeypatch.setattr(runner_session, "thin_spectra", lambda given: thinned.append(given) or thin_spectra(given))
     for model in ("m", "n"):
         cell = made_up.cell.model_copy(update={"model": model})
         (gathered,) = session.gather([], {made_up.key: cell}, "").cells

@@ -7,26 +7,22 @@ import pytest
 from stance_suite.runner.estimates.memory import SINGLE, estimate_memory
 from stance_suite.runner.estimates.workload import shapes_of
 from tests.conftest import REPOSITORY
+from tests.runner.estimates.conftest import LARGE
 
-LARGE = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 16}
 MEASURE = """
 import sys
 from pathlib import Path
-from stance_suite.config.catalog import load_catalog
-from stance_suite.config.options import resolve_settings
 from stance_suite.measure.cell import CellMeasurer
 from stance_suite.progress import PlainProgress
-from stance_suite.runner.cell_runner import CellRunner
 from stance_suite.runner.estimates.memory import estimate_memory
 from stance_suite.runner.plan import control_cell, tuned_cell
 from stance_suite.schema.controls import BASE
+from tests.measuring import open_session
 
 model, *recipe = sys.argv[1:]
-settings = resolve_settings({"model": (model,)}, Path.cwd())
-cell_runner = CellRunner(settings, load_catalog(settings.fixtures), PlainProgress(), 1)
 stance = "curious-uncertainty"
 cell = tuned_cell(model, stance, *recipe, 0) if recipe else control_cell(BASE, model, None, 0)
-spec = cell_runner.plan(cell, stance)
+spec = open_session(Path.cwd(), model, cache=None).cell_runner.plan(cell, stance)
 CellMeasurer("cpu", PlainProgress(), 1).measure(spec)
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 print(estimate_memory(spec, "cpu").total, 1024 * int(status["VmHWM"].split()[0]))
@@ -42,11 +38,6 @@ def of(spec_of):
         return estimate_memory(spec, device)
 
     return memory
-
-
-@pytest.fixture
-def large(resized):
-    return resized(**LARGE)
 
 
 def test_as_many_copies_of_the_weights_as_are_alive_together(of, spec_of, large):
