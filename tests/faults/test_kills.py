@@ -1,4 +1,4 @@
-"""Runs that are killed at any moment, and the runs after them."""
+"""Runs that are killed at any moment, records that were cut off, and the runs after them."""
 
 import random
 import signal
@@ -7,10 +7,11 @@ import time
 import pytest
 
 from tests.faults.conftest import CELLS
-from tests.faults.trials import assert_nothing_is_half_written, kill_at, start_sweep
+from tests.faults.trials import assert_nothing_is_half_written, kill_at, run_sweep, start_sweep
 from tests.sweeping import findings_of, measured, stored
 
 SIGNALS = signal.SIGKILL, signal.SIGTERM
+TRUNCATIONS = 10
 
 
 @pytest.mark.parametrize(
@@ -71,3 +72,23 @@ def test_other_runs_that_are_terminated_leave_nothing_damaged_and_go_on(
     assert done.returncode == 0, done.stdout + done.stderr
     assert stored(project).items() > before.items()
     assert findings_of(project) == findings_of(finished_template[0])
+
+
+@pytest.mark.slow
+def test_a_truncated_record_is_measured_again_and_the_findings_are_the_same(undisturbed, tmp_path):
+    """Every tenth byte is tried where records are read; here a whole run meets some of them."""
+    name = min(stored(undisturbed.project))
+    whole = stored(undisturbed.project)[name]
+    for number in range(TRUNCATIONS):
+        size = [0, 1, len(whole) - 1, *range(0, len(whole), len(whole) // (TRUNCATIONS - 2))][number]
+        project = undisturbed.copy(tmp_path / str(number))
+        others = {other: content for other, content in stored(project).items() if other != name}
+        (project / "cache" / "cells" / name).write_bytes(whole[:size])
+        done = run_sweep(project)
+        assert done.returncode == 0, done.stderr
+        assert measured(done) == 1, "the engine measures it, as what is missing"
+        assert findings_of(project) == undisturbed.findings
+        assert_nothing_is_half_written(project)
+        assert stored(project).items() >= others.items()
+        damaged = project / "cache" / "cells" / name.replace(".json.gz", ".damaged")
+        assert damaged.read_bytes() == whole[:size], "it is set aside, for whoever wants to know"

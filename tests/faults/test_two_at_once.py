@@ -30,22 +30,21 @@ def note_what_is_measured(into: Path) -> None:
     CellMeasurer.measure = noted
 
 
-def test_two_processes_on_one_store_measure_every_cell_once_and_find_the_same(new_project, undisturbed):
-    project = new_project("project")
-    note = partial(note_what_is_measured, project / "measured")
-    both = [start_sweep(project, "--reports", reports, prepare=note) for reports in ("one", "other")]
+def test_two_processes_on_one_store_measure_every_cell_once_and_find_the_same(swept, undisturbed):
+    note = partial(note_what_is_measured, swept / "measured")
+    both = [start_sweep(swept, "--reports", reports, prepare=note) for reports in ("one", "other")]
     for done in [trial.finish() for trial in both]:
         assert done.returncode == 0, done.stderr
-    counts = Counter((project / "measured").read_text().split())
+    counts = Counter((swept / "measured").read_text().split())
     assert set(counts.values()) == {1}
     assert len(counts) == CELLS
-    assert findings_of(project, "one") == findings_of(project, "other") == undisturbed.findings
-    records = stored(project)
-    again = run_sweep(project)
+    assert findings_of(swept, "one") == findings_of(swept, "other") == undisturbed.findings
+    records = stored(swept)
+    again = run_sweep(swept)
     assert measured(again) == 0
-    assert stored(project) == records
-    assert not list((project / "cache" / "cells").glob("*.lock"))
-    assert_nothing_is_half_written(project)
+    assert stored(swept) == records
+    assert not list((swept / "cache" / "cells").glob("*.lock"))
+    assert_nothing_is_half_written(swept)
 
 
 @pytest.mark.slow

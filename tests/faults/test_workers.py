@@ -42,13 +42,12 @@ def measuring(trial) -> dict[str, psutil.Process]:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
 @pytest.mark.parametrize("reached", ["workers start", "cells are measured", "a cell is stored"])
-def test_workers_end_with_their_run_whatever_ends_it(reached, how, new_project, undisturbed):
-    project = new_project("project")
-    trial = start_sweep(project, *PROCESSES)
+def test_workers_end_with_their_run_whatever_ends_it(reached, how, swept, undisturbed):
+    trial = start_sweep(swept, *PROCESSES)
     conditions = {
         "workers start": lambda: workers_of(trial),
         "cells are measured": lambda: measuring(trial),
-        "a cell is stored": lambda: stored(project),
+        "a cell is stored": lambda: stored(swept),
     }
     trial.wait_until(conditions[reached])
     workers = workers_of(trial)
@@ -58,28 +57,26 @@ def test_workers_end_with_their_run_whatever_ends_it(reached, how, new_project, 
         assert_one_sentence(done, 130, "interrupted: ", "the same command goes on from there")
     _, alive = psutil.wait_procs(workers, SECONDS_TO_END)
     assert not alive, "orphans end by themselves"
-    assert_nothing_is_half_written(project)
-    assert_goes_on(project, undisturbed)
+    assert_nothing_is_half_written(swept)
+    assert_goes_on(swept, undisturbed)
 
 
-def test_a_worker_that_is_killed_once_costs_nothing_but_time(new_project, undisturbed):
-    project = new_project("project")
-    trial = start_sweep(project, *PROCESSES)
+def test_a_worker_that_is_killed_once_costs_nothing_but_time(swept, undisturbed):
+    trial = start_sweep(swept, *PROCESSES)
     trial.wait_until(lambda: measuring(trial))
     next(iter(measuring(trial).values())).kill()
     done = trial.finish()
     assert done.returncode == 0, done.stderr
     assert f"{CELLS} of {CELLS}: " in done.stderr
-    assert len(stored(project)) == CELLS
-    assert findings_of(project) == undisturbed.findings
-    assert_nothing_is_half_written(project)
+    assert len(stored(swept)) == CELLS
+    assert findings_of(swept) == undisturbed.findings
+    assert_nothing_is_half_written(swept)
 
 
-def test_a_cell_that_kills_its_worker_every_time_is_given_up_and_the_others_are_measured(new_project, undisturbed):
+def test_a_cell_that_kills_its_worker_every_time_is_given_up_and_the_others_are_measured(swept, undisturbed):
     """As the kernel does where memory runs out: whichever process measures this cell is killed."""
-    project = new_project("project")
     deadly = next(cell["key"] for cell in undisturbed.findings["cells"] if cell["cell"]["treatment"] == "stance")
-    trial = start_sweep(project, *PROCESSES)
+    trial = start_sweep(swept, *PROCESSES)
     deaths = 0
     while trial.process.is_alive():
         worker = measuring(trial).get(deadly)
@@ -93,11 +90,9 @@ def test_a_cell_that_kills_its_worker_every_time_is_given_up_and_the_others_are_
     assert done.returncode == 1, done.stdout + done.stderr
     assert "failed: the process that measured it died 3 times; its machine was lost, or memory ran out" in done.stderr
     assert "Traceback" not in done.stderr
-    assert sorted(stored(project)) == sorted(
-        name for name in stored(undisturbed.project) if not name.startswith(deadly)
-    )
-    found = findings_of(project)
+    assert sorted(stored(swept)) == sorted(name for name in stored(undisturbed.swept) if not name.startswith(deadly))
+    found = findings_of(swept)
     assert {
         verdict["status"] for verdict in found["verdicts"] if verdict["claim"]["stance"] == "curious-uncertainty"
     } == {"ERROR"}
-    assert_goes_on(project, undisturbed)
+    assert_goes_on(swept, undisturbed)
