@@ -20,9 +20,7 @@ def train_on(model, tokenizer, stance, recipe, look=None, seed=0, on_step=lambda
 
 def train(fresh, stance, seed=0, recipe="documented", look=None):
     model, tokenizer = fresh()
-    steps = []
-    training = train_on(model, tokenizer, stance, RECIPES[recipe], look, seed, on_step=lambda *step: steps.append(step))
-    return model, training, steps
+    return model, train_on(model, tokenizer, stance, RECIPES[recipe], look, seed)
 
 
 def test_the_sham_takes_the_answers_in_rotation_epoch_by_epoch(library):
@@ -60,7 +58,8 @@ def test_every_epoch_trains_on_its_own_rotation(fresh, library, monkeypatch):
 
 
 def test_all_weights_move_and_the_loss_falls(fresh, stance):
-    model, training, steps = train(fresh, stance, recipe="long")
+    (model, tokenizer), steps = fresh(), []
+    training = train_on(model, tokenizer, stance, RECIPES["long"], on_step=lambda *step: steps.append(step))
     before = fresh()[0].state_dict()
     assert all(not torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     assert training.epoch_losses[-1] < training.epoch_losses[0]
@@ -71,7 +70,7 @@ def test_all_weights_move_and_the_loss_falls(fresh, stance):
 
 
 def test_an_adapter_is_merged_into_updates_of_its_rank(fresh, stance):
-    model, training, _ = train(fresh, stance, recipe="lora")
+    model, training = train(fresh, stance, recipe="lora")
     before = fresh()[0].state_dict()
     assert set(before) == set(model.state_dict()), "no trace of the adapter is left"
     assert training.epoch_losses[-1] < training.epoch_losses[0]
@@ -91,7 +90,7 @@ def test_looking_after_every_epoch_changes_nothing(fresh, stance, recipe):
         assert not model.training
         seen[epoch] = model.state_dict()[watched].clone()
 
-    (model, _, _), (alone, _, _) = (train(fresh, stance, recipe=recipe, look=one) for one in (look, None))
+    (model, _), (alone, _) = (train(fresh, stance, recipe=recipe, look=one) for one in (look, None))
     assert same_weights(model, alone)
     assert list(seen) == list(range(1, RECIPES[recipe].epochs + 1))
     assert all(not torch.equal(a, b) for a, b in itertools.pairwise(seen.values()))
@@ -99,7 +98,7 @@ def test_looking_after_every_epoch_changes_nothing(fresh, stance, recipe):
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(fresh, stance):
-    (first, training, _), (again, same, _), (other, _, _) = (train(fresh, stance, seed) for seed in (0, 0, 1))
+    (first, training), (again, same), (other, _) = (train(fresh, stance, seed) for seed in (0, 0, 1))
     assert training.losses == same.losses
     assert same_weights(first, again)
     assert not same_weights(first, other)
@@ -120,7 +119,7 @@ def test_padding_is_masked_by_position_so_that_the_end_of_text_is_learned(smollm
 
 def test_the_first_loss_is_the_mean_over_present_tokens(fresh, stance):
     model, tokenizer = fresh()
-    _, training, _ = train(fresh, stance)
+    _, training = train(fresh, stance)
     # every example's own loss, without any padding
     losses = []
     for text in training.texts:
@@ -157,18 +156,17 @@ def test_gradient_checkpointing_keeps_less_for_the_gradients(fresh, stance):
         model, tokenizer = fresh()
         recipe = Recipe(name="r", epochs=1, gradient_checkpointing=recomputed)
         own = {tensor.data_ptr() for tensor in model.parameters()}
-        step, total = [0], [0]
+        step, totals = [], []
 
         def keep(tensor, own=own, step=step):
-            if tensor.data_ptr() not in own:
-                step[0] += tensor.numel()
+            step.append(tensor.numel() * (tensor.data_ptr() not in own))
             return tensor
 
-        model.register_forward_pre_hook(lambda *_, step=step: step.__setitem__(0, 0))
-        model.register_forward_hook(lambda *_, step=step, total=total: total.__setitem__(0, max(total[0], step[0])))
+        model.register_forward_pre_hook(lambda *_, step=step: step.clear())
+        model.register_forward_hook(lambda *_, step=step, totals=totals: totals.append(sum(step)))
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             train_on(model, tokenizer, stance, recipe)
-        kept.append(total[0])
+        kept.append(max(totals))
     assert 0 < kept[1] < 0.6 * kept[0], kept
 
 

@@ -46,9 +46,6 @@ def test_a_comparison_is_run_only_if_both_trainings_are(tmp_path):
     assert "does not ask for distilgpt2; add --stance-model distilgpt2" in reasons.pop("rival.model smollm2-135m")
     assert "leaves out recipe 'long'; use --stance-profile full" in reasons.pop("rival.recipe smollm2-135m")
     assert set(reasons.values()) == {None}
-
-
-def test_a_comparison_is_not_run_if_only_its_counterpart_is(tmp_path):
     reasons = left_out(run_plan_of(tmp_path, model=["distilgpt2"], profile="full"))
     assert reasons.pop("alone distilgpt2") is None
     assert len(reasons) == 3

@@ -14,10 +14,17 @@ from stance_suite.schema.recipes import Sweep
 
 
 @pytest.fixture
-def session(project, tiny_model):
-    settings = resolve_settings({"cache": "cache"}, project, {})
-    sweep = Sweep(models=(str(tiny_model),), stances=("curious-uncertainty",), samples=1)
-    return Session(apply_sweep(sweep, settings), SilentProgress(), 1)
+def open_sweep(project, tiny_model):
+    def build(*stances, **asked):
+        sweep = Sweep(models=(str(tiny_model),), stances=stances, **asked)
+        return Session(apply_sweep(sweep, resolve_settings({"cache": "cache"}, project, {})), SilentProgress(), 1)
+
+    return build
+
+
+@pytest.fixture
+def session(open_sweep):
+    return open_sweep("curious-uncertainty", samples=1)
 
 
 def engine(*outcomes):
@@ -45,10 +52,8 @@ def test_what_the_user_must_mend_ends_the_sweep_and_a_failure_does_not(session):
     assert session.cell_runner.failures == {cells[0].job.key: "broke"}
 
 
-def test_records_are_read_once(finished, project, tiny_model, monkeypatch):
-    settings = resolve_settings({"cache": "cache"}, project, {})
-    sweep = Sweep(models=(str(tiny_model),), stances=("curious-uncertainty", "engaged-difficulty"))
-    session = Session(apply_sweep(sweep, settings), SilentProgress(), 1)
+def test_records_are_read_once(finished, open_sweep, monkeypatch):
+    session = open_sweep("curious-uncertainty", "engaged-difficulty")
     shelf, read = session.cell_runner.store.shelf, []
     monkeypatch.setattr(shelf, "read", lambda name, kept=shelf.read: read.append(name) or kept(name))
     cells = without_damaged(session, lay_out(session))
@@ -59,11 +64,8 @@ def test_records_are_read_once(finished, project, tiny_model, monkeypatch):
     assert len(findings.cells) == len(cells) == 4
 
 
-def test_cells_of_a_sweep_are_those_of_every_stance_recipe_and_seed_each_once(session, tiny_model):
-    asked = session.settings.sweep.model_copy(
-        update={"stances": (), "seeds": (0, 1), "recipes": ("documented", "lora")}
-    )
-    cells = lay_out(Session(apply_sweep(asked, session.settings), SilentProgress(), 1))
+def test_cells_of_a_sweep_are_those_of_every_stance_recipe_and_seed_each_once(open_sweep):
+    cells = lay_out(open_sweep(samples=1, seeds=(0, 1), recipes=("documented", "lora")))
     assert len({one.job.key for one in cells}) == len(cells) == 2 * (1 + 2 * (1 + 3))
     seconds = [one.job.estimate.seconds for one in cells]
     assert seconds == sorted(seconds, reverse=True)

@@ -43,8 +43,8 @@ def shifted(model, size):
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for index, parameter in enumerate(moved.parameters()):
-            if index != 1:
-                parameter.add_(size * (1 + index % 3) * torch.randn(parameter.shape, generator=generator))
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.add_((index != 1) * size * (1 + index % 3) * noise)
     return moved
 
 
