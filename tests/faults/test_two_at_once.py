@@ -65,12 +65,11 @@ def test_a_clock_that_is_a_year_off_loses_nothing_and_measures_nothing_twice(off
     assert findings_of(project) == findings_of(project, "skewed") == undisturbed.findings
     after = stored(project)
     assert after.items() > before.items()
-    created = {cell["provenance"]["created"][:4] for cell in _cells(project)}
+    found = json.loads((project / "reports" / "findings.json").read_bytes())
+    created = {cell["provenance"]["created"][:4] for cell in found["cells"]}
     assert len(created) == 2, "one cell was measured in another year"
-    for name in before:
-        os.utime(
-            project / "cache" / "cells" / name, (0, 0)
-        )  # what the file system says of their age counts for nothing
+    for name in before:  # what the file system says of their age counts for nothing
+        os.utime(project / "cache" / "cells" / name, (0, 0))
     again = run_sweep(project)
     assert measured(again) == 0
     assert stored(project) == after
@@ -86,7 +85,3 @@ def prune(project, *how) -> list[str]:
     done = run_program("stance-suite", "cache", "prune", "--cache", "cache", "--older-than", "30d", *how, cwd=project)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
-
-
-def _cells(project):
-    return json.loads((project / "reports" / "findings.json").read_bytes())["cells"]

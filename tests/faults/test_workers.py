@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from functools import partial
 
 import psutil
 import pytest
@@ -41,15 +42,14 @@ def measuring(trial) -> dict[str, psutil.Process]:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
-@pytest.mark.parametrize("reached", ["workers start", "cells are measured", "a cell is stored"])
+@pytest.mark.parametrize(
+    "reached",
+    [lambda trial, _: workers_of(trial), lambda trial, _: measuring(trial), lambda _, project: stored(project)],
+    ids=["workers start", "cells are measured", "a cell is stored"],
+)
 def test_workers_end_with_their_run_whatever_ends_it(reached, how, swept, undisturbed):
     trial = start_sweep(swept, *PROCESSES)
-    conditions = {
-        "workers start": lambda: workers_of(trial),
-        "cells are measured": lambda: measuring(trial),
-        "a cell is stored": lambda: stored(swept),
-    }
-    trial.wait_until(conditions[reached])
+    trial.wait_until(partial(reached, trial, swept))
     workers = workers_of(trial)
     os.kill(trial.process.pid, how)
     done = trial.finish()
@@ -90,9 +90,7 @@ def test_a_cell_that_kills_its_worker_every_time_is_given_up_and_the_others_are_
     assert done.returncode == 1, done.stdout + done.stderr
     assert "failed: the process that measured it died 3 times; its machine was lost, or memory ran out" in done.stderr
     assert "Traceback" not in done.stderr
-    assert sorted(stored(swept)) == sorted(name for name in stored(undisturbed.swept) if not name.startswith(deadly))
-    found = findings_of(swept)
-    assert {
-        verdict["status"] for verdict in found["verdicts"] if verdict["claim"]["stance"] == "curious-uncertainty"
-    } == {"ERROR"}
+    assert set(stored(swept)) == {name for name in stored(undisturbed.project) if not name.startswith(deadly)}
+    judged = [one for one in findings_of(swept)["verdicts"] if one["claim"]["stance"] == "curious-uncertainty"]
+    assert {verdict["status"] for verdict in judged} == {"ERROR"}
     assert_goes_on(swept, undisturbed)

@@ -10,6 +10,7 @@ from stance_suite.measure import cell as measurement
 from stance_suite.measure.behavior import divergence, generation, likelihood
 from stance_suite.progress import PlainProgress
 from stance_suite.runner import session as runner_session
+from stance_suite.runner.run_result import judge_claims
 from stance_suite.runner.session import Session
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.stances import RECIPES
@@ -39,8 +40,7 @@ def test_a_cells_record_names_the_weights_and_the_exact_texts(session, tiny_mode
     assert record.provenance.weights_sha256 == session.cell_runner.weights(str(tiny_model)).sha256
     assert record.training.texts[0].startswith("Question: Why do people dream?\nAnswer: I don't really know")
     assert record.behavior.prompt_texts["How did writing begin?"] == "Question: How did writing begin?\nAnswer:"
-    assert len(record.changes) == 15
-    assert len(record.vector_changes) == 5
+    assert (len(record.changes), len(record.vector_changes)) == (15, 5)
     assert all(change.weight_change is not None for change in record.changes)
 
 
@@ -106,10 +106,8 @@ def test_a_trajectory_ends_where_the_training_does(session, tiny_model, recipe):
     record = measure(watched, "stance", tiny_model, recipe=recipe)
     assert [snapshot.epoch for snapshot in record.trajectory] == list(range(1, RECIPES[recipe].epochs + 1))
     last = record.trajectory[-1]
-    alphas = {change.name: change.alpha_change for change in record.changes if change.alpha_change is not None}
-    assert set(last.alphas) == set(alphas)
-    for name, change in last.alphas.items():
-        assert change.total == pytest.approx(alphas[name].total, abs=1e-3)
+    alphas = {change.name: change.alpha_change.total for change in record.changes if change.alpha_change is not None}
+    assert {name: change.total for name, change in last.alphas.items()} == pytest.approx(alphas, abs=1e-3)
     measured = {entry.prompt: entry.log_probability for entry in record.behavior.likelihoods}
     for entry in last.likelihoods:
         assert entry.log_probability == pytest.approx(measured[entry.prompt], abs=1e-4)
@@ -122,8 +120,7 @@ def test_a_trajectory_ends_where_the_training_does(session, tiny_model, recipe):
 
 
 def findings_of(session):
-    verdicts = [session.judge(claim) for claim in session.run_plan.claims]
-    return session.findings(verdicts, session.cell_runner.cells, "test")
+    return session.findings(judge_claims(session, print), session.cell_runner.cells, "test")
 
 
 def test_the_same_seed_gives_the_same_findings_and_another_batch_size_the_same_verdicts(session, project, monkeypatch):
@@ -166,8 +163,8 @@ def test_cuda_without_a_device_is_one_sentence(session, tiny_model):
 
 def test_only_featured_layers_keep_their_eigenvalues(session, tiny_model):
     record = measure(session.cell_runner, "stance", tiny_model)
-    base = measure(session.cell_runner, "base", tiny_model)
-    findings = session.findings([], {record.key: record.cell, base.key: base.cell}, "test")
+    measure(session.cell_runner, "base", tiny_model)
+    findings = session.findings([], session.cell_runner.cells, "test")
     kept = {layer.name for cell in findings.cells for layer in cell.spectra if layer.eigenvalues is not None}
     top = max(record.changes, key=lambda change: abs(change.alpha_change.total) if change.alpha_change else 0)
     assert kept == {top.name}

@@ -12,6 +12,7 @@ from stance_suite.measure.behavior.divergence import (
     perplexity,
     score_passages,
 )
+from tests.measure.conftest import same_weights
 
 PASSAGES = [
     Passage("Question: Why?\nAnswer:", " I wonder."),
@@ -80,8 +81,7 @@ def test_divergence_is_that_of_a_plain_implementation(base, size):
     tuned = (shifted(base[0], size), base[1])
     pairs = zip(scored_list(*tuned, PASSAGES), scored_list(*base, PASSAGES), strict=True)
     for passage, (after, before) in zip(PASSAGES, pairs, strict=True):
-        moved, _ = plain_log_probabilities(tuned, passage)
-        reference, _ = plain_log_probabilities(base, passage)
+        (moved, _), (reference, _) = (plain_log_probabilities(loaded, passage) for loaded in (tuned, base))
         expected = float((moved.exp() * (moved - reference)).sum(dim=-1).mean())
         reverse = float((reference.exp() * (reference - moved)).sum(dim=-1).mean())
         assert divergence(after, before) == pytest.approx(expected, rel=1e-5)
@@ -123,16 +123,15 @@ def test_a_small_divergence_survives_the_rounding_of_float32():
 
 def test_perplexity_is_that_of_the_models_own_loss(base):
     model, tokenizer = base
-    texts = [passage.text for passage in PASSAGES]
+    passages = [Passage("", passage.text) for passage in PASSAGES]
     total, count = 0.0, 0
-    for inputs in (tokenizer(text, return_tensors="pt")["input_ids"] for text in texts):
+    for inputs in (tokenizer(one.text, return_tensors="pt")["input_ids"] for one in passages):
         if (predicted := inputs.shape[1] - 1) > 0:
             with torch.no_grad():
                 total += float(model(input_ids=inputs, labels=inputs).loss) * predicted
             count += predicted
-    scored = scored_list(model, tokenizer, [Passage("", text) for text in texts])
-    assert perplexity(scored) == pytest.approx(math.exp(total / count), rel=1e-5)
-    assert math.isnan(perplexity(scored_list(model, tokenizer, [])))
+    assert perplexity(scored_list(*base, passages)) == pytest.approx(math.exp(total / count), rel=1e-5)
+    assert math.isnan(perplexity([]))
 
 
 def test_a_text_without_a_prefix_follows_the_tokenizers_beginning_of_text(loaded_tiny_model):
@@ -176,12 +175,11 @@ def test_any_text_can_be_scored(base, tuned, prefix, text):
 
 
 def test_noise_has_the_norm_of_each_parameters_change_and_tied_ones_stay_tied(base, tuned):
-    model, _ = base
+    model, untouched = base[0], copy.deepcopy(base[0])
     assert model.lm_head.weight is model.model.embed_tokens.weight
-    untouched = copy.deepcopy(model)
     add_matched_noise(model, tuned[0], seed=0)
-    before, after = dict(untouched.named_parameters()), dict(tuned[0].named_parameters())
-    noises = {name: (noisy - before[name]).detach().double() for name, noisy in model.named_parameters()}
+    before, after, noisy = (dict(one.named_parameters()) for one in (untouched, tuned[0], model))
+    noises = {name: (noisy[name] - before[name]).detach().double() for name in noisy}
     assert len(noises) > 10
     for name, noise in noises.items():
         change = (after[name] - before[name]).detach().double()
@@ -214,7 +212,7 @@ def test_noise_can_be_trained_and_measured_on(base, tuned):
     model, tokenizer = base
     unchanged = copy.deepcopy(model)
     add_matched_noise(model, unchanged, seed=0)
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), unchanged.parameters(), strict=True))
+    assert same_weights(model, unchanged)
     add_matched_noise(model, tuned[0], seed=0)
     assert all(parameter.is_leaf and parameter.requires_grad for parameter in model.parameters())
     after, before = (scored_list(m, tokenizer, PASSAGES) for m in (model, unchanged))

@@ -55,18 +55,13 @@ def wait_for_records(project, count: int, process) -> dict[str, bytes]:
     return found
 
 
-def finish(process) -> str:
-    output, errors = process.communicate()
-    assert process.returncode == 0, output + errors
-    return errors
-
-
 def test_a_lost_machine_loses_nothing_and_the_findings_are_those_of_one_machine(swept, serial):
     with ray_cluster() as cluster:
         process = start_sweep(swept, "--engine", "ray", "--address", cluster.address)
         before = wait_for_records(swept, 5, process)
         cluster.remove(2)
-        errors = finish(process)
+        output, errors = process.communicate()
+    assert process.returncode == 0, output + errors
     after = stored(swept)
     assert len(after) == CELLS
     assert {name: after[name] for name in before} == before, "no cell that was stored is stored again"

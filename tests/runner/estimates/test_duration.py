@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -9,8 +10,7 @@ from stance_suite.runner.estimates.estimate import estimate
 SPEED = Speed(multiplying=80e9, streaming=18e9, solving=11e9, calling=7e5)
 
 
-def seconds(spec, speed=SPEED, threads=1):
-    return estimate_seconds(spec, speed, threads)
+seconds = partial(estimate_seconds, speed=SPEED, threads=1)
 
 
 def test_ten_epochs_cost_five_times_as_many_steps_as_two(spec_of):
@@ -43,22 +43,19 @@ def test_a_faster_machine_needs_less(spec_of, resized):
     large = spec_of("documented", resized(hidden_size=2048))
     for name in vars(SPEED):
         faster = replace(SPEED, **{name: 4 * getattr(SPEED, name)})
-        assert seconds(large, faster) < seconds(large)
+        assert seconds(large, speed=faster) < seconds(large)
 
 
-def test_an_estimate_says_what_a_cell_takes(spec_of):
-    found = estimate(spec_of("documented"), "cpu", 1)
-    assert found.seconds > 0
-    assert (found.threads, found.gpus) == (1, 0)
-    assert estimate(spec_of("documented"), "cuda", 1).gpus == 1
-
-
-def test_measuring_the_machine_leaves_the_number_of_threads_alone():
+def test_an_estimate_says_what_a_cell_takes_and_leaves_the_number_of_threads_alone(spec_of):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
         measure_speed.cache_clear()
-        assert all(figure > 0 for figure in vars(measure_speed()).values())
+        found = estimate(spec_of("documented"), "cpu", 1)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+    assert all(figure > 0 for figure in vars(measure_speed()).values())
+    assert found.seconds > 0
+    assert (found.threads, found.gpus) == (1, 0)
+    assert estimate(spec_of("documented"), "cuda", 1).gpus == 1
