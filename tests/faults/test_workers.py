@@ -25,8 +25,7 @@ def workers_of(trial) -> list[psutil.Process]:
     with suppress(psutil.NoSuchProcess):  # the run has ended
         for child in psutil.Process(trial.process.pid).children(recursive=True):
             with suppress(psutil.NoSuchProcess):  # as has this one
-                if "spawn_main" in " ".join(child.cmdline()):
-                    found.append(child)
+                found += [child] if "spawn_main" in " ".join(child.cmdline()) else []
     return found
 
 

@@ -72,11 +72,11 @@ def test_a_model_that_is_spread_behaves_as_before(pair):
     sampling = Sampling(samples=3, new_tokens=12)
     texts, rows = ["Why do people dream?", "What is rain?"], ["Because.", "I wonder whether it is so.", "No."]
     passages = [Passage("Why?", "Perhaps it is so.")]
-    drawn = [generate(model, tokenizer, texts, sampling, 0, lambda *_: None) for model in (whole, parts)]
-    scored = [response_log_probabilities(model, tokenizer, texts[0], rows) for model in (whole, parts)]
+    drawn, again = (generate(model, tokenizer, texts, sampling, 0, lambda *_: None) for model in (whole, parts))
+    assert drawn == again
+    scored, again = (response_log_probabilities(model, tokenizer, texts[0], rows) for model in (whole, parts))
+    assert scored == again
     (read,), (again,) = (score_passages(model, tokenizer, passages) for model in (whole, parts))
-    assert drawn[0] == drawn[1]
-    assert scored[0] == scored[1]
     assert torch.equal(read.log_probabilities, again.log_probabilities)
 
 

@@ -57,9 +57,6 @@ def test_spectra_are_thinned_once_however_often_they_are_gathered(session, monke
     assert thinned == [made_up.spectra]
 
 
-PREFERENCE = "likelihood_preference"
-
-
 def repeat_claim(project, *changes):
     """Leave the behavioral claim alone, and claims beside it that are made of it."""
     path = project / "fixtures" / "claims" / "own.yaml"
@@ -71,7 +68,9 @@ def repeat_claim(project, *changes):
 def test_p_values_are_adjusted_for_all_behavioral_claims_about_one_model_and_recipe(session, project):
     alone = session.judge(session.run_plan.claims[0])
     assert alone.adjusted_p_value == alone.p_value
-    repeat_claim(project, lambda entry: entry.replace("any.curious", "any.second").replace(PREFERENCE, "divergence"))
+    repeat_claim(
+        project, lambda entry: entry.replace("any.curious", "any.second").replace("likelihood_preference", "divergence")
+    )
     both = another(session)
     verdicts = [both.judge(claim) for claim in both.run_plan.claims]
     assert verdicts[0].p_value == alone.p_value

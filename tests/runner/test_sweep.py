@@ -38,9 +38,8 @@ def engine(*outcomes):
 
 
 def test_a_record_that_is_kept_where_nobody_else_sees_it_ends_the_sweep(session):
-    cells = lay_out(session)
     with pytest.raises(StanceSuiteError, match="name a --store that all machines share"):
-        list(measure(session, cells, engine(lambda key: Outcome(key, 1.0))))
+        list(measure(session, lay_out(session), engine(lambda key: Outcome(key, 1.0))))
 
 
 def test_what_the_user_must_mend_ends_the_sweep_and_a_failure_does_not(session):

@@ -30,11 +30,8 @@ AWKWARD = [
     "也许是的,我不知道。 也许",
     "ربما لا أعرف",
     "e\u0301 cafe\u0301 \u200d\u200b\ufeff",
-    "a " * 5000,
     "I  don’t\u00a0know, I donʼt\nknow, I don't know",
-    "perhaps " * 1250,
-    "x" * 10_000,
-    " " * 10_000,
+    *("a " * 5000, "perhaps " * 1250, "x" * 10_000, " " * 10_000),
 ]
 MARKERS = (
     *("let me", "don't know", "perhaps", "I wonder", "c++", ", though", "?!", "...well", "(sic)", "step-by-step"),

@@ -33,14 +33,10 @@ def test_what_takes_longer_is_estimated_longer(spec_of, resized):
         assert seconds(changed) > 1.05 * seconds(spec)
 
 
-def test_threads_multiply_faster_and_do_nothing_else(spec_of, resized):
+def test_threads_multiply_faster_and_a_faster_machine_needs_less(spec_of, resized):
     large = spec_of("documented", resized(hidden_size=2048, intermediate_size=8192))
     assert 0.3 * seconds(large) < seconds(large, threads=4) < 0.9 * seconds(large)
     assert seconds(spec_of("documented"), threads=4) == pytest.approx(seconds(spec_of("documented")), rel=0.05)
-
-
-def test_a_faster_machine_needs_less(spec_of, resized):
-    large = spec_of("documented", resized(hidden_size=2048))
     for name in vars(SPEED):
         faster = replace(SPEED, **{name: 4 * getattr(SPEED, name)})
         assert seconds(large, speed=faster) < seconds(large)

@@ -52,10 +52,13 @@ def test_as_many_copies_of_the_weights_as_are_alive_together(of, spec_of, large,
     assert wide.total > trained.total
 
 
-def test_an_adapter_needs_hardly_anything_for_gradients_and_optimizer(of, large):
+def test_an_adapter_needs_hardly_anything_more_unless_a_copy_is_merged_after_every_epoch(of, spec_of, large):
     full, adapter = of("documented", large), of("lora", large)
     assert adapter.gradients + adapter.optimizer < 0.05 * (full.gradients + full.optimizer)
     assert of("base", large).total < adapter.total < 0.8 * full.total
+    spec = spec_of("lora", large)
+    merged = estimate_memory(replace(spec, trajectory=True), "cpu").total - estimate_memory(spec, "cpu").total
+    assert merged > SINGLE * shapes_of(spec.weights).parameters / 2
 
 
 def test_activations_grow_with_the_batch_and_the_vocabulary(of, large, resized):
@@ -66,12 +69,6 @@ def test_activations_grow_with_the_batch_and_the_vocabulary(of, large, resized):
     more = of("documented", vocabulary, batch_size=5).working - of("documented", vocabulary).working
     # logits, their softmax and the gradients of both, of three examples more, each of 20 tokens or more
     assert more - (many.working - few.working) > 4 * SINGLE * 190_000 * 3 * 20
-
-
-def test_measuring_a_lora_training_after_every_epoch_merges_a_copy(spec_of, large):
-    spec = spec_of("lora", large)
-    merged = estimate_memory(replace(spec, trajectory=True), "cpu").total - estimate_memory(spec, "cpu").total
-    assert merged > SINGLE * shapes_of(spec.weights).parameters / 2
 
 
 def test_on_a_gpu_the_training_takes_no_memory_elsewhere(of, large):

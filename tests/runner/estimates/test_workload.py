@@ -1,6 +1,7 @@
 from math import prod
 
 import pytest
+import torch
 from torch import nn
 
 from stance_suite.config.catalog import find_spec
@@ -22,8 +23,6 @@ def weights(request, tmp_path, tiny_model, twin):
 
 
 def test_sizes_are_those_of_the_loaded_model(weights):
-    import torch
-
     shapes, model = shapes_of(weights), load_model(weights)
     sizes = [parameter.numel() for parameter in model.parameters()]
     assert (shapes.parameters, shapes.largest) == (sum(sizes), max(sizes))
