@@ -9,8 +9,7 @@ from typing import Any
 
 from stance_suite.errors import StanceSuiteError
 
-M_TRIM_THRESHOLD, M_MMAP_MAX, LARGEST_INT = -1, -4, 2**31 - 1
-"""From ``<malloc.h>`` and ``<limits.h>``."""
+M_TRIM_THRESHOLD, M_MMAP_MAX, LARGEST_INT = -1, -4, 2**31 - 1  # <malloc.h>, <limits.h>
 
 
 def keep_freed_memory() -> None:

@@ -48,8 +48,8 @@ class Session:
         """What a model under test must show: of a gate and of a pair trained elsewhere."""
         if not self.settings.gate and self.settings.pair is None:
             return None
-        library = self.library
-        return load_policy(self.settings.policy or library.policy_file, library.stances, library.recipes)
+        path = self.settings.policy or self.library.policy_file
+        return load_policy(path, self.library.stances, self.library.recipes)
 
     @cached_property
     def run_plan(self) -> RunPlan:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from stance_suite.config.catalog import find_spec
 from stance_suite.errors import StanceSuiteError
-from stance_suite.runner.engines.jobs import Engine, Job, Outcome, WorkerContext
+from stance_suite.runner.engines.jobs import Engine, Job, JobOutcome, WorkerContext
 from stance_suite.runner.estimates.estimate import estimate
 from stance_suite.runner.plan import cells_of_sweep
 from stance_suite.runner.session import Session
@@ -49,7 +49,7 @@ def without_damaged(session: Session, cells: Sequence[SweptCell]) -> tuple[Swept
     return tuple(replace(one, is_stored=one.is_stored and get(one.job.key, one.cell) is not None) for one in cells)
 
 
-def measure(session: Session, cells: Sequence[SweptCell], engine: Engine) -> Generator[Outcome]:
+def measure(session: Session, cells: Sequence[SweptCell], engine: Engine) -> Generator[JobOutcome]:
     """Measure the cells that are not in the store; a failure concerns a cell, a refusal ends the sweep."""
     settings, sweep = session.settings, session.settings.sweep
     assert sweep is not None

@@ -6,7 +6,7 @@ from stance_suite.config.options import resolve_settings
 from stance_suite.config.sweep_file import apply_sweep
 from stance_suite.errors import StanceSuiteError
 from stance_suite.progress import SilentProgress
-from stance_suite.runner.engines.jobs import Outcome
+from stance_suite.runner.engines.jobs import JobOutcome
 from stance_suite.runner.run_result import judge_claims
 from stance_suite.runner.session import Session
 from stance_suite.runner.sweep import lay_out, measure, measured_cells, without_damaged
@@ -39,12 +39,12 @@ def engine(*outcomes):
 
 def test_a_record_that_is_kept_where_nobody_else_sees_it_ends_the_sweep(session):
     with pytest.raises(StanceSuiteError, match="name a --store that all machines share"):
-        list(measure(session, lay_out(session), engine(lambda key: Outcome(key, 1.0))))
+        list(measure(session, lay_out(session), engine(lambda key: JobOutcome(key, 1.0))))
 
 
 def test_what_the_user_must_mend_ends_the_sweep_and_a_failure_does_not(session):
     cells = lay_out(session)
-    failed, refused = (lambda key: Outcome(key, failure="broke")), (lambda key: Outcome(key, refusal="mend it"))
+    failed, refused = (lambda key: JobOutcome(key, failure="broke")), (lambda key: JobOutcome(key, refusal="mend it"))
     heard = []
     with pytest.raises(StanceSuiteError, match=r"^mend it$"):
         heard.extend(measure(session, cells, engine(failed, refused)))

@@ -43,7 +43,7 @@ class WorkerContext:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """What became of a job: its record is in the store if neither a failure nor a refusal is told."""
 
     key: str
@@ -56,11 +56,11 @@ class Outcome:
     """What the user must mend before any cell can be measured."""
 
 
-Engine = Callable[[Sequence[Job], WorkerContext], Generator[Outcome]]
+Engine = Callable[[Sequence[Job], WorkerContext], Generator[JobOutcome]]
 """Yields one outcome a job, in whatever order they come."""
 
 
-def lost(job: Job) -> Outcome:
+def lost(job: Job) -> JobOutcome:
     """Give up a cell whose workers died."""
     reason = "its machine was lost, or memory ran out: see --dry-run for what it needs"
-    return Outcome(job.key, failure=f"the process that measured it died {ATTEMPTS} times; {reason}")
+    return JobOutcome(job.key, failure=f"the process that measured it died {ATTEMPTS} times; {reason}")

@@ -12,14 +12,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
-from stance_suite.runner.engines.jobs import ATTEMPTS, Job, Outcome, WorkerContext, lost
+from stance_suite.runner.engines.jobs import ATTEMPTS, Job, JobOutcome, WorkerContext, lost
 from stance_suite.runner.engines.worker import measure_job
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What tells libraries how many threads to start; read when they are loaded."""
 
 
-def measure_in_processes(jobs: Sequence[Job], context: WorkerContext, workers: int) -> Generator[Outcome]:
+def measure_in_processes(jobs: Sequence[Job], context: WorkerContext, workers: int) -> Generator[JobOutcome]:
     """Measure so many cells at once, and yield outcomes as they come.
 
     A worker that dies takes the cells under way along. They are tried again at the end, one at a time: then it is known
@@ -40,9 +40,9 @@ def measure_in_processes(jobs: Sequence[Job], context: WorkerContext, workers: i
 
 def _measure_until_one_dies(
     waiting: deque[Job], context: WorkerContext, workers: int
-) -> Generator[Outcome, None, list[Job]]:
+) -> Generator[JobOutcome, None, list[Job]]:
     """Take jobs from the left; return those that were under way when a worker died."""
-    under_way: dict[Future[Outcome], Job] = {}
+    under_way: dict[Future[JobOutcome], Job] = {}
     with _pool(workers, context.threads) as pool:
         try:
             while waiting or under_way:

@@ -14,7 +14,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from stance_suite.errors import StanceSuiteError
-from stance_suite.runner.engines.jobs import ATTEMPTS, Engine, Job, Outcome, WorkerContext, lost
+from stance_suite.runner.engines.jobs import ATTEMPTS, Engine, Job, JobOutcome, WorkerContext, lost
 from stance_suite.runner.engines.worker import measure_job
 
 LOOPBACK = "127.0.0.1"
@@ -64,7 +64,7 @@ def cells_at_once(threads: int) -> int:
     return max(1, int(ray.cluster_resources().get("CPU", 0)) // threads)
 
 
-def _measure(jobs: Sequence[Job], context: WorkerContext) -> Generator[Outcome]:
+def _measure(jobs: Sequence[Job], context: WorkerContext) -> Generator[JobOutcome]:
     import ray
 
     _refuse_what_fits_nowhere(jobs, ray.nodes())
@@ -95,8 +95,10 @@ def _measure(jobs: Sequence[Job], context: WorkerContext) -> Generator[Outcome]:
                 except (*deaths, ray.exceptions.OutOfMemoryError):
                     yield lost(job)
                 except ray.exceptions.RayError as error:
-                    reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
-                    yield Outcome(job.key, refusal=f"a machine of the cluster cannot measure cells: {reason.strip()}")
+                    reason = next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "")
+                    yield JobOutcome(
+                        job.key, refusal=f"a machine of the cluster cannot measure cells: {reason.strip()}"
+                    )
     finally:
         for reference in under_way:
             ray.cancel(reference, force=True)

@@ -14,19 +14,19 @@ from stance_suite.errors import StanceSuiteError
 from stance_suite.measure.cell import CellMeasurer, CellSpec, library_versions
 from stance_suite.models.sources import locate
 from stance_suite.progress import SilentProgress
-from stance_suite.runner.engines.jobs import Job, Outcome, WorkerContext
+from stance_suite.runner.engines.jobs import Job, JobOutcome, WorkerContext
 from stance_suite.store.cell_store import open_store
 
 _locate = cache(locate)
 
 
-def measure_serially(jobs: Sequence[Job], context: WorkerContext) -> Generator[Outcome]:
+def measure_serially(jobs: Sequence[Job], context: WorkerContext) -> Generator[JobOutcome]:
     """Measure one cell after another in this process: the engine that needs no other."""
     for job in jobs:
         yield measure_job(job, context)
 
 
-def measure_job(job: Job, context: WorkerContext) -> Outcome:
+def measure_job(job: Job, context: WorkerContext) -> JobOutcome:
     """Measure a cell, or find it; what goes wrong is told and not raised, a failure's traceback on standard error."""
     started = time.perf_counter()
     try:
@@ -37,11 +37,11 @@ def measure_job(job: Job, context: WorkerContext) -> Outcome:
         measurer = _measurer(context.device, context.threads, weights.sha256)
         open_store(context.store).get_or_make(job.key, lambda: measurer.measure(spec))
     except StanceSuiteError as error:
-        return Outcome(job.key, refusal=str(error))
+        return JobOutcome(job.key, refusal=str(error))
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
-        return Outcome(job.key, failure=f"{type(error).__name__}: {error}")
-    return Outcome(job.key, time.perf_counter() - started)
+        return JobOutcome(job.key, failure=f"{type(error).__name__}: {error}")
+    return JobOutcome(job.key, time.perf_counter() - started)
 
 
 @lru_cache(maxsize=1)  # jobs come model by model, and a measurer holds its model's weights
