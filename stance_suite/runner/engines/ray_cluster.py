@@ -96,9 +96,7 @@ def _measure(jobs: Sequence[Job], context: WorkerContext) -> Generator[JobOutcom
                     yield lost(job)
                 except ray.exceptions.RayError as error:
                     reason = next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "")
-                    yield JobOutcome(
-                        job.key, refusal=f"a machine of the cluster cannot measure cells: {reason.strip()}"
-                    )
+                    yield JobOutcome(job.key, refusal=f"a machine of the cluster cannot measure cells: {reason}")
     finally:
         for reference in under_way:
             ray.cancel(reference, force=True)
