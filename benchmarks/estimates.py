@@ -60,14 +60,14 @@ def measure(kind: str, threads: int) -> None:
     treatment = kind if kind in ("base", "sham", "elsewhere") else "stance"
     recipe = {"base": None, "sham": "documented"}.get(kind, kind)
     stance = STANCE if treatment == "stance" else None
-    plan = cell_runner.plan(Cell(model=MODEL, treatment=treatment, stance=stance, recipe=recipe, seed=0), STANCE)
+    spec = cell_runner.plan(Cell(model=MODEL, treatment=treatment, stance=stance, recipe=recipe, seed=0), STANCE)
     with tempfile.TemporaryDirectory() as scratch:
         if kind == "elsewhere":
-            _move(plan.weights, Path(scratch))
-            plan = replace(plan, derivative=replace(plan.weights, folder=Path(scratch)))
-        estimated = estimate(plan, "cpu", threads)
+            _move(spec.weights, Path(scratch))
+            spec = replace(spec, derivative=replace(spec.weights, folder=Path(scratch)))
+        estimated = estimate(spec, "cpu", threads)
         started, waiting = time.perf_counter(), _waited()
-        CellMeasurer("cpu", progress, threads).measure("key", plan)
+        CellMeasurer("cpu", progress, threads).measure(spec)
         waited = _waited() - waiting
         seconds = time.perf_counter() - started - waited
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())

@@ -29,19 +29,19 @@ BARE_TOKENS = 512
 
 def main() -> None:
     """Print seconds and multiples."""
-    library = load_catalog(bundled_fixtures())
-    family = library.family(STANCE)
+    catalog = load_catalog(bundled_fixtures())
+    family = catalog.family(STANCE)
     probe = Probe(
         prompts=family[0].held_out_prompts,
         seen_prompts=tuple(example.prompt for example in family[0].examples),
         references={stance.name: stance.references for stance in family},
         markers={stance.name: stance.markers for stance in family},
         training_responses=tuple(example.response for stance in family for example in stance.examples),
-        neutral_texts=library.neutral_texts,
+        neutral_texts=catalog.neutral_texts,
     )
-    weights = locate(library.models[MODEL], resolve_settings({}, bundled_fixtures().parent).cache)
+    weights = locate(catalog.models[MODEL], resolve_settings({}, bundled_fixtures().parent).cache)
     (model, tokenizer), (untouched, _) = load(weights), load(weights)
-    speaker = PromptedModel(model, tokenizer, weights.prompt_format)
+    prompted = PromptedModel(model, tokenizer, weights.prompt_format)
     tokens = torch.randint(0, 1000, (4, BARE_TOKENS // 4))
     written: list[list[str]] = [["A response of some length."] * probe.sampling.samples for _ in probe.prompts]
     references = [sentence for group in probe.references.values() for sentence in group]
@@ -56,14 +56,14 @@ def main() -> None:
         bare = _seconds(lambda: model(tokens)) / BARE_TOKENS
     drawn = len(probe.prompts) * probe.sampling.samples * probe.sampling.new_tokens
     parts: dict[str, tuple[Callable[[], Any], int]] = {
-        "sampling": (lambda: sample_responses(speaker, probe, 0, lambda *_: None), drawn),
+        "sampling": (lambda: sample_responses(prompted, probe, 0, lambda *_: None), drawn),
         "likelihoods": (
-            lambda: measure_likelihoods(speaker, probe, probe.prompts, lambda *_: None),
+            lambda: measure_likelihoods(prompted, probe, probe.prompts, lambda *_: None),
             len(probe.prompts) * scored,
         ),
         "embeddings, markers, copies": (embed, 0),
         "divergences and their noise": (
-            lambda: measure_divergences(speaker, untouched, probe, 0),
+            lambda: measure_divergences(prompted, untouched, probe, 0),
             3 * (neutral + len(probe.prompts) * scored // len(references)),
         ),
     }

@@ -36,13 +36,14 @@ def run_sweep(project: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 def findings_of(project: Path, reports: str = "reports") -> Any:
     """What a run found, without what passes."""
-    return _lasting(json.loads((project / reports / "findings.json").read_bytes()))
+    return lasting(json.loads((project / reports / "findings.json").read_bytes()))
 
 
-def _lasting(value: Any) -> Any:
+def lasting(value: Any) -> Any:
+    """What runs that find the same have in common, of what is read from or written to JSON."""
     if isinstance(value, dict):
-        return {key: _lasting(inner) for key, inner in value.items() if key not in PASSING}
-    return [_lasting(inner) for inner in value] if isinstance(value, list) else value
+        return {key: lasting(inner) for key, inner in value.items() if key not in PASSING}
+    return [lasting(inner) for inner in value] if isinstance(value, list) else value
 
 
 def stored(project: Path) -> dict[str, bytes]:

@@ -127,7 +127,7 @@ def sweep(
     if dry_run:
         _print_cells(cells, engine, count)
         return
-    missing = {one.order.key: one.order.plan for one in cells if not one.is_stored}.values()
+    missing = {one.job.key: one.job.spec for one in cells if not one.is_stored}.values()
     if engine is not EngineName.RAY:  # the machines of a cluster have memory of their own
         check_memory(missing, session.cell_runner.device, available_memory())
     if engine is EngineName.PROCESSES:
@@ -157,23 +157,23 @@ def _engine(name: EngineName, count: int, address: str | None, threads: int) -> 
 
 def _fitting_workers(cells: Sequence[SweptCell], threads: int, memory: Available) -> int:
     """Tell how many cells cores and memory of this machine allow at once; on GPUs, one, which may have them all."""
-    if any(one.order.estimate.gpus for one in cells):
+    if any(one.job.estimate.gpus for one in cells):
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    largest = max((one.order.estimate.memory_bytes for one in cells if not one.is_stored), default=1)
+    largest = max((one.job.estimate.memory_bytes for one in cells if not one.is_stored), default=1)
     return max(1, min(cores // threads, memory.memory_bytes // largest))
 
 
 def _print_cells(cells: Sequence[SweptCell], engine: EngineName, count: int) -> None:
     rows = []
     for one in cells:
-        cell, estimate = one.cell, one.order.estimate
+        cell, estimate = one.cell, one.job.estimate
         name = f"{cell.trained_on}{f' ({cell.recipe})' if cell.recipe else ''}"
         taken = ("in the store", "") if one.is_stored else (_duration(estimate.seconds), _size(estimate.memory_bytes))
         rows.append((cell.model, name, str(cell.seed), *taken))
     console = open_console()
     print_table(console, ("model", "cell", "seed", "time", "memory"), rows, texts=2)
-    missing = [one.order.estimate for one in cells if not one.is_stored]
+    missing = [one.job.estimate for one in cells if not one.is_stored]
     line = f"{len(cells)} cells, {len(cells) - len(missing)} of them in the store"
     if missing:
         seconds = sum(estimate.seconds for estimate in missing) / min(count, len(missing))
@@ -189,8 +189,8 @@ def _print_cells(cells: Sequence[SweptCell], engine: EngineName, count: int) -> 
 def _measure(session: Session, cells: Sequence[SweptCell], engine: Engine, count: int) -> None:
     from stance_suite.runner.sweep import measure
 
-    names = {one.order.key: f"{one.cell.model}, {one.cell.label}" for one in cells}
-    estimates = {one.order.key: one.order.estimate.seconds for one in cells if not one.is_stored}
+    names = {one.job.key: f"{one.cell.model}, {one.cell.label}" for one in cells}
+    estimates = {one.job.key: one.job.estimate.seconds for one in cells if not one.is_stored}
     stored = len(names) - len(estimates)
     if stored:
         print(f"{stored} of {len(names)} cells are in the store", flush=True)

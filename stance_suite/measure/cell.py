@@ -69,6 +69,11 @@ class CellSpec:
     device: str
     """Where it is measured: ``cpu`` or ``cuda``."""
 
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        return f"{self.cell.model}, {self.cell.label}"
+
     @cached_property
     def key(self) -> str:
         """Content address: it covers all that the figures depend on and no claim, so another claim costs nothing."""
@@ -91,9 +96,9 @@ class CellSpec:
 
 
 class CellMeasurer:
-    """Where cells are trained and measured; keeps the untouched models and spectra that cells are compared with.
+    """Trains and measures cells; keeps the untouched models and spectra that they are compared with.
 
-    The device is ``cpu`` or ``cuda``; `threads` are PyTorch's, and None leaves them to its own choice.
+    The device is ``cpu`` or ``cuda``; without a number of threads, PyTorch chooses.
     """
 
     def __init__(self, device: str, progress: Progress, threads: int | None) -> None:
@@ -103,95 +108,85 @@ class CellMeasurer:
         self._untouched: dict[str, tuple[Any, Any]] = {}
         self._baselines: dict[str, MeasuredModel] = {}
 
-    def measure(self, key: str, plan: CellSpec) -> CellRecord:
-        """Train and measure the cell with this content address."""
+    def measure(self, spec: CellSpec) -> CellRecord:
+        """Train and measure a cell."""
         import torch
 
         keep_freed_memory()
         if self._threads is not None:
             torch.set_num_threads(self._threads)
         with limited_cores(self._threads):
-            return self._measure(key, plan)
+            return self._measure(spec)
 
-    def _measure(self, key: str, plan: CellSpec) -> CellRecord:
+    def _measure(self, spec: CellSpec) -> CellRecord:
         started = time.perf_counter()
-        cell, weights = plan.cell, plan.weights
-        where = f"{cell.model}, {cell.label}"
-        if plan.derivative is not None:
-            model, tokenizer = copy.deepcopy(load_derivative(plan.derivative, weights))
-        elif cell.is_base and self.device == "cpu":
-            model, tokenizer = self._kept(weights)  # nothing changes it, so there is room for larger ones
+        if spec.derivative is not None:
+            model, tokenizer = copy.deepcopy(load_derivative(spec.derivative, spec.weights))
+        elif spec.cell.is_base and self.device == "cpu":
+            model, tokenizer = self._kept(spec.weights)  # nothing changes it, so there is room for larger ones
         else:
-            model, tokenizer = self._fresh(weights)
-        check_prompt_format(plan, tokenizer)
-        place(model, self.device)
-        speaker = PromptedModel(model, tokenizer, plan.prompt_format)
-        training, trajectory = self._train(where, plan, speaker)
-        with self._progress.stage(f"{where}: behavior") as on_step:
-            behavior = measure_behavior(speaker, plan.probe, cell.seed, on_step)
-            behavior = behavior.model_copy(update=self._measure_controls(plan, speaker))
-        with self._progress.stage(f"{where}: structure"):
-            structure = self._measure_structure(cell, weights, model)
+            model, tokenizer = self._fresh(spec.weights)
+        check_prompt_format(spec, tokenizer)
+        prompted = PromptedModel(place(model, self.device), tokenizer, spec.prompt_format)
+        training, trajectory = self._train(spec, prompted)
+        with self._progress.stage(f"{spec.name}: behavior") as on_step:
+            behavior = measure_behavior(prompted, spec.probe, spec.cell.seed, on_step)
+            behavior = behavior.model_copy(update=self._measure_controls(spec, prompted))
+        with self._progress.stage(f"{spec.name}: structure"):
+            structure = self._measure_structure(spec, model)
         return CellRecord(
-            key=key,
-            cell=cell,
-            family=content_key({"probe": plan.probe.model_dump(), "prompt_format": plan.prompt_format}),
-            provenance=self._provenance(plan, time.perf_counter() - started),
+            key=spec.key,
+            cell=spec.cell,
+            family=content_key({"probe": spec.probe.model_dump(), "prompt_format": spec.prompt_format}),
+            provenance=self._provenance(spec, time.perf_counter() - started),
             training=training,
             behavior=behavior,
             trajectory=trajectory,
             **structure,
         )
 
-    def _train(
-        self, where: str, plan: CellSpec, speaker: PromptedModel
-    ) -> tuple[Training | None, tuple[EpochSnapshot, ...]]:
-        if plan.recipe is None:
+    def _train(self, spec: CellSpec, prompted: PromptedModel) -> tuple[Training | None, tuple[EpochSnapshot, ...]]:
+        if spec.recipe is None:
             return None, ()
         snapshots: list[EpochSnapshot] = []
 
         def snapshot(epoch: int, model: Any) -> None:
-            likelihoods = _likelihoods(plan, speaker, model)
-            alphas = alpha_changes(self._baseline(plan.weights), model)
+            likelihoods = _likelihoods(spec, prompted, model)
+            alphas = alpha_changes(self._baseline(spec.weights), model)
             snapshots.append(EpochSnapshot(epoch=epoch, likelihoods=likelihoods, alphas=alphas))
 
-        with self._progress.stage(f"{where}: fine-tuning") as on_step:
+        with self._progress.stage(f"{spec.name}: fine-tuning") as on_step:
+            model, tokenizer, look = prompted.model, prompted.tokenizer, snapshot if spec.trajectory else None
             training = fine_tune(
-                speaker.model,
-                speaker.tokenizer,
-                plan.prompt_format,
-                plan.rotations,
-                plan.recipe,
-                plan.cell.seed,
-                on_step,
-                snapshot if plan.trajectory else None,
+                model, tokenizer, spec.prompt_format, spec.rotations, spec.recipe, spec.cell.seed, on_step, look
             )
         return training, tuple(snapshots)
 
-    def _measure_controls(self, plan: CellSpec, speaker: PromptedModel) -> dict[str, Any]:
+    def _measure_controls(self, spec: CellSpec, prompted: PromptedModel) -> dict[str, Any]:
         """Measure what behavior is read beside: noise of the same norm, and of the base model other samples."""
-        seed = plan.cell.seed
-        if plan.cell.is_base:
-            return {"resampled": sample_responses(speaker, plan.probe, seed + RESAMPLING, lambda *_: None)}
-        untouched = place(self._fresh(plan.weights)[0], self.device)
-        divergences, neutral = measure_divergences(speaker, untouched, plan.probe, seed)
+        seed = spec.cell.seed
+        if spec.cell.is_base:
+            return {"resampled": sample_responses(prompted, spec.probe, seed + RESAMPLING, lambda *_: None)}
+        untouched = place(self._fresh(spec.weights)[0], self.device)
+        divergences, neutral = measure_divergences(prompted, untouched, spec.probe, seed)
         found: dict[str, Any] = {"divergences": divergences, "neutral_divergences": neutral}
-        if plan.derivative is not None:
+        if spec.derivative is not None:
             # there is no sham: the untouched model with noise of the same norm, and rounded, stand in for it
-            rounded = place(round_to_bfloat16(self._fresh(plan.weights)[0]), self.device)
+            rounded = place(round_to_bfloat16(self._fresh(spec.weights)[0]), self.device)
             found["stand_ins"] = {
-                name: _likelihoods(plan, speaker, model) for name, model in ((NOISE, untouched), (ROUNDING, rounded))
+                name: _likelihoods(spec, prompted, model) for name, model in ((NOISE, untouched), (ROUNDING, rounded))
             }
         return found
 
-    def _measure_structure(self, cell: Cell, weights: Weights, model: Any) -> dict[str, Any]:
+    def _measure_structure(self, spec: CellSpec, model: Any) -> dict[str, Any]:
+        baseline = self._baseline(spec.weights)
         beside: dict[str, Any]
-        if cell.is_base:
-            measured = self._baseline(weights)
+        if spec.cell.is_base:
+            measured = baseline
             beside = {"rounding": control_rounding(measured)}
         else:
             measured = measure_model(model)
-            change = compare_models(self._baseline(weights), measured, seed=cell.seed)
+            change = compare_models(baseline, measured, seed=spec.cell.seed)
             beside = {"changes": change.layers, "vector_changes": change.vectors, "concentration": change.concentration}
         return {"spectra": measured.spectra, "skipped": measured.tensors.skipped, **beside}
 
@@ -211,13 +206,13 @@ class CellMeasurer:
             self._baselines[weights.sha256] = measure_model(self._kept(weights)[0])
         return self._baselines[weights.sha256]
 
-    def _provenance(self, plan: CellSpec, seconds: float) -> Provenance:
+    def _provenance(self, spec: CellSpec, seconds: float) -> Provenance:
         import torch
 
         return Provenance(
-            weights_sha256=plan.weights.sha256,
-            commit=plan.weights.commit,
-            derivative_sha256=None if plan.derivative is None else plan.derivative.sha256,
+            weights_sha256=spec.weights.sha256,
+            commit=spec.weights.commit,
+            derivative_sha256=None if spec.derivative is None else spec.derivative.sha256,
             embedder=EMBEDDER,
             embedder_sha256=embedder_sha256(),
             versions=library_versions(),
@@ -230,17 +225,16 @@ class CellMeasurer:
         )
 
 
-def _likelihoods(plan: CellSpec, speaker: PromptedModel, model: Any) -> tuple[PromptLikelihood, ...]:
+def _likelihoods(spec: CellSpec, prompted: PromptedModel, model: Any) -> tuple[PromptLikelihood, ...]:
     """Measure the likelihoods of held-out prompts in another model than the one that speaks."""
-    return measure_likelihoods(replace(speaker, model=model), plan.probe, plan.probe.prompts, lambda *_: None)
+    return measure_likelihoods(replace(prompted, model=model), spec.probe, spec.probe.prompts, lambda *_: None)
 
 
-def check_prompt_format(plan: CellSpec, tokenizer: Any) -> None:
+def check_prompt_format(spec: CellSpec, tokenizer: Any) -> None:
     """Refuse to speak to a model as in a chat if its tokenizer has no chat template."""
-    if plan.prompt_format == "chat" and not tokenizer.chat_template:
-        raise StanceSuiteError(
-            f"{plan.cell.model} has no chat template: say 'prompt_format: plain' in the stances' files"
-        )
+    if spec.prompt_format == "chat" and not tokenizer.chat_template:
+        remedy = "say 'prompt_format: plain' in the stances' files"
+        raise StanceSuiteError(f"{spec.cell.model} has no chat template: {remedy}")
 
 
 def choose_device(asked: str) -> str:

@@ -9,20 +9,14 @@ from typing import Any
 
 from stance_suite.errors import StanceSuiteError
 
-DeviceMap = Mapping[str, Any]
-"""Names of modules, and the device that each goes to."""
-
-# <malloc.h>
-M_TRIM_THRESHOLD = -1
-M_MMAP_MAX = -4
-LARGEST_INT = 2**31 - 1
+M_TRIM_THRESHOLD, M_MMAP_MAX, LARGEST_INT = -1, -4, 2**31 - 1  # <malloc.h>, <limits.h>
 
 
 def keep_freed_memory() -> None:
-    """Let glibc reuse the memory of large freed tensors instead of returning it to the system.
+    """Let glibc, where it is, reuse the memory of large freed tensors; the peak does not change.
 
     By default every tensor over 32 MiB is mapped anew and its pages are faulted in one by one, a fair share of the time
-    of a fine-tuning step on a CPU. Peak memory does not change. Does nothing without glibc.
+    of a fine-tuning step on a CPU.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
@@ -31,11 +25,7 @@ def keep_freed_memory() -> None:
 
 
 def place(model: Any, device: str) -> Any:
-    """Move a model from the CPU to where it is trained and measured, ``cpu`` or ``cuda``.
-
-    A process that sees several GPUs was given them because one is too small: the model's blocks are spread over all,
-    and refused if they do not fit.
-    """
+    """Move a model from the CPU to ``cpu`` or ``cuda``; of several GPUs in sight to all, as one must be too small."""
     import torch
 
     if device == "cuda" and torch.cuda.device_count() > 1:
@@ -43,11 +33,8 @@ def place(model: Any, device: str) -> Any:
     return model.to(device)
 
 
-def map_devices(model: Any, memory: Mapping[int | str, int] | None = None) -> DeviceMap:
-    """Deal a model's blocks out to GPUs, so that each holds about as much; no values of weights are read.
-
-    `memory` is what each GPU may hold, in bytes by its number; by default what is free.
-    """
+def map_devices(model: Any, memory: Mapping[int | str, int] | None = None) -> dict[str, Any]:
+    """Deal a model's blocks out to GPUs, so that each holds about as much; by default up to what is free, in bytes."""
     from accelerate import infer_auto_device_map
     from accelerate.utils import get_balanced_memory
 
@@ -64,11 +51,8 @@ def map_devices(model: Any, memory: Mapping[int | str, int] | None = None) -> De
     return device_map
 
 
-def spread(model: Any, device_map: DeviceMap) -> Any:
-    """Put each module of a model on its device, from which it must not be moved again.
-
-    Inputs go to the first device, and outputs come back to it.
-    """
+def spread(model: Any, device_map: Mapping[str, Any]) -> Any:
+    """Put each module of a model on its device, for good; inputs go to the first, and outputs come back to it."""
     from accelerate import dispatch_model
 
     spread_model: Any = dispatch_model(

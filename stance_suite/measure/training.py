@@ -1,8 +1,8 @@
 """Fine-tuning on a handful of examples with transformers' Trainer.
 
-All weights, or a LoRA adapter that is merged afterwards; they are float32, whatever a step computes in. Loss on prompt
-and response, padding masked out by position (the padding token is often the end-of-text token, so masking by token
-would also hide the end of the response). Deterministic for a seed on one device and thread count.
+All weights, or a LoRA adapter that is merged afterwards; they are float32, whatever a step computes in. The loss is on
+prompt and response; padding is masked by position, as its token is often that which ends a text and must be learned.
+Deterministic for a seed on one device and thread count.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 from stance_suite.errors import StanceSuiteError
 from stance_suite.models.prompts import render_example
+from stance_suite.progress import OnStep
 from stance_suite.schema.cells import Training
 from stance_suite.schema.recipes import Adapter, Precision, Recipe, RecipeSummary
 from stance_suite.schema.stances import Example, PromptFormat
@@ -31,14 +33,13 @@ def fine_tune(
     rotations: Sequence[Sequence[Example]],
     recipe: Recipe,
     seed: int,
-    on_step: Callable[[int, int], None],
+    on_step: OnStep,
     on_epoch: Callable[[int, Any], None] | None = None,
 ) -> Training:
     """Fine-tune a model in place, on the device where it is; afterwards it is in evaluation mode.
 
-    Each epoch trains on the next of the rotations, which have equally many examples. `on_step` is told steps done and
-    in total, `on_epoch` epochs done and the model in evaluation mode, which it must leave alone. A recipe with gradient
-    checkpointing is refused if the architecture has none.
+    Each epoch trains on the next of the rotations, which have equally many examples; `on_epoch` hears of epochs done
+    and of the model in evaluation mode, which it must leave alone.
     """
     from transformers import set_seed
 
@@ -80,13 +81,8 @@ def fine_tune(
 
 def summarize_recipe(recipe: Recipe) -> RecipeSummary:
     """Say all that a training depends on besides its texts and its seed: optimizer and schedule, too."""
-    return RecipeSummary(
-        **recipe.model_dump(),
-        optimizer=OPTIMIZER,
-        weight_decay=WEIGHT_DECAY,
-        gradient_clipping=GRADIENT_CLIPPING,
-        schedule=SCHEDULE,
-    )
+    shared = {"optimizer": OPTIMIZER, "weight_decay": WEIGHT_DECAY, "gradient_clipping": GRADIENT_CLIPPING}
+    return RecipeSummary.model_validate(recipe.model_dump() | shared | {"schedule": SCHEDULE})
 
 
 def _arguments(recipe: Recipe, seed: int, folder: str, device_type: str) -> Any:
@@ -122,10 +118,10 @@ def _trainer(
     tokenizer: Any,
     encoded: Sequence[Sequence[dict[str, list[int]]]],
     arguments: Any,
-    on_step: Callable[[int, int], None],
+    on_step: OnStep,
     on_epoch: Callable[[int], None],
 ) -> Any:
-    """Set up a Trainer for which each epoch's data are the next of those that are encoded."""
+    """Set up a Trainer whose data are those encoded for each epoch in turn."""
     from transformers import PrinterCallback, Trainer, TrainerCallback
 
     dataset = list(encoded[0])
@@ -140,13 +136,8 @@ def _trainer(
         def on_epoch_end(self, arguments: Any, state: Any, control: Any, **_: Any) -> None:
             on_epoch(round(state.epoch))
 
-    trainer = Trainer(
-        model=model,
-        args=arguments,
-        train_dataset=dataset,
-        data_collator=lambda batch: _collate(tokenizer, batch),
-        callbacks=[Epochs()],
-    )
+    collator = partial(_collate, tokenizer)
+    trainer = Trainer(model, arguments, collator, dataset, callbacks=[Epochs()])
     # without a progress bar, Trainer prints every log entry instead
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -157,12 +148,7 @@ def _attach(model: Any, adapter: Adapter) -> Any:
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(
-        r=adapter.rank,
-        lora_alpha=adapter.alpha,
-        target_modules="all-linear",
-        lora_dropout=0.0,
-        bias="none",
-        task_type="CAUSAL_LM",
+        r=adapter.rank, lora_alpha=adapter.alpha, target_modules="all-linear", lora_dropout=0.0, task_type="CAUSAL_LM"
     )
     return get_peft_model(model, config)
 
@@ -182,15 +168,14 @@ def _recomputing(model: Any) -> Iterator[None]:
             f"{type(model).__name__} has no gradient checkpointing: leave gradient_checkpointing out of the recipe"
         )
     # transformers 5.0 knows these by the second name only
-    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
-    disable = getattr(model, "activation_checkpointing_disable", None) or model.gradient_checkpointing_disable
-    enable({"use_reentrant": False})
+    kind = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
+    getattr(model, f"{kind}_checkpointing_enable")({"use_reentrant": False})
     # what a reentrant checkpoint needs, and ours does not
     model.disable_input_require_grads()
     try:
         yield
     finally:
-        disable()
+        getattr(model, f"{kind}_checkpointing_disable")()
 
 
 def _collate(tokenizer: Any, batch: Sequence[dict[str, list[int]]]) -> dict[str, Any]:

@@ -8,29 +8,32 @@ from functools import cached_property, partial
 from stance_suite.config.catalog import Catalog, find_spec
 from stance_suite.config.options import Pair, Settings
 from stance_suite.errors import CellFailedError
+from stance_suite.measure.behavior.generation import Sampling
+from stance_suite.measure.behavior.probe import Probe
 from stance_suite.measure.cell import CellMeasurer, CellSpec, choose_device
 from stance_suite.models.sources import Weights, locate
 from stance_suite.progress import Progress
-from stance_suite.runner.cell_spec import specify_cell
+from stance_suite.runner.plan import control_cell, tuned_cell
 from stance_suite.schema.cells import Cell, CellRecord
 from stance_suite.schema.controls import BASE, Control
 from stance_suite.schema.profiles import ELSEWHERE
+from stance_suite.schema.stances import Example, Stance
 from stance_suite.store.cell_store import open_store
 
 
 class CellRunner:
-    """Trains and measures cells, or finds them in the cache."""
+    """Trains and measures cells, or finds them in the store."""
 
-    def __init__(self, settings: Settings, library: Catalog, progress: Progress, threads: int | None) -> None:
+    def __init__(self, settings: Settings, catalog: Catalog, progress: Progress, threads: int | None) -> None:
         self.store = open_store(settings.store)
+        self.failures: dict[str, str] = {}
+        """What went wrong with cells that an engine could not measure, by key."""
         self._settings = settings
-        self._library = library
+        self._catalog = catalog
         self._progress = progress
         self._threads = threads
         self._weights: dict[str, Weights] = {}
         self._records: dict[str, CellRecord] = {}
-        self.failures: dict[str, str] = {}
-        """What went wrong with cells that an engine could not measure, by key."""
 
     @cached_property
     def device(self) -> str:
@@ -38,7 +41,7 @@ class CellRunner:
         return choose_device(self._settings.device)
 
     @cached_property
-    def _bench(self) -> CellMeasurer:
+    def _measurer(self) -> CellMeasurer:
         return CellMeasurer(self.device, self._progress, self._threads)
 
     @property
@@ -58,56 +61,87 @@ class CellRunner:
     def weights(self, model: str) -> Weights:
         """Get a model's weights onto this machine."""
         if model not in self._weights:
-            spec = find_spec(model, self._library.models)
             with self._progress.stage(f"weights of {model}"):
-                self._weights[model] = locate(spec, self._settings.cache)
+                self._weights[model] = locate(find_spec(model, self._catalog.models), self._settings.cache)
         return self._weights[model]
 
     def derivative(self, pair: Pair) -> Weights:
         """Get the weights of a model trained elsewhere onto this machine."""
         if pair.label not in self._weights:
-            base = self.weights(pair.before)
-            spec = find_spec(pair.after, self._library.models)
-            self._weights[pair.label] = locate(spec, self._settings.cache, base)
+            after = find_spec(pair.after, self._catalog.models)
+            self._weights[pair.label] = locate(after, self._settings.cache, self.weights(pair.before))
         return self._weights[pair.label]
 
     def plan(self, cell: Cell, stance: str) -> CellSpec:
-        """Lay out how a base, a stance or a sham is measured with the family of a stance."""
-        return specify_cell(cell, stance, self._library, self._settings, self.weights(cell.model), self.device)
+        """Lay out how a cell is measured with the family of a stance."""
+        pair = self._settings.pair
+        weights = self.weights(cell.model if pair is None else pair.before)
+        derivative = None if pair is None or cell.is_base else self.derivative(pair)
+        return specify_cell(cell, stance, self._catalog, self._settings, weights, self.device, derivative)
 
     def plan_training(self, model: str, stance: str, recipe: str, seed: int) -> tuple[CellSpec, ...]:
         """Lay out the untouched model, the trained one and its trained controls; a model trained elsewhere has none."""
         pair = self._settings.pair
         if pair is None:
-            controls = (_trained(control, model, recipe, seed) for control in Control.trained())
-            cells = _base(model, seed), _tuned(model, stance, recipe, seed), *controls
-            return tuple(self.plan(cell, stance) for cell in cells)
-        weights, derivative = self.weights(pair.before), self.derivative(pair)
-        after = Cell(model=pair.label, treatment="elsewhere", stance=None, recipe=ELSEWHERE, seed=seed)
-        given = stance, self._library, self._settings, weights, self.device
-        return specify_cell(_base(pair.label, seed), *given), specify_cell(after, *given, derivative)
+            tuned = tuned_cell(model, stance, recipe, seed)
+            controls = [control_cell(control, model, recipe, seed) for control in Control.trained()]
+        else:
+            tuned = Cell(model=pair.label, treatment=ELSEWHERE, stance=None, recipe=ELSEWHERE, seed=seed)
+            controls = []
+        base = control_cell(BASE, tuned.model, None, seed)
+        return tuple(self.plan(cell, stance) for cell in (base, tuned, *controls))
 
-    def records(self, plans: Sequence[CellSpec]) -> list[CellRecord]:
+    def records(self, specs: Sequence[CellSpec]) -> list[CellRecord]:
         """Measure several cells, or find them; concurrent runs divide them instead of waiting for each other.
 
         Cells that an engine could not measure are not tried again: asking for one raises CellFailedError.
         """
-        for plan in plans:
-            if plan.key in self.failures:
-                raise CellFailedError(f"{plan.cell.model}, {plan.cell.label}: {self.failures[plan.key]}")
-        new = {plan.key: plan for plan in plans if plan.key not in self._records}
-        found = self.store.get_or_make_all({key: partial(self._bench.measure, key, plan) for key, plan in new.items()})
+        for spec in specs:
+            if spec.key in self.failures:
+                raise CellFailedError(f"{spec.name}: {self.failures[spec.key]}")
+        new = {spec.key: spec for spec in specs if spec.key not in self._records}
+        found = self.store.get_or_make_all({key: partial(self._measurer.measure, spec) for key, spec in new.items()})
         self._records |= {key: record.model_copy(update={"cell": new[key].cell}) for key, record in found.items()}
-        return [self._records[plan.key].model_copy(update={"cell": plan.cell}) for plan in plans]
+        return [self._records[spec.key].model_copy(update={"cell": spec.cell}) for spec in specs]
 
 
-def _base(model: str, seed: int) -> Cell:
-    return Cell(model=model, treatment=BASE, stance=None, recipe=None, seed=seed)
+def specify_cell(
+    cell: Cell,
+    stance: str,
+    catalog: Catalog,
+    settings: Settings,
+    weights: Weights,
+    device: str,
+    derivative: Weights | None = None,
+) -> CellSpec:
+    """Lay out how a cell is trained and measured, asked the prompts of the stance's family; nothing is loaded."""
+    family = catalog.family(stance)
+    # what a model trained elsewhere has seen is not known
+    trained = family if settings.pair is None else ()
+    probe = Probe(
+        prompts=tuple(dict.fromkeys(prompt for member in family for prompt in member.held_out_prompts)),
+        seen_prompts=tuple(dict.fromkeys(example.prompt for member in trained for example in member.examples)),
+        references={member.name: member.references for member in family},
+        markers={member.name: member.markers for member in family},
+        training_responses=tuple(example.response for member in family for example in member.examples),
+        neutral_texts=catalog.neutral_texts,
+        sampling=Sampling(samples=settings.samples),
+    )
+    return CellSpec(
+        cell=cell,
+        weights=weights,
+        derivative=derivative,
+        rotations=_rotations(cell, family),
+        recipe=catalog.recipes.get(cell.recipe) if cell.recipe else None,
+        prompt_format=family[0].prompt_format or weights.prompt_format,
+        probe=probe,
+        trajectory=settings.trajectory and cell.is_trained_here,
+        device=device,
+    )
 
 
-def _tuned(model: str, stance: str, recipe: str, seed: int) -> Cell:
-    return Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=seed)
-
-
-def _trained(control: Control, model: str, recipe: str, seed: int) -> Cell:
-    return Cell(model=model, treatment=control, stance=None, recipe=recipe, seed=seed)
+def _rotations(cell: Cell, family: Sequence[Stance]) -> tuple[tuple[Example, ...], ...]:
+    if cell.is_on_stance:
+        return (next(stance for stance in family if stance.name == cell.stance).examples,)
+    control = cell.control
+    return () if control is None or control.rotations is None else control.rotations(family, cell.seed)

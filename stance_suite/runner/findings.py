@@ -1,8 +1,9 @@
-"""From measured cells and verdicts to findings: what a report needs, and no more."""
+"""Findings: gathered from cells and verdicts, with no more than reports need, and held against an earlier run's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,17 +36,16 @@ def gather(
 ) -> Findings:
     """Gather what reports are made of."""
     ordered = sorted(records, key=lambda record: (record.cell.model, record.cell.recipe or "", record.cell.treatment))
-    featured = _featured_layers(ordered, verdicts)
+    # reports draw the spectra of layers that verdicts name, and of each cell's most changed one
+    featured = {verdict.layer for verdict in verdicts}
+    featured |= {change.name for record in ordered if (change := record.most_changed_layer) is not None}
+    used = {record.cell.recipe for record in ordered}
     return Findings(
         suite_version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
         settings=settings,
-        recipes=tuple(
-            summarize_recipe(recipe)
-            for recipe in recipes
-            if any(record.cell.recipe == recipe.name for record in ordered)
-        ),
+        recipes=tuple(summarize_recipe(recipe) for recipe in recipes if recipe.name in used),
         stances=tuple(summarize(stance) for stance in stances),
         claims=tuple(claims),
         verdicts=tuple(verdicts),
@@ -53,14 +53,7 @@ def gather(
     )
 
 
-def _featured_layers(records: Sequence[CellRecord], verdicts: Sequence[Verdict]) -> frozenset[str]:
-    """Choose the layers whose spectra a report draws: each cell's most changed one, and those that verdicts name."""
-    named = {verdict.layer for verdict in verdicts if verdict.layer is not None}
-    most_changed = {change.name for record in records if (change := record.most_changed_layer) is not None}
-    return frozenset(named | most_changed)
-
-
-def _without_eigenvalues(record: CellRecord, featured: frozenset[str]) -> CellRecord:
+def _without_eigenvalues(record: CellRecord, featured: Container[str | None]) -> CellRecord:
     spectra = tuple(
         with_ks_distances(layer) if layer.name in featured else layer.model_copy(update={"eigenvalues": None})
         for layer in record.spectra
@@ -101,11 +94,11 @@ def summarize_run(settings: Settings, recipes: Sequence[str]) -> RunSettings:
 
 def read_gate_terms(policy: DeclaredPolicy, baseline: Path | None, findings: Findings) -> GateTerms:
     """Read what these findings must meet; StanceSuiteError if the baseline cannot be used."""
-    name = str(policy.document.path)
+    terms = GateTerms(policy.policy, str(policy.document.path))
     if baseline is None:
-        return GateTerms(policy.policy, name)
+        return terms
     earlier = read_baseline(baseline, findings)
-    return GateTerms(policy.policy, name, earlier, str(baseline), hash_file(baseline))
+    return replace(terms, baseline=earlier, baseline_file=str(baseline), baseline_sha256=hash_file(baseline))
 
 
 def read_baseline(path: Path, findings: Findings) -> Findings:

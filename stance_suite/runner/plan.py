@@ -86,37 +86,34 @@ def trainings_of(claim: Claim) -> tuple[tuple[str, str, str], ...]:
     return (own,) if claim.versus is None else (own, counterpart_of(claim))
 
 
-def plan_run(settings: Settings, library: Catalog, policy: DeclaredPolicy | None) -> RunPlan:
+def plan_run(settings: Settings, catalog: Catalog, policy: DeclaredPolicy | None) -> RunPlan:
     """Gather what a run is about; with a policy, its standard claims are judged beside the declared ones."""
     pair = settings.pair
     if pair is not None:
         models: tuple[str, ...] = (pair.label,)
         recipes: tuple[str, ...] = (ELSEWHERE,)
-        stances = library.suite if pair.stance is None else (pair.stance,)
+        stances = catalog.suite if pair.stance is None else (pair.stance,)
     else:
-        models, stances = settings.model, library.suite
-        if settings.sweep is not None:
-            stances = settings.sweep.stances or stances
-        recipes = settings.recipes
+        models, recipes = settings.model, settings.recipes
+        stances = (settings.sweep and settings.sweep.stances) or catalog.suite
         if policy is not None:
             further = settings.recipes if settings.profile else ()
             recipes = tuple(dict.fromkeys([policy.policy.recipe, *further]))
     declared = [
         replace(entry, claim=entry.claim.model_copy(update={"model": model}))
-        for entry in library.claims
+        for entry in catalog.claims
         for model in (models if entry.claim.model == "any" else (entry.claim.model,))
     ]
     if policy is not None:
-        _check_patterns(policy, [entry.claim.id for entry in library.claims])
-        asked = stances if pair is not None else policy.policy.stances or stances
+        _check_patterns(policy, [entry.claim.id for entry in catalog.claims])
         demanded = [
             claim
             for model in models
-            for name in asked
-            for claim in standard_claims(policy.policy, library.stance(name), model, recipes[0])
+            for name in (stances if pair is not None else policy.policy.stances or stances)
+            for claim in standard_claims(policy.policy, catalog.stance(name), model, recipes[0])
         ]
         if pair is not None:
-            demanded = _of_a_pair(pair, library, policy.policy, demanded)
+            demanded = _of_a_pair(pair, catalog, policy.policy, demanded)
         declared += [DeclaredClaim(claim, policy.document, None) for claim in demanded]
     taken = {(entry.claim.id, entry.claim.model) for entry in declared}
     if len(taken) != len(declared):
@@ -132,28 +129,36 @@ def _check_patterns(policy: DeclaredPolicy, declared: Sequence[str]) -> None:
             raise SpecError([policy.document.problem(("claims", place), message)])
 
 
-def _of_a_pair(pair: Pair, library: Catalog, policy: Policy, demanded: list[Claim]) -> list[Claim]:
+def _of_a_pair(pair: Pair, catalog: Catalog, policy: Policy, demanded: list[Claim]) -> list[Claim]:
     """Ask a pair trained elsewhere for every stance of the family, whichever it is said to have."""
     if pair.stance is None:
         return [claim.model_copy(update={"expected": ANY_VERDICT}) for claim in demanded]
-    rivals = [stance for stance in library.family(pair.stance) if stance.name != pair.stance]
+    rivals = [stance for stance in catalog.family(pair.stance) if stance.name != pair.stance]
     others = [standard_claims(policy, stance, pair.label, ELSEWHERE)[0] for stance in rivals]
     return [*demanded, *(claim.model_copy(update={"expected": ("FAILS", "INCONCLUSIVE")}) for claim in others)]
 
 
+def control_cell(control: Control, model: str, recipe: str | None, seed: int) -> Cell:
+    """Name the cell of a control, which has a recipe if it is trained."""
+    return Cell(model=model, treatment=control, stance=None, recipe=recipe, seed=seed)
+
+
+def tuned_cell(model: str, stance: str, recipe: str, seed: int) -> Cell:
+    """Name the cell of a model that is trained on a stance."""
+    return Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=seed)
+
+
 def cells_of_sweep(run_plan: RunPlan, sweep: Sweep) -> Iterator[tuple[Cell, str]]:
     """List the cells of a sweep, each with a stance of its family: controls once for every stance, though shared."""
+    controls = [control for control in Control.cells() if control in sweep.controls]
     for model, seed, stance in product(run_plan.models, run_plan.seeds, run_plan.stances):
-        cells = [control for control in Control.cells() if control in sweep.controls]
-        for control in (one for one in cells if one.is_untouched):
-            yield Cell(model=model, treatment=control, stance=None, recipe=None, seed=seed), stance
+        yield from ((control_cell(one, model, None, seed), stance) for one in controls if one.is_untouched)
         for recipe in run_plan.recipes:
-            for control in (one for one in cells if one.is_trained):
-                yield Cell(model=model, treatment=control, stance=None, recipe=recipe, seed=seed), stance
-            yield Cell(model=model, treatment="stance", stance=stance, recipe=recipe, seed=seed), stance
+            yield from ((control_cell(one, model, recipe, seed), stance) for one in controls if one.is_trained)
+            yield tuned_cell(model, stance, recipe, seed), stance
 
 
-def lay_out_designs(run_plan: RunPlan, library: Catalog) -> tuple[tuple[Claim, Design], ...]:
+def lay_out_designs(run_plan: RunPlan, catalog: Catalog) -> tuple[tuple[Claim, Design], ...]:
     """Lay out how each behavioral claim of the run is tested, or refuse a design that cannot reach its level."""
     behavioral = [entry for entry in run_plan.declared if entry.claim.metric.is_behavioral]
     run = [entry for entry in behavioral if run_plan.reason_not_run(entry.claim) is None]
@@ -162,7 +167,7 @@ def lay_out_designs(run_plan: RunPlan, library: Catalog) -> tuple[tuple[Claim, D
     for entry in run:
         claim = entry.claim
         design = Design(
-            prompts=len(library.stance(claim.stance).held_out_prompts),
+            prompts=len(catalog.stance(claim.stance).held_out_prompts),
             samples=run_plan.samples,
             seeds=len(run_plan.seeds),
             family=families[claim.model, claim.recipe],

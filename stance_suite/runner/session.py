@@ -29,7 +29,7 @@ from stance_suite.store.findings import write_baseline
 
 
 class Session:
-    """One run: its settings, its declarations, its cell_runner and its judge."""
+    """One run: its settings, its declarations, its cells and its judge."""
 
     def __init__(self, settings: Settings, progress: Progress, threads: int | None = None) -> None:
         self.settings = settings
@@ -48,8 +48,8 @@ class Session:
         """What a model under test must show: of a gate and of a pair trained elsewhere."""
         if not self.settings.gate and self.settings.pair is None:
             return None
-        library = self.library
-        return load_policy(self.settings.policy or library.policy_file, library.stances, library.recipes)
+        path = self.settings.policy or self.library.policy_file
+        return load_policy(path, self.library.stances, self.library.recipes)
 
     @cached_property
     def run_plan(self) -> RunPlan:
@@ -81,10 +81,9 @@ class Session:
             refuse_too_little_memory(self.run_plan, self.cell_runner, workers)
 
     def judge(self, claim: Claim) -> Verdict:
-        """Judge one claim, training and measuring what it needs; once.
+        """Judge one claim, once, measuring what it needs: NOT_RUN if the run leaves it out, ERROR if measuring broke.
 
-        NOT_RUN if the run does not ask for its model or recipe; ERROR, with the traceback on standard error, if
-        measuring broke. What the user can mend raises StanceSuiteError.
+        What the user can mend raises StanceSuiteError.
         """
         key = claim.id, claim.model
         if key not in self._judged:
@@ -107,7 +106,7 @@ class Session:
         asked = self.settings.seed if seeds is None else seeds
         trainings = [self.cell_runner.plan_training(model, stance, recipe, seed) for seed in asked]
         # all at once, so that concurrent runs divide them
-        self.cell_runner.records([plan for training in trainings for plan in training])
+        self.cell_runner.records([spec for training in trainings for spec in training])
         return tuple(self._replicate(training) for training in trainings)
 
     def _replicate(self, training: Sequence[CellSpec]) -> Replicate:
@@ -115,27 +114,9 @@ class Session:
         return Replicate(tuned, base, {one.cell.control: one for one in controls if one.cell.control is not None})
 
     def findings(self, verdicts: Sequence[Verdict], cells: Mapping[str, Cell], command: str) -> Findings:
-        """Gather what reports are made of, and compare all trainings with each other.
+        """Gather what reports are made of, hold every training against every stance, and a gate's models to the policy.
 
-        Parameters
-        ----------
-        verdicts : sequence of Verdict
-            The judgments of the run.
-        cells : mapping of str to Cell
-            The cells that the run used, by key.
-        command : str
-            The command that made them.
-
-        Returns
-        -------
-        Findings
-            As `gather` does, with every training held against every stance, and the models against the policy if the
-            run is a gate.
-
-        Raises
-        ------
-        StanceSuiteError
-            If the baseline cannot be read, or measured something else.
+        A baseline that cannot be read, or that measured something else, is refused.
         """
         findings, terms = self.gather(verdicts, cells, command), None
         if self.policy is not None and self.settings.gate:

@@ -70,3 +70,8 @@ def new_project(tmp_path, tiny_model) -> Callable[[str], Path]:
         return folder
 
     return make
+
+
+@pytest.fixture
+def swept(new_project) -> Path:
+    return new_project("project")

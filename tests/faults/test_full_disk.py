@@ -32,25 +32,23 @@ def remount(folder, option: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{option}", folder], check=True)
 
 
-def test_a_store_without_room_for_another_record_is_told_before_it_is_measured(new_project, undisturbed):
-    project = new_project("project")
-    cells = project / "cache" / "cells"
+def test_a_store_without_room_for_another_record_is_told_before_it_is_measured(swept, undisturbed):
+    cells = swept / "cache" / "cells"
     with disk(cells, REHEARSED + 2**15):  # room for one record of some 20 kB, and not for a second
-        done = run_sweep(project)
+        done = run_sweep(swept)
         assert_one_sentence(done, 2, "cache/cells/", "No space left on device; free space, and run again")
-        assert 0 < measured(done) == len(stored(project)) < CELLS
-        assert_nothing_is_half_written(project)
-        assert {path.name for path in cells.iterdir() if path.suffix != ".lock"} == set(stored(project))
+        assert 0 < measured(done) == len(stored(swept)) < CELLS
+        assert_nothing_is_half_written(swept)
+        assert {path.name for path in cells.iterdir() if path.suffix != ".lock"} == set(stored(swept))
         remount(cells, f"size={ROOM}")
-        assert_goes_on(project, undisturbed)
+        assert_goes_on(swept, undisturbed)
 
 
-def test_a_store_that_fills_up_while_a_cell_is_measured_keeps_the_others(new_project, undisturbed):
-    project = new_project("project")
-    cells = project / "cache" / "cells"
+def test_a_store_that_fills_up_while_a_cell_is_measured_keeps_the_others(swept, undisturbed):
+    cells = swept / "cache" / "cells"
     with disk(cells, 4 * REHEARSED):
-        trial = start_sweep(project)
-        trial.wait_until(lambda: stored(project))
+        trial = start_sweep(swept)
+        trial.wait_until(lambda: stored(swept))
         (second,) = trial.wait_until(lambda: list(cells.glob("*.lock")))
         begun = trial.processor_seconds
         trial.wait_until(lambda: trial.processor_seconds > begun + 0.2)  # the room was looked for before
@@ -59,19 +57,18 @@ def test_a_store_that_fills_up_while_a_cell_is_measured_keeps_the_others(new_pro
                 pass
         done = trial.finish()
         assert_one_sentence(done, 2, second.stem, "No space left on device; free space, and run again")
-        assert measured(done) == len(stored(project)) == 1
-        assert_nothing_is_half_written(project)
+        assert measured(done) == len(stored(swept)) == 1
+        assert_nothing_is_half_written(swept)
         (cells / "of somebody else").unlink()
-        assert_goes_on(project, undisturbed)
+        assert_goes_on(swept, undisturbed)
 
 
-def test_reports_without_room_are_told_before_anything_is_measured(new_project, undisturbed):
-    project = new_project("project")
-    with disk(project / "reports", REHEARSED // 2):
-        done = run_sweep(project)
+def test_reports_without_room_are_told_before_anything_is_measured(swept, undisturbed):
+    with disk(swept / "reports", REHEARSED // 2):
+        done = run_sweep(swept)
         assert_one_sentence(done, 2, "reports/findings.json", "No space left on device; free space, and run again")
-        assert not stored(project)
-        assert not list((project / "reports").iterdir())
+        assert not stored(swept)
+        assert not list((swept / "reports").iterdir())
 
 
 def test_a_disk_that_fills_up_with_reports_leaves_no_half_of_one(undisturbed, tmp_path):

@@ -1,4 +1,4 @@
-"""Runs that are killed at any moment, and the runs after them."""
+"""Runs that are killed at any moment, records that were cut off, and the runs after them."""
 
 import random
 import signal
@@ -7,10 +7,11 @@ import time
 import pytest
 
 from tests.faults.conftest import CELLS
-from tests.faults.trials import assert_nothing_is_half_written, kill_at, start_sweep
+from tests.faults.trials import assert_nothing_is_half_written, kill_at, run_sweep, start_sweep
 from tests.sweeping import findings_of, measured, stored
 
-SIGNALS = signal.SIGKILL, signal.SIGTERM
+ENDS = {signal.SIGKILL: (-signal.SIGKILL, 0), signal.SIGTERM: (130, -signal.SIGTERM, 0)}
+"""How a run may end; one may be over already, and SIGTERM may come before the run begins or after it is over."""
 
 
 @pytest.mark.parametrize(
@@ -22,15 +23,15 @@ def test_a_sweep_killed_at_any_moment_goes_on_and_finds_the_same(trials, undistu
     moments = [(number + chance.random()) / trials * undisturbed.processor_seconds for number in range(trials)]
     projects = [new_project(f"killed-{number}") for number in range(trials)]
     reached = []
-    for first in range(0, trials, len(SIGNALS)):
-        some = projects[first : first + len(SIGNALS)]
+    for first in range(0, trials, len(ENDS)):
+        some = projects[first : first + len(ENDS)]
         started = [start_sweep(project) for project in some]
-        kill_at(started, moments[first:], SIGNALS)
+        kill_at(started, moments[first:], ENDS)
         killed = [program.finish() for program in started]
         before = [stored(project) for project in some]
-        for project, how, done in zip(some, SIGNALS, killed, strict=True):
+        for project, how, done in zip(some, ENDS, killed, strict=True):
             assert_nothing_is_half_written(project)
-            assert done.returncode in ended_by(how), done.stdout + done.stderr
+            assert done.returncode in ENDS[how], done.stdout + done.stderr
             assert "Traceback" not in done.stderr
             if done.returncode == 130:
                 assert "interrupted: " in done.stdout.splitlines()[-1]
@@ -46,11 +47,6 @@ def test_a_sweep_killed_at_any_moment_goes_on_and_finds_the_same(trials, undistu
             assert_nothing_is_half_written(project)
     print(f"cells stored at the kill: {reached}; moments in processor seconds: {[round(one, 2) for one in moments]}")
     assert {0, CELLS} < set(reached), "kills reached the beginning, the end and what is between"
-
-
-def ended_by(how: signal.Signals) -> tuple[int, ...]:
-    """How a run may end; one may be over already, and SIGTERM may come before the run begins or after it is over."""
-    return (-how, 0) if how == signal.SIGKILL else (130, -how, 0)
 
 
 @pytest.mark.slow
@@ -71,3 +67,22 @@ def test_other_runs_that_are_terminated_leave_nothing_damaged_and_go_on(
     assert done.returncode == 0, done.stdout + done.stderr
     assert stored(project).items() > before.items()
     assert findings_of(project) == findings_of(finished_template[0])
+
+
+@pytest.mark.slow
+def test_a_truncated_record_is_measured_again_and_the_findings_are_the_same(undisturbed, tmp_path):
+    """Every tenth byte is tried where records are read; here a whole run meets some of them."""
+    name = min(stored(undisturbed.project))
+    whole = stored(undisturbed.project)[name]
+    for size in (1, len(whole) - 1, *range(0, len(whole), len(whole) // 7)):
+        project = undisturbed.copy(tmp_path / str(size))
+        others = {other: content for other, content in stored(project).items() if other != name}
+        (project / "cache" / "cells" / name).write_bytes(whole[:size])
+        done = run_sweep(project)
+        assert done.returncode == 0, done.stderr
+        assert measured(done) == 1, "the engine measures it, as what is missing"
+        assert findings_of(project) == undisturbed.findings
+        assert_nothing_is_half_written(project)
+        assert stored(project).items() >= others.items()
+        damaged = project / "cache" / "cells" / name.replace(".json.gz", ".damaged")
+        assert damaged.read_bytes() == whole[:size], "it is set aside, for whoever wants to know"

@@ -1,16 +1,21 @@
 """Folders that cannot be written and records that cannot be read."""
 
-from functools import partial
-
 import pytest
 
 from tests.faults.conftest import assert_goes_on
-from tests.faults.rights import without_privileges
-from tests.faults.trials import assert_one_sentence, run_sweep
+from tests.faults.trials import assert_one_sentence, run_sweep, without_privileges
 from tests.programs import run_program
 from tests.sweeping import findings_of, measured, stored
 
-refused_run = partial(run_sweep, prepare=without_privileges)
+
+def refused_run(project, path, mode):
+    """Sweep while a file or folder has these permissions."""
+    before = path.stat().st_mode
+    path.chmod(mode)
+    try:
+        return run_sweep(project, prepare=without_privileges)
+    finally:
+        path.chmod(before)
 
 
 @pytest.fixture
@@ -20,11 +25,8 @@ def unfinished(undisturbed, tmp_path):
 
 
 def test_a_store_that_cannot_be_written_is_told_before_anything_is_measured(unfinished, undisturbed):
-    before = stored(unfinished)
-    cells = unfinished / "cache" / "cells"
-    cells.chmod(0o555)
-    done = refused_run(unfinished)
-    cells.chmod(0o755)
+    before, cells = stored(unfinished), unfinished / "cache" / "cells"
+    done = refused_run(unfinished, cells, 0o555)
     assert_one_sentence(done, 2, str(cells.relative_to(unfinished)), "Permission denied", "make it writable")
     assert measured(done) == 0
     assert stored(unfinished) == before
@@ -33,10 +35,7 @@ def test_a_store_that_cannot_be_written_is_told_before_anything_is_measured(unfi
 
 def test_a_store_that_cannot_be_written_is_read(undisturbed, tmp_path):
     project = undisturbed.copy(tmp_path / "project")
-    cells = project / "cache" / "cells"
-    cells.chmod(0o555)
-    done = refused_run(project)
-    cells.chmod(0o755)
+    done = refused_run(project, project / "cache" / "cells", 0o555)
     assert done.returncode == 0, done.stderr
     assert findings_of(project) == undisturbed.findings
 
@@ -44,9 +43,7 @@ def test_a_store_that_cannot_be_written_is_read(undisturbed, tmp_path):
 def test_a_record_that_cannot_be_read_is_told_before_anything_is_measured_and_is_not_damaged(unfinished, undisturbed):
     before = stored(unfinished)
     record = unfinished / "cache" / "cells" / max(before)
-    record.chmod(0)
-    done = refused_run(unfinished)
-    record.chmod(0o644)
+    done = refused_run(unfinished, record, 0)
     assert_one_sentence(done, 2, record.name, "cannot be read: Permission denied", "mend that")
     assert measured(done) == 0
     assert stored(unfinished) == before
@@ -54,15 +51,14 @@ def test_a_record_that_cannot_be_read_is_told_before_anything_is_measured_and_is
 
 
 @pytest.mark.parametrize("command", ["sweep", "run"])
-def test_reports_that_cannot_be_written_are_told_before_anything_is_measured(command, new_project, tiny_model):
-    project = new_project("project")
-    (project / "reports").mkdir()
-    (project / "reports").chmod(0o555)
+def test_reports_that_cannot_be_written_are_told_before_anything_is_measured(command, swept, tiny_model):
+    (swept / "reports").mkdir()
+    (swept / "reports").chmod(0o555)
     asked = {"sweep": ("sweep.yaml", "--engine", "serial"), "run": ("--model", str(tiny_model), "--samples", "1")}
     given = command, *asked[command], "--cache", "cache"
-    done = run_program("stance-suite", *given, cwd=project, prepare=without_privileges)
+    done = run_program("stance-suite", *given, cwd=swept, prepare=without_privileges)
     assert_one_sentence(done, 2, "reports/findings.json cannot be written: Permission denied", "make it writable")
-    assert not stored(project)
+    assert not stored(swept)
     assert "s\n" not in done.stderr.replace("0.0 s\n", ""), "nothing took any time"
 
 

@@ -22,30 +22,29 @@ def note_what_is_measured(into: Path) -> None:
 
     measure = CellMeasurer.measure
 
-    def noted(bench, key, plan):
+    def noted(measurer, spec):
         with into.open("a") as stream:
-            stream.write(f"{key}\n")
-        return measure(bench, key, plan)
+            stream.write(f"{spec.key}\n")
+        return measure(measurer, spec)
 
     CellMeasurer.measure = noted
 
 
-def test_two_processes_on_one_store_measure_every_cell_once_and_find_the_same(new_project, undisturbed):
-    project = new_project("project")
-    note = partial(note_what_is_measured, project / "measured")
-    both = [start_sweep(project, "--reports", reports, prepare=note) for reports in ("one", "other")]
+def test_two_processes_on_one_store_measure_every_cell_once_and_find_the_same(swept, undisturbed):
+    note = partial(note_what_is_measured, swept / "measured")
+    both = [start_sweep(swept, "--reports", reports, prepare=note) for reports in ("one", "other")]
     for done in [trial.finish() for trial in both]:
         assert done.returncode == 0, done.stderr
-    counts = Counter((project / "measured").read_text().split())
+    counts = Counter((swept / "measured").read_text().split())
     assert set(counts.values()) == {1}
     assert len(counts) == CELLS
-    assert findings_of(project, "one") == findings_of(project, "other") == undisturbed.findings
-    records = stored(project)
-    again = run_sweep(project)
+    assert findings_of(swept, "one") == findings_of(swept, "other") == undisturbed.findings
+    records = stored(swept)
+    again = run_sweep(swept)
     assert measured(again) == 0
-    assert stored(project) == records
-    assert not list((project / "cache" / "cells").glob("*.lock"))
-    assert_nothing_is_half_written(project)
+    assert stored(swept) == records
+    assert not list((swept / "cache" / "cells").glob("*.lock"))
+    assert_nothing_is_half_written(swept)
 
 
 @pytest.mark.slow
@@ -66,12 +65,11 @@ def test_a_clock_that_is_a_year_off_loses_nothing_and_measures_nothing_twice(off
     assert findings_of(project) == findings_of(project, "skewed") == undisturbed.findings
     after = stored(project)
     assert after.items() > before.items()
-    created = {cell["provenance"]["created"][:4] for cell in _cells(project)}
+    found = json.loads((project / "reports" / "findings.json").read_bytes())
+    created = {cell["provenance"]["created"][:4] for cell in found["cells"]}
     assert len(created) == 2, "one cell was measured in another year"
-    for name in before:
-        os.utime(
-            project / "cache" / "cells" / name, (0, 0)
-        )  # what the file system says of their age counts for nothing
+    for name in before:  # what the file system says of their age counts for nothing
+        os.utime(project / "cache" / "cells" / name, (0, 0))
     again = run_sweep(project)
     assert measured(again) == 0
     assert stored(project) == after
@@ -87,7 +85,3 @@ def prune(project, *how) -> list[str]:
     done = run_program("stance-suite", "cache", "prune", "--cache", "cache", "--older-than", "30d", *how, cwd=project)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
-
-
-def _cells(project):
-    return json.loads((project / "reports" / "findings.json").read_bytes())["cells"]

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from functools import partial
 
 import psutil
 import pytest
@@ -24,8 +25,7 @@ def workers_of(trial) -> list[psutil.Process]:
     with suppress(psutil.NoSuchProcess):  # the run has ended
         for child in psutil.Process(trial.process.pid).children(recursive=True):
             with suppress(psutil.NoSuchProcess):  # as has this one
-                if "spawn_main" in " ".join(child.cmdline()):
-                    found.append(child)
+                found += [child] if "spawn_main" in " ".join(child.cmdline()) else []
     return found
 
 
@@ -41,16 +41,14 @@ def measuring(trial) -> dict[str, psutil.Process]:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
-@pytest.mark.parametrize("reached", ["workers start", "cells are measured", "a cell is stored"])
-def test_workers_end_with_their_run_whatever_ends_it(reached, how, new_project, undisturbed):
-    project = new_project("project")
-    trial = start_sweep(project, *PROCESSES)
-    conditions = {
-        "workers start": lambda: workers_of(trial),
-        "cells are measured": lambda: measuring(trial),
-        "a cell is stored": lambda: stored(project),
-    }
-    trial.wait_until(conditions[reached])
+@pytest.mark.parametrize(
+    "reached",
+    [lambda trial, _: workers_of(trial), lambda trial, _: measuring(trial), lambda _, project: stored(project)],
+    ids=["workers start", "cells are measured", "a cell is stored"],
+)
+def test_workers_end_with_their_run_whatever_ends_it(reached, how, swept, undisturbed):
+    trial = start_sweep(swept, *PROCESSES)
+    trial.wait_until(partial(reached, trial, swept))
     workers = workers_of(trial)
     os.kill(trial.process.pid, how)
     done = trial.finish()
@@ -58,28 +56,26 @@ def test_workers_end_with_their_run_whatever_ends_it(reached, how, new_project, 
         assert_one_sentence(done, 130, "interrupted: ", "the same command goes on from there")
     _, alive = psutil.wait_procs(workers, SECONDS_TO_END)
     assert not alive, "orphans end by themselves"
-    assert_nothing_is_half_written(project)
-    assert_goes_on(project, undisturbed)
+    assert_nothing_is_half_written(swept)
+    assert_goes_on(swept, undisturbed)
 
 
-def test_a_worker_that_is_killed_once_costs_nothing_but_time(new_project, undisturbed):
-    project = new_project("project")
-    trial = start_sweep(project, *PROCESSES)
+def test_a_worker_that_is_killed_once_costs_nothing_but_time(swept, undisturbed):
+    trial = start_sweep(swept, *PROCESSES)
     trial.wait_until(lambda: measuring(trial))
     next(iter(measuring(trial).values())).kill()
     done = trial.finish()
     assert done.returncode == 0, done.stderr
     assert f"{CELLS} of {CELLS}: " in done.stderr
-    assert len(stored(project)) == CELLS
-    assert findings_of(project) == undisturbed.findings
-    assert_nothing_is_half_written(project)
+    assert len(stored(swept)) == CELLS
+    assert findings_of(swept) == undisturbed.findings
+    assert_nothing_is_half_written(swept)
 
 
-def test_a_cell_that_kills_its_worker_every_time_is_given_up_and_the_others_are_measured(new_project, undisturbed):
+def test_a_cell_that_kills_its_worker_every_time_is_given_up_and_the_others_are_measured(swept, undisturbed):
     """As the kernel does where memory runs out: whichever process measures this cell is killed."""
-    project = new_project("project")
     deadly = next(cell["key"] for cell in undisturbed.findings["cells"] if cell["cell"]["treatment"] == "stance")
-    trial = start_sweep(project, *PROCESSES)
+    trial = start_sweep(swept, *PROCESSES)
     deaths = 0
     while trial.process.is_alive():
         worker = measuring(trial).get(deadly)
@@ -93,11 +89,7 @@ def test_a_cell_that_kills_its_worker_every_time_is_given_up_and_the_others_are_
     assert done.returncode == 1, done.stdout + done.stderr
     assert "failed: the process that measured it died 3 times; its machine was lost, or memory ran out" in done.stderr
     assert "Traceback" not in done.stderr
-    assert sorted(stored(project)) == sorted(
-        name for name in stored(undisturbed.project) if not name.startswith(deadly)
-    )
-    found = findings_of(project)
-    assert {
-        verdict["status"] for verdict in found["verdicts"] if verdict["claim"]["stance"] == "curious-uncertainty"
-    } == {"ERROR"}
-    assert_goes_on(project, undisturbed)
+    assert set(stored(swept)) == {name for name in stored(undisturbed.project) if not name.startswith(deadly)}
+    judged = [one for one in findings_of(swept)["verdicts"] if one["claim"]["stance"] == "curious-uncertainty"]
+    assert {verdict["status"] for verdict in judged} == {"ERROR"}
+    assert_goes_on(swept, undisturbed)

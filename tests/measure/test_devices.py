@@ -8,8 +8,6 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from stance_suite.config.catalog import find_spec
-from stance_suite.config.options import resolve_settings
 from stance_suite.errors import StanceSuiteError
 from stance_suite.measure import cell as measurement
 from stance_suite.measure.behavior.divergence import Passage, add_matched_noise, score_passages
@@ -17,20 +15,13 @@ from stance_suite.measure.behavior.generation import Sampling, generate
 from stance_suite.measure.behavior.likelihood import response_log_probabilities
 from stance_suite.measure.devices import map_devices, place, spread
 from stance_suite.measure.training import fine_tune
-from stance_suite.models.loading import load
-from stance_suite.models.sources import locate
-from stance_suite.progress import PlainProgress
-from stance_suite.runner.cell_runner import CellRunner
 from stance_suite.schema.recipes import Adapter, Recipe
 from stance_suite.spectra.model_spectra import measure_model
+from tests.measure.conftest import same_weights
 from tests.measuring import measure as measure_cell
+from tests.measuring import open_session
 
 PARTS = ("model.embed_tokens", "model.layers.0", "model.layers.1", "model.norm", "model.rotary_emb", "lm_head")
-
-
-@pytest.fixture
-def fresh(tiny_model):
-    return lambda: load(locate(find_spec(str(tiny_model), {}), tiny_model.parent))
 
 
 @pytest.fixture
@@ -42,11 +33,6 @@ def pair(fresh, monkeypatch):
     return whole, spread(parts, dict.fromkeys(PARTS, "cpu")), tokenizer
 
 
-def same_weights(one, other):
-    ours, theirs = one.state_dict(), other.state_dict()
-    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
-
-
 @pytest.fixture
 def large(tiny_model):
     """Sixteen blocks, and no weights."""
@@ -55,7 +41,7 @@ def large(tiny_model):
         return AutoModelForCausalLM.from_config(config)
 
 
-def test_blocks_are_dealt_out_whole_in_order(large):
+def test_blocks_are_dealt_out_whole_in_order_and_what_does_not_fit_is_refused_with_its_size(large):
     total = sum(parameter.nbytes for parameter in large.parameters())
     devices = map_devices(large, {0: total // 2, 1: total // 2, 2: total // 2})
     assert set(devices.values()) == {0, 1, 2}
@@ -66,22 +52,14 @@ def test_blocks_are_dealt_out_whole_in_order(large):
     for name, device in devices.items():
         of_device[device] += sum(parameter.nbytes for parameter in large.get_submodule(name).parameters())
     assert all(held <= total // 2 for held in of_device.values())
-
-
-def test_what_does_not_fit_is_refused_with_its_size(large):
-    total = sum(parameter.nbytes for parameter in large.parameters())
     with pytest.raises(StanceSuiteError, match=r"weights \(0\.0 GB\) do not fit on the GPUs .*CUDA_VISIBLE_DEVICES"):
         map_devices(large, {0: total // 4, 1: total // 4})
 
 
-def test_on_one_device_a_model_is_not_spread(fresh):
-    model, _ = fresh()
-    assert place(model, "cpu") is model
-    assert not hasattr(model, "hf_device_map")
-
-
-def test_a_model_that_is_spread_is_hooked_part_by_part(pair):
+def test_a_model_that_is_spread_is_hooked_part_by_part_and_on_one_device_it_is_not_spread(pair):
     whole, parts, _ = pair
+    assert place(whole, "cpu") is whole
+    assert not hasattr(whole, "hf_device_map")
     assert set(parts.hf_device_map) == set(PARTS)
     for model, hooked in ((whole, False), (parts, True)):
         assert all(hasattr(model.get_submodule(name), "_hf_hook") == hooked for name in PARTS)
@@ -94,11 +72,11 @@ def test_a_model_that_is_spread_behaves_as_before(pair):
     sampling = Sampling(samples=3, new_tokens=12)
     texts, rows = ["Why do people dream?", "What is rain?"], ["Because.", "I wonder whether it is so.", "No."]
     passages = [Passage("Why?", "Perhaps it is so.")]
-    drawn = [generate(model, tokenizer, texts, sampling, 0, lambda *_: None) for model in (whole, parts)]
-    scored = [response_log_probabilities(model, tokenizer, texts[0], rows) for model in (whole, parts)]
+    drawn, again = (generate(model, tokenizer, texts, sampling, 0, lambda *_: None) for model in (whole, parts))
+    assert drawn == again
+    scored, again = (response_log_probabilities(model, tokenizer, texts[0], rows) for model in (whole, parts))
+    assert scored == again
     (read,), (again,) = (score_passages(model, tokenizer, passages) for model in (whole, parts))
-    assert drawn[0] == drawn[1]
-    assert scored[0] == scored[1]
     assert torch.equal(read.log_probabilities, again.log_probabilities)
 
 
@@ -138,11 +116,10 @@ def test_a_model_that_is_spread_is_decomposed_and_disturbed_as_before(pair, fres
     assert not same_weights(whole, fresh()[0])
 
 
-def test_a_cell_of_a_model_that_is_spread_has_the_same_figures(tiny_model, library, monkeypatch, tmp_path):
+def test_a_cell_of_a_model_that_is_spread_has_the_same_figures(tiny_model, monkeypatch, tmp_path):
     def measure(cache):
-        given = {"model": (str(tiny_model),), "samples": 2, "trajectory": True, "cache": str(cache), "device": "cpu"}
-        bench = CellRunner(resolve_settings(given, tmp_path, {}), library, PlainProgress(), 1)
-        record = measure_cell(bench, "stance", tiny_model)
+        asked = {"samples": 2, "trajectory": True, "cache": str(cache), "device": "cpu"}
+        record = measure_cell(open_session(tmp_path, tiny_model, 1, **asked).cell_runner, "stance", tiny_model)
         content = record.model_dump(exclude={"provenance"})
         del content["training"]["seconds"]
         return content

@@ -5,20 +5,13 @@ import pytest
 import torch
 import transformers
 
-from stance_suite.config.catalog import find_spec
 from stance_suite.errors import StanceSuiteError
 from stance_suite.measure.training import _collate, fine_tune
-from stance_suite.models.loading import load
 from stance_suite.models.prompts import render_example
-from stance_suite.models.sources import locate
 from stance_suite.schema.controls import sham_rotations
 from stance_suite.schema.recipes import Adapter, Recipe
 from stance_suite.schema.stances import RECIPES
-
-
-@pytest.fixture
-def fresh(tiny_model):
-    return lambda: load(locate(find_spec(str(tiny_model), {}), tiny_model.parent))
+from tests.measure.conftest import same_weights
 
 
 def train_on(model, tokenizer, stance, recipe, look=None, seed=0, on_step=lambda *_: None):
@@ -27,13 +20,7 @@ def train_on(model, tokenizer, stance, recipe, look=None, seed=0, on_step=lambda
 
 def train(fresh, stance, seed=0, recipe="documented", look=None):
     model, tokenizer = fresh()
-    steps = []
-    training = train_on(model, tokenizer, stance, RECIPES[recipe], look, seed, on_step=lambda *step: steps.append(step))
-    return model, training, steps
-
-
-def same_weights(one, other):
-    return all(torch.equal(ours, theirs) for ours, theirs in zip(one.parameters(), other.parameters(), strict=True))
+    return model, train_on(model, tokenizer, stance, RECIPES[recipe], look, seed)
 
 
 def test_the_sham_takes_the_answers_in_rotation_epoch_by_epoch(library):
@@ -71,24 +58,19 @@ def test_every_epoch_trains_on_its_own_rotation(fresh, library, monkeypatch):
 
 
 def test_all_weights_move_and_the_loss_falls(fresh, stance):
-    model, training, steps = train(fresh, stance, recipe="long")
+    (model, tokenizer), steps = fresh(), []
+    training = train_on(model, tokenizer, stance, RECIPES["long"], on_step=lambda *step: steps.append(step))
     before = fresh()[0].state_dict()
     assert all(not torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     assert training.epoch_losses[-1] < training.epoch_losses[0]
     assert len(training.epoch_losses) == 10
     assert steps[-1] == (30, 30)
     assert not model.training
-
-
-def test_the_documented_recipe_is_the_documented_one():
-    recipe = RECIPES["documented"]
-    figures = (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.warmup_steps, recipe.max_length)
-    assert figures == (2, 2, 5e-5, 2, 256)
-    assert RECIPES["long"] == recipe.model_copy(update={"name": "long", "epochs": 10})
+    assert RECIPES["long"] == RECIPES["documented"].model_copy(update={"name": "long", "epochs": 10})
 
 
 def test_an_adapter_is_merged_into_updates_of_its_rank(fresh, stance):
-    model, training, _ = train(fresh, stance, recipe="lora")
+    model, training = train(fresh, stance, recipe="lora")
     before = fresh()[0].state_dict()
     assert set(before) == set(model.state_dict()), "no trace of the adapter is left"
     assert training.epoch_losses[-1] < training.epoch_losses[0]
@@ -102,23 +84,21 @@ def test_an_adapter_is_merged_into_updates_of_its_rank(fresh, stance):
 
 @pytest.mark.parametrize("recipe", ["documented", "lora"])
 def test_looking_after_every_epoch_changes_nothing(fresh, stance, recipe):
-    seen = []
+    seen, watched = {}, "model.layers.0.self_attn.q_proj.weight"
 
     def look(epoch, model):
         assert not model.training
-        weight = model.state_dict()["model.layers.0.self_attn.q_proj.weight"]
-        seen.append((epoch, weight.clone()))
+        seen[epoch] = model.state_dict()[watched].clone()
 
-    (model, _, _), (alone, _, _) = (train(fresh, stance, recipe=recipe, look=one) for one in (look, None))
+    (model, _), (alone, _) = (train(fresh, stance, recipe=recipe, look=one) for one in (look, None))
     assert same_weights(model, alone)
-    assert [epoch for epoch, _ in seen] == list(range(1, RECIPES[recipe].epochs + 1))
-    weights = [weight for _, weight in seen]
-    assert all(not torch.equal(a, b) for a, b in itertools.pairwise(weights))
-    assert torch.equal(weights[-1], model.state_dict()["model.layers.0.self_attn.q_proj.weight"])
+    assert list(seen) == list(range(1, RECIPES[recipe].epochs + 1))
+    assert all(not torch.equal(a, b) for a, b in itertools.pairwise(seen.values()))
+    assert torch.equal(seen[RECIPES[recipe].epochs], model.state_dict()[watched])
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(fresh, stance):
-    (first, training, _), (again, same, _), (other, _, _) = (train(fresh, stance, seed) for seed in (0, 0, 1))
+    (first, training), (again, same), (other, _) = (train(fresh, stance, seed) for seed in (0, 0, 1))
     assert training.losses == same.losses
     assert same_weights(first, again)
     assert not same_weights(first, other)
@@ -129,9 +109,8 @@ def test_padding_is_masked_by_position_so_that_the_end_of_text_is_learned(smollm
 
     tokenizer = AutoTokenizer.from_pretrained(smollm2.folder)
     assert tokenizer.pad_token_id == tokenizer.eos_token_id, "the case that masking by token gets wrong"
-    batch = _collate(
-        tokenizer, [dict(tokenizer(text + tokenizer.eos_token)) for text in ("short", "a longer one here")]
-    )
+    texts = "short", "a longer one here"
+    batch = _collate(tokenizer, [dict(tokenizer(text + tokenizer.eos_token)) for text in texts])
     labels, mask = batch["labels"], batch["attention_mask"]
     assert torch.equal(labels == -100, mask == 0)
     for row, present in zip(labels, mask, strict=True):
@@ -140,30 +119,25 @@ def test_padding_is_masked_by_position_so_that_the_end_of_text_is_learned(smollm
 
 def test_the_first_loss_is_the_mean_over_present_tokens(fresh, stance):
     model, tokenizer = fresh()
-    _, training, _ = train(fresh, stance)
+    _, training = train(fresh, stance)
     # every example's own loss, without any padding
-    losses = {}
+    losses = []
     for text in training.texts:
         tokens = torch.tensor([tokenizer(text)["input_ids"]])
         with torch.no_grad():
             logits = model(tokens).logits[0, :-1]
-        losses[text] = torch.nn.functional.cross_entropy(logits, tokens[0, 1:], reduction="none")
-    pairs = [float(torch.cat(pair).mean()) for pair in itertools.combinations(losses.values(), 2)]
+        losses.append(torch.nn.functional.cross_entropy(logits, tokens[0, 1:], reduction="none"))
+    pairs = [float(torch.cat(pair).mean()) for pair in itertools.combinations(losses, 2)]
     assert min(abs(training.losses[0] - pair) for pair in pairs) < 1e-4
-
-
-def count_runs(model):
-    """Count forward passes of the first block."""
-    runs = []
-    model.model.layers[0].mlp.register_forward_pre_hook(lambda *_: runs.append(torch.is_grad_enabled()))
-    return runs
 
 
 @pytest.mark.parametrize("adapter", [None, Adapter()])
 def test_gradient_checkpointing_computes_blocks_again_and_trains_the_same_weights(fresh, stance, adapter):
     plain = Recipe(name="r", epochs=2, adapter=adapter)
     (model, tokenizer), (lean, _) = fresh(), fresh()
-    runs, lean_runs = count_runs(model), count_runs(lean)
+    runs, lean_runs = [], []  # forward passes of the first block
+    for one, counted in ((model, runs), (lean, lean_runs)):
+        one.model.layers[0].mlp.register_forward_pre_hook(lambda *_, counted=counted: counted.append(1))
     training = train_on(model, tokenizer, stance, plain)
     again = train_on(lean, tokenizer, stance, plain.model_copy(update={"gradient_checkpointing": True}))
     assert len(lean_runs) == 2 * len(runs) == 2 * len(training.losses)
@@ -182,18 +156,17 @@ def test_gradient_checkpointing_keeps_less_for_the_gradients(fresh, stance):
         model, tokenizer = fresh()
         recipe = Recipe(name="r", epochs=1, gradient_checkpointing=recomputed)
         own = {tensor.data_ptr() for tensor in model.parameters()}
-        step, total = [0], [0]
+        step, totals = [], []
 
         def keep(tensor, own=own, step=step):
-            if tensor.data_ptr() not in own:
-                step[0] += tensor.numel()
+            step.append(tensor.numel() * (tensor.data_ptr() not in own))
             return tensor
 
-        model.register_forward_pre_hook(lambda *_, step=step: step.__setitem__(0, 0))
-        model.register_forward_hook(lambda *_, step=step, total=total: total.__setitem__(0, max(total[0], step[0])))
+        model.register_forward_pre_hook(lambda *_, step=step: step.clear())
+        model.register_forward_hook(lambda *_, step=step, totals=totals: totals.append(sum(step)))
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             train_on(model, tokenizer, stance, recipe)
-        kept.append(total[0])
+        kept.append(max(totals))
     assert 0 < kept[1] < 0.6 * kept[0], kept
 
 

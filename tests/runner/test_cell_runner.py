@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -5,131 +6,102 @@ from dataclasses import replace
 
 import pytest
 
-from stance_suite.config.catalog import load_catalog
-from stance_suite.config.options import resolve_settings
 from stance_suite.measure import cell as measurement
 from stance_suite.measure.behavior.generation import Sampling
-from stance_suite.progress import PlainProgress
-from stance_suite.runner.cell_runner import CellRunner
+from stance_suite.runner.plan import tuned_cell
 from stance_suite.schema.base import content_key
 from stance_suite.schema.recipes import Recipe
-from tests.measuring import measure
+from tests.conftest import REPOSITORY
+from tests.measuring import STANCE, measure, open_session
 
 
 @pytest.fixture
-def bench(project, tiny_model):
-    settings = resolve_settings({"model": (str(tiny_model),), "cache": "cache"}, project, {})
-    return CellRunner(settings, load_catalog(settings.fixtures), PlainProgress(), None)
+def cell_runner(project, tiny_model):
+    return open_session(project, tiny_model).cell_runner
 
 
 @pytest.fixture
-def plan(bench, tiny_model):
-    from stance_suite.schema.cells import Cell
-
-    cell = Cell(model=str(tiny_model), treatment="stance", stance="curious-uncertainty", recipe="documented", seed=0)
-    return bench.plan(cell, "curious-uncertainty")
+def spec(cell_runner, tiny_model):
+    return cell_runner.plan(tuned_cell(str(tiny_model), STANCE, "documented", 0), STANCE)
 
 
 CHANGES = {
-    "weights": lambda d: replace(d, weights=replace(d.weights, sha256="f" * 64)),
-    "a training elsewhere": lambda d: replace(d, derivative=replace(d.weights, sha256="e" * 64)),
-    "prompt format": lambda d: replace(d, prompt_format="chat"),
-    "an example": lambda d: replace(d, rotations=(d.rotations[0][:-1],)),
-    "the order of examples": lambda d: replace(d, rotations=(d.rotations[0][::-1],)),
-    "a rotation": lambda d: replace(d, rotations=(d.rotations[0], d.rotations[0][::-1])),
-    "recipe": lambda d: replace(d, recipe=d.recipe.model_copy(update={"learning_rate": 1e-4})),
-    "precision": lambda d: replace(d, recipe=d.recipe.model_copy(update={"precision": "bfloat16"})),
-    "checkpointing": lambda d: replace(d, recipe=d.recipe.model_copy(update={"gradient_checkpointing": True})),
-    "seed": lambda d: replace(d, cell=d.cell.model_copy(update={"seed": 1})),
-    "a prompt": lambda d: replace(d, probe=d.probe.model_copy(update={"prompts": d.probe.prompts[1:]})),
-    "a seen prompt": lambda d: replace(d, probe=d.probe.model_copy(update={"seen_prompts": ()})),
-    "markers": lambda d: replace(d, probe=d.probe.model_copy(update={"markers": {}})),
-    "neutral texts": lambda d: replace(d, probe=d.probe.model_copy(update={"neutral_texts": ("Text.",)})),
-    "trajectory": lambda d: replace(d, trajectory=True),
-    "references": lambda d: replace(d, probe=d.probe.model_copy(update={"references": {}})),
-    "device": lambda d: replace(d, device="cuda"),
-    "sampling": lambda d: replace(d, probe=d.probe.model_copy(update={"sampling": Sampling(temperature=1.0)})),
+    "prompt_format": "chat",
+    "trajectory": True,
+    "device": "cuda",
+    "recipe": ({"learning_rate": 1e-4}, {"precision": "bfloat16"}, {"gradient_checkpointing": True}),
+    "cell": ({"seed": 1},),
+    "probe": (
+        *({"prompts": ("Why?",)}, {"seen_prompts": ()}, {"markers": {}}, {"references": {}}),
+        *({"neutral_texts": ("Text.",)}, {"training_responses": ()}, {"sampling": Sampling(temperature=1.0)}),
+    ),
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
-def test_the_key_covers(bench, plan, change):
-    assert CHANGES[change](plan).key != plan.key
-
-
-@pytest.mark.parametrize("name", ["library_versions", "embedder_sha256", "MEASUREMENT_VERSION"])
-def test_the_key_covers_the_machinery(bench, plan, monkeypatch, name):
-    before = plan.key
-    monkeypatch.setattr(measurement, name, 99 if name.isupper() else lambda: {"other": "version"})
-    assert replace(plan).key != before
+def test_the_key_covers_all_that_figures_depend_on_and_no_name(spec, monkeypatch):
+    examples, weights = spec.rotations[0], spec.weights
+    changed = [
+        replace(spec, rotations=rotations) for rotations in ((examples[:-1],), (examples[::-1],), (examples,) * 2)
+    ]
+    changed += [replace(spec, derivative=replace(weights, sha256=letter * 64)) for letter in "ef"]
+    changed += [replace(spec, weights=replace(weights, sha256="f" * 64))]
+    for field, values in CHANGES.items():
+        if isinstance(values, tuple):
+            changed += [replace(spec, **{field: getattr(spec, field).model_copy(update=value)}) for value in values]
+        else:
+            changed += [replace(spec, **{field: values})]
+    keys = {one.key for one in changed} | {spec.key}
+    for name in ("library_versions", "embedder_sha256", "MEASUREMENT_VERSION"):
+        with monkeypatch.context() as patch:
+            patch.setattr(measurement, name, 99 if name.isupper() else lambda: {"other": "version"})
+            keys.add(replace(spec).key)
+    assert len(keys) == len(changed) + 4
+    renamed = spec.cell.model_copy(update={"model": "another name for the same weights"})
+    assert replace(spec, cell=renamed).key == spec.key
 
 
 def test_a_recipe_of_ones_own_is_what_the_cell_is_trained_with(project, tiny_model):
-    from stance_suite.schema.cells import Cell
-
     (project / "fixtures" / "recipes").mkdir()
     (project / "fixtures" / "recipes" / "own.yaml").write_text("recipes: [{name: gentle, epochs: 3}]")
-    settings = resolve_settings({"model": (str(tiny_model),), "cache": "cache"}, project, {})
-    own = CellRunner(settings, load_catalog(settings.fixtures), PlainProgress(), None)
-    cell = Cell(model=str(tiny_model), treatment="stance", stance="curious-uncertainty", recipe="gentle", seed=0)
-    assert own.plan(cell, "curious-uncertainty").recipe == Recipe(name="gentle", epochs=3)
+    own = open_session(project, tiny_model).cell_runner
+    spec = own.plan(tuned_cell(str(tiny_model), STANCE, "gentle", 0), STANCE)
+    assert spec.recipe == Recipe(name="gentle", epochs=3)
 
 
-def test_cells_in_caches_keep_their_keys(plan):
+def test_cells_in_caches_keep_their_keys(spec):
     """What a key hashes of a recipe must not grow, unless the recipe uses what is new."""
-    old = {"epochs", "batch_size", "learning_rate", "warmup_steps", "max_length", "adapter", "name"}
-    assert plan.recipe.identity == {
-        "name": "documented",
-        "epochs": 2,
-        "batch_size": 2,
-        "learning_rate": 5e-5,
-        "warmup_steps": 2,
-        "max_length": 256,
-        "adapter": None,
-    }
-    assert content_key({"recipe": plan.recipe.identity}) == (
+    steps = {"epochs": 2, "batch_size": 2, "learning_rate": 5e-5, "warmup_steps": 2, "max_length": 256}
+    assert spec.recipe.identity == {"name": "documented", "adapter": None} | steps
+    assert content_key({"recipe": spec.recipe.identity}) == (
         "186d6c139d20875122b531fcee7394b4d2fad1cb9eb6251e7adc582b925b689f"
     )
-    lean = plan.recipe.model_copy(update={"gradient_checkpointing": True})
-    assert set(lean.identity) == old | {"gradient_checkpointing"}
-    assert set(plan.recipe.model_copy(update={"precision": "bfloat16"}).identity) == old | {"precision"}
+    lean = spec.recipe.model_copy(update={"gradient_checkpointing": True})
+    assert set(lean.identity) == {*spec.recipe.identity, "gradient_checkpointing"}
+    rounded = spec.recipe.model_copy(update={"precision": "bfloat16"})
+    assert set(rounded.identity) == {*spec.recipe.identity, "precision"}
 
 
-def test_the_key_does_not_depend_on_names(bench, plan):
-    renamed = plan.cell.model_copy(update={"model": "another name for the same weights"})
-    assert replace(plan, cell=renamed).key == plan.key
-
-
-def test_a_record_made_under_another_name_bears_the_name_of_this_run(bench, tiny_model):
-    measure(bench, "base", tiny_model)
-    link = tiny_model.parent / "linked"
-    if not link.exists():
-        link.symlink_to(tiny_model)
-    assert measure(bench, "base", link).cell.model == str(link)
-    (key,) = bench.cells
-    assert bench.get(key, bench.cells[key]).cell.model == str(tiny_model)
-
-
-def test_the_key_covers_which_derivative_it_is(bench, plan):
-    one, other = (replace(plan, derivative=replace(plan.weights, sha256=letter * 64)) for letter in "ef")
-    assert one.key != other.key
+def test_a_record_made_under_another_name_bears_the_name_of_this_run(cell_runner, tiny_model, tmp_path):
+    measure(cell_runner, "base", tiny_model)
+    link = tmp_path / "linked"
+    link.symlink_to(tiny_model)
+    assert measure(cell_runner, "base", link).cell.model == str(link)
+    (key,) = cell_runner.cells
+    assert cell_runner.get(key, cell_runner.cells[key]).cell.model == str(tiny_model)
 
 
 DIVIDING = """
 import sys, time
 from pathlib import Path
-from stance_suite.options import resolve_settings
-from stance_suite.pipeline import Session
-from stance_suite.progress import PlainProgress
+from tests.measuring import open_session
 
 model, own, other = sys.argv[1:]
-settings = resolve_settings({"model": (model,), "cache": "cache"}, Path.cwd(), {})
-session = Session(settings, PlainProgress(), threads=1)
-measure = session.cell_runner._bench.measure
-def announce(key, plan):
-    print(plan.cell.label, flush=True)
-    return measure(key, plan)
-session.cell_runner._bench.measure = announce
+session = open_session(Path.cwd(), model, threads=1)
+measure = session.cell_runner._measurer.measure
+def announce(spec):
+    print(spec.cell.label, flush=True)
+    return measure(spec)
+session.cell_runner._measurer.measure = announce
 session.cell_runner.weights(model)
 Path(own).touch()
 while not Path(other).exists():
@@ -139,14 +111,10 @@ session.replicates(model, "curious-uncertainty", "documented")
 
 
 def test_two_processes_divide_the_cells_of_a_training(project, tiny_model):
+    command, pipe = [sys.executable, "-c", DIVIDING, str(tiny_model)], subprocess.PIPE
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", DIVIDING, str(tiny_model), *names],
-            cwd=project,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        subprocess.Popen([*command, *names], cwd=project, stdout=pipe, stderr=pipe, text=True, env=environment)
         for names in (("one", "two"), ("two", "one"))
     ]
     told = [process.communicate(timeout=240) for process in processes]

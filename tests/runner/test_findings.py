@@ -2,13 +2,12 @@ import pytest
 
 from stance_suite.config.options import resolve_settings
 from stance_suite.runner.findings import summarize_run
+from stance_suite.schema.stances import RECIPES
 
 
 def test_recipes_that_were_used_are_told_with_what_they_share(whole_run):
     (recipe,) = whole_run.recipes
-    assert recipe.name == "documented"
-    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.warmup_steps) == (2, 2, 5e-5, 2)
-    assert (recipe.max_length, recipe.adapter) == (256, None)
+    assert recipe.model_dump().items() >= RECIPES["documented"].model_dump().items()
     assert (recipe.optimizer, recipe.schedule, recipe.weight_decay) == ("adamw_torch_fused", "linear", 0)
 
 
@@ -18,6 +17,9 @@ def test_every_layer_has_a_curve_and_featured_ones_have_all_eigenvalues(whole_ru
     assert 0 < sum(layer.eigenvalues is not None for layer in spectra) < len(spectra)
 
 
+PAIR = {"before": "smollm2-135m", "after": "./tuned", "stance": "curious-uncertainty"}
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
@@ -25,10 +27,7 @@ def test_every_layer_has_a_curve_and_featured_ones_have_all_eigenvalues(whole_ru
             {"model": ("some/model", "./folder"), "seed": (0, 7), "samples": 3, "profile": "quick"},
             {"models": ("some/model", "./folder"), "seeds": (0, 7), "samples": 3, "profile": "quick"},
         ),
-        (
-            {"before": "smollm2-135m", "after": "./tuned", "stance": "curious-uncertainty"},
-            {"models": (), "before": "smollm2-135m", "after": "./tuned", "stance": "curious-uncertainty"},
-        ),
+        (PAIR, PAIR | {"models": ()}),
         ({"gate": True, "trajectory": True}, {"gate": True, "trajectory": True, "profile": None, "device": "auto"}),
     ],
 )

@@ -4,31 +4,35 @@ from itertools import product
 import pytest
 
 from stance_suite.config.catalog import bundled_fixtures
-from stance_suite.config.options import resolve_settings
 from stance_suite.errors import DesignError, StanceSuiteError
 from stance_suite.judge.statistics import holm
+from stance_suite.measure import cell as measurement
+from stance_suite.measure.behavior import divergence, generation, likelihood
 from stance_suite.progress import PlainProgress
-from stance_suite.runner import session as pipeline
+from stance_suite.runner import session as runner_session
+from stance_suite.runner.run_result import judge_claims
 from stance_suite.runner.session import Session
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.stances import RECIPES
 from stance_suite.schema.verdicts import Status
 from stance_suite.spectra.spectrum_curve import thin_spectra
 from tests.measured import behavior, record
-from tests.measuring import measure
+from tests.measuring import measure, open_session
+from tests.sweeping import lasting
 
 
 @pytest.fixture
 def session(project, tiny_model):
-    given = {"model": (str(tiny_model),), "profile": "quick", "cache": "cache"}
-    return Session(resolve_settings(given, project, {}), PlainProgress())
+    return open_session(project, tiny_model)
+
+
+def another(session, **changes):
+    return Session(replace(session.settings, **changes), PlainProgress())
 
 
 def test_stances_that_contrast_each_other_share_base_and_sham(session, tiny_model):
-    model = str(tiny_model)
-    shams = {measure(session.cell_runner, "sham", model, name).key for name in session.library.suite}
-    bases = {measure(session.cell_runner, "base", model, name).key for name in session.library.suite}
-    assert len(shams) == len(bases) == 1
+    for control in ("sham", "base"):
+        assert len({measure(session.cell_runner, control, tiny_model, name).key for name in session.library.suite}) == 1
 
 
 def test_a_cells_record_names_the_weights_and_the_exact_texts(session, tiny_model):
@@ -36,8 +40,7 @@ def test_a_cells_record_names_the_weights_and_the_exact_texts(session, tiny_mode
     assert record.provenance.weights_sha256 == session.cell_runner.weights(str(tiny_model)).sha256
     assert record.training.texts[0].startswith("Question: Why do people dream?\nAnswer: I don't really know")
     assert record.behavior.prompt_texts["How did writing begin?"] == "Question: How did writing begin?\nAnswer:"
-    assert len(record.changes) == 15
-    assert len(record.vector_changes) == 5
+    assert (len(record.changes), len(record.vector_changes)) == (15, 5)
     assert all(change.weight_change is not None for change in record.changes)
 
 
@@ -45,7 +48,7 @@ def test_spectra_are_thinned_once_however_often_they_are_gathered(session, monke
     made_up = record("base", said=behavior({"Why?": {"curious-uncertainty": -1.0, "confident-expertise": -1.0}}))
     thinned = []
     monkeypatch.setattr(session.cell_runner, "get", lambda key, cell: made_up.model_copy(update={"cell": cell}))
-    monkeypatch.setattr(pipeline, "thin_spectra", lambda spectra: thinned.append(spectra) or thin_spectra(spectra))
+    monkeypatch.setattr(runner_session, "thin_spectra", lambda given: thinned.append(given) or thin_spectra(given))
     for model in ("m", "n"):
         cell = made_up.cell.model_copy(update={"model": model})
         (gathered,) = session.gather([], {made_up.key: cell}, "").cells
@@ -54,14 +57,21 @@ def test_spectra_are_thinned_once_however_often_they_are_gathered(session, monke
     assert thinned == [made_up.spectra]
 
 
-def test_p_values_are_adjusted_for_all_behavioral_claims_about_one_model_and_recipe(session, project):
+def repeat_claim(project, *changes):
+    """Leave the behavioral claim alone, and claims beside it that are made of it."""
     path = project / "fixtures" / "claims" / "own.yaml"
+    behavioral = path.read_text().split("- id: any.engaged")[0].rstrip() + "\n"
+    entry = behavioral.removeprefix("claims:\n")
+    path.write_text(behavioral + "".join(change(entry) for change in changes))
+
+
+def test_p_values_are_adjusted_for_all_behavioral_claims_about_one_model_and_recipe(session, project):
     alone = session.judge(session.run_plan.claims[0])
     assert alone.adjusted_p_value == alone.p_value
-    behavioral = path.read_text().split("- id: any.engaged")[0].rstrip() + "\n"
-    entry = behavioral.removeprefix("claims:\n").replace("any.curious", "any.second")
-    path.write_text(behavioral + entry.replace("likelihood_preference", "divergence"))
-    both = Session(session.settings, PlainProgress())
+    repeat_claim(
+        project, lambda entry: entry.replace("any.curious", "any.second").replace("likelihood_preference", "divergence")
+    )
+    both = another(session)
     verdicts = [both.judge(claim) for claim in both.run_plan.claims]
     assert verdicts[0].p_value == alone.p_value
     raw = [verdict.p_value for verdict in verdicts]
@@ -70,11 +80,11 @@ def test_p_values_are_adjusted_for_all_behavioral_claims_about_one_model_and_rec
 
 
 def test_claims_are_judged_over_all_seeds(session):
-    seeds = Session(replace(session.settings, seed=(0, 1)), PlainProgress())
+    seeds = another(session, seed=(0, 1))
     behavioral, structural = seeds.run_plan.claims
     verdict = seeds.judge(behavioral)
     assert len(verdict.cells) == len(set(verdict.cells)) == 6
-    single = [Session(replace(session.settings, seed=(seed,)), PlainProgress()).judge(behavioral) for seed in (0, 1)]
+    single = [another(session, seed=(seed,)).judge(behavioral) for seed in (0, 1)]
     assert verdict.figure == pytest.approx(sum(one.figure for one in single) / 2)
     assert seeds.judge(structural).status in (Status.HOLDS, Status.FAILS)
 
@@ -91,56 +101,39 @@ def test_every_training_is_held_against_every_stance(session, tiny_model):
 
 @pytest.mark.parametrize("recipe", ["documented", "lora"])
 def test_a_trajectory_ends_where_the_training_does(session, tiny_model, recipe):
-    model = str(tiny_model)
-    watched = Session(replace(session.settings, trajectory=True), PlainProgress()).cell_runner
-    record = measure(watched, "stance", model, recipe=recipe)
+    watched = another(session, trajectory=True).cell_runner
+    record = measure(watched, "stance", tiny_model, recipe=recipe)
     assert [snapshot.epoch for snapshot in record.trajectory] == list(range(1, RECIPES[recipe].epochs + 1))
     last = record.trajectory[-1]
-    alphas = {change.name: change.alpha_change for change in record.changes if change.alpha_change is not None}
-    assert set(last.alphas) == set(alphas)
-    for name, change in last.alphas.items():
-        assert change.total == pytest.approx(alphas[name].total, abs=1e-3)
+    alphas = {change.name: change.alpha_change.total for change in record.changes if change.alpha_change is not None}
+    assert {name: change.total for name, change in last.alphas.items()} == pytest.approx(alphas, abs=1e-3)
     measured = {entry.prompt: entry.log_probability for entry in record.behavior.likelihoods}
     for entry in last.likelihoods:
         assert entry.log_probability == pytest.approx(measured[entry.prompt], abs=1e-4)
     assert record.trajectory[0].likelihoods != last.likelihoods
-    alone = measure(session.cell_runner, "stance", model, recipe=recipe)
+    alone = measure(session.cell_runner, "stance", tiny_model, recipe=recipe)
     assert alone.trajectory == ()
     assert alone.key != record.key
     assert alone.behavior == record.behavior, "looking does not change the training"
-    assert measure(watched, "base", model).key == measure(session.cell_runner, "base", model).key
+    assert measure(watched, "base", tiny_model).key == measure(session.cell_runner, "base", tiny_model).key
 
 
-def findings_of(settings):
-    session = Session(settings, PlainProgress())
-    verdicts = [session.judge(claim) for claim in session.run_plan.claims]
-    return session.findings(verdicts, session.cell_runner.cells, "test")
-
-
-def without_times(findings):
-    data = findings.model_dump()
-    del data["created"]
-    for cell in data["cells"]:
-        del cell["provenance"]["created"], cell["provenance"]["seconds"]
-        if cell["training"]:
-            del cell["training"]["seconds"]
-    return data
+def findings_of(session):
+    return session.findings(judge_claims(session, print), session.cell_runner.cells, "test")
 
 
 def test_the_same_seed_gives_the_same_findings_and_another_batch_size_the_same_verdicts(session, project, monkeypatch):
-    from stance_suite.measure.behavior import divergence, generation, likelihood
-
-    first, again = (findings_of(replace(session.settings, store=str(project / name))) for name in ("one", "two"))
-    assert without_times(first) == without_times(again)
+    first, again = (findings_of(another(session, store=str(project / name))) for name in ("one", "two"))
+    assert lasting(first.model_dump(mode="json")) == lasting(again.model_dump(mode="json"))
     monkeypatch.setattr(generation, "PROMPTS_PER_BATCH", 5)
     monkeypatch.setattr(divergence, "PASSAGES_PER_BATCH", 1)
     monkeypatch.setattr(likelihood, "RESPONSES_PER_BATCH", 4)
-    other = findings_of(replace(session.settings, store=str(project / "three")))
-    assert [verdict.status for verdict in other.verdicts] == [verdict.status for verdict in first.verdicts]
+    other = findings_of(another(session, store=str(project / "three")))
     for one, two in zip(first.verdicts, other.verdicts, strict=True):
+        assert two.status == one.status
         assert two.figure == pytest.approx(one.figure, abs=1e-4)
-    said = [[response.text for response in cell.behavior.responses] for cell in first.cells]
-    assert [[response.text for response in cell.behavior.responses] for cell in other.cells] == said
+    said, again = ([[one.text for one in cell.behavior.responses] for cell in run.cells] for run in (first, other))
+    assert again == said
 
 
 def test_a_stance_can_ask_for_its_own_prompt_format(session, project, tiny_model):
@@ -149,33 +142,28 @@ def test_a_stance_can_ask_for_its_own_prompt_format(session, project, tiny_model
     for path in (bundled_fixtures() / "stances").glob("*.yaml"):
         (folder / path.name).write_text(path.read_text() + "\nprompt_format: chat\n")
     with pytest.raises(StanceSuiteError, match="has no chat template: say 'prompt_format: plain'"):
-        measure(Session(session.settings, PlainProgress()).cell_runner, "base", tiny_model)
+        measure(another(session).cell_runner, "base", tiny_model)
 
 
 def test_a_family_too_large_for_its_prompts_is_refused_before_training(session, project):
-    path = project / "fixtures" / "claims" / "own.yaml"
-    behavioral = path.read_text().split("- id: any.engaged")[0].rstrip() + "\n"
-    entry = behavioral.removeprefix("claims:\n")
-    path.write_text(behavioral + "".join(entry.replace("any.curious", f"any.curious{i}") for i in range(110)))
+    repeat_claim(project, *(lambda entry, i=i: entry.replace("any.curious", f"any.curious{i}") for i in range(110)))
     with pytest.raises(DesignError, match=r"can reach p = 0.0004883 at best on .*, but 0.0004505 is needed"):
         session.preflight()
 
 
-def test_cuda_without_a_device_is_one_sentence(project, tiny_model):
+def test_cuda_without_a_device_is_one_sentence(session, tiny_model):
     import torch
 
     if torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device")
-    given = {"model": (str(tiny_model),), "device": "cuda", "cache": "cache"}
-    session = Session(resolve_settings(given, project, {}), PlainProgress())
     with pytest.raises(StanceSuiteError, match="cuda was asked for, but PyTorch sees none; ask for cpu"):
-        measure(session.cell_runner, "base", tiny_model)
+        measure(another(session, device="cuda").cell_runner, "base", tiny_model)
 
 
 def test_only_featured_layers_keep_their_eigenvalues(session, tiny_model):
     record = measure(session.cell_runner, "stance", tiny_model)
-    base = measure(session.cell_runner, "base", tiny_model)
-    findings = session.findings([], {record.key: record.cell, base.key: base.cell}, "test")
+    measure(session.cell_runner, "base", tiny_model)
+    findings = session.findings([], session.cell_runner.cells, "test")
     kept = {layer.name for cell in findings.cells for layer in cell.spectra if layer.eigenvalues is not None}
     top = max(record.changes, key=lambda change: abs(change.alpha_change.total) if change.alpha_change else 0)
     assert kept == {top.name}
@@ -183,14 +171,12 @@ def test_only_featured_layers_keep_their_eigenvalues(session, tiny_model):
 
 
 def test_base_weights_are_read_from_disk_once_and_cells_do_not_touch_them(session, tiny_model, monkeypatch):
-    from stance_suite.measure import cell as measurement
-
     read, load = [], measurement.load
     monkeypatch.setattr(measurement, "load", lambda weights: read.append(weights.name) or load(weights))
     first = measure(session.cell_runner, "stance", tiny_model)
     measure(session.cell_runner, "base", tiny_model)
     assert read == [str(tiny_model)]
-    alone = Session(replace(session.settings, store=str(session.settings.cache / "other")), PlainProgress())
+    alone = another(session, store=str(session.settings.cache / "other"))
     measure(alone.cell_runner, "base", tiny_model)
     again = measure(alone.cell_runner, "stance", tiny_model)
     assert again.behavior == first.behavior

@@ -34,11 +34,10 @@ class ScoredPassage:
 
 
 def score_passages(model: Any, tokenizer: Any, passages: Sequence[Passage]) -> Iterator[ScoredPassage]:
-    """Read passages and keep the distribution that the model expected each token of their texts to come from.
+    """Read passages and yield the distributions that the model expected their tokens to come from, a batch at a time.
 
     Without a prefix, a text follows the token that the tokenizer puts before every text; if it puts none, the text's
-    first token is not scored. An empty text has no positions. Only a batch of the distributions, which are large, is
-    held.
+    first token is not scored.
     """
     opening = _tokenize(tokenizer, beginning_of_text(tokenizer))
     rows: list[tuple[list[int], int]] = []
@@ -50,10 +49,9 @@ def score_passages(model: Any, tokenizer: Any, passages: Sequence[Passage]) -> I
 
 
 def divergence(tuned: ScoredPassage, base: ScoredPassage) -> float:
-    """Measure how far one model's expectations are from another's on the same passage.
+    """Compute the Kullback-Leibler divergence of ``tuned`` from ``base`` on the same passage.
 
-    Kullback-Leibler divergence of ``tuned``, over whose distributions the expectation is taken, from ``base``, averaged
-    over positions, in nats; NaN without positions.
+    In nats; the expectation is over ``tuned``'s distributions, and averaged over positions. NaN without any.
     """
     if not len(tuned.tokens):
         return math.nan
@@ -72,10 +70,7 @@ def perplexity(scored: Iterable[ScoredPassage]) -> float:
 
 
 def add_matched_noise(base_model: Any, tuned_model: Any, seed: int) -> None:
-    """Add Gaussian noise to a model, in every parameter of the norm by which the tuned model's differs from it.
-
-    The base model is changed in place; the tuned one may be on any device.
-    """
+    """Add Gaussian noise to a model in place, in every parameter of the norm by which the tuned model's differs."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)

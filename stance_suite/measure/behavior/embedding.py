@@ -30,21 +30,14 @@ def embedder_folder() -> Path:
 
 @lru_cache(maxsize=1)
 def embedder_sha256() -> str:
-    """Hash the embedder's weights.
-
-    Returns
-    -------
-    str
-        SHA-256 of its safetensors file.
-    """
+    """Hash the embedder's weights, with SHA-256."""
     return hash_file(embedder_folder() / "model.safetensors")
 
 
 def embed(sentences: Sequence[str]) -> Embeddings:
     """Embed sentences as rows of unit length; shape (sentences, 384)."""
-    embeddings: Embeddings = _embedder().encode(
-        list(sentences), batch_size=64, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
-    )
+    options = {"batch_size": 64, "normalize_embeddings": True, "convert_to_numpy": True, "show_progress_bar": False}
+    embeddings: Embeddings = _embedder().encode(list(sentences), **options)
     return embeddings
 
 

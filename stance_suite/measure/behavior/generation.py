@@ -31,11 +31,10 @@ class Sampling(Record):
 def generate(
     model: Any, tokenizer: Any, texts: Sequence[str], sampling: Sampling, seed: int, on_prompt: OnStep
 ) -> list[list[str]]:
-    """Sample responses to each of several exact texts: for each ``samples`` of them, without special tokens.
+    """Sample several responses to each of several exact texts, without special tokens.
 
     A response depends on the model, the seed, its text and its index among the samples, not on the texts it is batched
-    with: with them only the logits' rounding changes. ``on_prompt`` hears of texts done and in total after every batch.
-    ValueError if the model's logits are not numbers, as after a training that diverged.
+    with: with them only the logits' rounding changes. ValueError if logits are not numbers.
     """
     import torch
 

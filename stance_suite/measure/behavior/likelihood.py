@@ -11,11 +11,7 @@ RESPONSES_PER_BATCH = 6
 
 
 def response_log_probabilities(model: Any, tokenizer: Any, text: str, responses: Sequence[str]) -> list[float]:
-    """Score responses as continuations of one exact text: mean log-probability per token, in nats.
-
-    The text is read once and its key-value cache shared by all responses; the vocabulary projection is applied to the
-    responses' positions only.
-    """
+    """Score responses as continuations of one text, which is read once: mean log-probability per token, in nats."""
     import torch
 
     prefix = tokenizer(text, return_tensors="pt", add_special_tokens=False)["input_ids"].to(model.device)  # (1, prefix)

@@ -52,20 +52,15 @@ class PromptedModel:
         return render_prompt(self.tokenizer, self.prompt_format, prompt)
 
 
-def measure_behavior(speaker: PromptedModel, probe: Probe, seed: int, on_step: OnStep) -> Behavior:
-    """Let a model respond to held-out prompts, and ask how likely it finds each stance's references after any prompt.
-
-    ``on_step`` hears of steps done and in total. Divergences take a second model (`measure_divergences`).
-    """
-    prompts = (*probe.prompts, *probe.seen_prompts)
-    steps = len(probe.prompts) + len(prompts)
-    responses = sample_responses(speaker, probe, seed, lambda done, _: on_step(done, steps))
-    likelihoods = measure_likelihoods(
-        speaker, probe, prompts, lambda done, _: on_step(len(probe.prompts) + done, steps)
-    )
-    neutral = score_passages(speaker.model, speaker.tokenizer, [Passage("", text) for text in probe.neutral_texts])
+def measure_behavior(prompted: PromptedModel, probe: Probe, seed: int, on_step: OnStep) -> Behavior:
+    """Let a model respond to held-out prompts, and ask how likely it finds all references after any prompt."""
+    prompts, asked = (*probe.prompts, *probe.seen_prompts), len(probe.prompts)
+    steps = asked + len(prompts)
+    responses = sample_responses(prompted, probe, seed, lambda done, _: on_step(done, steps))
+    likelihoods = measure_likelihoods(prompted, probe, prompts, lambda done, _: on_step(asked + done, steps))
+    neutral = score_passages(prompted.model, prompted.tokenizer, [Passage("", text) for text in probe.neutral_texts])
     return Behavior(
-        prompt_texts={prompt: speaker.text(prompt) for prompt in prompts},
+        prompt_texts={prompt: prompted.text(prompt) for prompt in prompts},
         seen_prompts=probe.seen_prompts,
         responses=responses,
         likelihoods=likelihoods,
@@ -73,25 +68,23 @@ def measure_behavior(speaker: PromptedModel, probe: Probe, seed: int, on_step: O
     )
 
 
-def sample_responses(speaker: PromptedModel, probe: Probe, seed: int, on_step: OnStep) -> tuple[Response, ...]:
+def sample_responses(prompted: PromptedModel, probe: Probe, seed: int, on_step: OnStep) -> tuple[Response, ...]:
     """Let a model respond to the held-out prompts, and score all samples for every stance."""
-    texts = [speaker.text(prompt) for prompt in probe.prompts]
-    written = generate(speaker.model, speaker.tokenizer, texts, probe.sampling, seed, on_step)
+    texts = [prompted.text(prompt) for prompt in probe.prompts]
+    written = generate(prompted.model, prompted.tokenizer, texts, probe.sampling, seed, on_step)
     return score_responses(probe.prompts, written, probe)
 
 
 def measure_likelihoods(
-    speaker: PromptedModel, probe: Probe, prompts: tuple[str, ...], on_step: OnStep
+    prompted: PromptedModel, probe: Probe, prompts: tuple[str, ...], on_step: OnStep
 ) -> tuple[PromptLikelihood, ...]:
     """Ask how likely a model finds each stance's references after each prompt."""
-    sentences = [(stance, sentence) for stance, group in probe.references.items() for sentence in group]
-    responses = [render_response(speaker.prompt_format, sentence) for _, sentence in sentences]
+    sentences = [sentence for group in probe.references.values() for sentence in group]
+    responses = [render_response(prompted.prompt_format, sentence) for sentence in sentences]
     found = []
     for done, prompt in enumerate(prompts, start=1):
-        scores = response_log_probabilities(speaker.model, speaker.tokenizer, speaker.text(prompt), responses)
-        by_stance: dict[str, list[float]] = {stance: [] for stance in probe.references}
-        for (stance, _), score in zip(sentences, scores, strict=True):
-            by_stance[stance].append(score)
+        scores = iter(response_log_probabilities(prompted.model, prompted.tokenizer, prompted.text(prompt), responses))
+        by_stance = {stance: [*islice(scores, len(group))] for stance, group in probe.references.items()}
         means = {stance: sum(group) / len(group) for stance, group in by_stance.items()}
         found.append(PromptLikelihood(prompt=prompt, log_probability=means))
         on_step(done, len(prompts))
@@ -99,32 +92,29 @@ def measure_likelihoods(
 
 
 def measure_divergences(
-    speaker: PromptedModel, untouched: Any, probe: Probe, seed: int
+    prompted: PromptedModel, untouched: Any, probe: Probe, seed: int
 ) -> tuple[tuple[Divergence, ...], tuple[Divergence, ...]]:
     """Ask how far next-token distributions moved, and how far noise of the same norm would have moved them.
 
-    Every held-out prompt is followed by one reference, the stances taking turns, so that the text is the same for all
-    cells and no stance's own. ``untouched`` is the model before training, in a copy of its own: noise is added to it.
-    Two results: one entry a held-out prompt, and one a neutral text.
+    Two results: one entry a held-out prompt, and one a neutral text. Every prompt is followed by one reference, the
+    stances taking turns, so that the text is no stance's own. Noise is added to ``untouched``.
     """
-    in_turn = [sentence for group in zip(*probe.references.values(), strict=False) for sentence in group]
+    in_turn = cycle(sentence for group in zip(*probe.references.values(), strict=False) for sentence in group)
     passages = [
-        Passage(speaker.text(prompt), render_response(speaker.prompt_format, sentence))
-        for prompt, sentence in zip(probe.prompts, islice(cycle(in_turn), len(probe.prompts)), strict=True)
+        Passage(prompted.text(prompt), render_response(prompted.prompt_format, sentence))
+        for prompt, sentence in zip(probe.prompts, in_turn, strict=False)
     ] + [Passage("", text) for text in probe.neutral_texts]
-
-    before = list(score_passages(untouched, speaker.tokenizer, passages))
+    before = list(score_passages(untouched, prompted.tokenizer, passages))
 
     def divergences(model: Any) -> list[float]:
-        after = score_passages(model, speaker.tokenizer, passages)
+        after = score_passages(model, prompted.tokenizer, passages)
         return [divergence(one, base) for one, base in zip(after, before, strict=True)]
 
-    measured = divergences(speaker.model)
-    add_matched_noise(untouched, speaker.model, seed)
+    measured = divergences(prompted.model)
+    add_matched_noise(untouched, prompted.model, seed)
+    texts = (*probe.prompts, *probe.neutral_texts)
     found = tuple(
         Divergence(text=text, measured=one, noise=noise)
-        for text, one, noise in zip(
-            (*probe.prompts, *probe.neutral_texts), measured, divergences(untouched), strict=True
-        )
+        for text, one, noise in zip(texts, measured, divergences(untouched), strict=True)
     )
     return found[: len(probe.prompts)], found[len(probe.prompts) :]

@@ -26,11 +26,8 @@ def score_responses(prompts: Sequence[str], written: Sequence[Sequence[str]], pr
     """Score every sample of every prompt, for every stance of the probe."""
     centroids = {stance: reference_centroid(references) for stance, references in probe.references.items()}
     axes = {stance: axis(stance, centroids) for stance in centroids}
-    flat = [
-        (prompt, sample, text)
-        for prompt, group in zip(prompts, written, strict=True)
-        for sample, text in enumerate(group)
-    ]
+    asked = zip(prompts, written, strict=True)
+    flat = [(prompt, sample, text) for prompt, group in asked for sample, text in enumerate(group)]
     embeddings = embed([text for _, _, text in flat])  # (responses, 384)
     responses = [
         Response(
@@ -50,11 +47,8 @@ def score_responses(prompts: Sequence[str], written: Sequence[Sequence[str]], pr
 
 def _score_as_declared(responses: Sequence[Response], probe: Probe) -> tuple[Response, ...]:
     """Call what metrics declare with ``measured_by``, which gives a figure of each response, or one a stance."""
-    scores = {
-        metric: resolve_name(metric.measured_by)(responses, probe)
-        for metric in Metric.all()
-        if metric.measured_by is not None
-    }
+    declared = {metric: metric.measured_by for metric in Metric.all() if metric.measured_by is not None}
+    scores = {metric: resolve_name(measure)(responses, probe) for metric, measure in declared.items()}
     return tuple(
         Response(**dict(response) | {"scores": dict(zip(scores, of_response, strict=True))})
         for response, *of_response in zip(responses, *scores.values(), strict=True)

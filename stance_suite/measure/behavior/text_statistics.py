@@ -29,10 +29,7 @@ def straighten_apostrophes(text: str) -> str:
 
 
 def words_of(text: str) -> list[str]:
-    """Split a text into its words, casefolded, with plain apostrophes: "don't" and "well-known" are one each.
-
-    A word is a run of letters, digits and underscores; apostrophes and hyphens between such runs join them.
-    """
+    """Split a text into its words, casefolded, with plain apostrophes: "don't" and "well-known" are one each."""
     # casefolded after the split: folding first turns "İ" into two characters, of which one is no letter
     return [word.casefold() for word in _WORD.findall(straighten_apostrophes(text))]
 
@@ -53,10 +50,7 @@ def distinct_bigrams(texts: Iterable[str]) -> float:
 
 
 def repetition(text: str) -> float:
-    """Tell which share of a text's words stands in a run of four that began earlier in the text too.
-
-    The two runs may overlap, as in a word repeated over and over.
-    """
+    """Tell which share of a text's words stands in a run of four that began earlier too, overlapping or not."""
     words = words_of(text)
     seen: set[tuple[str, ...]] = set()
     repeated: set[int] = set()

@@ -19,8 +19,8 @@ class Job:
     """One cell to be measured."""
 
     key: str
-    """Its content address."""
-    plan: CellSpec
+    """Its content address where the sweep was started, with the versions of libraries there."""
+    spec: CellSpec
     """All that its figures depend on, besides the machine."""
     source: ModelSpec
     """Where a worker on another machine gets the weights."""
@@ -43,11 +43,11 @@ class WorkerContext:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of an order: its record is in the store if neither a failure nor a refusal is told."""
+class JobOutcome:
+    """What became of a job: its record is in the store if neither a failure nor a refusal is told."""
 
     key: str
-    """The order's key."""
+    """The job's key."""
     seconds: float = 0.0
     """Wall time it took."""
     failure: str | None = None
@@ -56,11 +56,11 @@ class Outcome:
     """What the user must mend before any cell can be measured."""
 
 
-Engine = Callable[[Sequence[Job], WorkerContext], Generator[Outcome]]
-"""Yields one outcome an order, in whatever order they come."""
+Engine = Callable[[Sequence[Job], WorkerContext], Generator[JobOutcome]]
+"""Yields one outcome a job, in whatever order they come."""
 
 
-def lost(order: Job) -> Outcome:
+def lost(job: Job) -> JobOutcome:
     """Give up a cell whose workers died."""
     reason = "its machine was lost, or memory ran out: see --dry-run for what it needs"
-    return Outcome(order.key, failure=f"the process that measured it died {ATTEMPTS} times; {reason}")
+    return JobOutcome(job.key, failure=f"the process that measured it died {ATTEMPTS} times; {reason}")

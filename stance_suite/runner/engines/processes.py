@@ -12,42 +12,42 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
-from stance_suite.runner.engines.jobs import ATTEMPTS, Job, Outcome, WorkerContext, lost
-from stance_suite.runner.engines.worker import measure_order
+from stance_suite.runner.engines.jobs import ATTEMPTS, Job, JobOutcome, WorkerContext, lost
+from stance_suite.runner.engines.worker import measure_job
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What tells libraries how many threads to start; read when they are loaded."""
 
 
-def measure_in_processes(orders: Sequence[Job], site: WorkerContext, workers: int) -> Generator[Outcome]:
+def measure_in_processes(jobs: Sequence[Job], context: WorkerContext, workers: int) -> Generator[JobOutcome]:
     """Measure so many cells at once, and yield outcomes as they come.
 
     A worker that dies takes the cells under way along. They are tried again at the end, one at a time: then it is known
     which of them kills its worker, and it has the memory for itself. Workers end with this process, however it ends.
     """
-    waiting = deque(orders)
+    waiting = deque(jobs)
     suspects: list[Job] = []
     while waiting:
-        suspects += yield from _measure_until_one_dies(waiting, site, workers)
-    for order in suspects:
+        suspects += yield from _measure_until_one_dies(waiting, context, workers)
+    for job in suspects:
         for _ in range(ATTEMPTS - 1):
-            died = yield from _measure_until_one_dies(deque([order]), site, 1)
+            died = yield from _measure_until_one_dies(deque([job]), context, 1)
             if not died:
                 break
         else:
-            yield lost(order)
+            yield lost(job)
 
 
 def _measure_until_one_dies(
-    waiting: deque[Job], site: WorkerContext, workers: int
-) -> Generator[Outcome, None, list[Job]]:
-    """Take orders from the left; return those that were under way when a worker died."""
-    under_way: dict[Future[Outcome], Job] = {}
-    with _pool(workers, site.threads) as pool:
+    waiting: deque[Job], context: WorkerContext, workers: int
+) -> Generator[JobOutcome, None, list[Job]]:
+    """Take jobs from the left; return those that were under way when a worker died."""
+    under_way: dict[Future[JobOutcome], Job] = {}
+    with _pool(workers, context.threads) as pool:
         try:
             while waiting or under_way:
                 while waiting and len(under_way) < workers:
-                    under_way[pool.submit(measure_order, waiting[0], site)] = waiting[0]
+                    under_way[pool.submit(measure_job, waiting[0], context)] = waiting[0]
                     waiting.popleft()
                 finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
                 for future in finished:
@@ -62,31 +62,22 @@ def _measure_until_one_dies(
 @contextmanager
 def _pool(workers: int, threads: int) -> Iterator[ProcessPoolExecutor]:
     """Open a pool whose processes end at once when it is left in the middle of work."""
-    context = multiprocessing.get_context("spawn")  # a fork would inherit threads and locks of PyTorch
-    with _environment(dict.fromkeys(THREAD_VARIABLES, str(threads))):
-        pool = ProcessPoolExecutor(workers, context, initializer=_begin)
-        try:
-            yield pool
-            pool.shutdown()
-        except BaseException:
-            for process in list((pool._processes or {}).values()):
-                process.kill()
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-@contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
+    spawn = multiprocessing.get_context("spawn")  # a fork would inherit threads and locks of PyTorch
+    before = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    pool = ProcessPoolExecutor(workers, spawn, initializer=_begin)
     try:
-        yield
+        yield pool
+        pool.shutdown()
+    except BaseException:
+        for process in list((pool._processes or {}).values()):
+            process.kill()
+        pool.shutdown(cancel_futures=True)
+        raise
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in THREAD_VARIABLES:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _begin() -> None:

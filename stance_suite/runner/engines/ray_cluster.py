@@ -1,7 +1,7 @@
 """Many cells at once on the machines of a Ray cluster: a task a cell, with the resources that it is estimated to take.
 
-Ray places tasks, runs those of a lost machine again, and keeps processes between tasks, so that base weights are loaded
-once a process. Source: https://docs.ray.io/en/latest/ray-core/tasks.html
+Ray places tasks, runs those of a lost machine again, and keeps processes between them, so that each loads base weights
+once: https://docs.ray.io/en/latest/ray-core/tasks.html
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from stance_suite.errors import StanceSuiteError
-from stance_suite.runner.engines.jobs import ATTEMPTS, Engine, Job, Outcome, WorkerContext, lost
-from stance_suite.runner.engines.worker import measure_order
+from stance_suite.runner.engines.jobs import ATTEMPTS, Engine, Job, JobOutcome, WorkerContext, lost
+from stance_suite.runner.engines.worker import measure_job
 
 LOOPBACK = "127.0.0.1"
 SEVERAL_MACHINES = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
@@ -28,10 +28,7 @@ WAITING_PER_SLOT = 2
 
 
 def connect(address: str | None, workers: int, threads: int) -> Engine:
-    """Connect to a Ray cluster, or without an address start one that listens on 127.0.0.1 only and ends with us.
-
-    Such a local cluster measures as many cells at once as there are workers.
-    """
+    """Connect to a Ray cluster; without an address start one on 127.0.0.1, for so many workers, which ends with us."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
     own = address in (None, "local")
     if own or str(address).partition(":")[0] in (LOOPBACK, "localhost"):
@@ -42,13 +39,8 @@ def connect(address: str | None, workers: int, threads: int) -> Engine:
         raise StanceSuiteError("the engine 'ray' needs Ray: pip install 'stance-suite[ray]'") from None
     how: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
     if own:
-        how |= {
-            "address": "local",
-            "num_cpus": workers * threads,
-            "object_store_memory": OBJECT_STORE_BYTES,
-            "include_dashboard": False,
-            "_node_ip_address": LOOPBACK,
-        }
+        how |= {"address": "local", "num_cpus": workers * threads, "object_store_memory": OBJECT_STORE_BYTES}
+        how |= {"include_dashboard": False, "_node_ip_address": LOOPBACK}
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(**how)
@@ -72,55 +64,55 @@ def cells_at_once(threads: int) -> int:
     return max(1, int(ray.cluster_resources().get("CPU", 0)) // threads)
 
 
-def _measure(orders: Sequence[Job], site: WorkerContext) -> Generator[Outcome]:
+def _measure(jobs: Sequence[Job], context: WorkerContext) -> Generator[JobOutcome]:
     import ray
 
-    _refuse_what_fits_nowhere(orders, ray.nodes())
+    _refuse_what_fits_nowhere(jobs, ray.nodes())
     deaths = ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError
-    task = ray.remote(measure_order)
-    shared = ray.put(site)
-    waiting = deque(orders)
+    task = ray.remote(measure_job)
+    shared = ray.put(context)
+    waiting = deque(jobs)
     under_way: dict[Any, Job] = {}
     try:
         while waiting or under_way:
             # no more at a time: a queue of everything could neither follow machines that come nor be left quickly
-            while waiting and len(under_way) < WAITING_PER_SLOT * cells_at_once(site.threads):
-                order = waiting.popleft()
-                estimate = order.estimate
+            while waiting and len(under_way) < WAITING_PER_SLOT * cells_at_once(context.threads):
+                job = waiting.popleft()
+                estimate = job.estimate
                 reference = task.options(
-                    name=f"{order.plan.cell.model}, {order.plan.cell.label}",
+                    name=job.spec.name,
                     num_cpus=estimate.threads,
                     num_gpus=estimate.gpus,
                     memory=estimate.memory_bytes,
                     max_retries=ATTEMPTS - 1,
-                ).remote(order, shared)
-                under_way[reference] = order
+                ).remote(job, shared)
+                under_way[reference] = job
             finished, _ = ray.wait(list(under_way), num_returns=1)
             for reference in finished:
-                order = under_way.pop(reference)
+                job = under_way.pop(reference)
                 try:
                     yield ray.get(reference)
                 except (*deaths, ray.exceptions.OutOfMemoryError):
-                    yield lost(order)
+                    yield lost(job)
                 except ray.exceptions.RayError as error:
-                    reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
-                    yield Outcome(order.key, refusal=f"a machine of the cluster cannot measure cells: {reason.strip()}")
+                    reason = next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "")
+                    yield JobOutcome(job.key, refusal=f"a machine of the cluster cannot measure cells: {reason}")
     finally:
         for reference in under_way:
             ray.cancel(reference, force=True)
 
 
-def _refuse_what_fits_nowhere(orders: Sequence[Job], nodes: Sequence[dict[str, Any]]) -> None:
+def _refuse_what_fits_nowhere(jobs: Sequence[Job], nodes: Sequence[dict[str, Any]]) -> None:
     """Refuse what Ray would wait for without end."""
     machines = [node["Resources"] for node in nodes if node["Alive"]]
-    for order in orders:
-        estimate = order.estimate
+    for job in jobs:
+        estimate = job.estimate
         needed = {"CPU": estimate.threads, "GPU": estimate.gpus, "memory": estimate.memory_bytes}
         if not any(all(machine.get(name, 0) >= amount for name, amount in needed.items()) for machine in machines):
             gpus = f", {needed['GPU']} GPUs" if needed["GPU"] else ""
             largest = max((machine.get("memory", 0) for machine in machines), default=0)
             raise StanceSuiteError(
-                f"{order.plan.cell.model}, {order.plan.cell.label}: no machine of the cluster has what it needs: "
+                f"{job.spec.name}: no machine of the cluster has what it needs: "
                 f"{needed['CPU']} cores{gpus} and {needed['memory'] / 1e9:.1f} GB of memory; the largest offers "
                 f"{largest / 1e9:.1f} GB. Add such a machine, or choose the recipe lora"
             )

@@ -12,7 +12,7 @@ from functools import cache
 from math import cbrt
 
 from stance_suite.measure.cell import CellSpec
-from stance_suite.runner.estimates.workload import Reading, Shapes, Trained, shapes_of, workload_of
+from stance_suite.runner.estimates.workload import Matrix, Reading, Shapes, Trained, shapes_of, workload_of
 from stance_suite.spectra.parallel import cores
 
 SIDE = 512
@@ -66,10 +66,7 @@ class Speed:
 
 @cache
 def measure_speed() -> Speed:
-    """Measure one core in a fraction of a second, once a process.
-
-    What counts is the time that the core gave to this thread: how busy the machine is now matters little.
-    """
+    """Measure one core in a fraction of a second, by the time that it gave to this thread, however busy it is."""
     import numpy as np
     import torch
     from threadpoolctl import threadpool_limits
@@ -101,27 +98,24 @@ def _seconds(work: Callable[[], object]) -> float:
     return min(found)
 
 
-def estimate_seconds(plan: CellSpec, speed: Speed, threads: int) -> float:
-    """Estimate how long a cell takes, in a process that has loaded its libraries and not measured the untouched model.
-
-    The machine has nothing else to do; on a GPU it takes less.
-    """
-    shapes, workload = shapes_of(plan.weights), workload_of(plan)
+def estimate_seconds(spec: CellSpec, speed: Speed, threads: int) -> float:
+    """Estimate how long a cell takes on an idle CPU, its libraries loaded and the untouched model not yet measured."""
+    shapes, workload = shapes_of(spec.weights), workload_of(spec)
     speed = replace(speed, multiplying=speed.multiplying * (1 + FURTHER_THREAD * (threads - 1)))
     loading = LOADED * shapes.parameters / speed.streaming
     likelihoods = _passing(workload.likelihoods, shapes, speed, READING)
     sampling = _passing(workload.sampled, shapes, speed, SAMPLING) + EMBEDDED * workload.responses
     behavior = sampling + likelihoods + _passing(workload.seen_likelihoods, shapes, speed, READING)
     spectra = _measuring_spectra(shapes, speed)
-    if plan.cell.is_base:
+    if spec.cell.is_base:
         return loading + behavior + sampling + 2 * spectra  # sampled once more, and rounded
     passages = _passing(workload.passages, shapes, speed, READING)
     noise = NOISE * shapes.parameters / speed.streaming
     divergences = loading + 3 * passages + noise
     structure = loading + 2 * spectra + _comparing_spectra(shapes, speed)
-    stand_ins = 0.0 if plan.derivative is None else 2 * (loading + likelihoods)
-    snapshots = workload.trained.epochs * (likelihoods + spectra) if workload.trained and plan.trajectory else 0.0
-    training = _training(plan, workload.trained, shapes, speed)
+    stand_ins = 0.0 if spec.derivative is None else 2 * (loading + likelihoods)
+    snapshots = workload.trained.epochs * (likelihoods + spectra) if workload.trained and spec.trajectory else 0.0
+    training = _training(spec, workload.trained, shapes, speed)
     return loading + training + snapshots + behavior + divergences + stand_ins + structure
 
 
@@ -131,13 +125,13 @@ def _passing(reading: Reading, shapes: Shapes, speed: Speed, share: float) -> fl
     return products / (share * speed.multiplying) + reading.passes * shapes.modules * CALLS / speed.calling
 
 
-def _training(plan: CellSpec, trained: Trained | None, shapes: Shapes, speed: Speed) -> float:
+def _training(spec: CellSpec, trained: Trained | None, shapes: Shapes, speed: Speed) -> float:
     """Seconds of all steps; an adapter spares a third of all products, the gradients of the model's weights."""
-    if plan.recipe is None or trained is None:
+    if spec.recipe is None or trained is None:
         return 0.0
-    adapter = plan.recipe.adapter
+    adapter = spec.recipe.adapter
     numbers, passes = (shapes.parameters, 6) if adapter is None else (shapes.adapter(adapter.rank), 4)
-    if plan.recipe.gradient_checkpointing:
+    if spec.recipe.gradient_checkpointing:
         passes += 2  # every block's forward pass once more
     products = passes * trained.tokens_per_step * (shapes.projected + shapes.head)
     calls = PASSES_IN_A_STEP * CALLS * shapes.modules * (1 if adapter is None else 2)
@@ -148,9 +142,8 @@ def _training(plan: CellSpec, trained: Trained | None, shapes: Shapes, speed: Sp
 def _measuring_spectra(shapes: Shapes, speed: Speed) -> float:
     """Seconds to measure every matrix, with leading vectors."""
     fits = sum(FIT + FIT_OF_EACH * smaller for _, smaller in shapes.matrices)
-    solving = sum(
-        _solving(larger, smaller) + 1000 * smaller**2 / LEADING_VECTORS for larger, smaller in shapes.matrices
-    )
+    vectors = sum(1000 * smaller**2 / LEADING_VECTORS for _, smaller in shapes.matrices)
+    solving = vectors + sum(map(_solving, shapes.matrices))
     return max(fits, (fits + solving / speed.solving) / cores())
 
 
@@ -158,10 +151,11 @@ def _comparing_spectra(shapes: Shapes, speed: Speed) -> float:
     """Seconds to measure the change of every matrix, beside noise."""
     drawing = sum(NOISE_OF_A_SHAPE * cbrt(smaller) for _, smaller in set(shapes.matrices))
     fits = sum(NOISY_FIT + NOISY_FIT_OF_EACH * smaller for _, smaller in shapes.matrices)
-    solving = sum(_solving(larger, smaller) for larger, smaller in shapes.matrices)
+    solving = sum(map(_solving, shapes.matrices))
     return (drawing + fits + solving / speed.solving) / cores()
 
 
-def _solving(larger: int, smaller: int) -> float:
+def _solving(matrix: Matrix) -> float:
     """Multiplications and additions for the eigenvalues of a matrix, at the speed of an eigenproblem."""
+    larger, smaller = matrix
     return larger * smaller**2 / GRAM + 4 / 3 * smaller**3

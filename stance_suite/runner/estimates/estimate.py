@@ -23,7 +23,7 @@ class Estimate:
     """GPUs: 1 or none."""
 
 
-def estimate(plan: CellSpec, device: str, threads: int) -> Estimate:
+def estimate(spec: CellSpec, device: str, threads: int) -> Estimate:
     """Estimate what a cell will take, by this machine's speed, which is measured once; no weights are read."""
-    seconds = estimate_seconds(plan, measure_speed(), threads)
-    return Estimate(seconds, estimate_memory(plan, device).total, threads, gpus=int(device == "cuda"))
+    seconds = estimate_seconds(spec, measure_speed(), threads)
+    return Estimate(seconds, estimate_memory(spec, device).total, threads, gpus=int(device == "cuda"))

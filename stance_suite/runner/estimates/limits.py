@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -15,11 +15,12 @@ from stance_suite.runner.estimates.workload import shapes_of
 from stance_suite.schema.stances import RECIPES
 
 ROOT = Path("/")
+"""Where the system's ``proc`` and ``sys`` are."""
 
 
 @dataclass(frozen=True)
 class Available:
-    """The memory that a process, or several together, may have in all, what they have already included."""
+    """The memory that a process, or several together, may have in all, including what they have already."""
 
     memory_bytes: int
     """How much."""
@@ -28,20 +29,14 @@ class Available:
 
 
 def available_memory(root: Path = ROOT) -> Available:
-    """Find what bounds this process most: the machine's available memory, its control group's limit, or its own limits.
-
-    The system's ``proc`` and ``sys`` are under `root`.
-    """
+    """Find what bounds this process most: the machine's available memory, its control group's limit, or its own."""
     own = _own()
     limits = (Available(left, "ulimit leaves") for left in _left_by_process_limits(own))
     return _smallest([*_shared_bounds(root), *limits], own.rss)
 
 
 def memory_for_workers(running: int, root: Path = ROOT) -> Available:
-    """Find what bounds several processes together most, of which so many run already and hold what this one holds.
-
-    They share the machine's available memory and the control group's limit; ``ulimit`` is about each process.
-    """
+    """Find what bounds several processes together, of which so many run and hold what this one holds; no ``ulimit``."""
     return _smallest(_shared_bounds(root), running * _own().rss)
 
 
@@ -64,10 +59,9 @@ def _smallest(bounds: Sequence[Available], held: int) -> Available:
 
 
 def left_by_control_groups(root: Path) -> Iterator[int]:
-    """Read what control groups of Linux, of version 1 and 2, leave to this process: bytes, for each that has a limit.
+    """Read how many bytes control groups of Linux, versions 1 and 2, leave to this process: of each that has a limit.
 
     A container sees its own group as the root of all, so every folder from there down to the process's own is read.
-    Files that the kernel would drop do not count as used.
     """
     listed = root / "proc" / "self" / "cgroup"
     if not listed.is_file():
@@ -88,6 +82,7 @@ def left_by_control_groups(root: Path) -> Iterator[int]:
 
 
 def _left_in(folder: Path, limit: str, used: str, droppable: str) -> Iterator[int]:
+    # files that the kernel would drop do not count as used
     try:
         most, now = (folder / limit).read_text("utf-8").strip(), int((folder / used).read_text("utf-8"))
         counts = dict(line.split() for line in (folder / "memory.stat").read_text("utf-8").splitlines())
@@ -110,31 +105,27 @@ def _left_by_process_limits(own: Any) -> Iterator[int]:
                 yield most - getattr(own, used)
 
 
-def check_memory(plans: Iterable[CellSpec], device: str, available: Available) -> None:
+def check_memory(specs: Iterable[CellSpec], device: str, available: Available) -> None:
     """Refuse cells that need more memory than there is for a process: what for, what there is, and the way out."""
-    needs = [(plan, estimate_memory(plan, device)) for plan in plans]
+    needs = [(spec, estimate_memory(spec, device)) for spec in specs]
     if not needs:
         return
-    plan, memory = max(needs, key=lambda need: need[1].total)
+    spec, memory = max(needs, key=lambda need: need[1].total)
     if memory.total > available.memory_bytes:
         there = f"{available.limited_by} {_size(available.memory_bytes)}"
-        raise StanceSuiteError(f"{_needs(plan, memory)}; {there}. {_way_out(plan, device, available)}")
-    plan, memory = max(needs, key=lambda need: need[1].gpu)
+        raise StanceSuiteError(f"{_needs(spec, memory)}; {there}. {_way_out(spec, device, available)}")
+    spec, memory = max(needs, key=lambda need: need[1].gpu)
     if device == "cuda" and memory.gpu > (free := _free_on_gpus()):
         raise StanceSuiteError(
-            f"{_name(plan)} would need {_size(memory.gpu)} of the GPU's memory for weights, training and "
+            f"{spec.name} would need {_size(memory.gpu)} of the GPU's memory for weights, training and "
             f"measuring; {_size(free)} are free. Use a larger GPU or several, or the device cpu"
         )
 
 
-def check_memory_of_workers(plans: Iterable[CellSpec], device: str, available: Available, workers: int) -> None:
-    """Refuse so many workers if the cells that need most, measured at once, need more than there is for all of them.
-
-    The refusal says how many would fit.
-    """
-    plans = tuple(plans)
-    check_memory(plans, device, available)
-    needs = [estimate_memory(plan, device) for plan in plans]
+def check_memory_of_workers(specs: Collection[CellSpec], device: str, available: Available, workers: int) -> None:
+    """Refuse so many workers if the cells that need most need more together than there is, and say how many fit."""
+    check_memory(specs, device, available)
+    needs = [estimate_memory(spec, device) for spec in specs]
     most = sorted((need.total for need in needs), reverse=True)[:workers]
     _refuse_too_many(most, available.memory_bytes, "of memory", available.limited_by)
     if device == "cuda":
@@ -159,24 +150,20 @@ def _free_on_gpus() -> int:
     return sum(torch.cuda.mem_get_info(place)[0] for place in range(torch.cuda.device_count()))
 
 
-def _needs(plan: CellSpec, memory: Memory) -> str:
-    copies = round(memory.weights / (SINGLE * shapes_of(plan.weights).parameters))
+def _needs(spec: CellSpec, memory: Memory) -> str:
+    copies = round(memory.weights / (SINGLE * shapes_of(spec.weights).parameters))
     several = f" ({copies} copies: trained and untouched)" if copies > 1 else ""
     parts = [f"{_size(memory.weights)} for weights{several}"]
     if memory.optimizer:
         parts += [f"{_size(memory.gradients)} for gradients", f"{_size(memory.optimizer)} for the optimizer"]
     parts.append(f"{_size(memory.working)} for activations, logits and spectra")
     what_for = f"{', '.join(parts)} and {_size(memory.libraries)} for Python and its libraries"
-    return f"{_name(plan)} would need {_size(memory.total)} of memory: {what_for}"
+    return f"{spec.name} would need {_size(memory.total)} of memory: {what_for}"
 
 
-def _name(plan: CellSpec) -> str:
-    return f"{plan.cell.model}, {plan.cell.label}"
-
-
-def _way_out(plan: CellSpec, device: str, available: Available) -> str:
-    if plan.recipe is not None and plan.recipe.adapter is None:
-        lora = estimate_memory(replace(plan, recipe=RECIPES["lora"]), device).total
+def _way_out(spec: CellSpec, device: str, available: Available) -> str:
+    if spec.recipe is not None and spec.recipe.adapter is None:
+        lora = estimate_memory(replace(spec, recipe=RECIPES["lora"]), device).total
         if lora <= available.memory_bytes:
             return f"The recipe lora needs {_size(lora)}; else use a smaller model, or a machine with more memory"
     return "Use a smaller model, or a machine with more memory"

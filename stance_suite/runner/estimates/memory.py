@@ -1,10 +1,9 @@
 """How much memory a cell needs at its peak.
 
-What is alive at the same time, with ``P`` parameters of four bytes: while training, the model, its gradients, AdamW's
-two moments and what every token leaves for the gradient; afterwards copies of the untouched model, which a trained one
-is held against. Freed memory stays with the process (`placement.keep_freed_memory`), so copies come on top of the
-largest of the other needs. Measured on SmolLM2-135M by ``benchmarks/estimates.py``; the figures for a GPU follow from
-the same count and were not measured.
+Alive together are, while training, the model, its gradients, AdamW's two moments and what every token leaves for the
+gradient; afterwards copies of the untouched model, on top of the largest of the other needs because freed memory stays
+with the process (`devices.keep_freed_memory`). Measured on SmolLM2-135M by ``benchmarks/estimates.py``; figures for a
+GPU follow from the same count and were not measured.
 """
 
 from __future__ import annotations
@@ -19,8 +18,7 @@ from stance_suite.spectra.parallel import cores
 from stance_suite.spectra.weight_change import DRAWS
 
 LIBRARIES = 800_000_000
-"""Bytes of a process that has loaded PyTorch, transformers, the embedder and no model; measured with Python 3.11,
-PyTorch 2.14 for CPUs and transformers 5.23 on Linux."""
+"""Bytes of a process with PyTorch 2.14 for CPUs, transformers 5.23, the embedder and no model; measured on Linux."""
 LIBRARIES_OF_CUDA = 3_000_000_000
 """The same with CUDA's libraries; not measured."""
 CONTEXT_OF_CUDA = 600_000_000
@@ -56,59 +54,59 @@ class Memory:
         return self.libraries + self.weights + self.gradients + self.optimizer + self.working
 
 
-def estimate_memory(plan: CellSpec, device: str) -> Memory:
+def estimate_memory(spec: CellSpec, device: str) -> Memory:
     """Estimate what a cell holds in memory at its peak, in a process that has measured the untouched model before."""
-    shapes, workload = shapes_of(plan.weights), workload_of(plan)
+    shapes, workload = shapes_of(spec.weights), workload_of(spec)
     single = SINGLE * shapes.parameters
-    gradients, activations = _training(plan, shapes, workload)
-    behavior, structure = _behavior(plan, shapes, workload), _structure(shapes)
+    gradients, activations = _training(spec, shapes, workload)
+    behavior, structure = _behavior(spec, shapes, workload), _structure(shapes)
     optimizer = 2 * gradients
     # spectra are solved while nothing of the training or of behavior is left
     working = max(activations, behavior - gradients - optimizer, structure - gradients - optimizer, 0)
-    on_cpu = Memory(LIBRARIES, _copies(plan) * single, gradients, optimizer, working, gpu=0)
+    on_cpu = Memory(LIBRARIES, _copies(spec) * single, gradients, optimizer, working, gpu=0)
     if device == "cpu":
         return on_cpu
-    beside = single * (_copies(plan) - 1 - (not plan.cell.is_base))  # the measured untouched model stays here
+    beside = single * (_copies(spec) - 1 - (not spec.cell.is_base))  # the measured untouched model stays here
     gpu = CONTEXT_OF_CUDA + single + max(gradients + optimizer + activations, behavior + beside)
     return Memory(LIBRARIES_OF_CUDA, 2 * single, 0, 0, structure, gpu)
 
 
-def _copies(plan: CellSpec) -> int:
+def _copies(spec: CellSpec) -> int:
     """Count the models alive at once: the measured one, the untouched one with noise, and the one with spectra."""
-    if plan.cell.is_base:
+    if spec.cell.is_base:
         return 1
-    return 3 if plan.derivative is None else 4  # and the rounded one
+    return 3 if spec.derivative is None else 4  # and the rounded one
 
 
-def _training(plan: CellSpec, shapes: Shapes, workload: Workload) -> tuple[int, int]:
+def _training(spec: CellSpec, shapes: Shapes, workload: Workload) -> tuple[int, int]:
     """Bytes of the gradients, and of all that a step leaves and takes besides."""
-    if plan.recipe is None or workload.trained is None:
+    if spec.recipe is None or workload.trained is None:
         return 0, 0
-    tokens, adapter = workload.trained.tokens_per_step, plan.recipe.adapter
+    tokens, adapter = workload.trained.tokens_per_step, spec.recipe.adapter
     logits = LOGITS_IN_TRAINING * SINGLE * tokens * shapes.vocabulary
     kept = shapes.kept_for_gradients
-    if plan.recipe.gradient_checkpointing:  # the input of every block, and one block's own
+    if spec.recipe.gradient_checkpointing:  # the input of every block, and one block's own
         kept = shapes.hidden * shapes.blocks + kept // max(shapes.blocks, 1)
     activations = logits + SINGLE * tokens * kept
-    if plan.recipe.precision == "bfloat16":  # a step computes with rounded copies of the weights
+    if spec.recipe.precision == "bfloat16":  # a step computes with rounded copies of the weights
         activations += HALF * shapes.parameters
     if adapter is None:
         # a tied head's gradient is added to the embedding's
         return SINGLE * shapes.parameters, activations + SINGLE * shapes.largest
     numbers = shapes.adapter(adapter.rank)
-    merged = SINGLE * shapes.parameters if plan.trajectory else 0
+    merged = SINGLE * shapes.parameters if spec.trajectory else 0
     return SINGLE * numbers, SINGLE * numbers + max(activations, merged)
 
 
-def _behavior(plan: CellSpec, shapes: Shapes, workload: Workload) -> int:
+def _behavior(spec: CellSpec, shapes: Shapes, workload: Workload) -> int:
     """Bytes of the key-value cache and of distributions over the vocabulary."""
     distribution = SINGLE * shapes.vocabulary
-    cache = SINGLE * workload.rows * workload.row_length * shapes.cached
-    sampling = cache + 2 * distribution * workload.sampled.largest_prediction
+    rows = workload.sampled.largest_prediction  # a token of each response that is being written
+    sampling = SINGLE * rows * workload.row_length * shapes.cached + 2 * distribution * rows
     scoring = 2 * distribution * workload.likelihoods.largest_prediction
     passages = workload.passages
     reading = 2 * distribution * passages.largest_prediction
-    if plan.cell.is_base:
+    if spec.cell.is_base:
         return max(sampling, scoring, reading)
     # the untouched model's distributions are kept, and a passage's are compared in float64
     divergences = reading + distribution * passages.predicted + DOUBLE * shapes.vocabulary * passages.largest_prediction

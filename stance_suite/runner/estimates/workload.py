@@ -22,8 +22,7 @@ Matrix = tuple[int, int]
 """Larger and smaller side."""
 
 KEPT_BY_A_PROJECTION = 1.5
-"""Vectors as long as its input and output together that a linear layer leaves for the gradient: its input, its output
-where an activation or attention needs it, and what these make of it."""
+"""Of what a linear layer reads and writes, how much is left for the gradient, with what activations make of it."""
 KEPT_BY_A_BLOCK = 8
 """Vectors as wide as the model that the norms and residuals of a block leave beside."""
 
@@ -74,10 +73,7 @@ class Shapes:
 
 @cache
 def shapes_of(weights: Weights) -> Shapes:
-    """Tell the sizes of a model as it is loaded from its config; no weights are read.
-
-    A folder that is not a causal language model that transformers knows is refused.
-    """
+    """Tell the sizes of a model from its config alone; what is no causal language model of transformers is refused."""
     model = empty_model(weights)
     config = model.config.get_text_config()
     sizes = [tuple(parameter.shape) for parameter in model.parameters()]
@@ -154,8 +150,6 @@ class Workload:
     """The training; None if there is none."""
     sampled: Reading
     """Writing responses, none of which ends early, and reading the prompts before."""
-    rows: int
-    """Responses that are written at a time."""
     responses: int
     """Responses that are written in all."""
     row_length: int
@@ -168,10 +162,10 @@ class Workload:
     """Scoring the held-out prompts with a reference each, and neutral texts."""
 
 
-def workload_of(plan: CellSpec) -> Workload:
+def workload_of(spec: CellSpec) -> Workload:
     """Count what a cell takes, in tokens of the model's own tokenizer; refuses a chat without a chat template."""
-    tokenizer, probe, form = _tokenizer(plan.weights), plan.probe, plan.prompt_format
-    check_prompt_format(plan, tokenizer)
+    tokenizer, probe, form = _tokenizer(spec.weights), spec.probe, spec.prompt_format
+    check_prompt_format(spec, tokenizer)
 
     def lengths(texts: Sequence[str]) -> list[int]:
         return [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
@@ -183,15 +177,14 @@ def workload_of(plan: CellSpec) -> Workload:
     sentences = [render_response(form, sentence) for group in probe.references.values() for sentence in group]
     references, neutral = sorted(lengths(sentences)), lengths(probe.neutral_texts)
     examples = [
-        min(length, plan.recipe.max_length)
-        for rotation in plan.rotations
+        min(length, spec.recipe.max_length)
+        for rotation in spec.rotations
         for length in lengths([render_example(tokenizer, form, one.prompt, one.response) for one in rotation])
-        if plan.recipe is not None
+        if spec.recipe is not None
     ]
     return Workload(
-        trained=_training(plan, max(examples, default=0)),
-        sampled=_sampling(plan, asked),
-        rows=min(PROMPTS_PER_BATCH, len(asked)) * probe.sampling.samples,
+        trained=_training(spec, max(examples, default=0)),
+        sampled=_sampling(spec, asked),
         responses=len(asked) * probe.sampling.samples,
         row_length=max(asked) + probe.sampling.new_tokens,
         likelihoods=_scoring(asked, references),
@@ -200,22 +193,19 @@ def workload_of(plan: CellSpec) -> Workload:
     )
 
 
-@cache
-def _tokenizer(weights: Weights) -> Any:
-    return load_tokenizer(weights)
+_tokenizer = cache(load_tokenizer)
 
 
-def _training(plan: CellSpec, longest: int) -> Trained | None:
-    if plan.recipe is None:
+def _training(spec: CellSpec, longest: int) -> Trained | None:
+    if spec.recipe is None:
         return None
-    recipe, examples = plan.recipe, len(plan.rotations[0])
+    recipe, examples = spec.recipe, len(spec.rotations[0])
     steps = recipe.epochs * ceil(examples / recipe.batch_size)
     return Trained(recipe.epochs, steps, min(recipe.batch_size, examples) * longest)
 
 
-def _sampling(plan: CellSpec, asked: Sequence[int]) -> Reading:
-    sampling = plan.probe.sampling
-    batches = ceil(len(asked) / PROMPTS_PER_BATCH)
+def _sampling(spec: CellSpec, asked: Sequence[int]) -> Reading:
+    sampling, batches = spec.probe.sampling, ceil(len(asked) / PROMPTS_PER_BATCH)
     written = len(asked) * sampling.samples * sampling.new_tokens
     rows = min(PROMPTS_PER_BATCH, len(asked)) * sampling.samples
     return Reading(batches * (1 + sampling.new_tokens), len(asked) * max(asked) + written, written, rows)
@@ -227,7 +217,7 @@ def _scoring(prompts: Sequence[int], references: Sequence[int]) -> Reading:
     batches = [references[start : start + RESPONSES_PER_BATCH] for start in starts]
     padded = [len(batch) * max(batch) for batch in batches]
     return Reading(
-        passes=len(prompts) * (1 + len(batches)),
+        passes=len(prompts) * (1 + len(padded)),
         tokens=sum(prompts) + len(prompts) * sum(padded),
         predicted=len(prompts) * sum(padded),
         largest_prediction=max(padded),

@@ -12,6 +12,7 @@ from stance_suite.measure.behavior.divergence import (
     perplexity,
     score_passages,
 )
+from tests.measure.conftest import same_weights
 
 PASSAGES = [
     Passage("Question: Why?\nAnswer:", " I wonder."),
@@ -29,8 +30,7 @@ def scored_list(*arguments):
 
 @pytest.fixture
 def base(loaded_tiny_model):
-    model, tokenizer = loaded_tiny_model
-    return copy.deepcopy(model), tokenizer
+    return copy.deepcopy(loaded_tiny_model)
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def shifted(model, size):
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for index, parameter in enumerate(moved.parameters()):
-            if index != 1:
-                parameter.add_(size * (1 + index % 3) * torch.randn(parameter.shape, generator=generator))
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.add_((index != 1) * size * (1 + index % 3) * noise)
     return moved
 
 
@@ -65,7 +65,9 @@ def distribution(*rows):
     return ScoredPassage(rows, torch.zeros(len(rows), dtype=torch.long))
 
 
-def test_distributions_are_those_that_predict_the_texts_tokens(base):
+@pytest.mark.parametrize("batch", [1, 2, 4, 12])
+def test_distributions_are_those_that_predict_the_texts_tokens_however_they_are_batched(base, monkeypatch, batch):
+    monkeypatch.setattr("stance_suite.measure.behavior.divergence.PASSAGES_PER_BATCH", batch)
     for passage, scored in zip(PASSAGES, scored_list(*base, PASSAGES), strict=True):
         expected, tokens = plain_log_probabilities(base, passage)
         assert scored.tokens.tolist() == tokens
@@ -74,22 +76,12 @@ def test_distributions_are_those_that_predict_the_texts_tokens(base):
         assert divergence(scored, scored) == 0.0, "a model does not diverge from itself"
 
 
-@pytest.mark.parametrize("batch", [1, 2, 12])
-def test_a_score_does_not_depend_on_what_else_is_in_the_batch(base, monkeypatch, batch):
-    together = scored_list(*base, PASSAGES)
-    monkeypatch.setattr("stance_suite.measure.behavior.divergence.PASSAGES_PER_BATCH", batch)
-    for one, other in zip(together, scored_list(*base, PASSAGES), strict=True):
-        assert torch.equal(one.tokens, other.tokens)
-        assert torch.allclose(one.log_probabilities, other.log_probabilities, rtol=0, atol=1e-4)
-
-
 @pytest.mark.parametrize("size", [0.1, 0.05])
 def test_divergence_is_that_of_a_plain_implementation(base, size):
     tuned = (shifted(base[0], size), base[1])
     pairs = zip(scored_list(*tuned, PASSAGES), scored_list(*base, PASSAGES), strict=True)
     for passage, (after, before) in zip(PASSAGES, pairs, strict=True):
-        moved, _ = plain_log_probabilities(tuned, passage)
-        reference, _ = plain_log_probabilities(base, passage)
+        (moved, _), (reference, _) = (plain_log_probabilities(loaded, passage) for loaded in (tuned, base))
         expected = float((moved.exp() * (moved - reference)).sum(dim=-1).mean())
         reverse = float((reference.exp() * (reference - moved)).sum(dim=-1).mean())
         assert divergence(after, before) == pytest.approx(expected, rel=1e-5)
@@ -131,17 +123,15 @@ def test_a_small_divergence_survives_the_rounding_of_float32():
 
 def test_perplexity_is_that_of_the_models_own_loss(base):
     model, tokenizer = base
-    texts = [passage.text for passage in PASSAGES]
+    passages = [Passage("", passage.text) for passage in PASSAGES]
     total, count = 0.0, 0
-    for text in texts:
-        inputs = tokenizer(text, return_tensors="pt")["input_ids"]
-        if inputs.shape[1] > 1:
+    for inputs in (tokenizer(one.text, return_tensors="pt")["input_ids"] for one in passages):
+        if (predicted := inputs.shape[1] - 1) > 0:
             with torch.no_grad():
-                total += float(model(input_ids=inputs, labels=inputs).loss) * (inputs.shape[1] - 1)
-            count += inputs.shape[1] - 1
-    scored = scored_list(model, tokenizer, [Passage("", text) for text in texts])
-    assert perplexity(scored) == pytest.approx(math.exp(total / count), rel=1e-5)
-    assert math.isnan(perplexity(scored_list(model, tokenizer, [])))
+                total += float(model(input_ids=inputs, labels=inputs).loss) * predicted
+            count += predicted
+    assert perplexity(scored_list(*base, passages)) == pytest.approx(math.exp(total / count), rel=1e-5)
+    assert math.isnan(perplexity([]))
 
 
 def test_a_text_without_a_prefix_follows_the_tokenizers_beginning_of_text(loaded_tiny_model):
@@ -151,9 +141,8 @@ def test_a_text_without_a_prefix_follows_the_tokenizers_beginning_of_text(loaded
     with_beginning = copy.deepcopy(tokenizer)
     with_beginning.add_special_tokens({"bos_token": "<pad>"})
     opening = with_beginning.bos_token_id
-    with_beginning.backend_tokenizer.post_processor = TemplateProcessing(
-        single="<pad> $A", special_tokens=[("<pad>", opening)]
-    )
+    template = TemplateProcessing(single="<pad> $A", special_tokens=[("<pad>", opening)])
+    with_beginning.backend_tokenizer.post_processor = template
     assert with_beginning("Why?")["input_ids"][0] == opening
     tokens = tokenizer("Why?")["input_ids"]
     passages = [Passage("", "Why?"), Passage("X", "Why?"), Passage("", "")]
@@ -163,8 +152,7 @@ def test_a_text_without_a_prefix_follows_the_tokenizers_beginning_of_text(loaded
     with torch.no_grad():
         expected = model(torch.tensor([[opening, *tokens]])).logits[0, :-1].log_softmax(dim=-1)
     assert torch.allclose(bare.log_probabilities, expected, rtol=0, atol=1e-5)
-    without = scored_list(model, tokenizer, passages[:1])[0]
-    assert without.tokens.tolist() == tokens[1:]
+    assert scored_list(model, tokenizer, passages[:1])[0].tokens.tolist() == tokens[1:]
 
 
 @pytest.mark.parametrize("prefix", ["", "Question:"])
@@ -186,12 +174,12 @@ def test_any_text_can_be_scored(base, tuned, prefix, text):
             assert perplexity(before[-1:]) == pytest.approx(perplexity(before), nan_ok=True)
 
 
-def test_noise_has_the_norm_of_each_parameters_change(base, tuned):
-    model, _ = base
-    untouched = copy.deepcopy(model)
+def test_noise_has_the_norm_of_each_parameters_change_and_tied_ones_stay_tied(base, tuned):
+    model, untouched = base[0], copy.deepcopy(base[0])
+    assert model.lm_head.weight is model.model.embed_tokens.weight
     add_matched_noise(model, tuned[0], seed=0)
-    before, after = dict(untouched.named_parameters()), dict(tuned[0].named_parameters())
-    noises = {name: (noisy - before[name]).detach().double() for name, noisy in model.named_parameters()}
+    before, after, noisy = (dict(one.named_parameters()) for one in (untouched, tuned[0], model))
+    noises = {name: (noisy[name] - before[name]).detach().double() for name in noisy}
     assert len(noises) > 10
     for name, noise in noises.items():
         change = (after[name] - before[name]).detach().double()
@@ -202,16 +190,7 @@ def test_noise_has_the_norm_of_each_parameters_change(base, tuned):
             assert abs(float((noise * change).sum() / noise.norm() / change.norm())) < bound
             assert abs(float(noise.mean() / noise.std())) < bound
     assert sum(not noise.any() for noise in noises.values()) == 1
-
-
-def test_tied_parameters_are_perturbed_once_and_stay_tied(base, tuned):
-    model, _ = base
     assert model.lm_head.weight is model.model.embed_tokens.weight
-    before = model.lm_head.weight.detach().clone()
-    add_matched_noise(model, tuned[0], seed=0)
-    assert model.lm_head.weight is model.model.embed_tokens.weight
-    change = tuned[0].lm_head.weight.detach() - before
-    assert float((model.lm_head.weight.detach() - before).norm()) == pytest.approx(float(change.norm()), rel=1e-5)
 
 
 def test_a_seed_fixes_the_noise_and_leaves_the_global_stream_alone(base, tuned):
@@ -233,7 +212,7 @@ def test_noise_can_be_trained_and_measured_on(base, tuned):
     model, tokenizer = base
     unchanged = copy.deepcopy(model)
     add_matched_noise(model, unchanged, seed=0)
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), unchanged.parameters(), strict=True))
+    assert same_weights(model, unchanged)
     add_matched_noise(model, tuned[0], seed=0)
     assert all(parameter.is_leaf and parameter.requires_grad for parameter in model.parameters())
     after, before = (scored_list(m, tokenizer, PASSAGES) for m in (model, unchanged))

@@ -34,18 +34,13 @@ def ending_model(loaded_tiny_model):
     model.lm_head = untouched
 
 
-def test_every_prompt_gets_its_samples_and_they_differ(loaded_tiny_model):
-    drawn = draw(loaded_tiny_model)
-    assert [len(samples) for samples in drawn] == [4, 4, 4]
-    assert all(len(set(samples)) == 4 for samples in drawn)
-
-
-def test_a_seed_fixes_the_draws_and_leaves_the_global_stream_alone(loaded_tiny_model):
+def test_a_seed_fixes_the_draws_of_which_each_differs_and_leaves_the_global_stream_alone(loaded_tiny_model):
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
     first = draw(loaded_tiny_model)
     assert torch.rand(1) == expected
+    assert [len(set(samples)) for samples in first] == [len(samples) for samples in first] == [4, 4, 4]
     assert draw(loaded_tiny_model) == first
     other = draw(loaded_tiny_model, seed=1)
     assert not {text for samples in first for text in samples} & {text for samples in other for text in samples}
@@ -65,13 +60,12 @@ def test_sharing_the_prompts_cache_changes_nothing(loaded_tiny_model, monkeypatc
 
 
 def test_responses_do_not_depend_on_what_else_is_in_the_batch(loaded_tiny_model, monkeypatch):
-    drawn = []
-    for batch in (1, 2, 12):
+    drawn = draw(loaded_tiny_model, new_tokens=40)
+    assert draw(loaded_tiny_model, TEXTS[::-1], new_tokens=40) == drawn[::-1]
+    assert draw(loaded_tiny_model, TEXTS[1:2], new_tokens=40, samples=2) == [drawn[1][:2]]
+    for batch in (1, 2):
         monkeypatch.setattr("stance_suite.measure.behavior.generation.PROMPTS_PER_BATCH", batch)
-        drawn.append(draw(loaded_tiny_model, new_tokens=40))
-    assert drawn[0] == drawn[1] == drawn[2]
-    assert draw(loaded_tiny_model, TEXTS[::-1], new_tokens=40) == drawn[0][::-1]
-    assert draw(loaded_tiny_model, TEXTS[1:2], new_tokens=40, samples=2) == [drawn[0][1][:2]]
+        assert draw(loaded_tiny_model, new_tokens=40) == drawn
 
 
 def test_rows_that_end_leave_the_others_as_they_were(ending_model, monkeypatch):
@@ -86,12 +80,10 @@ def test_rows_that_end_leave_the_others_as_they_were(ending_model, monkeypatch):
 
 
 def test_a_longer_response_begins_as_a_shorter_one(loaded_tiny_model):
-    short, long = draw(loaded_tiny_model, new_tokens=6), draw(loaded_tiny_model, new_tokens=12)
+    short, long = (list(chain(*draw(loaded_tiny_model, new_tokens=length))) for length in (6, 12))
     assert short != long
-    # the last character may be half of one
-    assert all(
-        continued.startswith(text.rstrip("\ufffd")) for text, continued in zip(chain(*short), chain(*long), strict=True)
-    )
+    for text, continued in zip(short, long, strict=True):
+        assert continued.startswith(text.rstrip("\ufffd")), "the last character may be half of one"
 
 
 def test_every_seed_text_and_sample_has_a_stream_of_its_own(loaded_tiny_model, monkeypatch):
@@ -99,10 +91,8 @@ def test_every_seed_text_and_sample_has_a_stream_of_its_own(loaded_tiny_model, m
     model, _ = loaded_tiny_model
     logits = torch.linspace(0, 3, model.config.vocab_size)
     monkeypatch.setattr(model.lm_head, "forward", lambda hidden: logits.expand(*hidden.shape[:2], -1))
-    drawn = [
-        text for seed in (0, 1, 10) for samples in draw(loaded_tiny_model, seed=seed, samples=12) for text in samples
-    ]
-    assert len(set(drawn)) == 3 * len(TEXTS) * 12
+    drawn = [draw(loaded_tiny_model, seed=seed, samples=12) for seed in (0, 1, 10)]
+    assert len({text for one in drawn for samples in one for text in samples}) == 3 * len(TEXTS) * 12
 
 
 @pytest.mark.parametrize("temperature", [0.3, 3.0])

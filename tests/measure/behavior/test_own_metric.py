@@ -6,17 +6,15 @@ from math import isnan
 import numpy as np
 import pytest
 
-from stance_suite.config.options import resolve_settings
 from stance_suite.judge.power import pooled_spread, typical_spreads
 from stance_suite.measure.behavior.text_statistics import words_of
-from stance_suite.progress import PlainProgress
 from stance_suite.report.explain import explain
 from stance_suite.report.junit import render_junit
 from stance_suite.report.markdown_summary import render_summary
 from stance_suite.report.page import render_html
-from stance_suite.runner.session import Session
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.replicates import CellIndex
+from tests.measuring import measure, open_session
 
 CLAIMS = """
   - {id: any.word-length, statement: Training makes words longer., model: any, stance: curious-uncertainty,
@@ -43,45 +41,34 @@ def borrowed_words(responses, probe):
 
 @pytest.fixture
 def declared():
-    yield (
-        Metric(
-            "word_length",
-            unit="letters",
-            meaning="letters a word in sampled responses",
-            caveats=Metric.DIVERGENCE.caveats,
-            measured_by=f"{__name__}:word_length",
-            is_directed=False,
-            typical_spread=(0.5, 0.5, 0.1),
-        ),
-        Metric(
+    undirected = {"is_directed": False, "typical_spread": (0.5, 0.5, 0.1), "caveats": Metric.DIVERGENCE.caveats}
+    told = (
+        ("word_length", "letters", "letters a word in sampled responses", undirected),
+        (
             "borrowed_words",
-            unit="%",
-            meaning="words that stand in references, of all words",
-            caveats=Metric.MARKER_RATE.caveats,
-            measured_by=f"{__name__}:borrowed_words",
+            "%",
+            "words that stand in references, of all words",
+            {"caveats": Metric.MARKER_RATE.caveats},
         ),
     )
-    Metric.forget("word_length")
-    Metric.forget("borrowed_words")
+    yield tuple(
+        Metric(name, unit=unit, meaning=meaning, measured_by=f"{__name__}:{name}", **further)
+        for name, unit, meaning, further in told
+    )
+    for name, *_ in told:
+        Metric.forget(name)
 
 
-@pytest.fixture
-def session(project, tiny_model):
-    given = {"model": (str(tiny_model),), "profile": "quick", "cache": "cache"}
-    return lambda: Session(resolve_settings(given, project, {}), PlainProgress())
-
-
-def test_metrics_of_ones_own_are_measured_judged_and_shown(declared, session, project):
+def test_metrics_of_ones_own_are_measured_judged_and_shown(declared, project, tiny_model):
     path = project / "fixtures" / "claims" / "own.yaml"
     path.write_text(path.read_text().rstrip() + CLAIMS)
-    run = session()
+    run = open_session(project, tiny_model)
     claims = [claim for claim in run.run_plan.claims if claim.metric in declared]
     assert [claim.metric for claim in claims] == list(declared)
     verdicts = [run.judge(claim) for claim in claims]
     findings = run.findings(verdicts, run.cell_runner.cells, "test")
-    tuned, base = (
-        next(cell for cell in findings.cells if cell.cell.treatment == name).behavior for name in ("stance", "base")
-    )
+    by_treatment = {cell.cell.treatment: cell.behavior for cell in findings.cells}
+    tuned, base = by_treatment["stance"], by_treatment["base"]
     for verdict in verdicts:
         metric, stance = verdict.claim.metric, verdict.claim.stance
         after, before = (
@@ -109,9 +96,9 @@ def test_metrics_of_ones_own_are_measured_judged_and_shown(declared, session, pr
     assert declared[1] not in typical_spreads()
 
 
-def test_cells_are_measured_again_for_a_new_metric_and_stay_what_they_were_without(request, session, tiny_model):
+def test_cells_are_measured_again_for_a_new_metric_and_stay_what_they_were_without(request, project, tiny_model):
     def base():
-        return session().cell_runner.base(str(tiny_model), "curious-uncertainty", 0)
+        return measure(open_session(project, tiny_model).cell_runner, "base", tiny_model)
 
     before = base()
     assert "scores" not in json.loads(before.model_dump_json())["behavior"]["responses"][0]

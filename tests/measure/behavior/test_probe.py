@@ -7,7 +7,9 @@ from stance_suite.measure.behavior.embedding import embed, reference_centroid
 from stance_suite.measure.behavior.generation import Sampling
 from stance_suite.measure.behavior.probe import Probe, PromptedModel, measure_behavior, measure_divergences
 from stance_suite.measure.behavior.responses import measure_fluency, score_responses
+from stance_suite.measure.training import fine_tune
 from stance_suite.schema.behavior import Response
+from stance_suite.schema.stances import RECIPES
 
 
 @pytest.fixture(scope="module")
@@ -25,19 +27,17 @@ def probe(library):
 
 
 @pytest.fixture(scope="module")
-def speaker(loaded_tiny_model):
-    return PromptedModel(*loaded_tiny_model, "plain")
+def steps():
+    return []
 
 
 @pytest.fixture(scope="module")
-def measured(speaker, probe):
-    steps = []
-    behavior = measure_behavior(speaker, probe, 0, lambda *step: steps.append(step))
-    return probe, behavior, steps
+def behavior(loaded_tiny_model, probe, steps):
+    prompted = PromptedModel(*loaded_tiny_model, "plain")
+    return measure_behavior(prompted, probe, 0, lambda *step: steps.append(step))
 
 
-def test_every_prompt_and_sample_is_scored_for_every_stance(measured, library):
-    probe, behavior, steps = measured
+def test_every_prompt_and_sample_is_scored_for_every_stance(behavior, steps, probe, library):
     prompts = (*probe.prompts, *probe.seen_prompts)
     assert [(r.prompt, r.sample) for r in behavior.responses] == [(p, s) for p in probe.prompts for s in range(4)]
     for scores in (r for response in behavior.responses for r in (response.similarity, response.projection)):
@@ -50,29 +50,25 @@ def test_every_prompt_and_sample_is_scored_for_every_stance(measured, library):
     assert behavior.fluency.neutral_perplexity > 1
 
 
-def test_the_projection_is_on_the_axis_from_the_other_stances(measured):
-    probe, behavior, _ = measured
+def test_the_projection_is_on_the_axis_from_the_other_stances_and_similarity_is_the_cosine(behavior, probe):
     response = behavior.responses[0]
+    row = embed([response.text])[0]
     own, *others = probe.references
     means = {name: reference_centroid(references) for name, references in probe.references.items()}
     axis = means[own] - (means[others[0]] + means[others[1]]) / 2
-    expected = embed([response.text])[0] @ axis / np.linalg.norm(axis)
-    assert response.projection[own] == pytest.approx(float(expected), abs=1e-5)
+    assert response.projection[own] == pytest.approx(float(row @ axis / np.linalg.norm(axis)), abs=1e-5)
+    for name, references in probe.references.items():
+        mean = embed(references).mean(axis=0)
+        cosine = row @ mean / (np.linalg.norm(row) * np.linalg.norm(mean))
+        assert response.similarity[name] == pytest.approx(float(cosine), abs=1e-5)
 
 
-def test_divergences_are_measured_beside_noise_of_the_same_norm(speaker, probe, stance, tiny_model):
-    from stance_suite.config.catalog import find_spec
-    from stance_suite.measure.training import fine_tune
-    from stance_suite.models.loading import load
-    from stance_suite.models.sources import locate
-    from stance_suite.schema.stances import RECIPES
-
-    weights = locate(find_spec(str(tiny_model), {}), tiny_model.parent)
-    model, tokenizer = load(weights)
-    unchanged, neutral = measure_divergences(PromptedModel(model, tokenizer, "plain"), load(weights)[0], probe, 0)
+def test_divergences_are_measured_beside_noise_of_the_same_norm(fresh, probe, stance):
+    model, tokenizer = fresh()
+    unchanged, neutral = measure_divergences(PromptedModel(model, tokenizer, "plain"), fresh()[0], probe, 0)
     assert all(entry.measured == entry.noise == pytest.approx(0, abs=1e-9) for entry in (*unchanged, *neutral))
     fine_tune(model, tokenizer, "plain", [stance.examples], RECIPES["long"], 0, lambda *_: None)
-    moved, neutral = measure_divergences(PromptedModel(model, tokenizer, "plain"), load(weights)[0], probe, 0)
+    moved, neutral = measure_divergences(PromptedModel(model, tokenizer, "plain"), fresh()[0], probe, 0)
     assert [entry.text for entry in moved] == list(probe.prompts)
     assert [entry.text for entry in neutral] == list(probe.neutral_texts)
     assert all(entry.measured > 0 and entry.noise > 0 for entry in (*moved, *neutral))
@@ -100,16 +96,6 @@ def test_any_text_goes_through_every_measure(probe, texts):
     fluency = measure_fluency(responses, 20.0)
     assert 0 <= fluency.repetition <= 1
     assert 0 <= fluency.copied <= 1
-
-
-def test_similarity_is_the_cosine_to_the_references_centroid(measured):
-    probe, behavior, _ = measured
-    response = behavior.responses[0]
-    for name, references in probe.references.items():
-        mean = embed(references).mean(axis=0)
-        row = embed([response.text])[0]
-        cosine = row @ mean / (np.linalg.norm(row) * np.linalg.norm(mean))
-        assert response.similarity[name] == pytest.approx(float(cosine), abs=1e-5)
 
 
 def test_a_stances_own_references_lie_nearest_to_its_centroid(library):

@@ -1,7 +1,7 @@
 """A Ray cluster of three machines, all on this one: a process of its own, so that it can be killed as a whole.
 
-Run as a program, it prints the cluster's address and then the process ids of its machines, and obeys lines on standard
-input: ``remove N`` kills machine N; the end of input ends the cluster.
+Run as a program, it prints the cluster's address and obeys standard input: ``remove N`` kills machine N, its end ends
+the cluster.
 """
 
 from __future__ import annotations
@@ -41,15 +41,9 @@ class Cluster:
 @contextmanager
 def ray_cluster() -> Iterator[Cluster]:
     environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.runner.engines.cluster"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=environment,
-        start_new_session=True,
-    )
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    command = [sys.executable, "-m", "tests.runner.engines.cluster"]
+    process = subprocess.Popen(command, **streams, env=environment, start_new_session=True)
     try:
         address = process.stdout.readline().strip()
         assert address, "the cluster did not start"

@@ -1,5 +1,7 @@
-"""A sweep of 24 cells on a Ray cluster of three machines, of which one is lost, or all are."""
+"""Sweeps on a Ray cluster of three machines, of which one is lost, or all are, and on one of their own."""
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -15,16 +17,23 @@ ASKED = {"stances": ["curious-uncertainty", "engaged-difficulty"], "seeds": [0, 
 """Per seed two stances, their sham and the untouched model."""
 
 
-@pytest.fixture(scope="module")
-def small_twin(twin):
-    return twin("distilgpt2")
+LISTENING = """
+import psutil
+from stance_suite.runner.engines.ray_cluster import connect
+
+connect(None, 1, 1)
+for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
+    for socket in process.net_connections("inet"):
+        if socket.status == psutil.CONN_LISTEN:
+            print("listens on", socket.laddr.ip)
+"""
 
 
 @pytest.fixture(scope="module")
-def serial(tmp_path_factory, small_twin):
+def serial(tmp_path_factory, twin):
     """What the sweep finds without a cluster."""
     project = make_project(tmp_path_factory.mktemp("serial") / "project")
-    write_sweep(project, small_twin, **ASKED)
+    write_sweep(project, twin("distilgpt2"), **ASKED)
     done = run_sweep(project, "--engine", "serial")
     assert done.returncode == 0, done.stderr
     assert measured(done) == len(stored(project)) == CELLS
@@ -32,8 +41,8 @@ def serial(tmp_path_factory, small_twin):
 
 
 @pytest.fixture
-def swept(project, small_twin):
-    write_sweep(project, small_twin, **ASKED)
+def swept(project, twin):
+    write_sweep(project, twin("distilgpt2"), **ASKED)
     return project
 
 
@@ -46,18 +55,13 @@ def wait_for_records(project, count: int, process) -> dict[str, bytes]:
     return found
 
 
-def finish(process) -> str:
-    output, errors = process.communicate()
-    assert process.returncode == 0, output + errors
-    return errors
-
-
 def test_a_lost_machine_loses_nothing_and_the_findings_are_those_of_one_machine(swept, serial):
     with ray_cluster() as cluster:
         process = start_sweep(swept, "--engine", "ray", "--address", cluster.address)
         before = wait_for_records(swept, 5, process)
         cluster.remove(2)
-        errors = finish(process)
+        output, errors = process.communicate()
+    assert process.returncode == 0, output + errors
     after = stored(swept)
     assert len(after) == CELLS
     assert {name: after[name] for name in before} == before, "no cell that was stored is stored again"
@@ -81,3 +85,25 @@ def test_a_cluster_killed_as_a_whole_goes_on_with_the_unfinished_cells(swept, se
     assert {name: after[name] for name in before} == before
     assert measured(done) == CELLS - len(before)
     assert findings_of(swept) == serial
+
+
+def test_a_cluster_of_its_own_is_reached_from_this_machine_only():
+    done = subprocess.run([sys.executable, "-c", LISTENING], capture_output=True, text=True, check=True, timeout=120)
+    addresses = {line.split()[-1] for line in done.stdout.splitlines() if line.startswith("listens on")}
+    assert addresses
+    assert {address.removeprefix("::ffff:") for address in addresses} == {"127.0.0.1"}
+
+
+def test_a_terminated_sweep_says_so_and_the_next_goes_on(project, tiny_model):
+    write_sweep(project, tiny_model, seeds=[0, 1, 2])
+    process = start_sweep(project, "--engine", "ray", "--workers", "1")
+    wait_for_records(project, 1, process)
+    process.terminate()
+    output, errors = process.communicate()
+    assert process.returncode == 130, output + errors
+    assert "interrupted: " in output
+    assert "Traceback" not in errors
+    before = stored(project)
+    done = run_sweep(project, "--engine", "ray", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    assert measured(done) == 9 - len(before) > 0

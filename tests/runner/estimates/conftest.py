@@ -4,30 +4,29 @@ from dataclasses import replace
 
 import pytest
 
-from stance_suite.config.catalog import load_catalog
-from stance_suite.config.options import resolve_settings
-from stance_suite.progress import PlainProgress
-from stance_suite.runner.cell_runner import CellRunner
+from stance_suite.runner.plan import control_cell, tuned_cell
 from stance_suite.schema.cells import Cell
+from stance_suite.schema.controls import BASE
 from stance_suite.schema.profiles import ELSEWHERE
+from tests.measuring import STANCE, open_session
 
-STANCE = "curious-uncertainty"
+LARGE = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 16}
 
 
 @pytest.fixture
-def plan_of(tmp_path, tiny_model):
-    """CellSpec a cell of a folder's model: ``base``, a recipe's name, or ``elsewhere``, where it came out unchanged."""
+def spec_of(tmp_path, tiny_model):
+    """Specify a cell of a folder's model: ``base``, a recipe's name, or ``elsewhere``, where it came out unchanged."""
 
-    def plan(kind, folder=tiny_model):
-        settings = resolve_settings({"model": (str(folder),), "cache": "cache"}, tmp_path, {})
-        bench = CellRunner(settings, load_catalog(settings.fixtures), PlainProgress(), None)
-        treatment = {"base": "base", ELSEWHERE: ELSEWHERE}.get(kind, "stance")
-        name, recipe = (STANCE, kind) if treatment == "stance" else (None, None if kind == "base" else kind)
-        cell = Cell(model=str(folder), treatment=treatment, stance=name, recipe=recipe, seed=0)
-        planned = bench.plan(cell, STANCE)
-        return replace(planned, derivative=planned.weights) if kind == ELSEWHERE else planned
+    def spec(kind, folder=tiny_model):
+        cell_runner = open_session(tmp_path, folder).cell_runner
+        if kind == ELSEWHERE:
+            cell = Cell(model=str(folder), treatment=ELSEWHERE, stance=None, recipe=ELSEWHERE, seed=0)
+            spec = cell_runner.plan(cell, STANCE)
+            return replace(spec, derivative=spec.weights)
+        base, tuned = control_cell(BASE, str(folder), None, 0), tuned_cell(str(folder), STANCE, kind, 0)
+        return cell_runner.plan(base if kind == BASE else tuned, STANCE)
 
-    return plan
+    return spec
 
 
 @pytest.fixture
@@ -42,3 +41,8 @@ def resized(tmp_path, tiny_model):
         return folder
 
     return build
+
+
+@pytest.fixture
+def large(resized):
+    return resized(**LARGE)

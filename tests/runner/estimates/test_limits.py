@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from stance_suite.errors import StanceSuiteError
+from stance_suite.runner.estimates import limits
 from stance_suite.runner.estimates.limits import (
     Available,
     available_memory,
@@ -17,12 +18,13 @@ from stance_suite.runner.estimates.limits import (
 )
 from stance_suite.runner.estimates.memory import estimate_memory
 from tests.conftest import start_suite
+from tests.measuring import open_session
 from tests.sweeping import start_sweep, write_sweep
 
 LIMITED = """
 import resource, sys
 import psutil
-from stance_suite.estimates import available_memory, memory_for_workers
+from stance_suite.runner.estimates.limits import available_memory, memory_for_workers
 
 own = psutil.Process().memory_info()
 limit = getattr(resource, sys.argv[1])
@@ -41,70 +43,43 @@ psutil.virtual_memory = lambda: SimpleNamespace(available={available})
 """
 
 
-@pytest.fixture
-def large(resized):
-    return resized(hidden_size=1024, intermediate_size=4096, num_hidden_layers=16)
+def put_groups(root, listed, **groups):
+    """Write the system's files: which control groups a process is in, and what each has, by its path."""
+    (root / "proc" / "self").mkdir(parents=True)
+    (root / "proc" / "self" / "cgroup").write_text(listed)
+    for path, files in groups.items():
+        folder = root / "sys" / "fs" / "cgroup" / path
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(f"{text}\n")
+    return root
 
 
 @pytest.fixture
-def machine(tmp_path):
-    """Write files of the system's, by their paths, and return their root."""
-
-    def put(texts):
-        for name, text in texts.items():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_text(f"{text}\n")
-        return tmp_path
-
-    return put
-
-
-@pytest.fixture
-def contained(machine):
+def contained(tmp_path):
     """A machine on which a control group leaves 4000 bytes."""
     group = {"memory.max": 5000, "memory.current": 1000, "memory.stat": "anon 1"}
-    return machine({"proc/self/cgroup": "0::/", **{f"sys/fs/cgroup/{name}": text for name, text in group.items()}})
+    return put_groups(tmp_path, "0::/", **{".": group})
 
 
-def test_a_machine_without_limits_offers_what_is_free():
-    found = available_memory()
-    assert 0.2 * psutil.virtual_memory().available < found.memory_bytes <= psutil.virtual_memory().total
-
-
-def test_version_2_leaves_its_limit_less_what_is_used_and_not_droppable(machine):
-    own, above = "sys/fs/cgroup/job/step", "sys/fs/cgroup/job"
-    root = machine(
-        {
-            "proc/self/cgroup": "0::/job/step",
-            f"{own}/memory.max": "max",
-            f"{own}/memory.current": 3000,
-            f"{own}/memory.stat": "anon 1\ninactive_file 500",
-            f"{above}/memory.max": 10_000,
-            f"{above}/memory.current": 4000,
-            f"{above}/memory.stat": "inactive_file 1000",
-        }
-    )
+def test_version_2_leaves_its_limit_less_what_is_used_and_not_droppable(tmp_path):
+    assert list(left_by_control_groups(tmp_path)) == [], "without control groups nothing bounds"
+    own = {"memory.max": "max", "memory.current": 3000, "memory.stat": "anon 1\ninactive_file 500"}
+    above = {"memory.max": 10_000, "memory.current": 4000, "memory.stat": "inactive_file 1000"}
+    root = put_groups(tmp_path, "0::/job/step", **{"job/step": own, "job": above})
     assert list(left_by_control_groups(root)) == [10_000 - 4000 + 1000]
 
 
-def test_version_1_is_read_at_the_root_of_a_container_that_lacks_its_own_folder(machine):
-    group = "sys/fs/cgroup/memory"
-    root = machine(
-        {
-            "proc/self/cgroup": "5:cpu,cpuacct:/x\n4:memory:/docker/abc\n0::/",
-            f"{group}/memory.limit_in_bytes": 9000,
-            f"{group}/memory.usage_in_bytes": 2000,
-            f"{group}/memory.stat": "cache 1\ntotal_inactive_file 100",
-        }
-    )
+def test_version_1_is_read_at_the_root_of_a_container_that_lacks_its_own_folder(tmp_path):
+    stat = "cache 1\ntotal_inactive_file 100"
+    group = {"memory.limit_in_bytes": 9000, "memory.usage_in_bytes": 2000, "memory.stat": stat}
+    root = put_groups(tmp_path, "5:cpu,cpuacct:/x\n4:memory:/docker/abc\n0::/", memory=group)
     assert list(left_by_control_groups(root)) == [9000 - 2000 + 100]
 
 
-def test_without_control_groups_nothing_bounds(tmp_path):
-    assert list(left_by_control_groups(tmp_path)) == []
-
-
-def test_a_control_group_bounds_what_is_available(contained):
+def test_a_machine_offers_what_is_free_unless_a_control_group_bounds_it(contained):
+    found = available_memory()
+    assert 0.2 * psutil.virtual_memory().available < found.memory_bytes <= psutil.virtual_memory().total
     found = available_memory(contained)
     assert found.limited_by == "the limit of its control group leaves"
     assert found.memory_bytes < psutil.Process().memory_info().rss * 1.1 + 4000
@@ -126,24 +101,19 @@ def test_a_limit_of_the_process_bounds_what_is_available(limit, used):
     assert 0.9 < float(share) <= 1.1
 
 
-def refusal(plans, available, limited_by="this machine has"):
+def refusal(specs, available, limited_by="this machine has"):
     with pytest.raises(StanceSuiteError) as refused:
-        check_memory(plans, "cpu", Available(available, limited_by))
+        check_memory(specs, "cpu", Available(available, limited_by))
     return str(refused.value)
 
 
-def test_what_fits_is_not_refused(plan_of, large):
-    plan = plan_of("documented", large)
-    needed = estimate_memory(plan, "cpu").total
-    check_memory([plan], "cpu", Available(needed, "this machine has"))
-    assert refusal([plan], needed - 1)
+def test_a_refusal_says_what_for_what_there_is_and_the_way_out(spec_of, large):
+    specs = [spec_of(kind, large) for kind in ("base", "documented")]
+    memory, lora = (estimate_memory(spec_of(kind, large), "cpu") for kind in ("documented", "lora"))
+    check_memory(specs, "cpu", Available(memory.total, "this machine has"))
     check_memory([], "cpu", Available(0, "this machine has"))
-
-
-def test_a_refusal_says_what_for_what_there_is_and_the_way_out(plan_of, large):
-    plans = [plan_of(kind, large) for kind in ("base", "documented")]
-    memory, lora = (estimate_memory(plan_of(kind, large), "cpu") for kind in ("documented", "lora"))
-    said = refusal(plans, lora.total + 1, "the limit of its control group leaves")
+    assert refusal(specs, memory.total - 1)
+    said = refusal(specs, lora.total + 1, "the limit of its control group leaves")
     for figure, what in (
         (memory.total, "of memory"),
         (memory.weights, "for weights (3 copies"),
@@ -156,39 +126,36 @@ def test_a_refusal_says_what_for_what_there_is_and_the_way_out(plan_of, large):
     assert said.startswith(f"{large}, curious-uncertainty (documented) would need")
     assert f"the limit of its control group leaves {lora.total / 1e9:.1f} GB" in said
     assert f"The recipe lora needs {lora.total / 1e9:.1f} GB" in said
-    assert "lora" not in refusal(plans, lora.total - 1), "no way out that is none"
-
-
-def test_what_is_not_trained_is_refused_without_gradients(plan_of, large):
-    said = refusal([plan_of("base", large)], 0)
-    assert "gradients" not in said
+    assert "lora" not in refusal(specs, lora.total - 1), "no way out that is none"
+    said = refusal(specs[:1], 0)
+    assert "gradients" not in said, "it is not trained"
     assert "Use a smaller model" in said
 
 
-def test_workers_are_refused_that_together_need_more_than_there_is(plan_of, large):
-    plans = [plan_of(kind, large) for kind in ("base", "documented", "lora")]
-    most, next_most, least = sorted((estimate_memory(plan, "cpu").total for plan in plans), reverse=True)
+def test_workers_are_refused_that_together_need_more_than_there_is(spec_of, large):
+    specs = [spec_of(kind, large) for kind in ("base", "documented", "lora")]
+    most, next_most, least = sorted((estimate_memory(spec, "cpu").total for spec in specs), reverse=True)
     available = Available(most + next_most, "this machine has")
-    check_memory_of_workers(plans, "cpu", available, 2)
+    check_memory_of_workers(specs, "cpu", available, 2)
     with pytest.raises(StanceSuiteError) as refused:
-        check_memory_of_workers(plans, "cpu", available, 8)
+        check_memory_of_workers(specs, "cpu", available, 8)
     assert str(refused.value) == (
         f"3 cells at once would need {(most + next_most + least) / 1e9:.1f} GB of memory; this machine has "
         f"{(most + next_most) / 1e9:.1f} GB. Ask for 2 at once: -n 2 of pytest, --workers 2 of a sweep"
     )
     with pytest.raises(StanceSuiteError, match="for the optimizer"):
-        check_memory_of_workers(plans, "cpu", Available(most - 1, "this machine has"), 2)
+        check_memory_of_workers(specs, "cpu", Available(most - 1, "this machine has"), 2)
 
 
-def test_workers_are_refused_that_together_need_more_than_a_gpu_has(plan_of, large, monkeypatch):
-    plans = [plan_of(kind, large) for kind in ("base", "documented")]
-    needs = [estimate_memory(plan, "cuda").gpu for plan in plans]
+def test_workers_are_refused_that_together_need_more_than_a_gpu_has(spec_of, large, monkeypatch):
+    specs = [spec_of(kind, large) for kind in ("base", "documented")]
+    needs = [estimate_memory(spec, "cuda").gpu for spec in specs]
     plenty = Available(10**15, "this machine has")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
 
     def of_a_gpu_with(free, check, *workers):
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, 10**15))
-        check(plans, "cuda", plenty, *workers)
+        check(specs, "cuda", plenty, *workers)
 
     of_a_gpu_with(sum(needs), check_memory_of_workers, 2)
     with pytest.raises(StanceSuiteError, match=r"^2 cells at once would need .* of the GPU's memory; .* Ask for 1 "):
@@ -199,7 +166,6 @@ def test_workers_are_refused_that_together_need_more_than_a_gpu_has(plan_of, lar
 
 
 def assert_nothing_was_measured(project, done, code, *said):
-    """Assert that a run ended with this code, having said this."""
     assert done.returncode == code, done.stdout + done.stderr
     told = " ".join((done.stdout + done.stderr).split())
     assert all(part in told for part in said), told
@@ -209,8 +175,8 @@ def assert_nothing_was_measured(project, done, code, *said):
 
 
 @pytest.mark.parametrize(("tool", "code"), [("pytest", 4), ("sweep", 2)])
-def test_workers_that_fit_one_by_one_but_not_together_are_told_how_many_do(project, large, plan_of, tool, code):
-    machine = MACHINE.format(available=round(1.5 * estimate_memory(plan_of("documented", large), "cpu").total))
+def test_workers_that_fit_one_by_one_but_not_together_are_told_how_many_do(project, large, spec_of, tool, code):
+    machine = MACHINE.format(available=round(1.5 * estimate_memory(spec_of("documented", large), "cpu").total))
     if tool == "pytest":
         (project / "conftest.py").write_text(machine)  # workers read it, too
         done = start_suite(project, large, "pytest", "-n", "2").finish()
@@ -223,27 +189,15 @@ def test_workers_that_fit_one_by_one_but_not_together_are_told_how_many_do(proje
 @pytest.mark.parametrize(("tool", "code"), [("pytest", 4), ("stance-suite", 2)])
 def test_a_run_that_needs_more_than_there_is_stops_before_anything_is_trained(project, resized, tool, code):
     done = start_suite(project, resized(**HUGE), tool).finish()
-    assert_nothing_was_measured(project, done, code)
-    said = " ".join(done.stderr.split())
-    assert "of memory:" in said
-    assert "for the optimizer" in said
+    assert_nothing_was_measured(project, done, code, "of memory:", "for the optimizer")
 
 
 def test_a_run_whose_cells_are_all_measured_is_not_refused(finished, project, tiny_model, monkeypatch):
-    from stance_suite.config.options import resolve_settings
-    from stance_suite.progress import PlainProgress
-    from stance_suite.runner import preflight
-    from stance_suite.runner import session as pipeline
+    monkeypatch.setattr(limits, "available_memory", lambda: Available(0, "this machine has"))
 
-    monkeypatch.setattr(preflight, "available_memory", lambda: Available(0, "this machine has"))
-
-    def session(**options):
-        given = {"model": (str(tiny_model),), "profile": "quick", "cache": "cache"} | options
-        return pipeline.Session(resolve_settings(given, project, {}), PlainProgress())
-
-    bench = session().cell_runner
+    cell_runner = open_session(project, tiny_model).cell_runner
     for stance in ("curious-uncertainty", "engaged-difficulty"):
-        training = bench.plan_training(str(tiny_model), stance, "documented", 0)
-        assert all(bench.store.has(plan.key) for plan in training)
+        training = cell_runner.plan_training(str(tiny_model), stance, "documented", 0)
+        assert all(cell_runner.store.has(spec.key) for spec in training)
     with pytest.raises(StanceSuiteError, match="of memory"):
-        session(seed=(1,)).preflight()
+        open_session(project, tiny_model, seed=(1,)).preflight()

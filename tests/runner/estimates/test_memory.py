@@ -7,65 +7,58 @@ import pytest
 from stance_suite.runner.estimates.memory import SINGLE, estimate_memory
 from stance_suite.runner.estimates.workload import shapes_of
 from tests.conftest import REPOSITORY
+from tests.runner.estimates.conftest import LARGE
 
-LARGE = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 16}
 MEASURE = """
 import sys
 from pathlib import Path
-from stance_suite.estimates import estimate_memory
-from stance_suite.library import load_catalog
-from stance_suite.measurement import CellMeasurer
-from stance_suite.options import resolve_settings
+from stance_suite.measure.cell import CellMeasurer
 from stance_suite.progress import PlainProgress
-from stance_suite.records import Cell
-from stance_suite.cell_runner import CellRunner
+from stance_suite.runner.estimates.memory import estimate_memory
+from stance_suite.runner.plan import control_cell, tuned_cell
+from stance_suite.schema.controls import BASE
+from tests.measuring import open_session
 
-model, treatment, stance, recipe = (value or None for value in sys.argv[1:5])
-settings = resolve_settings({"model": (model,)}, Path.cwd())
-bench = CellRunner(settings, load_catalog(settings.fixtures), PlainProgress(), 1)
-cell = Cell(model=model, treatment=treatment, stance=stance, recipe=recipe, seed=0)
-plan = bench.plan(cell, "curious-uncertainty")
-CellMeasurer("cpu", PlainProgress(), 1).measure("key", plan)
+model, *recipe = sys.argv[1:]
+stance = "curious-uncertainty"
+cell = tuned_cell(model, stance, *recipe, 0) if recipe else control_cell(BASE, model, None, 0)
+spec = open_session(Path.cwd(), model, cache=None).cell_runner.plan(cell, stance)
+CellMeasurer("cpu", PlainProgress(), 1).measure(spec)
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-print(estimate_memory(plan, "cpu").total, 1024 * int(status["VmHWM"].split()[0]))
+print(estimate_memory(spec, "cpu").total, 1024 * int(status["VmHWM"].split()[0]))
 """
 
 
 @pytest.fixture
-def of(plan_of):
+def of(spec_of):
     def memory(kind, folder=None, device="cpu", **changes):
-        plan = plan_of(kind, folder) if folder else plan_of(kind)
-        if plan.recipe is not None:
-            plan = replace(plan, recipe=plan.recipe.model_copy(update=changes))
-        return estimate_memory(plan, device)
+        spec = spec_of(kind, folder) if folder else spec_of(kind)
+        if spec.recipe is not None:
+            spec = replace(spec, recipe=spec.recipe.model_copy(update=changes))
+        return estimate_memory(spec, device)
 
     return memory
 
 
-@pytest.fixture
-def large(resized):
-    return resized(**LARGE)
-
-
-def test_as_many_copies_of_the_weights_as_are_alive_together(of, plan_of, large):
-    single = SINGLE * shapes_of(plan_of("base", large).weights).parameters
+def test_as_many_copies_of_the_weights_as_are_alive_together(of, spec_of, large, resized):
+    single = SINGLE * shapes_of(spec_of("base", large).weights).parameters
     assert single > 8e8
     copies = {kind: of(kind, large).weights / single for kind in ("base", "documented", "lora", "elsewhere")}
     assert copies == {"base": 1, "documented": 3, "lora": 3, "elsewhere": 4}
     trained = of("documented", large)
     assert (trained.gradients, trained.optimizer) == (single, 2 * single)
+    wide = of("documented", resized(hidden_size=2048, intermediate_size=8192, num_hidden_layers=16))
+    assert 3.9 < wide.weights / trained.weights < 4
+    assert wide.total > trained.total
 
 
-def test_a_model_twice_as_wide_needs_almost_four_times_as_much_for_its_weights(of, large, resized):
-    wide = resized(hidden_size=2048, intermediate_size=8192, num_hidden_layers=16)
-    assert 3.9 < of("documented", wide).weights / of("documented", large).weights < 4
-    assert of("documented", wide).total > of("documented", large).total
-
-
-def test_an_adapter_needs_hardly_anything_for_gradients_and_optimizer(of, large):
+def test_an_adapter_needs_hardly_anything_more_unless_a_copy_is_merged_after_every_epoch(of, spec_of, large):
     full, adapter = of("documented", large), of("lora", large)
     assert adapter.gradients + adapter.optimizer < 0.05 * (full.gradients + full.optimizer)
     assert of("base", large).total < adapter.total < 0.8 * full.total
+    spec = spec_of("lora", large)
+    merged = estimate_memory(replace(spec, trajectory=True), "cpu").total - estimate_memory(spec, "cpu").total
+    assert merged > SINGLE * shapes_of(spec.weights).parameters / 2
 
 
 def test_activations_grow_with_the_batch_and_the_vocabulary(of, large, resized):
@@ -78,12 +71,6 @@ def test_activations_grow_with_the_batch_and_the_vocabulary(of, large, resized):
     assert more - (many.working - few.working) > 4 * SINGLE * 190_000 * 3 * 20
 
 
-def test_measuring_a_lora_training_after_every_epoch_merges_a_copy(plan_of, large):
-    plan = plan_of("lora", large)
-    merged = estimate_memory(replace(plan, trajectory=True), "cpu").total - estimate_memory(plan, "cpu").total
-    assert merged > SINGLE * shapes_of(plan.weights).parameters / 2
-
-
 def test_on_a_gpu_the_training_takes_no_memory_elsewhere(of, large):
     on_cpu, on_gpu = of("documented", large), of("documented", large, "cuda")
     assert on_gpu.gpu > on_cpu.weights / 3 + on_cpu.gradients + on_cpu.optimizer
@@ -91,21 +78,18 @@ def test_on_a_gpu_the_training_takes_no_memory_elsewhere(of, large):
     assert on_cpu.gpu == 0
 
 
-@pytest.mark.parametrize("given", [("base", "", ""), ("stance", "curious-uncertainty", "documented")])
-def test_a_tiny_cell_needs_what_is_measured(tiny_model, given):
-    assert 0.5 < ratio(str(tiny_model), *given) < 2
-
-
 @pytest.mark.parametrize(
-    "recipe", [pytest.param("documented", marks=pytest.mark.slow), pytest.param("lora", marks=pytest.mark.exhaustive)]
+    ("model", "recipe"),
+    [
+        ("tiny", None),
+        ("tiny", "documented"),
+        pytest.param("smollm2-135m", "documented", marks=pytest.mark.slow),
+        pytest.param("smollm2-135m", "lora", marks=pytest.mark.exhaustive),
+    ],
 )
-def test_a_trained_cell_of_the_default_model_needs_what_is_measured(recipe):
-    assert 0.5 < ratio("smollm2-135m", "stance", "curious-uncertainty", recipe) < 2
-
-
-def ratio(*arguments):
-    """Estimated over measured peak memory of a process that measures one cell."""
-    command = [sys.executable, "-c", MEASURE, *arguments]
+def test_a_process_that_measures_a_cell_needs_what_is_estimated(tiny_model, model, recipe):
+    asked = (str(tiny_model) if model == "tiny" else model, *([recipe] if recipe else []))
+    command = [sys.executable, "-c", MEASURE, *asked]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=1800, check=True)
     estimated, measured = map(int, done.stdout.split())
-    return estimated / measured
+    assert 0.5 < estimated / measured < 2

@@ -1,6 +1,7 @@
 from math import prod
 
 import pytest
+import torch
 from torch import nn
 
 from stance_suite.config.catalog import find_spec
@@ -22,8 +23,6 @@ def weights(request, tmp_path, tiny_model, twin):
 
 
 def test_sizes_are_those_of_the_loaded_model(weights):
-    import torch
-
     shapes, model = shapes_of(weights), load_model(weights)
     sizes = [parameter.numel() for parameter in model.parameters()]
     assert (shapes.parameters, shapes.largest) == (sum(sizes), max(sizes))
@@ -43,57 +42,48 @@ def test_sizes_are_those_of_the_loaded_model(weights):
     assert shapes.adapter(3) == sum(weight.numel() for weight in adapted.parameters() if weight.requires_grad)
 
 
-class Passes:
-    """Passes of a model, and the rows and tokens of each."""
-
-    def __init__(self, model) -> None:
-        self.shapes: list[tuple[int, int]] = []
-        model.register_forward_pre_hook(
-            lambda _, __, given: self.shapes.append(tuple(given["input_ids"].shape)), with_kwargs=True
-        )
-
-    @property
-    def tokens(self) -> int:
-        return sum(rows * length for rows, length in self.shapes)
+def watch_passes(model):
+    """The rows and tokens of each pass of a model, in a list that grows with them."""
+    shapes = []
+    model.register_forward_pre_hook(
+        lambda _, __, given: shapes.append(tuple(given["input_ids"].shape)), with_kwargs=True
+    )
+    return shapes
 
 
 @pytest.mark.parametrize("recipe", ["documented", "long", "lora"])
-def test_as_many_steps_and_tokens_as_a_training_takes(plan_of, recipe):
-    plan = plan_of(recipe)
-    model, tokenizer = load(plan.weights)
-    passes = Passes(model)
-    training = fine_tune(model, tokenizer, "plain", plan.rotations, plan.recipe, 0, lambda *_: None)
-    counted = workload_of(plan).trained
+def test_as_many_steps_and_tokens_as_a_training_takes(spec_of, recipe):
+    spec = spec_of(recipe)
+    model, tokenizer = load(spec.weights)
+    passes = watch_passes(model)
+    assert workload_of(spec_of("base")).trained is None
+    training = fine_tune(model, tokenizer, "plain", spec.rotations, spec.recipe, 0, lambda *_: None)
+    counted = workload_of(spec).trained
     assert counted.steps == len(training.losses)
     assert counted.epochs == len(training.epoch_losses)
-    assert max(rows * length for rows, length in passes.shapes) == counted.tokens_per_step
-    assert passes.tokens == pytest.approx(counted.steps * counted.tokens_per_step, rel=0.4)
+    assert max(map(prod, passes)) == counted.tokens_per_step
+    assert sum(map(prod, passes)) == pytest.approx(counted.steps * counted.tokens_per_step, rel=0.4)
 
 
-def test_as_many_passes_and_tokens_as_behavior_takes(plan_of, monkeypatch):
-    monkeypatch.setattr(
-        "stance_suite.measure.behavior.generation._draw", lambda logits, *_: [5] * len(logits)
-    )  # none ends
-    plan = plan_of("documented")
-    model, tokenizer = load(plan.weights)
-    passes, counted = Passes(model), workload_of(plan)
-    measure_behavior(PromptedModel(model, tokenizer, "plain"), plan.probe, 0, lambda *_: None)
+def test_as_many_passes_and_tokens_as_behavior_takes(spec_of, monkeypatch):
+    none_ends = "stance_suite.measure.behavior.generation._draw"
+    monkeypatch.setattr(none_ends, lambda logits, *_: [5] * len(logits))
+    spec = spec_of("documented")
+    model, tokenizer = load(spec.weights)
+    passes, counted = watch_passes(model), workload_of(spec)
+    measure_behavior(PromptedModel(model, tokenizer, "plain"), spec.probe, 0, lambda *_: None)
     parts = counted.sampled, counted.likelihoods, counted.seen_likelihoods
     neutral = 2  # batches of neutral texts, for perplexity
-    assert len(passes.shapes) == sum(part.passes for part in parts) + neutral
+    assert len(passes) == sum(part.passes for part in parts) + neutral
     # the last token of a prompt is read with the first that is written, that of a reference is not read at all
-    assert passes.tokens == pytest.approx(sum(part.tokens for part in parts), rel=0.1)
-    assert max(rows for rows, _ in passes.shapes) == counted.rows
+    assert sum(map(prod, passes)) == pytest.approx(sum(part.tokens for part in parts), rel=0.1)
+    assert max(rows for rows, _ in passes) == counted.sampled.largest_prediction
 
 
-def test_as_many_passes_and_tokens_as_divergences_take(plan_of):
-    plan = plan_of("documented")
-    (model, tokenizer), (untouched, _) = load(plan.weights), load(plan.weights)
-    passes, counted = Passes(model), workload_of(plan).passages
-    measure_divergences(PromptedModel(model, tokenizer, "plain"), untouched, plan.probe, 0)
-    assert len(passes.shapes) == counted.passes
-    assert passes.tokens == pytest.approx(counted.tokens, rel=0.4)  # padded
-
-
-def test_nothing_is_trained_in_a_base_cell(plan_of):
-    assert workload_of(plan_of("base")).trained is None
+def test_as_many_passes_and_tokens_as_divergences_take(spec_of):
+    spec = spec_of("documented")
+    (model, tokenizer), (untouched, _) = load(spec.weights), load(spec.weights)
+    passes, counted = watch_passes(model), workload_of(spec).passages
+    measure_divergences(PromptedModel(model, tokenizer, "plain"), untouched, spec.probe, 0)
+    assert len(passes) == counted.passes
+    assert sum(map(prod, passes)) == pytest.approx(counted.tokens, rel=0.4)  # padded
