@@ -31,15 +31,7 @@ def names(controls) -> list[str]:
 
 
 def test_with_a_sham_the_base_sampled_again_is_the_floor(stance):
-    judged = verdict(
-        behavioral(stance),
-        BASE,
-        SHAM,
-        ("sham", OWN, "base"),
-        ("base resampled", FIGURE),
-        TOWARD,
-        SEEN,
-    )
+    judged = verdict(behavioral(stance), BASE, SHAM, ("sham", OWN, "base"), ("base resampled", FIGURE), TOWARD, SEEN)
     assert names(effects_tested(judged)) == ["base", "sham"]
     assert names(own_effects(judged)) == ["sham - base", "base resampled"]
     assert noise_floor(judged).name == "base resampled"
@@ -67,11 +59,7 @@ def test_without_a_sham_the_claim_was_tested_against_it(stance):
 def test_what_a_comparison_lists_are_effects_compared(stance):
     compared = behavioral(stance, versus={"recipe": "long"})
     judged = verdict(
-        compared,
-        BASE,
-        SHAM,
-        ("base", Role.COMPARED, "m, a (documented)"),
-        ("base", Role.COMPARED, "m, a (long)"),
+        compared, BASE, SHAM, ("base", Role.COMPARED, "m, a (documented)"), ("base", Role.COMPARED, "m, a (long)")
     )
     assert names(judged.controls)[2:] == ["m, a (documented) - base", "m, a (long) - base"]
     assert names(effects_tested(judged)) == ["base", "sham"]

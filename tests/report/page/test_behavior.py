@@ -65,11 +65,7 @@ def test_panels_and_table_write_figures_in_one_style(whole_run, verdict):
     shown = altered(verdict, figure=1.18, low=-0.5, high=2.0, p_value=1e-9, adjusted_p_value=0.0123, controls=())
     found = with_verdict(whole_run, shown)
     (claim,) = section(found).data["claims"]
-    assert claim["figures"] == [
-        "+1.180 nats/token",
-        "−0.5000 to +2.000",
-        "p < 0.0001, 0.012 after Holm’s correction",
-    ]
+    assert claim["figures"] == ["+1.180 nats/token", "−0.5000 to +2.000", "p < 0.0001, 0.012 after Holm’s correction"]
     text = words(render_html(found))
     for part in claim["figures"]:
         assert part in text
@@ -122,11 +118,7 @@ def test_the_longest_training_judged_by_likelihood_is_shown_first(whole_run, jud
     cell = altered(tuned, key="long", training=training)
     markers = next(one for one in judged if one.claim.metric is Metric.MARKER_RATE)
     cells = (ReplicateCells(tuned="long", base="base"),)
-    verdicts = (
-        altered(markers, replicates=cells),
-        verdict,
-        altered(verdict, claim=longer, replicates=cells),
-    )
+    verdicts = (altered(markers, replicates=cells), verdict, altered(verdict, claim=longer, replicates=cells))
     found = section(altered(whole_run, verdicts=verdicts, cells=(*whole_run.cells, cell))).data["first"]
     assert (found["recipe"], found["measure"]) == ("long", "likelihood_preference")
     assert section(altered(whole_run, verdicts=verdicts[:1])).data["first"]["measure"] == "marker_rate"
