@@ -267,7 +267,7 @@ def _explain_demand(demand: Demand, gate: GateReport, findings: Findings) -> Exp
     beside = "" if gate.baseline is None else f", against the baseline {gate.baseline}"
     lines = (f"{demand.outcome}: {demand.reason}", f"a demand of {gate.policy}{beside} about {demand.kind}")
     verdicts = {name: _verdict_on(name, demand.model, findings) for name in demand.claims}
-    rows = [(name, one.status, one.reason) if one else (name, "", "no verdict") for name, one in verdicts.items()]
+    rows = [(name, str(one.status), one.reason) if one else (name, "", "no verdict") for name, one in verdicts.items()]
     title = f"{demand.outcome}  {demand.name} ({demand.model})"
     return Explanation(title, _resting_on(rows, Section("Demand", lines)))
 

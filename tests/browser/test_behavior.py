@@ -1,7 +1,5 @@
 """Behavior: every prompt before and after, every training against every stance, and what the models wrote."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pytest
@@ -88,16 +86,6 @@ def tuned(findings) -> CellRecord:
     return next(record for record in findings.cells if record.cell.treatment == "stance")
 
 
-@pytest.fixture
-def base(findings, tuned) -> CellRecord:
-    return next(
-        record
-        for record in findings.cells
-        if record.cell.treatment == "base"
-        and (record.cell.model, record.cell.seed, record.family) == (tuned.cell.model, tuned.cell.seed, tuned.family)
-    )
-
-
 class TestResponses:
     @pytest.fixture
     def form(self, section, tuned) -> Locator:
@@ -106,11 +94,11 @@ class TestResponses:
         choose(form, **{"Model": cell.model, "Recipe": cell.recipe, "Trained on": cell.stance, "Seed": str(cell.seed)})
         return form
 
-    def test_stand_side_by_side_sample_by_sample(self, section, form, findings, base, tuned):
+    def test_stand_side_by_side_sample_by_sample(self, section, form, findings, tuned):
         asked = held_out(findings, tuned.cell.stance)
         for sample in sorted({one.sample for one in tuned.behavior.responses}):
             choose(form, Sample=str(sample + 1))
-            for kind, record in (("base", base), ("tuned", tuned)):
+            for kind, record in (("base", findings.index.base(tuned)), ("tuned", tuned)):
                 assert shown_texts(section, kind) == [one.text for one in said(record, asked, sample)]
         expect(section.get_by_role("status").filter(has_text="highlighted")).to_contain_text(f"sample {sample + 1}")
 

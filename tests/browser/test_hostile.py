@@ -1,7 +1,5 @@
 """What models, prompts and claims say is shown as it is, whatever it says; it never becomes a part of the page."""
 
-from __future__ import annotations
-
 import pytest
 from playwright.sync_api import Page
 

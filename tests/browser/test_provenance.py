@@ -1,7 +1,5 @@
 """Where the figures come from, and the commands that make them again."""
 
-from __future__ import annotations
-
 import pytest
 from playwright.sync_api import Page, expect
 

@@ -1,7 +1,5 @@
 """pytest-html's report with the findings in it: what a reader sees, who opens that page instead."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

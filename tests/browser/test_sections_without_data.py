@@ -1,7 +1,5 @@
 """A page whose sections lack what others rest on opens, and says nothing on the console."""
 
-from __future__ import annotations
-
 import pytest
 from playwright.sync_api import expect
 

@@ -103,11 +103,7 @@ def test_what_is_unknown_is_null(whole_run, verdict):
     unknown = altered(verdict, prompts=scores, figure=nan, status=Status.INCONCLUSIVE)
     page = render_html(with_verdict(whole_run, unknown))
     (block,) = re.findall(r'id="data-behavior">(.*?)</script>', page)
-
-    def refuse(constant):
-        raise AssertionError(f"{constant} is no JSON")
-
-    (claim,) = json.loads(block, parse_constant=refuse)["claims"]
+    (claim,) = json.loads(block, parse_constant=pytest.fail)["claims"]
     assert {(sham, tuned) for _, _, sham, tuned in claim["prompts"]} == {(None, None)}
 
 
@@ -129,18 +125,15 @@ def test_there_is_a_picture_for_every_measure_that_was_judged(whole_run, judged)
     assert set(section(whole_run).charts) == wanted
 
 
-def shift(whole_run, effect):
-    return altered(whole_run.shifts[0], effect=effect)
-
-
 @pytest.mark.parametrize(
     ("effect", "tone"),
     [(2.0, "warm-3"), (-2.0, "cold-3"), (1.2, "warm-2"), (-0.5, "cold-1"), (0.3, ""), (0.0, ""), (nan, "")],
 )
 def test_shifts_are_colored_by_sign_and_size(whole_run, effect, tone):
     matrix = ConfusionMatrix("m", "documented", Metric.MARKER_RATE, (), ())
-    assert HeatMap(matrix, 2.0).tone(shift(whole_run, effect)) == tone
-    assert HeatMap(matrix, 0.0).tone(shift(whole_run, 0.0)) == ""
+    shift = whole_run.shifts[0]
+    assert HeatMap(matrix, 2.0).tone(altered(shift, effect=effect)) == tone
+    assert HeatMap(matrix, 0.0).tone(altered(shift, effect=0.0)) == ""
 
 
 def test_matrices_of_one_measure_share_their_scale(whole_run):
@@ -191,7 +184,7 @@ def test_agreement_and_guards_are_shown(whole_run, page):
 
 def test_a_trajectory_is_told_epoch_by_epoch(whole_run, stance):
     tuned = next(one for one in whole_run.cells if one.cell.stance == stance.name)
-    base = next(one for one in whole_run.cells if (one.cell.treatment, one.cell.seed) == ("base", tuned.cell.seed))
+    base = whole_run.index.base(tuned)
     raised = [
         altered(entry, log_probability={n: s + 0.25 * (n == stance.name) for n, s in entry.log_probability.items()})
         for entry in base.behavior.likelihoods

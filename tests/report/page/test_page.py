@@ -1,13 +1,17 @@
 import html
 import json
 import re
+import shutil
+import subprocess
 from base64 import b64encode
 from hashlib import sha256
+from importlib.resources import files
 
 import pytest
 
 from stance_suite.errors import StanceSuiteError
 from stance_suite.report.page import render_html
+from stance_suite.report.page.assets import FRAGMENT_STYLE, SCRIPTS, STYLES
 from stance_suite.report.publish import publish, render
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.verdicts import Status
@@ -16,6 +20,7 @@ from tests.browser.hostile import ATTEMPTS, hostile_findings, written
 from tests.edits import altered
 from tests.html_pages import Parsed, parse, squeeze
 
+ASSETS = files("stance_suite.report.page") / "assets"
 HOSTILE = " ".join(attempt[:1000] for attempt in ATTEMPTS.values())
 
 
@@ -100,3 +105,15 @@ def test_what_is_no_findings_file_is_one_sentence(tmp_path, content):
     assert "\n" not in str(raised.value)
     with pytest.raises(StanceSuiteError, match="cannot be read"):
         read_findings(tmp_path / "missing.json")
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed; the browser tests run the scripts")
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_parses(name):
+    done = subprocess.run(["node", "--check", str(ASSETS / name)], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_asset_is_part_of_the_page_or_of_fragments():
+    there = {entry.name for entry in ASSETS.iterdir()}
+    assert there == {*SCRIPTS, *STYLES, FRAGMENT_STYLE}
