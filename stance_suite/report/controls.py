@@ -15,7 +15,8 @@ def effects_tested(verdict: Verdict) -> tuple[ControlFigure, ...]:
 def noise_floor(verdict: Verdict) -> ControlFigure | None:
     """Find what a control did that only drew again, or added noise; None where no floor of behavior is known."""
     listed = own_effects(verdict) if verdict.claim.metric.is_behavioral else ()
-    return next((one for one in listed if _is_noise(one)), None)
+    behaviors = ((one, one.control and one.control.behavior) for one in listed)
+    return next((one for one, behavior in behaviors if behavior is not None and behavior.is_noise), None)
 
 
 def own_effects(verdict: Verdict) -> tuple[ControlFigure, ...]:
@@ -38,8 +39,3 @@ def drawn_bounds(verdict: Verdict) -> tuple[float, ...]:
     if bound is None or isinstance(bound, tuple):
         return bound or ()
     return (-bound, bound) if verdict.claim.comparator in ("within", "beyond") else (bound,)
-
-
-def _is_noise(figure: ControlFigure) -> bool:
-    behavior = None if figure.control is None else figure.control.behavior
-    return behavior is not None and behavior.is_noise

@@ -70,12 +70,10 @@ def test_confusion_matrices_show_every_shift(section, findings):
         matrix = section.get_by_role("region", name=f"{metric}, {model}, {recipe}", exact=True)
         expect(matrix).to_be_visible()
         heads = [name.removeprefix("toward ") for name in matrix.get_by_role("columnheader").all_inner_texts()[1:]]
-        shown = {
-            row.get_by_role("rowheader").inner_text(): dict(
-                zip(heads, map(number, row.locator(".value").all_inner_texts()), strict=True)
-            )
-            for row in matrix.locator("tbody tr").all()
-        }
+        shown = {}
+        for row in matrix.locator("tbody tr").all():
+            figures = map(number, row.locator(".value").all_inner_texts())
+            shown[row.get_by_role("rowheader").inner_text()] = dict(zip(heads, figures, strict=True))
         for shift in findings.shifts:
             if (shift.model, shift.recipe, shift.metric) == (model, recipe, metric):
                 assert shown[shift.trained][shift.measured] == pytest.approx(shift.effect, rel=1e-3, abs=1e-4)
@@ -108,9 +106,8 @@ class TestResponses:
         found = section.locator("#response-list figure.tuned").evaluate_all(
             "figures => figures.map(figure => [...figure.querySelectorAll('mark')].map(mark => mark.textContent))"
         )
-        wanted = [
-            [one.text[hit.start : hit.end] for hit in one.markers[stance]] for one in said(tuned, asked, sample=0)
-        ]
+        responses = said(tuned, asked, sample=0)
+        wanted = [[one.text[hit.start : hit.end] for hit in one.markers[stance]] for one in responses]
         assert any(wanted)
         assert found == wanted
 

@@ -30,14 +30,9 @@ def open_rewritten(open_report, write_report, whole_run):
     return open_
 
 
-@pytest.fixture(scope="module")
-def made_up_report(whole_run, write_report):
-    return write_report(whole_run)
-
-
 @pytest.fixture
-def made_up(open_report, made_up_report) -> Page:
-    return open_report(made_up_report)
+def made_up(open_report, write_report, whole_run) -> Page:
+    return open_report(write_report(whole_run))
 
 
 @pytest.fixture

@@ -130,11 +130,9 @@ def test_how_to_run_a_claim_that_no_profile_runs(whole_run, edits, told):
 
 
 def test_only_claims_of_the_same_recipe_that_were_run_share_the_level(whole_run):
-    for edit, size in (
-        ((("claims", "own.unasked", "recipe"), "long"), 6),
-        ((("claims", "own.lora", "recipe"), "documented"), 7),
-    ):
-        lines = text(sections("own.likelihood", edited(whole_run, edit))["Verdict"])
+    for name, recipe, size in (("own.unasked", "long", 6), ("own.lora", "documented", 7)):
+        changed = edited(whole_run, (("claims", name, "recipe"), recipe))
+        lines = text(sections("own.likelihood", changed)["Verdict"])
         assert f"{size} claims about m with 'documented'" in lines
 
 
@@ -174,9 +172,8 @@ def test_a_demand_shows_its_outcome_and_its_claims(whole_run):
     name = "adoption of curious-uncertainty"
     found = sections(name, whole_run)
     assert text(found["Demand"]).startswith("passed: ")
-    assert [row[:2] for row in found["Claims that it rests on"].rows] == [
-        ("standard.curious-uncertainty.preference", "HOLDS")
-    ]
+    (row,) = found["Claims that it rests on"].rows
+    assert row[:2] == ("standard.curious-uncertainty.preference", "HOLDS")
 
 
 def test_an_unknown_name_is_told_with_the_nearest(whole_run):

@@ -99,11 +99,9 @@ def test_what_is_not_known_is_nan_and_keeps_its_row(run):
     unknown = (total.value, total.rounding_value, row(table, EMBEDDING, "alpha_before").value)
     assert np.isnan([*unknown, row(table, EMBEDDING, "relative_norm").sham_value]).all()
     vectors = table[table.layer.isin([NORM, BIAS]) & (table.stance == "a")]
-    assert list(vectors.metric) == ["relative_norm"] * 2
-    assert list(vectors.role) == ["norm", "bias"]
+    assert [*zip(vectors.metric, vectors.role, strict=True)] == [("relative_norm", "norm"), ("relative_norm", "bias")]
     assert list(vectors.depth_percent) == [25.0, 25.0]
-    assert vectors.value.iloc[0] == 0.25
-    assert math.isnan(vectors.value.iloc[1])
+    assert list(vectors.value) == pytest.approx([0.25, math.nan], nan_ok=True)
 
 
 def test_a_matrix_that_did_not_change_changed_by_nothing_and_a_failed_one_by_who_knows():

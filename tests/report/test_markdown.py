@@ -30,14 +30,8 @@ def test_markup_becomes_character_references():
 
 
 def test_what_means_nothing_stays_readable():
-    for text in (
-        "smollm2.curious.likelihood",
-        "+0.24 [-0.1, +0.5]",
-        "at 21:18:37",
-        "tail_flip",
-        "-0.1 (p = 0.05)",
-        "naïve → 好",
-    ):
+    figures = ("+0.24 [-0.1, +0.5]", "at 21:18:37", "-0.1 (p = 0.05)")
+    for text in ("smollm2.curious.likelihood", *figures, "tail_flip", "naïve → 好"):
         assert escape(text) == text
 
 
@@ -53,9 +47,6 @@ def test_a_table_keeps_its_columns_whatever_is_in_them():
     assert lines[1] == "| :-- | --: |"
     assert lines[2] == "| a&#124;b c | 1 |"
     assert {line.count("|") for line in lines} == {3}
-
-
-def test_a_row_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="3 cells in a table of 2"):
         table(("a", "b"), [("1", "2", "3")])
 
@@ -156,15 +147,10 @@ def test_hostile_names_and_reasons_stay_text(stance):
     assert "@team" not in text and "https://" not in text
 
 
-@pytest.fixture
-def with_statements(stance):
+def test_statements_are_folded_away_and_still_a_table(stance):
     record = RecordedVerdict.model_construct(statement="It <was> said|", status="FAILS", reason="it | disagrees")
     made = StatementVerdict.model_construct(statement="It is so.", status="HOLDS", reason="two claims hold")
-    return altered(gate_run(stance), records=(record,), statements=(made,))
-
-
-def test_statements_are_folded_away_and_still_a_table(with_statements):
-    text = render_summary(with_statements)
+    text = render_summary(altered(gate_run(stance), records=(record,), statements=(made,)))
     _, folded = tables(text)
     assert folded == [
         ["statement", "", "verdict", "why"],

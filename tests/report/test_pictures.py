@@ -119,14 +119,11 @@ def test_a_run_without_training_has_no_map(whole_run):
     assert pictures.alpha_map(whole_run).startswith("<svg")
 
 
-def test_reports_come_without_pictures_and_pictures_have_a_folder_of_their_own(small, tmp_path):
+def test_reports_come_without_pictures_which_have_a_folder_of_their_own_that_can_be_written(small, tmp_path):
     publish(small, tmp_path / "reports")
     assert not list(tmp_path.rglob("*.png"))
     draw_pictures(small, tmp_path / "drawn")
     assert len(list((tmp_path / "drawn").iterdir())) == 4
-
-
-def test_a_folder_that_cannot_be_written_is_one_sentence(small, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StanceSuiteError, match="file cannot be written: File exists") as raised:
         draw_pictures(small, tmp_path / "file")

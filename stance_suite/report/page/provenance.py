@@ -29,11 +29,8 @@ def describe_provenance(findings: Findings) -> Sources:
     ordered = sorted(findings.cells, key=lambda record: not record.cell.is_base)
     shown = {record.cell.model: record for record in reversed(ordered)}
     # an untouched cell knows nothing of what was made of its model elsewhere
-    derivatives = {
-        record.cell.model: record.provenance.derivative_sha256
-        for record in findings.cells
-        if record.provenance.derivative_sha256 is not None
-    }
+    hashes = ((record.cell.model, record.provenance.derivative_sha256) for record in findings.cells)
+    derivatives = {model: sha256 for model, sha256 in hashes if sha256 is not None}
     return Sources(
         commands="\n".join(_commands(findings)),
         settings=() if findings.settings is None else tuple(_settings(findings.settings)),

@@ -36,11 +36,9 @@ def test_a_matrix_outside_of_blocks_stands_above_the_first():
 
 def test_columns_are_named_in_the_order_given():
     said = texts(layers(PRINT), layer_data(cells()))
-    named = [one for one in said if isinstance(one, list)]
-    assert named == [["curious-", "uncertainty", "documented"], ["sham", "documented"]]
-    assert {"as fitted", "tail held fixed", "dW norm", "self_attn.q_proj"} <= {
-        one for one in said if isinstance(one, str)
-    }
+    columns = [["curious-", "uncertainty", "documented"], ["sham", "documented"]]
+    assert [one for one in said if isinstance(one, list)] == columns
+    assert all(one in said for one in ("as fitted", "tail held fixed", "dW norm", "self_attn.q_proj"))
 
 
 def test_models_are_named_where_there_are_several():

@@ -79,8 +79,8 @@ def test_stacked_pictures_have_the_descriptions_and_the_views_of_both():
 def test_a_long_title_is_broken_into_lines_and_described():
     spec = ON_PAGE["esd"](PRINT, 430)
     heading = titled(spec, "word " * 40, ["below"])
-    assert max(map(len, heading["title"]["text"])) <= 64
-    assert " ".join(heading["title"]["text"]) == " ".join(["word"] * 40)
+    lines = heading["title"]["text"]
+    assert max(map(len, lines)) <= 64 and " ".join(lines) == " ".join(["word"] * 40)
     assert heading["title"]["subtitle"] == ["below"]
     assert heading["description"].endswith(spec["description"])
     assert "title" not in spec

@@ -14,6 +14,7 @@ from tests.edits import altered
 from tests.html_pages import parse, squeeze
 
 HOSTILE = """<script>document.title='x'</script>"><img src=x onerror=alert(1)>{{7*7}}"""
+COMPARED = ControlFigure(role="compared", about=HOSTILE, figure=1.0)
 REPORT = fragments.ReportPlace("out/findings.html", "out/findings.html")
 
 
@@ -97,8 +98,7 @@ def test_a_verdicts_fragment_carries_its_figures_its_controls_and_a_picture(whol
 def test_a_verdict_that_was_not_run_says_why(whole_run):
     verdict = next(one for one in whole_run.verdicts if one.status is Status.NOT_RUN)
     parsed = parse(fragments.render_verdict(verdict, whole_run))
-    assert verdict.reason in parsed.text
-    assert "on record" not in parsed.text
+    assert verdict.reason in parsed.text and "on record" not in parsed.text
     assert not parsed.all("img")
 
 
@@ -106,10 +106,7 @@ def test_a_statement_carries_the_figures_of_its_claims(whole_run):
     judged = next(one for one in whole_run.statements if one.id == "own.statement")
     verdicts = [verdict_of(whole_run, name) for name in ("own.markers", "own.alpha")]
     text = parse(fragments.render_statement(judged, verdicts)).text
-    assert judged.statement in text
-    assert judged.reason in text
-    for verdict in verdicts:
-        assert figures(verdict) in text
+    assert all(told in text for told in (judged.statement, judged.reason, *map(figures, verdicts)))
 
 
 def test_a_record_is_told_with_its_reason(whole_run):
@@ -138,13 +135,8 @@ def test_trainings_carry_losses_and_the_largest_change_of_alpha(whole_run):
 
 def test_whatever_is_inserted_is_text(whole_run):
     verdict = verdict_of(whole_run, "own.flip")
-    hostile = altered(
-        verdict,
-        claim=altered(verdict.claim, statement=HOSTILE),
-        model=HOSTILE,
-        reason=HOSTILE,
-        controls=(ControlFigure(role="compared", about=HOSTILE, figure=1.0),),
-    )
+    claim, controls = altered(verdict.claim, statement=HOSTILE), (COMPARED,)
+    hostile = altered(verdict, claim=claim, model=HOSTILE, reason=HOSTILE, controls=controls)
     skipped = altered(hostile, status=Status.NOT_RUN)
     (demand, *_) = (one for one in whole_run.gate.demands if one.outcome != "passed")
     gate = altered(whole_run.gate, demands=(altered(demand, name=HOSTILE, model=HOSTILE, reason=HOSTILE),))

@@ -46,10 +46,8 @@ def test_model_output_is_text_and_nothing_runs(findings, parsed):
         assert squeeze(written(place, HOSTILE)) in parsed.text
     (block,) = [part for part in parsed.texts if part.startswith('{"asked"')]
     assert "<" not in block, "as JSON, which a script makes text nodes of"
-    said = [
-        text for cell in json.loads(block)["cells"] for all in cell["responses"].values() for text, *_ in all.values()
-    ]
-    assert written("response", HOSTILE) in said
+    asked = [responses for cell in json.loads(block)["cells"] for responses in cell["responses"].values()]
+    assert written("response", HOSTILE) in [text for responses in asked for text, *_ in responses.values()]
 
 
 def test_only_the_pages_own_scripts_and_styles_are_allowed(page):
