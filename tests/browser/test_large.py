@@ -33,9 +33,7 @@ def test_it_stays_small_enough(open_report, large_report, large_findings):
     assert page.evaluate("document.querySelectorAll('*').length") < ELEMENTS
 
 
-def test_verdicts_are_filtered_by_model_and_the_last_layer_of_the_last_one_opens(
-    open_report, large_report, large_findings
-):
+def test_models_filter_verdicts_and_the_last_layer_of_the_last_one_opens(open_report, large_report, large_findings):
     page = open_report(large_report)
     page.get_by_role("form", name="Filter the verdicts").get_by_label("Model").select_option(MODELS[2])
     rows = page.locator("#verdict-table > tbody > tr[data-status]")

@@ -72,9 +72,7 @@ def test_hostile_names_stay_text(stance):
     alone = one_run(stance, 0.5, model=HOSTILE, id="alone")
     before = altered(before, verdicts=before.verdicts + alone.verdicts, command=HOSTILE)
     text = render_markdown(compare_runs(before, after))
-    assert "<" not in text
-    assert "](" not in text
-    assert "\n# z" not in text
+    assert not any(markup in text for markup in ("<", "](", "\n# z"))
     assert text.count("&#60;script&#62;") >= 4
     tables = [line for line in text.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in tables} == {8, 5, 4}
