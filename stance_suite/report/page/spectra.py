@@ -37,19 +37,17 @@ def layer_spectrum(layer: LayerSpectrum | None) -> dict[str, Any] | None:
     if layer is None:
         return None
     fits = {
-        name: fit
-        and {
+        name: {
             "alpha": shorten(fit.alpha),
             "xmin": shorten(fit.xmin),
             "ks_distance": _shorten_distance(fit.ks_distance),
             "tail_size": fit.tail_size,
         }
         for name, fit in (("fit", layer.fit), ("runner_up", layer.runner_up))
+        if fit is not None
     }
-    return _without_none(
+    return fits | _without_none(
         failure=layer.failure,
-        fit=fits["fit"],
-        runner_up=fits["runner_up"],
         interval=None if layer.interval is None else [shorten(layer.interval.low), shorten(layer.interval.high)],
         curve=_curve(layer),
     )
