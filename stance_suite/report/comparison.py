@@ -55,11 +55,7 @@ def change_row(change: EffectChange) -> tuple[str, ...]:
 
 
 def decisive_difference(change: EffectChange) -> PairedDifference | None:
-    """Choose the difference that a change's outcome rests on.
-
-    It is the first that says what the change says, so that against base unless only that against the sham does; the
-    first of all where none does.
-    """
+    """Choose the difference that a change's outcome rests on: the first that says the same, else the first of all."""
     alike = [entry for entry in change.paired if entry.outcome is change.outcome]
     return next(iter(alike or change.paired), None)
 

@@ -14,16 +14,14 @@ def effects_tested(verdict: Verdict) -> tuple[ControlFigure, ...]:
 
 def noise_floor(verdict: Verdict) -> ControlFigure | None:
     """Find what a control did that only drew again, or added noise; None where no floor of behavior is known."""
-    return next((one for one in own_effects(verdict) if _is_noise(one)), None) if _is_behavioral(verdict) else None
+    listed = own_effects(verdict) if verdict.claim.metric.is_behavioral else ()
+    behaviors = ((one, one.control and one.control.behavior) for one in listed)
+    return next((one for one, behavior in behaviors if behavior is not None and behavior.is_noise), None)
 
 
 def own_effects(verdict: Verdict) -> tuple[ControlFigure, ...]:
-    """Pick what the controls did themselves.
-
-    Of structure it is the claim's own figure under each control, of a comparison the same comparison. Empty of a
-    comparison of behavior: what it lists are the effects compared.
-    """
-    if _is_behavioral(verdict) and verdict.claim.versus is not None:
+    """Pick what the controls did themselves; of a comparison of behavior nothing: it lists the effects compared."""
+    if verdict.claim.metric.is_behavioral and verdict.claim.versus is not None:
         return ()
     own = (Role.OWN_EFFECT, Role.OWN_FIGURE, Role.MOST_CHANGED)
     return tuple(control for control in verdict.controls if control.role in own)
@@ -38,17 +36,6 @@ def control_range(verdict: Verdict) -> tuple[float, float] | None:
 def drawn_bounds(verdict: Verdict) -> tuple[float, ...]:
     """Find where a claim's bounds lie on the scale of its figure: two of a range and of a magnitude."""
     bound = verdict.claim.bound
-    if bound is None:
-        return ()
-    if isinstance(bound, tuple):
-        return bound
+    if bound is None or isinstance(bound, tuple):
+        return bound or ()
     return (-bound, bound) if verdict.claim.comparator in ("within", "beyond") else (bound,)
-
-
-def _is_behavioral(verdict: Verdict) -> bool:
-    return verdict.claim.metric.is_behavioral
-
-
-def _is_noise(figure: ControlFigure) -> bool:
-    behavior = None if figure.control is None else figure.control.behavior
-    return behavior is not None and behavior.is_noise

@@ -24,15 +24,7 @@ OVER = {
     "mean": "the mean over the matching layers is held against the bound",
     "largest": "the largest magnitude of the matching layers is held against the bound",
 }
-LAYER_COLUMNS = (
-    "layer",
-    "figure",
-    "alpha before",
-    "alpha after",
-    "tail",
-    "as fitted %",
-    "tail fixed %",
-)
+LAYER_COLUMNS = ("layer", "figure", "alpha before", "alpha after", "tail", "as fitted %", "tail fixed %")
 CELL_COLUMNS = ("cell", "key", "weights' SHA-256", "seed", "recipe", "created")
 CONTROL_COLUMNS = ("control", "figure", "95 % interval", "p")
 
@@ -96,7 +88,10 @@ def _explain_claim(claim: Claim, findings: Findings) -> Explanation:
     sections.append(Section("Caveats", meanings or ("none",)))
     if verdict.prompts:
         columns = ("prompt", "base", *Control.trained(), "tuned", "tuned - base")
-        sections.append(Section("Prompts", (_score_of(claim),), columns, tuple(_prompt_rows(verdict))))
+        unit = f", in {claim.unit}" if claim.unit else ""
+        base = "noise of the same norm" if claim.metric is Metric.DIVERGENCE else "the untouched model"
+        scores = f"scores averaged over seeds{unit}; base is {base}"
+        sections.append(Section("Prompts", (scores,), columns, tuple(_prompt_rows(verdict))))
     if not claim.metric.is_behavioral:
         sections += _layer_section(verdict, findings)
     sections.append(_cell_section(verdict, findings))
@@ -184,12 +179,6 @@ def _control_rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
         yield control.name, f"{control.figure:+.6g}", interval, show(control.p_value, ".4g")
 
 
-def _score_of(claim: Claim) -> str:
-    unit = f", in {claim.unit}" if claim.unit else ""
-    base = "noise of the same norm" if claim.metric is Metric.DIVERGENCE else "the untouched model"
-    return f"scores averaged over seeds{unit}; base is {base}"
-
-
 def _prompt_rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
     for entry in verdict.prompts:
         controls = map(entry.controls.get, Control.trained())
@@ -226,7 +215,6 @@ def _show_control(figure: float | Range | None) -> str:
 
 def _cell_section(verdict: Verdict, findings: Findings) -> Section:
     cells = {record.key: record for record in findings.cells}
-    known = [cells[key] for key in verdict.cells if key in cells]
     missing = tuple(f"{key} is not in these findings" for key in verdict.cells if key not in cells)
     rows = tuple(
         (
@@ -237,7 +225,7 @@ def _cell_section(verdict: Verdict, findings: Findings) -> Section:
             record.cell.recipe or "",
             record.provenance.created,
         )
-        for record in known
+        for record in (cells[key] for key in verdict.cells if key in cells)
     )
     return Section("Cells", missing, CELL_COLUMNS if rows else (), rows)
 
@@ -278,10 +266,8 @@ def _explain_measured(
 def _explain_demand(demand: Demand, gate: GateReport, findings: Findings) -> Explanation:
     beside = "" if gate.baseline is None else f", against the baseline {gate.baseline}"
     lines = (f"{demand.outcome}: {demand.reason}", f"a demand of {gate.policy}{beside} about {demand.kind}")
-    rows = []
-    for name in demand.claims:
-        verdict = _verdict_on(name, demand.model, findings)
-        rows.append((name, "", "no verdict") if verdict is None else (name, str(verdict.status), verdict.reason))
+    verdicts = {name: _verdict_on(name, demand.model, findings) for name in demand.claims}
+    rows = [(name, str(one.status), one.reason) if one else (name, "", "no verdict") for name, one in verdicts.items()]
     title = f"{demand.outcome}  {demand.name} ({demand.model})"
     return Explanation(title, _resting_on(rows, Section("Demand", lines)))
 

@@ -21,21 +21,9 @@ if TYPE_CHECKING:
 
 NAN = math.nan
 
-_COLUMNS = {
-    "model": "string",
-    "stance": "string",
-    "treatment": "string",
-    "recipe": "string",
-    "seed": "int64",
-    "family": "string",
-    "layer": "string",
-    "block": "Int64",
-    "depth_percent": "float64",
-    "role": "string",
-    "metric": "string",
-    "unit": "string",
-    "value": "float64",
-}
+_TRAINING = {"model": "string", "stance": "string", "treatment": "string", "recipe": "string", "seed": "int64"}
+_LAYER = {"family": "string", "layer": "string", "block": "Int64", "depth_percent": "float64", "role": "string"}
+_COLUMNS = _TRAINING | _LAYER | {"metric": "string", "unit": "string", "value": "float64"}
 """Columns of every figure, with pandas' names of their types."""
 
 PERCENT_METRICS = frozenset({"alpha_change_total", "alpha_change_spectrum"})
@@ -60,11 +48,8 @@ def _drawn() -> list[Control]:
 
 
 def _measured_once() -> list[Control]:
-    return [
-        control
-        for control in Control.all()
-        if control.structure is not None and (control.is_trained or control.structure.table is not None)
-    ]
+    structural = [control for control in Control.all() if control.structure is not None]
+    return [one for one in structural if one.is_trained or (one.structure and one.structure.table is not None)]
 
 
 def tensor_table(findings: Findings) -> pandas.DataFrame:
@@ -76,13 +61,10 @@ def tensor_table(findings: Findings) -> pandas.DataFrame:
     """
     import pandas
 
-    index = findings.index
-    figures = {id(record): _figures(record, index.base(record)) for record in findings.cells if not record.cell.is_base}
-    rows: list[tuple[object, ...]] = []
-    for record in findings.cells:
-        if not record.cell.is_base:
-            rows += _rows(record, figures, index)
-    names = columns()
+    names, index = columns(), findings.index
+    trained = [record for record in findings.cells if not record.cell.is_base]
+    figures = {id(record): _figures(record, index.base(record)) for record in trained}
+    rows = [row for record in trained for row in _rows(record, figures, index)]
     return pandas.DataFrame.from_records(rows, columns=list(names)).astype(names)
 
 

@@ -48,9 +48,7 @@ def layer_rows(verdict: Verdict, findings: Findings) -> list[LayerRow]:
     """
     cells = {record.key: record for record in findings.cells}
     tuned = next((cells[one.tuned] for one in verdict.replicates if one.tuned in cells), None)
-    if tuned is None:
-        return []
-    rows = list(_rows(verdict.claim, tuned, findings.index))
+    rows = () if tuned is None else _rows(verdict.claim, tuned, findings.index)
     return sorted(rows, key=lambda row: _order(verdict.claim, row.figure))
 
 

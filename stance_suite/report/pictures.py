@@ -9,9 +9,8 @@ from pathlib import Path
 
 from stance_suite.files import write_atomically
 from stance_suite.progress import OnStep
-from stance_suite.report import charts
 from stance_suite.report.behavior import confusion_matrices
-from stance_suite.report.charts.data import Datasets
+from stance_suite.report.charts import behavior, confusion, data, layers, spectra, training, verdicts
 from stance_suite.report.charts.theme import PRINT, Spec, stacked, titled
 from stance_suite.report.format import models_of, only_judged
 from stance_suite.schema.cells import CellRecord
@@ -38,7 +37,7 @@ class Picture:
     """Name of its files, without suffix: lower-case letters, digits, dots, hyphens and underscores."""
     spec: Spec
     """Vega-Lite specification without data."""
-    datasets: Datasets
+    datasets: data.Datasets
     """The rows that it is drawn from."""
 
 
@@ -86,8 +85,7 @@ def verdict_picture(verdict: Verdict, findings: Findings) -> str | None:
 def pictures(findings: Findings) -> Iterator[Picture]:
     """Prepare every picture of findings, under distinct names.
 
-    There are verdicts, layers, confusion matrices, trajectories and the prompts of each behavioral verdict; spectrum
-    and choice of the tail of each cell's most changed layer, and of those that structural verdicts name.
+    Spectrum and choice of the tail are of each cell's most changed layer, and of those that structural verdicts name.
     """
     used: set[str] = set()
     for picture in filter(None, _all(findings)):
@@ -113,9 +111,9 @@ def _all(findings: Findings) -> Iterator[Picture | None]:
 
 def _verdicts(kind: str, judged: Sequence[Verdict]) -> Iterator[Picture]:
     if judged:
-        measures = tuple(dict.fromkeys(map(charts.measure, judged)))
-        spec = titled(charts.verdicts(PRINT, WIDTH, measures), f"Verdicts on {kind}", [HOW_TO_READ])
-        yield Picture(_name("verdicts", kind), spec, charts.verdict_data(judged))
+        measures = tuple(dict.fromkeys(map(data.measure, judged)))
+        spec = titled(verdicts.verdicts(PRINT, WIDTH, measures), f"Verdicts on {kind}", [HOW_TO_READ])
+        yield Picture(_name("verdicts", kind), spec, data.verdict_data(judged))
 
 
 def _layers(name: str, records: Iterable[CellRecord]) -> Picture | None:
@@ -127,30 +125,30 @@ def _layers(name: str, records: Iterable[CellRecord]) -> Picture | None:
         cell = record.cell
         return recipes.index((cell.model, cell.recipe)), cell.is_trained_control, cell.stance or "", cell.seed
 
-    datasets = charts.layer_data(sorted(changed, key=order))
-    return Picture(_name("layers", name), charts.layers(PRINT), datasets) if datasets["layers"] else None
+    datasets = data.layer_data(sorted(changed, key=order))
+    return Picture(_name("layers", name), layers.layers(PRINT), datasets) if datasets["layers"] else None
 
 
 def _confusions(findings: Findings) -> Iterator[Picture]:
     for matrix in confusion_matrices(findings):
         title = f"Trained against measured: {matrix.metric} ({matrix.metric.unit})"
-        spec = titled(charts.confusion(PRINT, matrix.metric), title, [f"{matrix.model}, {matrix.recipe}"])
+        spec = titled(confusion.confusion(PRINT, matrix.metric), title, [f"{matrix.model}, {matrix.recipe}"])
         name = _name("confusion", matrix.model, matrix.recipe, matrix.metric)
-        yield Picture(name, spec, charts.confusion_data(matrix))
+        yield Picture(name, spec, data.confusion_data(matrix))
 
 
 def _trajectory(model: str, records: Iterable[CellRecord], findings: Findings) -> Picture | None:
     """Show how trainings went from epoch to epoch; nothing if none was watched."""
-    datasets = charts.epoch_data([record for record in records if record.cell.is_under_test], findings)
-    spec = stacked(charts.preference(PRINT, WIDTH), charts.alphas(PRINT, WIDTH))
+    datasets = data.epoch_data([record for record in records if record.cell.is_under_test], findings)
+    spec = stacked(training.preference(PRINT, WIDTH), training.alphas(PRINT, WIDTH))
     title = f"{model}, epoch by epoch: preference for the stance, and the largest change of alpha"
     return Picture(_name("trajectory", model), titled(spec, title), datasets) if datasets["epochs"] else None
 
 
 def _prompts(verdict: Verdict) -> Picture:
     """Show the held-out prompts that a behavioral verdict rests on, and the mean effects below."""
-    claim, datasets = verdict.claim, charts.prompt_data(verdict)
-    spec = stacked(charts.prompts(PRINT, WIDTH, claim.metric), charts.effects(PRINT, WIDTH, claim.metric))
+    claim, datasets = verdict.claim, data.prompt_data(verdict)
+    spec = stacked(behavior.prompts(PRINT, WIDTH, claim.metric), behavior.effects(PRINT, WIDTH, claim.metric))
     lines = [f"{verdict.status}: {claim.id}, {verdict.model}", f"{claim.stance} ({claim.recipe}), {claim.metric}"]
     lines.append(f"Below: mean effect and 95 % interval{'; band: noise floor' if datasets['floor'] else ''}")
     return Picture(_name("prompts", claim.id, verdict.model), titled(spec, claim.statement, lines), datasets)
@@ -192,7 +190,7 @@ def chart_spectrum(cell: str, before: LayerSpectrum, after: LayerSpectrum) -> Pi
         for when, layer in (("before", before), ("after", after))
         if layer.fit is not None
     ]
-    return _of_layer("esd", charts.esd(PRINT, WIDTH), cell, fits, before, after)
+    return _of_layer("esd", spectra.esd(PRINT, WIDTH), cell, fits, before, after)
 
 
 def chart_tail_choice(cell: str, before: LayerSpectrum, after: LayerSpectrum) -> Picture:
@@ -203,14 +201,14 @@ def chart_tail_choice(cell: str, before: LayerSpectrum, after: LayerSpectrum) ->
         for kind, fit in (("fit", layer.fit), ("runner-up", layer.runner_up))
         if fit is not None
     ]
-    return _of_layer("tail-choice", charts.tail_choice(PRINT, WIDTH), cell, fits, before, after)
+    return _of_layer("tail-choice", spectra.tail_choice(PRINT, WIDTH), cell, fits, before, after)
 
 
 def _of_layer(
     kind: str, spec: Spec, cell: str, fits: Iterable[str], before: LayerSpectrum, after: LayerSpectrum
 ) -> Picture:
     lines = [*filter(None, [cell]), *fits]
-    datasets = charts.spectrum_data(before, after)
+    datasets = data.spectrum_data(before, after)
     return Picture(_name(kind, cell, before.name), titled(spec, before.name, lines), datasets)
 
 

@@ -1,7 +1,5 @@
 """What a reader does with the page, and what there is to see then."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe

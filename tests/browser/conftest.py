@@ -1,7 +1,5 @@
 """The report in Chromium: opened, watched, and held against the findings that it was made of."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
@@ -23,6 +21,26 @@ PHONE = {"width": 360, "height": 740}
 NO_CHROMIUM = "there is no Chromium on the path; `.ci/install-chromium` installs Debian's"
 
 
+class Watch:
+    """What a page does that a report must not do: each incident in one sentence."""
+
+    def __init__(self, address):
+        self.address, self.incidents = address, []
+
+    def attach(self, page):
+        page.on("console", self._note_message)
+        page.on("pageerror", lambda error: self.incidents.append(f"uncaught: {error}"))
+        page.on("request", self._note_request)
+
+    def _note_message(self, message):
+        if message.type in ("error", "warning"):
+            self.incidents.append(f"console {message.type}: {message.text}")
+
+    def _note_request(self, request):
+        if request.url.split("#")[0] != self.address:
+            self.incidents.append(f"request: {request.method} {request.url[:200]}")
+
+
 @pytest.fixture(scope="session")
 def browser():
     program = find_chromium()
@@ -37,8 +55,6 @@ def browser():
 @pytest.fixture
 def open_report(browser):
     """Open a report; when the test ends, nothing may have gone wrong in it, nor been asked for but the file itself."""
-    from tests.browser.watching import Watch
-
     opened = []
 
     def open_(report: Path, *, viewport=DESKTOP, color_scheme="light", forced_colors="none"):

@@ -1,7 +1,5 @@
 """Findings in which a text of every kind that a page shows at length is the same attempt to be more than text."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from stance_suite.schema.behavior import MarkerHit

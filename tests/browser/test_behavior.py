@@ -1,7 +1,5 @@
 """Behavior: every prompt before and after, every training against every stance, and what the models wrote."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pytest
@@ -72,12 +70,10 @@ def test_confusion_matrices_show_every_shift(section, findings):
         matrix = section.get_by_role("region", name=f"{metric}, {model}, {recipe}", exact=True)
         expect(matrix).to_be_visible()
         heads = [name.removeprefix("toward ") for name in matrix.get_by_role("columnheader").all_inner_texts()[1:]]
-        shown = {
-            row.get_by_role("rowheader").inner_text(): dict(
-                zip(heads, map(number, row.locator(".value").all_inner_texts()), strict=True)
-            )
-            for row in matrix.locator("tbody tr").all()
-        }
+        shown = {}
+        for row in matrix.locator("tbody tr").all():
+            figures = map(number, row.locator(".value").all_inner_texts())
+            shown[row.get_by_role("rowheader").inner_text()] = dict(zip(heads, figures, strict=True))
         for shift in findings.shifts:
             if (shift.model, shift.recipe, shift.metric) == (model, recipe, metric):
                 assert shown[shift.trained][shift.measured] == pytest.approx(shift.effect, rel=1e-3, abs=1e-4)
@@ -88,16 +84,6 @@ def tuned(findings) -> CellRecord:
     return next(record for record in findings.cells if record.cell.treatment == "stance")
 
 
-@pytest.fixture
-def base(findings, tuned) -> CellRecord:
-    return next(
-        record
-        for record in findings.cells
-        if record.cell.treatment == "base"
-        and (record.cell.model, record.cell.seed, record.family) == (tuned.cell.model, tuned.cell.seed, tuned.family)
-    )
-
-
 class TestResponses:
     @pytest.fixture
     def form(self, section, tuned) -> Locator:
@@ -106,11 +92,11 @@ class TestResponses:
         choose(form, **{"Model": cell.model, "Recipe": cell.recipe, "Trained on": cell.stance, "Seed": str(cell.seed)})
         return form
 
-    def test_stand_side_by_side_sample_by_sample(self, section, form, findings, base, tuned):
+    def test_stand_side_by_side_sample_by_sample(self, section, form, findings, tuned):
         asked = held_out(findings, tuned.cell.stance)
         for sample in sorted({one.sample for one in tuned.behavior.responses}):
             choose(form, Sample=str(sample + 1))
-            for kind, record in (("base", base), ("tuned", tuned)):
+            for kind, record in (("base", findings.index.base(tuned)), ("tuned", tuned)):
                 assert shown_texts(section, kind) == [one.text for one in said(record, asked, sample)]
         expect(section.get_by_role("status").filter(has_text="highlighted")).to_contain_text(f"sample {sample + 1}")
 
@@ -120,9 +106,8 @@ class TestResponses:
         found = section.locator("#response-list figure.tuned").evaluate_all(
             "figures => figures.map(figure => [...figure.querySelectorAll('mark')].map(mark => mark.textContent))"
         )
-        wanted = [
-            [one.text[hit.start : hit.end] for hit in one.markers[stance]] for one in said(tuned, asked, sample=0)
-        ]
+        responses = said(tuned, asked, sample=0)
+        wanted = [[one.text[hit.start : hit.end] for hit in one.markers[stance]] for one in responses]
         assert any(wanted)
         assert found == wanted
 

@@ -1,9 +1,6 @@
 """What models, prompts and claims say is shown as it is, whatever it says; it never becomes a part of the page."""
 
-from __future__ import annotations
-
 import pytest
-from playwright.sync_api import Page
 
 from tests.browser.acting import is_shown, open_everything, overflow
 from tests.browser.conftest import DESKTOP, PHONE
@@ -22,14 +19,10 @@ def hostile_report(whole_run, attempt, write_report):
     return write_report(hostile_findings(whole_run, attempt))
 
 
-@pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
-def page(open_report, hostile_report, request) -> Page:
-    page = open_report(hostile_report, viewport=request.param)
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_it_is_shown_as_text_everywhere_and_does_nothing(open_report, hostile_report, attempt, viewport):
+    page = open_report(hostile_report, viewport=viewport)
     open_everything(page)
-    return page
-
-
-def test_it_is_shown_as_text_everywhere_and_does_nothing(page, attempt):
     assert [place for place in PLACES if not is_shown(page, written(place, attempt))] == []
     assert written("response", attempt)[MARKED] in page.locator("mark").all_text_contents()
     assert page.title() == f"2 FAILS, 7 HOLDS: {written('model', attempt)}"

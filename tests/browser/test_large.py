@@ -1,7 +1,5 @@
 """A run of six models, three stances each, three hundred layers: the report stays a page that can be sent and read."""
 
-from __future__ import annotations
-
 import pytest
 from playwright.sync_api import expect
 
@@ -35,17 +33,13 @@ def test_it_stays_small_enough(open_report, large_report, large_findings):
     assert page.evaluate("document.querySelectorAll('*').length") < ELEMENTS
 
 
-def test_verdicts_are_filtered_by_model(open_report, large_report, large_findings):
+def test_models_filter_verdicts_and_the_last_layer_of_the_last_one_opens(open_report, large_report, large_findings):
     page = open_report(large_report)
     page.get_by_role("form", name="Filter the verdicts").get_by_label("Model").select_option(MODELS[2])
     rows = page.locator("#verdict-table > tbody > tr[data-status]")
     wanted = [place for place, verdict in enumerate(large_findings.verdicts) if verdict.model == MODELS[2]]
     assert visible_places(rows) == wanted
     expect(page.locator("#verdict-count")).to_have_text(f"{len(wanted)} of {len(large_findings.verdicts)} claims")
-
-
-def test_the_last_layer_of_the_last_model_opens(open_report, large_report):
-    page = open_report(large_report)
     choose(page.get_by_role("form", name="What the heat maps show"), Model=MODELS[-1])
     page.get_by_role("grid").first.locator("[data-layer]").last.click()
     panel = page.locator("#spectrum")

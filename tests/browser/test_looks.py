@@ -1,7 +1,5 @@
 """The report as it looks: on a desktop, on a phone, in the dark, on paper; pictures of all are left for a person."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
@@ -40,30 +38,22 @@ def screenshots() -> Path:
     return folder
 
 
-def test_it_is_small_enough_to_send(report):
+def brightness(path: Path) -> float:
+    return ImageStat.Stat(Image.open(path).convert("L")).mean[0] / 255
+
+
+def test_it_is_dark_where_the_reader_asks_for_it_and_small_enough_to_send(viewed, view, report, screenshots):
+    path = screenshots / f"{view}.png"
+    viewed.screenshot(path=path, full_page=True)
+    assert brightness(path) < 0.35 if view.endswith("dark") else brightness(path) > 0.65
     assert report.stat().st_size < 6_000_000
 
 
-def test_axe_core_finds_nothing_grave(viewed):
+def test_unfolded_it_has_nothing_grave_nothing_beyond_the_window_and_a_layers_spectra(viewed, view, screenshots):
+    assert overflow(viewed) == []
     open_everything(viewed)
+    assert overflow(viewed) == []
     assert grave_violations(viewed) == []
-
-
-def test_nothing_reaches_beyond_the_window(viewed):
-    assert overflow(viewed) == []
-    open_everything(viewed)
-    assert overflow(viewed) == []
-
-
-def test_it_is_dark_where_the_reader_asks_for_it(viewed, view, screenshots):
-    path = screenshots / f"{view}.png"
-    viewed.screenshot(path=path, full_page=True)
-    brightness = ImageStat.Stat(Image.open(path).convert("L")).mean[0] / 255
-    assert brightness < 0.35 if view.endswith("dark") else brightness > 0.65
-
-
-def test_a_layers_spectra_are_drawn(viewed, view, screenshots):
-    open_everything(viewed)
     for chart in ("#chart-esd", "#chart-tail-choice"):
         expect(viewed.locator(chart).locator("svg")).to_be_visible()
     viewed.locator("#spectrum").screenshot(path=screenshots / f"spectrum-{view}.png")
@@ -74,7 +64,7 @@ def test_on_paper_it_is_light_and_has_nothing_to_click(open_report, report, scre
     page.emulate_media(media="print")
     path = screenshots / "print.png"
     page.screenshot(path=path, full_page=True)
-    assert ImageStat.Stat(Image.open(path).convert("L")).mean[0] / 255 > 0.65
+    assert brightness(path) > 0.65
     for control in page.locator("button, select, input").all():
         assert not control.is_visible()
     (screenshots / "print.pdf").write_bytes(printed := page.pdf(format="A4"))

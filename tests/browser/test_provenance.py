@@ -1,7 +1,5 @@
 """Where the figures come from, and the commands that make them again."""
 
-from __future__ import annotations
-
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -19,10 +17,9 @@ def section(page):
 
 def test_hashes_versions_and_seeds_are_shown(section, findings):
     for record in findings.cells:
-        expect(section).to_contain_text(record.provenance.weights_sha256)
-        expect(section).to_contain_text(record.cell.label)
-        for library, number in record.provenance.versions.items():
-            expect(section).to_contain_text(f"{library} {number}")
+        versions = [f"{library} {number}" for library, number in record.provenance.versions.items()]
+        for told in (record.provenance.weights_sha256, record.cell.label, *versions):
+            expect(section).to_contain_text(told)
 
 
 def test_prompts_are_shown_as_they_were_fed(page, findings):
@@ -39,10 +36,8 @@ def test_the_button_copies_the_commands(page: Page, section, findings):
     copied = page.evaluate("navigator.clipboard.readText()")
     install, run, verify = copied.splitlines()
     assert f"stance-suite=={findings.suite_version}" in install
-    for model in findings.settings.models:
-        assert model in run
-    for seed in findings.settings.seeds:
-        assert f"seed {seed}" in run
+    asked = (*findings.settings.models, *(f"seed {seed}" for seed in findings.settings.seeds))
+    assert all(part in run for part in asked)
     assert verify.startswith("stance-suite verify")
 
 

@@ -1,14 +1,11 @@
 """Responses that were made up: markers stand where they were found, and what is missing or long is shown as such."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from stance_suite.schema.behavior import MarkerHit, Response
-from stance_suite.schema.findings import Findings
 from tests.browser.acting import overflow
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.edits import altered
@@ -18,34 +15,24 @@ pytestmark = pytest.mark.browser
 STANCE = "curious-uncertainty"
 
 
-def rewritten(findings: Findings, change: Callable[[Response], dict]) -> Findings:
-    """Let the cells trained on the stance respond otherwise."""
-
-    def cell(record):
-        if record.cell.stance != STANCE:
-            return record
-        responses = tuple(altered(one, **change(one)) for one in record.behavior.responses)
-        return altered(record, behavior=altered(record.behavior, responses=responses))
-
-    return altered(findings, cells=tuple(map(cell, findings.cells)))
-
-
 @pytest.fixture
 def open_rewritten(open_report, write_report, whole_run):
+    """Let the cells trained on the stance respond otherwise."""
+
     def open_(change: Callable[[Response], dict], viewport=DESKTOP) -> Page:
-        return open_report(write_report(rewritten(whole_run, change)), viewport=viewport)
+        def cell(record):
+            responses = tuple(altered(one, **change(one)) for one in record.behavior.responses)
+            return altered(record, behavior=altered(record.behavior, responses=responses))
+
+        cells = (cell(one) if one.cell.stance == STANCE else one for one in whole_run.cells)
+        return open_report(write_report(altered(whole_run, cells=tuple(cells))), viewport=viewport)
 
     return open_
 
 
-@pytest.fixture(scope="module")
-def made_up_report(whole_run, write_report):
-    return write_report(whole_run)
-
-
 @pytest.fixture
-def made_up(open_report, made_up_report) -> Page:
-    return open_report(made_up_report)
+def made_up(open_report, write_report, whole_run) -> Page:
+    return open_report(write_report(whole_run))
 
 
 @pytest.fixture

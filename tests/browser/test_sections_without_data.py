@@ -1,7 +1,5 @@
 """A page whose sections lack what others rest on opens, and says nothing on the console."""
 
-from __future__ import annotations
-
 import pytest
 from playwright.sync_api import expect
 
@@ -38,6 +36,6 @@ def test_some_cells_only(whole_run, opened, treatments):
 def test_verdicts_without_tested_effects(whole_run, opened):
     bare = tuple(altered(one, controls=()) for one in whole_run.verdicts)
     page = opened(altered(whole_run, verdicts=bare))
-    panels = page.locator("#claim-panels article")
-    expect(panels.first.locator(".chart svg")).to_have_count(1)
-    expect(panels.first.locator(".chart")).to_have_count(1)
+    panel = page.locator("#claim-panels article").first
+    expect(panel.locator(".chart svg")).to_have_count(1)
+    expect(panel.locator(".chart")).to_have_count(1)

@@ -1,16 +1,14 @@
 """Structure: heat maps of all layers, and the spectra of the one that a reader chooses."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.findings import Findings
+from stance_suite.schema.replicates import Replicate
 from stance_suite.schema.spectra import LayerChange, LayerSpectrum
 from tests import measured
 from tests.browser.acting import choose, number, tab_to
@@ -20,6 +18,7 @@ pytestmark = pytest.mark.browser
 
 SHOWN = 0.006
 """Three digits are shown: figures differ by less than this share."""
+OF_P_VALUES = "Smallest adjusted p-value against noise"
 NUMBER = re.compile(r"[+\N{MINUS SIGN}]?\d[\d.]*(?:e[+\N{MINUS SIGN}]\d+)?")
 FIGURES: dict[str, Callable[[LayerChange], float]] = {
     "alpha, as fitted": lambda change: change.alpha_change.total,
@@ -30,36 +29,16 @@ FIGURES: dict[str, Callable[[LayerChange], float]] = {
 }
 
 
-@dataclass(frozen=True)
-class Compared:
-    """A training, its sham and the untouched model."""
-
-    tuned: CellRecord
-    sham: CellRecord
-    base: CellRecord
-
-    @property
-    def most_changed(self) -> int:
-        """The place of the layer whose alpha changed most."""
-        return self.tuned.changes.index(self.tuned.most_changed_layer)
-
-
 @pytest.fixture(scope="module")
-def compared(findings: Findings) -> Compared:
-    def find(treatment: str, recipe: str | None) -> CellRecord:
-        return next(
-            record
-            for record in findings.cells
-            if record.cell.treatment == treatment
-            and record.cell.recipe == recipe
-            and (record.family, record.cell.seed) == (tuned.family, tuned.cell.seed)
-        )
+def compared(findings: Findings) -> Replicate:
+    """The training that moved alpha most, beside its controls."""
+    tested = [record for record in findings.cells if record.cell.treatment == "stance"]
+    return findings.index.beside(max(tested, key=lambda one: abs(one.most_changed_layer.alpha_change.total)))
 
-    tuned = max(
-        (record for record in findings.cells if record.cell.treatment == "stance"),
-        key=lambda record: abs(record.most_changed_layer.alpha_change.total),
-    )
-    return Compared(tuned=tuned, sham=find("sham", tuned.cell.recipe), base=find("base", None))
+
+def most_changed(compared: Replicate) -> int:
+    """The place of the layer whose alpha changed most."""
+    return compared.tuned.changes.index(compared.tuned.most_changed_layer)
 
 
 @pytest.fixture
@@ -89,34 +68,26 @@ def in_words(grid: Locator) -> dict[int, str]:
     return {place: words.rsplit(": ", 1)[1] for place, words in said}
 
 
-def classes(grid: Locator) -> list[str]:
-    return grid.locator("[data-layer]").evaluate_all("cells => cells.map(one => one.className)")
-
-
 @pytest.mark.parametrize("figure", FIGURES)
 def test_every_cell_says_its_figure_for_the_training_and_its_sham(section, compared, figure):
     controls(section).get_by_role("radio", name=figure).check()
-    for record in (compared.tuned, compared.sham):
+    for record in (compared.tuned, compared.controls["sham"]):
         said = in_words(grid_of(section, record))
         assert sorted(said) == list(range(len(record.changes)))
         for place, change in enumerate(record.changes):
             (first, *_) = NUMBER.findall(said[place])
-            assert number(first) == pytest.approx(
-                FIGURES[figure](change), rel=0.06 if "p " in figure else SHOWN, abs=1e-4
-            )
-
-
-def test_a_tail_flip_is_said(section, compared):
-    said = in_words(grid_of(section, compared.tuned))
-    flipped = {place for place, change in enumerate(compared.tuned.changes) if change.alpha_change.tail_flip}
-    assert {place for place, words in said.items() if "tail flip" in words} == flipped
+            share = 0.06 if "p " in figure else SHOWN
+            assert number(first) == pytest.approx(FIGURES[figure](change), rel=share, abs=1e-4)
+            if figure == "alpha, as fitted":
+                assert ("tail flip" in said[place]) == change.alpha_change.tail_flip
 
 
 def test_colors_follow_the_figure_that_is_chosen(section, compared):
     seen = set()
     for figure in FIGURES:
         controls(section).get_by_role("radio", name=figure).check()
-        seen.add(tuple(classes(grid_of(section, compared.tuned))))
+        cells = grid_of(section, compared.tuned).locator("[data-layer]")
+        seen.add(tuple(cells.evaluate_all("cells => cells.map(one => one.className)")))
     assert len(seen) == len(FIGURES)
     controls(section).get_by_role("radio", name="alpha, as fitted").check()
     for place, change in enumerate(compared.tuned.changes):
@@ -126,8 +97,7 @@ def test_colors_follow_the_figure_that_is_chosen(section, compared):
 
 
 def test_the_first_words_name_what_the_maps_show(section, compared):
-    cell = compared.tuned.cell
-    summary = section.locator("#map-summary")
+    cell, summary = compared.tuned.cell, section.locator("#map-summary")
     expect(summary).to_have_text(re.compile(rf"^{re.escape(cell.model)}, {re.escape(cell.recipe)}(, seed \d+)?: "))
 
 
@@ -144,10 +114,10 @@ def with_missing_figures(open_report, write_report) -> Page:
         measured.record("base", *known),
         measured.record("stance", *known[:2], *failed[2:], stance="a"),
         measured.record("stance", *failed, stance="b"),
-        measured.record("sham", *known[:3], *failed[3:]),
+        measured.record("stance", *failed, seed=1),
+        *(measured.record("sham", *known[:3], *failed[3:], seed=seed) for seed in (0, 1)),
+        measured.record("sham", *failed, seed=2),
     ]
-    cells += [measured.record("stance", *failed, seed=1), measured.record("sham", *known[:3], *failed[3:], seed=1)]
-    cells += [measured.record("sham", *failed, seed=2)]
     return open_report(write_report(measured.findings(*cells)))
 
 
@@ -167,12 +137,7 @@ def with_missing_figures(open_report, write_report) -> Page:
             "Stable rank of dW: median 4 among 2 with a figure; the sham: 4 among 3 with a figure.",
             {"a": "median 4 among 2 with a figure", "b": "no figure"},
         ),
-        (
-            "p against noise",
-            "1",
-            "Smallest adjusted p-value against noise: no figure; the sham: 3 of 3 with a figure.",
-            {},
-        ),
+        ("p against noise", "1", f"{OF_P_VALUES}: no figure; the sham: 3 of 3 with a figure.", {}),
         ("stable rank of dW", "2", "the sham: no figure.", {"sham": "no figure"}),
     ],
 )
@@ -186,7 +151,7 @@ def test_matrices_without_a_figure_are_not_counted(with_missing_figures, figure,
         expect(grid.locator("caption .soft")).to_have_text(caption)
 
 
-def assert_open(page: Page, compared: Compared, place: int) -> None:
+def assert_open(page: Page, compared: Replicate, place: int) -> None:
     """Hold the panel's figures against the findings, and its pictures against what they must hold."""
     before, after = compared.base.spectra[place], compared.tuned.spectra[place]
     panel = page.locator("#spectrum")
@@ -195,12 +160,12 @@ def assert_open(page: Page, compared: Compared, place: int) -> None:
     expect(panel.get_by_role("heading")).to_contain_text(compared.tuned.cell.stance)
     tables = panel.get_by_role("table")
     fits, changes = read(tables.nth(0)), read(tables.nth(1))
-    for column, layer in (("before", before), ("after", after), ("sham", compared.sham.spectra[place])):
+    for column, layer in (("before", before), ("after", after), ("sham", compared.controls["sham"].spectra[place])):
         assert number(fits["alpha [95 % interval]"][column]) == pytest.approx(layer.fit.alpha, rel=SHOWN)
         assert number(fits["eigenvalues in the tail"][column]) == layer.fit.tail_size
         assert number(fits["xmin"][column]) == pytest.approx(layer.fit.xmin, rel=SHOWN)
         assert number(fits["KS distance"][column]) == pytest.approx(layer.fit.ks_distance, rel=SHOWN)
-    for column, record in (("measured", compared.tuned), ("sham", compared.sham)):
+    for column, record in (("measured", compared.tuned), ("sham", compared.controls["sham"])):
         change = record.changes[place]
         said = number(changes["alpha as fitted"][column]), number(changes["norm of dW over that of W"][column])
         assert said[0] == pytest.approx(change.alpha_change.total, rel=SHOWN, abs=1e-4)
@@ -226,7 +191,7 @@ def read(table: Locator) -> dict[str, dict[str, str]]:
 
 def test_a_click_opens_the_spectra_of_that_layer(page, section, compared):
     expect(page.locator("#spectrum")).to_be_hidden()
-    for place in (compared.most_changed, 0, len(compared.tuned.changes) - 1):
+    for place in (most_changed(compared), 0, len(compared.tuned.changes) - 1):
         cell_of(section, compared.tuned, place).click()
         assert_open(page, compared, place)
     page.get_by_role("button", name="Close").click()
@@ -253,7 +218,7 @@ def test_arrow_keys_move_and_enter_opens(page, section, compared):
 
 
 def test_closed_after_other_maps_are_shown_the_keyboard_goes_on_in_those(page, section, compared):
-    cell_of(section, compared.tuned, compared.most_changed).press("Enter")
+    cell_of(section, compared.tuned, most_changed(compared)).press("Enter")
     recipe = controls(section).get_by_role("combobox", name="Recipe")
     recipe.select_option(index=recipe.evaluate("list => (list.selectedIndex + 1) % list.length"))
     page.get_by_role("button", name="Close").press("Enter")
@@ -281,4 +246,4 @@ def test_the_largest_change_leads_to_its_spectra(page, section, compared):
     link = section.get_by_role("row", name=compared.tuned.cell.label).get_by_role("link")
     expect(link).to_have_text(compared.tuned.most_changed_layer.name)
     link.click()
-    assert_open(page, compared, compared.most_changed)
+    assert_open(page, compared, most_changed(compared))

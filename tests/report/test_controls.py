@@ -5,12 +5,6 @@ from stance_suite.schema.controls import Role
 from stance_suite.schema.verdicts import ControlFigure, Verdict
 from tests.runs import behavioral, structural
 
-
-@pytest.fixture
-def stance(library):
-    return library.stance("curious-uncertainty")
-
-
 EFFECT, OWN, FIGURE = Role.EFFECT, Role.OWN_EFFECT, Role.OWN_FIGURE
 BASE, SHAM, AGAIN = ("base", EFFECT), ("sham", EFFECT), ("base resampled", EFFECT)
 OF_STRUCTURE = [(name, FIGURE) for name in ("sham", "noise", "rounding")]
@@ -30,93 +24,80 @@ def names(controls) -> list[str]:
     return [control.name for control in controls]
 
 
-def test_with_a_sham_the_base_sampled_again_is_the_floor(stance):
-    judged = verdict(
-        behavioral(stance),
-        BASE,
-        SHAM,
-        ("sham", OWN, "base"),
-        ("base resampled", FIGURE),
-        TOWARD,
-        SEEN,
-    )
-    assert names(effects_tested(judged)) == ["base", "sham"]
-    assert names(own_effects(judged)) == ["sham - base", "base resampled"]
-    assert noise_floor(judged).name == "base resampled"
-    assert control_range(judged) == (1.9, 3.1)
+SAME = {"comparator": "same_layer", "bound": None, "versus": {"recipe": "long"}}
+OTHER_LAYER = (None, Role.COMPARED, "layers.1.up, m, a (long)")
 
 
-def test_without_a_sham_the_claim_was_tested_against_it(stance):
-    judged = verdict(
-        behavioral(stance), ("base", EFFECT), ("base resampled", EFFECT), ("base resampled", OWN, "base"), TOWARD
-    )
-    assert names(effects_tested(judged)) == ["base", "base resampled"]
-    assert noise_floor(judged).name == "base resampled - base"
-    stand_ins = verdict(
-        behavioral(stance),
-        ("base", EFFECT),
-        ("noise", EFFECT),
-        ("rounding", EFFECT),
-        ("noise", OWN, "base"),
-        ("rounding", OWN, "base"),
-    )
-    assert names(effects_tested(stand_ins)) == ["base", "noise", "rounding"]
-    assert noise_floor(stand_ins).name == "noise - base"
+@pytest.mark.parametrize(
+    ("controls", "tested", "own", "floor", "span"),
+    [
+        (
+            [BASE, SHAM, ("sham", OWN, "base"), ("base resampled", FIGURE), TOWARD, SEEN],
+            ["base", "sham"],
+            ["sham - base", "base resampled"],
+            "base resampled",
+            (1.9, 3.1),
+        ),
+        (
+            [BASE, AGAIN, ("base resampled", OWN, "base"), TOWARD],
+            ["base", "base resampled"],
+            ["base resampled - base"],
+            "base resampled - base",
+            (1.9, 2.1),
+        ),
+        (
+            [BASE, ("noise", EFFECT), ("rounding", EFFECT), ("noise", OWN, "base"), ("rounding", OWN, "base")],
+            ["base", "noise", "rounding"],
+            ["noise - base", "rounding - base"],
+            "noise - base",
+            (2.9, 4.1),
+        ),
+    ],
+    ids=["with a sham the base sampled again is the floor", "without a sham", "stand-ins"],
+)
+def test_of_behavior_effects_tested_are_told_from_what_controls_did(stance, controls, tested, own, floor, span):
+    judged = verdict(behavioral(stance), *controls)
+    assert (names(effects_tested(judged)), names(own_effects(judged))) == (tested, own)
+    assert noise_floor(judged).name == floor
+    assert control_range(judged) == pytest.approx(span)
 
 
-def test_what_a_comparison_lists_are_effects_compared(stance):
-    compared = behavioral(stance, versus={"recipe": "long"})
-    judged = verdict(
-        compared,
-        BASE,
-        SHAM,
-        ("base", Role.COMPARED, "m, a (documented)"),
-        ("base", Role.COMPARED, "m, a (long)"),
-    )
+def test_what_a_comparison_of_behavior_lists_are_effects_compared(stance):
+    compared = [("base", Role.COMPARED, about) for about in ("m, a (documented)", "m, a (long)")]
+    judged = verdict(behavioral(stance, versus={"recipe": "long"}), BASE, SHAM, *compared)
     assert names(judged.controls)[2:] == ["m, a (documented) - base", "m, a (long) - base"]
     assert names(effects_tested(judged)) == ["base", "sham"]
-    assert own_effects(judged) == ()
-    assert noise_floor(judged) is None
-    assert control_range(judged) is None
+    assert (own_effects(judged), noise_floor(judged), control_range(judged)) == ((), None, None)
 
 
-def test_of_structure_every_control_is_its_own(stance):
-    judged = verdict(structural(stance), *OF_STRUCTURE)
-    assert names(own_effects(judged)) == ["sham", "noise", "rounding"]
-    assert control_range(judged) == (-0.1, 2.1)
-    assert control_range(verdict(structural(stance))) is None
-
-
-def test_a_comparison_of_structure_is_made_of_every_control(stance):
-    judged = verdict(
-        structural(stance, over="mean", versus={"recipe": "long", "by": "ratio"}),
-        ("sham", FIGURE),
-        ("noise", FIGURE),
-        ("rounding", FIGURE),
-    )
-    assert names(own_effects(judged)) == ["sham", "noise", "rounding"]
-    assert control_range(judged) == (-0.1, 2.1)
-    assert noise_floor(judged) is None
-
-
-def test_where_layers_are_compared_the_other_training_is_no_control(stance):
-    same = structural(stance, comparator="same_layer", bound=None, versus={"recipe": "long"})
-    judged = verdict(
-        same,
-        (None, Role.COMPARED, "layers.1.up, m, a (long)"),
-        ("sham", Role.MOST_CHANGED, "layers.2.up"),
-        ("noise", Role.MOST_CHANGED, "layers.1.up"),
-        ("rounding", Role.MOST_CHANGED, "layers.0.q"),
-    )
-    assert names(own_effects(judged)) == ["sham: layers.2.up", "noise: layers.1.up", "rounding: layers.0.q"]
-    assert control_range(judged) == (0.9, 3.1)
-    assert control_range(verdict(same, (None, Role.COMPARED, "layers.1.up, m, a (long)"))) is None
+@pytest.mark.parametrize(
+    ("claim", "controls", "own", "span"),
+    [
+        ({}, OF_STRUCTURE, ["sham", "noise", "rounding"], (-0.1, 2.1)),
+        ({}, [], [], None),
+        (
+            {"over": "mean", "versus": {"recipe": "long", "by": "ratio"}},
+            OF_STRUCTURE,
+            ["sham", "noise", "rounding"],
+            (-0.1, 2.1),
+        ),
+        (
+            SAME,
+            [OTHER_LAYER, *((name, Role.MOST_CHANGED, "layers.1.up") for name in ("sham", "noise", "rounding"))],
+            ["sham: layers.1.up", "noise: layers.1.up", "rounding: layers.1.up"],
+            (0.9, 3.1),
+        ),
+        (SAME, [OTHER_LAYER], [], None),
+    ],
+    ids=["a claim", "without controls", "a comparison", "layers compared", "the other training is no control"],
+)
+def test_of_structure_every_control_is_its_own(stance, claim, controls, own, span):
+    judged = verdict(structural(stance, **claim), *controls)
+    assert (names(own_effects(judged)), noise_floor(judged), control_range(judged)) == (own, None, span)
 
 
 def test_bounds_of_a_magnitude_a_range_and_none(stance):
     assert drawn_bounds(verdict(structural(stance))) == (-1, 1)
     assert drawn_bounds(verdict(behavioral(stance))) == (0.05,)
-    between = structural(stance, comparator="between", bound=[2, 3])
-    assert drawn_bounds(verdict(between)) == (2, 3)
-    same = structural(stance, comparator="same_layer", bound=None, versus={"recipe": "long"})
-    assert drawn_bounds(verdict(same)) == ()
+    assert drawn_bounds(verdict(structural(stance, comparator="between", bound=[2, 3]))) == (2, 3)
+    assert drawn_bounds(verdict(structural(stance, **SAME))) == ()

@@ -7,6 +7,9 @@ from tests.edits import altered, edited
 from tests.made_up_run import LAYERS
 from tests.runs import structural
 
+OF_DECLARED = "name the recipe 'gentle' in a sweep, or in the policy of a gate"
+OF_PAIR = "pytest --stance-before MODEL --stance-after MODEL, the model before and after its training"
+
 
 def sections(name, findings, place=0):
     return {section.heading: section for section in explain(name, findings)[place].sections}
@@ -16,17 +19,16 @@ def text(section):
     return "\n".join(section.lines)
 
 
+def own_alpha(run):
+    return next(one for one in run.verdicts if one.claim.id == "own.alpha")
+
+
 def test_a_behavioral_verdict_is_shown_with_every_figure_that_it_rests_on(whole_run):
     found = sections("own.likelihood", whole_run)
     verdict = whole_run.verdicts[0]
     assert list(found) == ["Claim", "Verdict", "Controls", "Caveats", "Prompts", "Cells"]
-    for told in (
-        verdict.claim.statement,
-        "log-probability per token",
-        "must be above 0.05 nats/token",
-        "fails if collapsed",
-        "source: a paper",
-    ):
+    about = ("log-probability per token", "must be above 0.05 nats/token", "fails if collapsed", "source: a paper")
+    for told in (verdict.claim.statement, *about):
         assert told in text(found["Claim"])
     for told in (
         verdict.reason,
@@ -41,10 +43,8 @@ def test_a_behavioral_verdict_is_shown_with_every_figure_that_it_rests_on(whole_
     assert [row[0] for row in found["Controls"].rows] == [control.name for control in verdict.controls]
     assert found["Controls"].rows[1][1] == f"{verdict.controls[1].figure:+.6g}"
     first = verdict.prompts[0]
-    assert found["Prompts"].rows[0] == (
-        first.prompt,
-        *(f"{score:+.4g}" for score in (first.base, first.sham, first.tuned, first.tuned - first.base)),
-    )
+    scores = (first.base, first.sham, first.tuned, first.tuned - first.base)
+    assert found["Prompts"].rows[0] == (first.prompt, *(f"{score:+.4g}" for score in scores))
     assert len(found["Prompts"].rows) == len(verdict.prompts)
     assert [row[1] for row in found["Cells"].rows] == list(verdict.cells)
     assert {row[2] for row in found["Cells"].rows} == {"0" * 64}
@@ -72,16 +72,15 @@ def test_a_structural_verdict_shows_its_layers_beside_the_controls(whole_run):
 
 
 def test_the_layers_that_decide_come_first_and_ten_are_shown(whole_run):
-    (verdict,) = (one for one in whole_run.verdicts if one.claim.id == "own.alpha")
+    verdict = own_alpha(whole_run)
     rows = layer_rows(verdict, whole_run)
     assert rows[0].name == verdict.layer
     assert [row.name for row in rows] == list(reversed(LAYERS))
-    key = verdict.cells[0]
-    cells = [record for record in whole_run.cells if record.key == key]
-    changes = tuple(altered(cells[0].changes[0], name=f"layer.{i}") for i in range(12))
+    (tuned,) = (record for record in whole_run.cells if record.key == verdict.tuned)
+    changes = tuple(altered(tuned.changes[0], name=f"layer.{i}") for i in range(12))
     unknown = altered(changes[0], name="layer.unknown", alpha_change=None)
-    many = altered(cells[0], changes=(unknown, *changes, *cells[0].changes))
-    found = altered(whole_run, cells=tuple(many if one.key == key else one for one in whole_run.cells), gate=None)
+    many = altered(tuned, changes=(unknown, *changes, *tuned.changes))
+    found = altered(whole_run, cells=tuple(many if one is tuned else one for one in whole_run.cells), gate=None)
     section = sections("own.alpha", found)["Layers"]
     assert len(section.rows) == 10
     assert section.rows[0][0] == verdict.layer
@@ -98,12 +97,14 @@ def test_the_layers_that_decide_come_first_and_ten_are_shown(whole_run):
     ],
 )
 def test_which_layer_decides_depends_on_the_claim(whole_run, stance, changes, first):
-    (verdict,) = (one for one in whole_run.verdicts if one.claim.id == "own.alpha")
-    asked = altered(verdict, claim=structural(stance, **changes))
+    asked = altered(own_alpha(whole_run), claim=structural(stance, **changes))
     assert layer_rows(asked, whole_run)[0].name == LAYERS[first]
 
 
 def test_a_claim_that_was_not_run_says_why_and_how_to_run_it(whole_run):
+    judged, left_out, *_ = explain("own.likelihood", whole_run)
+    assert judged.title.startswith("HOLDS")
+    assert left_out.title == "NOT_RUN  own.likelihood on large"
     large, lora = sections("own.likelihood", whole_run, 1), sections("own.lora", whole_run)
     assert large["Why there is no verdict"].lines == (
         "add --stance-model large",
@@ -117,15 +118,9 @@ def test_a_claim_that_was_not_run_says_why_and_how_to_run_it(whole_run):
 @pytest.mark.parametrize(
     ("edits", "told"),
     [
-        ({"recipe": "gentle"}, "name the recipe 'gentle' in a sweep, or in the policy of a gate"),
-        (
-            {"recipe": "documented", "versus": {"recipe": "gentle", "by": "difference"}},
-            "name the recipe 'gentle' in a sweep, or in the policy of a gate",
-        ),
-        (
-            {"recipe": "elsewhere"},
-            "pytest --stance-before MODEL --stance-after MODEL, the model before and after its training",
-        ),
+        ({"recipe": "gentle"}, OF_DECLARED),
+        ({"recipe": "documented", "versus": {"recipe": "gentle", "by": "difference"}}, OF_DECLARED),
+        ({"recipe": "elsewhere"}, OF_PAIR),
     ],
     ids=["a declared recipe", "compared with a declared recipe", "a pair trained elsewhere"],
 )
@@ -135,11 +130,9 @@ def test_how_to_run_a_claim_that_no_profile_runs(whole_run, edits, told):
 
 
 def test_only_claims_of_the_same_recipe_that_were_run_share_the_level(whole_run):
-    for edit, size in (
-        ((("claims", "own.unasked", "recipe"), "long"), 6),
-        ((("claims", "own.lora", "recipe"), "documented"), 7),
-    ):
-        lines = text(sections("own.likelihood", edited(whole_run, edit))["Verdict"])
+    for name, recipe, size in (("own.unasked", "long", 6), ("own.lora", "documented", 7)):
+        changed = edited(whole_run, (("claims", name, "recipe"), recipe))
+        lines = text(sections("own.likelihood", changed)["Verdict"])
         assert f"{size} claims about m with 'documented'" in lines
 
 
@@ -149,28 +142,18 @@ def test_controls_of_another_seed_are_not_shown(whole_run):
         (("cells", "base--1", "spectra", LAYERS[0], "fit", "alpha"), 9.0),
     )
     found = edited(whole_run, *edits)
-    (asked,) = (one for one in found.verdicts if one.claim.id == "own.alpha")
-    (row,) = (one for one in layer_rows(asked, found) if one.name == LAYERS[0])
+    (row,) = (one for one in layer_rows(own_alpha(found), found) if one.name == LAYERS[0])
     assert row.controls["sham"] != 9.0
     assert row.alpha_before != 9.0
 
 
-def test_all_models_are_shown(whole_run):
-    titles = [one.title for one in explain("own.likelihood", whole_run)]
-    assert titles[0].startswith("HOLDS")
-    assert titles[1] == "NOT_RUN  own.likelihood on large"
-
-
 def test_a_comparison_names_what_it_compares(whole_run):
-    edit = (
-        (("claims", "own.alpha", "versus"), {"recipe": "long", "by": "ratio"}),
-        (("claims", "own.alpha", "over"), "mean"),
-    )
-    lines = text(sections("own.alpha", edited(whole_run, *edit))["Claim"])
-    assert "compared with long, by their ratio" in lines
-    assert "the change of the mean alpha" in lines
-    assert "published: 4 -> 5, +25 %" in lines
-    assert "published figures alone: HOLDS" in lines
+    changes = {"versus": {"recipe": "long", "by": "ratio"}, "over": "mean"}
+    edits = ((("claims", "own.alpha", name), value) for name, value in changes.items())
+    lines = text(sections("own.alpha", edited(whole_run, *edits))["Claim"])
+    published = ("published: 4 -> 5, +25 %", "published figures alone: HOLDS")
+    for told in ("compared with long, by their ratio", "the change of the mean alpha", *published):
+        assert told in lines
 
 
 def test_a_statement_shows_its_record_and_its_claims(whole_run):
@@ -189,9 +172,8 @@ def test_a_demand_shows_its_outcome_and_its_claims(whole_run):
     name = "adoption of curious-uncertainty"
     found = sections(name, whole_run)
     assert text(found["Demand"]).startswith("passed: ")
-    assert [row[:2] for row in found["Claims that it rests on"].rows] == [
-        ("standard.curious-uncertainty.preference", "HOLDS")
-    ]
+    (row,) = found["Claims that it rests on"].rows
+    assert row[:2] == ("standard.curious-uncertainty.preference", "HOLDS")
 
 
 def test_an_unknown_name_is_told_with_the_nearest(whole_run):

@@ -2,72 +2,49 @@ from math import nan
 
 import pytest
 
-from stance_suite.report.format import (
-    show_count,
-    show_figure,
-    show_interval,
-    show_p_value,
-    show_p_values,
-    show_signed,
-    show_unit,
-    tally,
-    verdict_line,
-)
+from stance_suite.report import format as written
 from stance_suite.schema.claims import Claim, Counterpart
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.verdicts import Status, Verdict
 from tests.edits import altered
 
-CLAIM = Claim(
-    id="c",
-    statement="Something is so.",
-    model="m",
-    stance="s",
-    metric="likelihood_preference",
-    comparator="above",
-    bound=0,
-)
+DECLARED = {"statement": "Something is so.", "metric": "likelihood_preference", "comparator": "above", "bound": 0}
+CLAIM = Claim(id="c", model="m", stance="s", **DECLARED)
+
+
+def judged(status=Status.FAILS, **figures):
+    return Verdict(**{"claim": CLAIM, "model": "m", "status": status, "reason": "r"} | figures)
 
 
 def test_a_line_has_status_claim_figure_and_caveats():
-    verdict = Verdict(
-        claim=CLAIM,
-        model="m",
-        status=Status.FAILS,
-        reason="r",
-        figure=0.2345678,
-        low=0.1,
-        high=0.3,
-        p_value=0.0123,
-        caveats=("within_null",),
-    )
-    line = verdict_line(verdict)
+    verdict = judged(figure=0.2345678, low=0.1, high=0.3, p_value=0.0123, caveats=("within_null",))
+    line = written.verdict_line(verdict)
     assert line.startswith("FAILS")
     assert "+0.2346 nats/token [+0.100, +0.300] p=0.0123" in line
     assert "[within_null]" in line
     assert "adjusted" not in line
-    assert "p=0.0123 adjusted p=0.0492" in verdict_line(altered(verdict, adjusted_p_value=0.0492))
+    assert "p=0.0123 adjusted p=0.0492" in written.verdict_line(altered(verdict, adjusted_p_value=0.0492))
     assert "on record: HOLDS" in line
 
 
 def test_a_claim_that_was_not_run_says_why_and_is_no_surprise():
-    line = verdict_line(Verdict(claim=CLAIM, model="m", status=Status.NOT_RUN, reason="no weights"))
+    line = written.verdict_line(judged(Status.NOT_RUN, reason="no weights"))
     assert "(no weights)" in line
     assert "on record" not in line
 
 
 def test_the_tally():
-    verdicts = [Verdict(claim=CLAIM, model="m", status=status, reason="r") for status in ("HOLDS", "FAILS", "HOLDS")]
-    assert tally(verdicts) == "1 FAILS, 2 HOLDS"
-    assert tally([]) == "no claim judged"
+    verdicts = map(judged, (Status.HOLDS, Status.FAILS, Status.HOLDS))
+    assert written.tally(verdicts) == "1 FAILS, 2 HOLDS"
+    assert written.tally([]) == "no claim judged"
 
 
 def test_the_smallest_p_values_are_not_told_apart():
-    assert [show_p_value(one) for one in (None, 2e-12, 0.0423)] == ["–", "< 0.0001", "0.042"]
+    assert [written.show_p_value(one) for one in (None, 2e-12, 0.0423)] == ["–", "< 0.0001", "0.042"]
 
 
 def test_figures_have_their_sign_or_are_a_dash():
-    assert [show_signed(figure) for figure in (0.25, -1.0, 1.14e-5, 15.049, nan)] == [
+    assert [written.show_signed(figure) for figure in (0.25, -1.0, 1.14e-5, 15.049, nan)] == [
         "+0.2500",
         "−1.000",
         "+0.0000",
@@ -91,8 +68,8 @@ def test_figures_have_their_sign_or_are_a_dash():
     ],
 )
 def test_only_effects_and_changes_have_a_plus_and_counts_no_decimals(metric, figure, shown):
-    assert show_figure(figure, altered(CLAIM, metric=Metric.named(metric))) == shown
-    assert show_figure(figure, Metric.named(metric)) == shown
+    assert written.show_figure(figure, altered(CLAIM, metric=Metric.named(metric))) == shown
+    assert written.show_figure(figure, Metric.named(metric)) == shown
 
 
 @pytest.mark.parametrize(
@@ -106,22 +83,22 @@ def test_only_effects_and_changes_have_a_plus_and_counts_no_decimals(metric, fig
 )
 def test_a_difference_goes_up_or_down_and_a_ratio_is_said_to_be_one(metric, by, shown, unit):
     compared = altered(CLAIM, metric=Metric.named(metric), versus=Counterpart(recipe="long", by=by))
-    assert (show_figure(2.0, compared), show_unit(compared)) == (shown, unit)
+    assert (written.show_figure(2.0, compared), written.show_unit(compared)) == (shown, unit)
 
 
 def test_an_interval_has_both_ends_or_is_not_there():
-    verdict = Verdict(claim=CLAIM, model="m", status=Status.FAILS, reason="r", figure=0.2, low=-0.1, high=0.3)
-    assert show_interval(verdict, CLAIM) == "−0.1000 to +0.3000"
-    assert show_interval(verdict, Metric.ALPHA) == "−0.1000 to 0.3000"
-    assert show_interval(altered(verdict, high=None), CLAIM) == ""
+    verdict = judged(figure=0.2, low=-0.1, high=0.3)
+    assert written.show_interval(verdict, CLAIM) == "−0.1000 to +0.3000"
+    assert written.show_interval(verdict, Metric.ALPHA) == "−0.1000 to 0.3000"
+    assert written.show_interval(altered(verdict, high=None), CLAIM) == ""
 
 
 def test_p_values_are_told_with_what_the_correction_makes_of_them():
-    verdict = Verdict(claim=CLAIM, model="m", status=Status.FAILS, reason="r", p_value=0.0123, adjusted_p_value=0.0369)
-    assert show_p_values(verdict) == "p = 0.012, 0.037 after Holm’s correction"
-    assert show_p_values(altered(verdict, p_value=1e-9, adjusted_p_value=None)) == "p < 0.0001"
-    assert show_p_values(altered(verdict, p_value=None)) == ""
+    verdict = judged(p_value=0.0123, adjusted_p_value=0.0369)
+    assert written.show_p_values(verdict) == "p = 0.012, 0.037 after Holm’s correction"
+    assert written.show_p_values(altered(verdict, p_value=1e-9, adjusted_p_value=None)) == "p < 0.0001"
+    assert written.show_p_values(altered(verdict, p_value=None)) == ""
 
 
 def test_one_is_no_plural():
-    assert [show_count(number, "claim") for number in (0, 1, 2)] == ["0 claims", "1 claim", "2 claims"]
+    assert [written.show_count(number, "claim") for number in (0, 1, 2)] == ["0 claims", "1 claim", "2 claims"]

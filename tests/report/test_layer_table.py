@@ -7,10 +7,12 @@ import pytest
 from stance_suite.errors import StanceSuiteError
 from stance_suite.report.layer_table import columns, tensor_table, write_tensor
 from stance_suite.schema.spectra import RoundingControl, VectorChange
+from tests.edits import altered
 from tests.measured import alpha_change, layer, record
 from tests.placed import findings, trained
 
 QUERY, EMBEDDING, NORM = "model.layers.3.self_attn.q_proj", "model.embed_tokens", "model.layers.1.norm.weight"
+BIAS = "model.layers.1.up_proj.bias"
 MATRIX_METRICS = [
     *("alpha_before", "alpha_after", "alpha_change_total", "alpha_change_spectrum", "relative_norm"),
     *("relative_spectral_norm", "change_stable_rank", "change_top_ten_energy", "alpha_of_change"),
@@ -21,35 +23,20 @@ MATRIX_METRICS = [
 @pytest.fixture
 def run():
     """One stance, its sham and its base; the sham's and the base's figures differ."""
-    tuned = record(
-        "stance",
-        layer(QUERY, alpha_change(-30.0, -2.0), noise=alpha_change(7.0, 1.0), stable_rank=4.0),
-        layer(EMBEDDING, None),
-        stance="a",
-    ).model_copy(
-        update={
-            "vector_changes": (
-                VectorChange(name=NORM, relative_norm=0.25),
-                VectorChange(name="model.layers.1.up_proj.bias", relative_norm=None),
-            )
-        }
-    )
-    sham = record("sham", layer(QUERY, alpha_change(-20.0, -1.0), stable_rank=8.0)).model_copy(
-        update={"vector_changes": (VectorChange(name=NORM, relative_norm=0.125),)}
-    )
+    query = layer(QUERY, alpha_change(-30.0, -2.0), noise=alpha_change(7.0, 1.0), stable_rank=4.0)
+    vectors = [VectorChange(name=NORM, relative_norm=0.25), VectorChange(name=BIAS, relative_norm=None)]
+    tuned = altered(record("stance", query, layer(EMBEDDING, None), stance="a"), vector_changes=tuple(vectors))
+    sham = record("sham", layer(QUERY, alpha_change(-20.0, -1.0), stable_rank=8.0))
+    sham = altered(sham, vector_changes=(VectorChange(name=NORM, relative_norm=0.125),))
     base = record("base", layer(QUERY, None))
-    spectrum = base.spectra[0]
-    base = base.model_copy(
-        update={
-            "spectra": (
-                spectrum.model_copy(update={"fit": spectrum.fit.model_copy(update={"alpha": 4.5})}),
-                spectrum.model_copy(update={"name": EMBEDDING, "fit": None}),
-            ),
-            "rounding": (
-                RoundingControl(name=QUERY, relative_norm=0.002, alpha_change=alpha_change(0.5, 0.0625)),
-                RoundingControl(name=EMBEDDING, relative_norm=0.003, alpha_change=None),
-            ),
-        }
+    (spectrum,) = base.spectra
+    base = altered(
+        base,
+        spectra=(altered(spectrum, fit=altered(spectrum.fit, alpha=4.5)), altered(spectrum, name=EMBEDDING, fit=None)),
+        rounding=(
+            RoundingControl(name=QUERY, relative_norm=0.002, alpha_change=alpha_change(0.5, 0.0625)),
+            RoundingControl(name=EMBEDDING, relative_norm=0.003, alpha_change=None),
+        ),
     )
     return base, tuned, sham
 
@@ -79,9 +66,7 @@ def test_every_figure_of_a_matrix_is_a_row(run):
         "left_overlap": 0.99,
         "right_overlap": 0.99,
     }
-    assert set(of_layer.block) == {3}
-    assert set(of_layer.depth_percent) == {75.0}
-    assert set(of_layer.role) == {"query"}
+    assert [set(of_layer[name]) for name in ("block", "depth_percent", "role")] == [{3}, {75.0}, {"query"}]
     assert set(of_layer[of_layer.unit == "%"].metric) == {"alpha_change_total", "alpha_change_spectrum"}
     one = of_layer.iloc[0]
     assert (one.model, one.treatment, one.recipe, one.seed, one.family) == ("m", "stance", "documented", 0, "f")
@@ -95,8 +80,8 @@ def test_controls_stand_beside_the_figure(run):
     assert (total.sham_value, total.rounding_value) == (-20.0, 0.5)
     spectrum = row(table, QUERY, "alpha_change_spectrum")
     assert (spectrum.noise_low, spectrum.sham_value, spectrum.rounding_value) == (1.0, -1.0, 0.0625)
-    assert row(table, QUERY, "change_stable_rank").sham_value == 8.0
-    assert row(table, QUERY, "change_stable_rank").noise_low == 100.0
+    rank = row(table, QUERY, "change_stable_rank")
+    assert (rank.sham_value, rank.noise_low) == (8.0, 100.0)
     assert row(table, QUERY, "change_top_ten_energy").noise_low == 0.05
     norm = row(table, QUERY, "relative_norm")
     assert norm.rounding_value == 0.002
@@ -109,23 +94,19 @@ def test_what_is_not_known_is_nan_and_keeps_its_row(run):
     table = tensor_table(findings(*run))
     outside = table[table.layer == EMBEDDING]
     assert list(outside.metric) == MATRIX_METRICS
-    assert outside.block.isna().all()
-    assert outside.depth_percent.isna().all()
-    assert math.isnan(row(table, EMBEDDING, "alpha_change_total").value)
-    assert math.isnan(row(table, EMBEDDING, "alpha_before").value)
-    assert math.isnan(row(table, EMBEDDING, "alpha_change_total").rounding_value)
-    assert math.isnan(row(table, EMBEDDING, "relative_norm").sham_value)
-    vectors = table[table.layer.isin([NORM, "model.layers.1.up_proj.bias"]) & (table.stance == "a")]
-    assert list(vectors.metric) == ["relative_norm"] * 2
-    assert list(vectors.role) == ["norm", "bias"]
+    assert outside[["block", "depth_percent"]].isna().all(axis=None)
+    total = row(table, EMBEDDING, "alpha_change_total")
+    unknown = (total.value, total.rounding_value, row(table, EMBEDDING, "alpha_before").value)
+    assert np.isnan([*unknown, row(table, EMBEDDING, "relative_norm").sham_value]).all()
+    vectors = table[table.layer.isin([NORM, BIAS]) & (table.stance == "a")]
+    assert [*zip(vectors.metric, vectors.role, strict=True)] == [("relative_norm", "norm"), ("relative_norm", "bias")]
     assert list(vectors.depth_percent) == [25.0, 25.0]
-    assert vectors.value.iloc[0] == 0.25
-    assert math.isnan(vectors.value.iloc[1])
+    assert list(vectors.value) == pytest.approx([0.25, math.nan], nan_ok=True)
 
 
 def test_a_matrix_that_did_not_change_changed_by_nothing_and_a_failed_one_by_who_knows():
-    still = layer(QUERY, None).model_copy(update={"weight_change": None, "noise": None})
-    failed = still.model_copy(update={"name": EMBEDDING, "failure": "after: not finite"})
+    still = altered(layer(QUERY, None), weight_change=None, noise=None)
+    failed = altered(still, name=EMBEDDING, failure="after: not finite")
     table = tensor_table(findings(record("stance", still, failed, stance="a")))
     assert list(table[table.layer == QUERY].metric) == MATRIX_METRICS
     assert row(table, QUERY, "relative_norm").value == row(table, QUERY, "relative_spectral_norm").value == 0.0
@@ -138,11 +119,8 @@ def test_a_matrix_that_did_not_change_changed_by_nothing_and_a_failed_one_by_who
 def test_a_sham_of_another_design_is_no_control(update):
     sizes = {QUERY: 1.0}
     sham = trained(sizes)
-    other = {key: value for key, value in update.items() if key != "family"}
-    sham = sham.model_copy(update={"cell": sham.cell.model_copy(update=other)})
-    sham = sham.model_copy(update={key: value for key, value in update.items() if key == "family"})
-    table = tensor_table(findings(trained(sizes, "a"), sham))
-    assert table.sham_value.isna().all()
+    other = altered(sham, **update) if "family" in update else altered(sham, cell=altered(sham.cell, **update))
+    assert tensor_table(findings(trained(sizes, "a"), other)).sham_value.isna().all()
     assert tensor_table(findings(trained(sizes, "a"), trained(sizes))).sham_value.notna().any()
 
 
@@ -160,8 +138,8 @@ def test_the_written_table_is_the_table(run, tmp_path, suffix):
     read = pandas.read_parquet(path) if suffix == ".parquet" else pandas.read_csv(path, keep_default_na=True)
     expected = tensor_table(findings(*run))
     assert list(read.columns) == list(columns())
-    for column in columns():
-        if columns()[column] == "string":
+    for column, kind in columns().items():
+        if kind == "string":
             assert list(read[column].fillna("")) == list(expected[column])
         else:
             ours, theirs = (side[column].astype("float64") for side in (read, expected))

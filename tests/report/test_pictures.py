@@ -7,15 +7,7 @@ from typer.testing import CliRunner
 
 from stance_suite.cli.app import app
 from stance_suite.errors import StanceSuiteError
-from stance_suite.report.pictures import (
-    alpha_map,
-    chart_spectrum,
-    chart_tail_choice,
-    draw,
-    pictures,
-    verdict_picture,
-    write_pictures,
-)
+from stance_suite.report import pictures
 from stance_suite.report.publish import draw_pictures, publish
 from stance_suite.schema.cells import EpochSnapshot
 from stance_suite.schema.verdicts import Status
@@ -25,20 +17,24 @@ from tests.edits import altered
 from tests.measured import alpha_change, layer, record
 
 
+@pytest.fixture
+def small(whole_run):
+    return altered(whole_run, cells=(), verdicts=whole_run.verdicts[:1], shifts=())
+
+
 def test_a_spectrum_names_its_layer_and_both_fits():
     spectrum = record("base", layer("model.layers.3.q_proj", alpha_change(0, 0))).spectra[0]
     after = altered(spectrum, fit=altered(spectrum.fit, alpha=4.25, tail_size=7))
-    picture = draw(chart_spectrum("m, a (long)", spectrum, after))
-    for said in ("model.layers.3.q_proj", "m, a (long)", "before: alpha 3.000 on 60 eigenvalues"):
-        assert said in picture
-    assert "after: alpha 4.250 on 7 eigenvalues" in picture
+    picture = pictures.draw(pictures.chart_spectrum("m, a (long)", spectrum, after))
+    fits = ("before: alpha 3.000 on 60 eigenvalues", "after: alpha 4.250 on 7 eigenvalues")
+    assert all(said in picture for said in ("model.layers.3.q_proj", "m, a (long)", *fits))
 
 
 def test_a_flip_explains_itself_by_two_minima():
     from tests.spectra.flipping import flipping_pair
 
     layers = [with_ks_distances(analyze({"a.weight": torch.tensor(one)}).layers[0]) for one in flipping_pair()]
-    picture = draw(chart_tail_choice("", *layers))
+    picture = pictures.draw(pictures.chart_tail_choice("", *layers))
     for when, spectrum in zip(("before", "after"), layers, strict=True):
         assert f"{when}: fit alpha {spectrum.fit.alpha:.3f} on {spectrum.fit.tail_size}" in picture
         assert f"{when}: runner-up alpha {spectrum.runner_up.alpha:.3f} on {spectrum.runner_up.tail_size}" in picture
@@ -46,16 +42,14 @@ def test_a_flip_explains_itself_by_two_minima():
 
 
 def test_everything_that_findings_hold_has_a_picture(whole_run):
-    names = [picture.name for picture in pictures(whole_run)]
+    names = [picture.name for picture in pictures.pictures(whole_run)]
     assert len(set(names)) == len(names)
     assert names[:3] == ["verdicts-behavior", "verdicts-structure", "layers-m"]
     assert [name for name in names if name.startswith("confusion")] == [
         f"confusion-m-documented-{metric}" for metric in ("likelihood_preference", "embedding_shift", "marker_rate")
     ]
-    judged = [verdict for verdict in whole_run.verdicts if verdict.prompts]
-    assert [name for name in names if name.startswith("prompts")] == [
-        f"prompts-{verdict.claim.id}-m" for verdict in judged
-    ]
+    judged = [f"prompts-{verdict.claim.id}-m" for verdict in whole_run.verdicts if verdict.prompts]
+    assert [name for name in names if name.startswith("prompts")] == judged
     cells = {record.key: record for record in whole_run.cells}
     asked = {(cells[one.cells[0]].cell.label, one.layer) for one in whole_run.verdicts if one.layer is not None}
     asked |= {(one.cell.label, one.most_changed_layer.name) for one in whole_run.cells if one.cell.is_under_test}
@@ -65,31 +59,18 @@ def test_everything_that_findings_hold_has_a_picture(whole_run):
 
 
 def test_a_training_that_was_watched_has_a_picture(whole_run):
-    watched = [
-        altered(
-            one,
-            trajectory=(
-                EpochSnapshot(epoch=1, likelihoods=one.behavior.likelihoods, alphas={"a": alpha_change(1, 0.5)}),
-            ),
-        )
-        if one.cell.treatment == "stance"
-        else one
-        for one in whole_run.cells
-    ]
-    names = [picture.name for picture in pictures(altered(whole_run, cells=tuple(watched)))]
-    assert "trajectory-m" in names
+    tuned = next(one for one in whole_run.cells if one.cell.treatment == "stance")
+    likelihoods = tuned.behavior.likelihoods
+    snapshot = EpochSnapshot(epoch=1, likelihoods=likelihoods, alphas={"a": alpha_change(1, 0.5)})
+    cells = (whole_run.index.base(tuned), altered(tuned, trajectory=(snapshot,)))
+    assert "trajectory-m" in [one.name for one in pictures.pictures(altered(whole_run, cells=cells, verdicts=()))]
 
 
 def test_names_are_safe_and_distinct_even_of_hostile_models(whole_run):
     hostile = "../../Org/Größe <script>" + "x" * 300
-    claims = whole_run.verdicts[0].claim
-    verdicts = [
-        altered(verdict, model=name)
-        for verdict in whole_run.verdicts[:1]
-        for name in (hostile, hostile.upper(), hostile + "y")
-    ]
-    names = [one.name for one in pictures(altered(whole_run, verdicts=tuple(verdicts), cells=()))]
-    assert claims.metric.is_behavioral
+    verdict = whole_run.verdicts[0]
+    verdicts = [altered(verdict, model=name) for name in (hostile, hostile.upper(), hostile + "y")]
+    names = [one.name for one in pictures.pictures(altered(whole_run, verdicts=tuple(verdicts), cells=()))]
     assert len(names) > 3
     assert len({name.lower() for name in names}) == len(names)
     for name in names:
@@ -97,13 +78,10 @@ def test_names_are_safe_and_distinct_even_of_hostile_models(whole_run):
         assert ".." not in name
 
 
-def test_each_is_written_as_svg_and_as_png_of_twice_the_size(whole_run, tmp_path):
-    small = altered(whole_run, cells=(), verdicts=whole_run.verdicts[:1], shifts=())
-    steps = []
-    paths = write_pictures(small, tmp_path / "new" / "pictures", lambda done, total: steps.append((done, total)))
-    assert sorted(path.name for path in paths) == sorted(
-        path.name for path in (tmp_path / "new" / "pictures").iterdir()
-    )
+def test_each_is_written_as_svg_and_as_png_of_twice_the_size(small, tmp_path):
+    steps, folder = [], tmp_path / "new" / "pictures"
+    paths = pictures.write_pictures(small, folder, lambda *step: steps.append(step))
+    assert sorted(paths) == sorted(folder.iterdir())
     assert steps == [(1, 2), (2, 2)]
     for svg, png in zip(paths[::2], paths[1::2], strict=True):
         assert (svg.suffix, png.suffix) == (".svg", ".png")
@@ -119,14 +97,14 @@ def test_what_models_and_people_wrote_is_text(whole_run):
     hostile = "</svg><script>alert(1)</script>"
     prompts = (altered(verdict.prompts[0], prompt=hostile), *verdict.prompts[1:])
     claim = altered(verdict.claim, statement=hostile)
-    svg = verdict_picture(altered(verdict, prompts=prompts, claim=claim), whole_run)
+    svg = pictures.verdict_picture(altered(verdict, prompts=prompts, claim=claim), whole_run)
     assert "<script" not in svg
     assert "&lt;script&gt;" in svg
 
 
 def test_a_verdict_shows_what_it_rests_on(whole_run):
-    drawn = [verdict_picture(verdict, whole_run) for verdict in whole_run.verdicts]
-    for verdict, svg in zip(whole_run.verdicts, drawn, strict=True):
+    for verdict in whole_run.verdicts:
+        svg = pictures.verdict_picture(verdict, whole_run)
         if verdict.status is Status.NOT_RUN:
             assert svg is None
         elif verdict.prompts:
@@ -137,28 +115,22 @@ def test_a_verdict_shows_what_it_rests_on(whole_run):
 
 def test_a_run_without_training_has_no_map(whole_run):
     base = [record for record in whole_run.cells if record.cell.treatment == "base"]
-    assert alpha_map(altered(whole_run, cells=tuple(base))) is None
-    assert alpha_map(whole_run).startswith("<svg")
+    assert pictures.alpha_map(altered(whole_run, cells=tuple(base))) is None
+    assert pictures.alpha_map(whole_run).startswith("<svg")
 
 
-def test_reports_come_without_pictures_and_pictures_have_a_folder_of_their_own(whole_run, tmp_path):
-    small = altered(whole_run, cells=(), verdicts=whole_run.verdicts[:1], shifts=())
+def test_reports_come_without_pictures_which_have_a_folder_of_their_own_that_can_be_written(small, tmp_path):
     publish(small, tmp_path / "reports")
     assert not list(tmp_path.rglob("*.png"))
     draw_pictures(small, tmp_path / "drawn")
     assert len(list((tmp_path / "drawn").iterdir())) == 4
-
-
-def test_a_folder_that_cannot_be_written_is_one_sentence(whole_run, tmp_path):
     (tmp_path / "file").write_text("")
-    small = altered(whole_run, cells=(), verdicts=whole_run.verdicts[:1], shifts=())
     with pytest.raises(StanceSuiteError, match="file cannot be written: File exists") as raised:
         draw_pictures(small, tmp_path / "file")
     assert "\n" not in str(raised.value)
 
 
-def test_report_draws_into_the_folder_that_the_command_line_or_the_environment_names(whole_run, tmp_path, monkeypatch):
-    small = altered(whole_run, cells=(), verdicts=whole_run.verdicts[:1], shifts=())
+def test_report_draws_into_the_folder_that_the_command_line_or_the_environment_names(small, tmp_path, monkeypatch):
     path = publish(small, tmp_path / "reports").with_name("findings.json")
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["report", str(path), "--pictures", "one"])

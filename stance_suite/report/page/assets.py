@@ -9,16 +9,8 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from stance_suite.report import format as written
 from stance_suite.report.behavior import mean_divergences
-from stance_suite.report.format import (
-    show_count,
-    show_figure,
-    show_interval,
-    show_p_value,
-    show_p_values,
-    show_signed,
-    show_unit,
-)
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -87,13 +79,13 @@ def _environment() -> Environment:
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     environment.filters |= {
-        "number": show_signed,
-        "counted": show_count,
-        "figure": show_figure,
-        "interval": show_interval,
-        "unit": show_unit,
-        "p_value": show_p_value,
-        "p_values": show_p_values,
+        "number": written.show_signed,
+        "counted": written.show_count,
+        "figure": written.show_figure,
+        "interval": written.show_interval,
+        "unit": written.show_unit,
+        "p_value": written.show_p_value,
+        "p_values": written.show_p_values,
         "mean_divergences": mean_divergences,
         "svg_address": _svg_address,
     }

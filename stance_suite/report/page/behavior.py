@@ -12,14 +12,14 @@ from stance_suite.report.charts.behavior import effects, prompts
 from stance_suite.report.charts.data import epoch_data, prompt_data
 from stance_suite.report.charts.theme import PAGE, Spec
 from stance_suite.report.charts.training import alphas, preference
-from stance_suite.report.format import rounded, show_figure, show_interval, show_p_values, show_unit
+from stance_suite.report.format import models_of, rounded, show_figure, show_interval, show_p_values, show_unit
 from stance_suite.report.page.responses import Places, response_data
 from stance_suite.report.page.top import Row
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.controls import Control
 from stance_suite.schema.findings import Findings, StanceShift
 from stance_suite.schema.metrics import Metric
-from stance_suite.schema.verdicts import PromptScores, Verdict
+from stance_suite.schema.verdicts import PromptScores
 
 TONES = 3
 """Shades of color on each side of zero."""
@@ -63,9 +63,14 @@ class BehaviorSection:
 def describe_behavior(findings: Findings, rows: Sequence[Row]) -> BehaviorSection:
     """Arrange what the section on behavior shows, for the template and the scripts."""
     judged = [row for row in rows if row.verdict.prompts]
-    tested = [record for record in findings.cells if record.cell.is_under_test]
-    watched = [record for record in tested if record.trajectory]
-    metrics = [metric for metric in Metric.behavioral() if any(row.verdict.claim.metric is metric for row in judged)]
+    watched = [record for record in findings.cells if record.cell.is_under_test and record.trajectory]
+    charts: dict[str, Spec] = {}
+    for metric in Metric.behavioral():
+        if any(row.verdict.claim.metric is metric for row in judged):
+            charts[f"prompts-{metric}"] = prompts(PAGE, "container", metric)
+            charts[f"effects-{metric}"] = effects(PAGE, "container", metric)
+    if watched:
+        charts |= {"preference": preference(PAGE, "container"), "alphas": alphas(PAGE, "container")}
     places = Places()
     return BehaviorSection(
         data={
@@ -73,28 +78,19 @@ def describe_behavior(findings: Findings, rows: Sequence[Row]) -> BehaviorSectio
             "controls": list(Control.trained()),
             "prompts": list(places),
             "measures": {metric: {"unit": metric.unit, "meaning": metric.meaning} for metric in Metric.behavioral()},
-            "epochs": [one for model in _models(watched) for one in _epochs_of(model, watched, findings)],
+            "epochs": list(_epochs(watched, findings)),
             "first": _shown_first(judged, findings),
         },
         responses=response_data(findings),
-        charts=_specifications(metrics, watched),
+        charts=charts,
         heat_maps=tuple(_heat_maps(findings)),
         trajectories=tuple((record, tuple(trajectory(record, findings))) for record in watched),
     )
 
 
-def _specifications(metrics: Sequence[Metric], watched: Sequence[CellRecord]) -> dict[str, Spec]:
-    found = {}
-    for metric in metrics:
-        found[f"prompts-{metric}"] = prompts(PAGE, "container", metric)
-        found[f"effects-{metric}"] = effects(PAGE, "container", metric)
-    if watched:
-        found |= {"preference": preference(PAGE, "container"), "alphas": alphas(PAGE, "container")}
-    return found
-
-
 def _claim(row: Row, places: Places) -> dict[str, Any]:
     verdict, claim = row.verdict, row.verdict.claim
+    figure = "" if verdict.figure is None else f"{show_figure(verdict.figure, claim)} {show_unit(claim)}".rstrip()
     return prompt_data(verdict) | {
         "anchor": row.anchor,
         "id": claim.id,
@@ -104,7 +100,7 @@ def _claim(row: Row, places: Places) -> dict[str, Any]:
         "stance": claim.stance,
         "measure": claim.metric,
         "status": verdict.status,
-        "figures": [part for part in _figures(verdict) if part],
+        "figures": [*filter(None, (figure, show_interval(verdict, claim), show_p_values(verdict)))],
         "caveats": verdict.caveats,
         "reason": verdict.reason,
         "compared": claim.versus is not None,
@@ -113,27 +109,16 @@ def _claim(row: Row, places: Places) -> dict[str, Any]:
     }
 
 
-def _figures(verdict: Verdict) -> Iterator[str]:
-    claim = verdict.claim
-    if verdict.figure is not None:
-        yield f"{show_figure(verdict.figure, claim)} {show_unit(claim)}".rstrip()
-    yield show_interval(verdict, claim)
-    yield show_p_values(verdict)
-
-
 def _scores(scores: PromptScores, places: Places) -> list[float | None]:
     controls = (scores.controls.get(control) for control in Control.trained())
     return [places[scores.prompt], *(rounded(one, DIGITS) for one in (scores.base, *controls, scores.tuned))]
 
 
-def _models(records: Sequence[CellRecord]) -> list[str]:
-    return list(dict.fromkeys(record.cell.model for record in records))
-
-
-def _epochs_of(model: str, watched: Sequence[CellRecord], findings: Findings) -> Iterator[dict[str, Any]]:
-    rows = epoch_data([record for record in watched if record.cell.model == model], findings)["epochs"]
-    if rows:
-        yield {"model": model, "rows": rows}
+def _epochs(watched: Sequence[CellRecord], findings: Findings) -> Iterator[dict[str, Any]]:
+    for model in models_of(watched):
+        rows = epoch_data([record for record in watched if record.cell.model == model], findings)["epochs"]
+        if rows:
+            yield {"model": model, "rows": rows}
 
 
 def _shown_first(judged: Sequence[Row], findings: Findings) -> dict[str, str]:
@@ -142,8 +127,7 @@ def _shown_first(judged: Sequence[Row], findings: Findings) -> dict[str, str]:
 
     def weight(row: Row) -> tuple[bool, int]:
         verdict = row.verdict
-        length = epochs.get(verdict.tuned or "", 0)
-        return verdict.claim.metric is Metric.LIKELIHOOD_PREFERENCE, length
+        return verdict.claim.metric is Metric.LIKELIHOOD_PREFERENCE, epochs.get(verdict.tuned or "", 0)
 
     if not judged:
         return {}

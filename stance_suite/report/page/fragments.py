@@ -32,10 +32,7 @@ class ReportPlace:
 
 
 def render_summary(findings: Findings, report: ReportPlace) -> str:
-    """Render findings in short, with the styles of all fragments.
-
-    It tells the result in a sentence, what a gate demanded in vain, every verdict, and what was not run by its reasons.
-    """
+    """Render findings in short, with the styles of all fragments: result, unmet demands, verdicts, what was not run."""
     top = describe_top(findings)
     not_run: dict[str, list[Verdict]] = {}
     for verdict in top.not_run:

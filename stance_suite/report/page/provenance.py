@@ -6,23 +6,9 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stance_suite.schema.cells import CellRecord, Provenance
+from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.recipes import RunSettings
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Which weights were measured, by what."""
-
-    model: str
-    """The model."""
-    provenance: Provenance
-    """Of its first cell."""
-    derivative_sha256: str | None
-    """Hash of the weights after a training that was done elsewhere, where there was one."""
-    prompts: tuple[tuple[str, str], ...]
-    """Each prompt as declared, and the exact text fed to the model."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +19,8 @@ class Sources:
     """Commands that make the findings again, a line each; empty where the settings are not on record."""
     settings: tuple[tuple[str, str], ...]
     """Names and values of the run's settings."""
-    origins: tuple[Origin, ...]
-    """One entry a model, or a pair trained elsewhere."""
-    trained: tuple[CellRecord, ...]
-    """Cells that were trained here."""
+    origins: tuple[tuple[CellRecord, str | None], ...]
+    """A cell of each model, and the hash of its weights after a training elsewhere, where there was one."""
 
 
 def describe_provenance(findings: Findings) -> Sources:
@@ -45,19 +29,12 @@ def describe_provenance(findings: Findings) -> Sources:
     ordered = sorted(findings.cells, key=lambda record: not record.cell.is_base)
     shown = {record.cell.model: record for record in reversed(ordered)}
     # an untouched cell knows nothing of what was made of its model elsewhere
-    derivatives = {
-        record.cell.model: record.provenance.derivative_sha256
-        for record in findings.cells
-        if record.provenance.derivative_sha256 is not None
-    }
+    hashes = ((record.cell.model, record.provenance.derivative_sha256) for record in findings.cells)
+    derivatives = {model: sha256 for model, sha256 in hashes if sha256 is not None}
     return Sources(
         commands="\n".join(_commands(findings)),
         settings=() if findings.settings is None else tuple(_settings(findings.settings)),
-        origins=tuple(
-            Origin(model, record.provenance, derivatives.get(model), tuple(record.behavior.prompt_texts.items()))
-            for model, record in sorted(shown.items())
-        ),
-        trained=tuple(record for record in findings.cells if record.training is not None),
+        origins=tuple((record, derivatives.get(model)) for model, record in sorted(shown.items())),
     )
 
 

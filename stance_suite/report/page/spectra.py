@@ -8,15 +8,7 @@ from typing import Any
 
 from stance_suite.report.charts.data import Point, spectrum_points
 from stance_suite.report.format import rounded, show_signed
-from stance_suite.schema.spectra import (
-    CURVE_DIGITS,
-    AlphaChange,
-    LayerChange,
-    LayerSpectrum,
-    NoiseControl,
-    NoiseRange,
-    PowerLaw,
-)
+from stance_suite.schema.spectra import CURVE_DIGITS, AlphaChange, LayerChange, LayerSpectrum, NoiseControl, NoiseRange
 
 DIGITS = 4
 """Significant digits of the page's figures, KS distances aside."""
@@ -44,12 +36,20 @@ def layer_spectrum(layer: LayerSpectrum | None) -> dict[str, Any] | None:
     """
     if layer is None:
         return None
-    return _without_none(
+    fits = {
+        name: {
+            "alpha": shorten(fit.alpha),
+            "xmin": shorten(fit.xmin),
+            "ks_distance": _shorten_distance(fit.ks_distance),
+            "tail_size": fit.tail_size,
+        }
+        for name, fit in (("fit", layer.fit), ("runner_up", layer.runner_up))
+        if fit is not None
+    }
+    return fits | _without_none(
         failure=layer.failure,
-        fit=_fit(layer.fit),
-        runner_up=_fit(layer.runner_up),
         interval=None if layer.interval is None else [shorten(layer.interval.low), shorten(layer.interval.high)],
-        curve=_curve(_points(layer)),
+        curve=_curve(layer),
     )
 
 
@@ -67,7 +67,7 @@ def layer_change(
     return _without_none(
         failure=change.failure,
         energy=None if weights is None else shorten(100 * weights.top_ten_energy),
-        noise=None if change.noise is None else _noise(change.noise),
+        noise=change.noise and _noise(change.noise),
         words=explain_tail(change.alpha_change, before, after),
     )
 
@@ -116,24 +116,13 @@ def _distance(layer: LayerSpectrum | None, size: int, tolerance: float) -> float
     return _shorten_distance(distance) if gap <= tolerance else None
 
 
-def _fit(fit: PowerLaw | None) -> dict[str, Any] | None:
-    if fit is None:
-        return None
-    return {
-        "alpha": shorten(fit.alpha),
-        "xmin": shorten(fit.xmin),
-        "ks_distance": _shorten_distance(fit.ks_distance),
-        "tail_size": fit.tail_size,
-    }
-
-
 def _points(layer: LayerSpectrum) -> list[Point]:
     """Points of the curve; files of schema version 4 have none, but all eigenvalues of featured layers."""
     return [] if layer.curve is None and layer.ks_distances is None else spectrum_points(layer, prefer_curve=True)
 
 
-def _curve(points: list[Point]) -> dict[str, Any] | None:
-    if not points:
+def _curve(layer: LayerSpectrum) -> dict[str, Any] | None:
+    if not (points := _points(layer)):
         return None
     sizes, eigenvalues, distances = zip(*points, strict=True)
     return {
@@ -146,15 +135,13 @@ def _curve(points: list[Point]) -> dict[str, Any] | None:
 def _noise(noise: NoiseControl) -> dict[str, Any]:
     return _without_none(
         draws=noise.draws,
-        total=_range(noise.alpha_total),
-        spectrum=_range(noise.alpha_spectrum),
+        total=noise.alpha_total and _range(noise.alpha_total),
+        spectrum=noise.alpha_spectrum and _range(noise.alpha_spectrum),
         stable_rank=_range(noise.stable_rank),
         energy=_range(noise.top_ten_energy, 100),
     )
 
 
-def _range(one: NoiseRange | None, factor: float = 1) -> dict[str, float | None] | None:
-    if one is None:
-        return None
+def _range(one: NoiseRange, factor: float = 1) -> dict[str, float | None]:
     low, high = factor * one.low, factor * one.high
     return {"low": shorten(low), "high": shorten(high), "p_value": shorten(one.adjusted_p_value)}

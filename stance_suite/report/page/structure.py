@@ -7,33 +7,28 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from stance_suite.report.page.spectra import explain_tail, layer_change, layer_spectrum, shorten
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.layer_names import CONTAINERS, Role, block, role
 from stance_suite.schema.replicates import CellIndex
-from stance_suite.schema.spectra import AlphaChange, LayerChange, LayerSpectrum
+from stance_suite.schema.spectra import LayerChange, LayerSpectrum
 
 _IN_BLOCK = re.compile(rf"(?:^|(?<=\.))({'|'.join(sorted(CONTAINERS))})\.\d+\.")
 _ROLES = list(Role)
+_Named = TypeVar("_Named", LayerChange, LayerSpectrum)
 
 
 @dataclass(frozen=True)
 class LargestChange:
     """The matrix whose fitted alpha changed most in one training."""
 
-    model: str
-    """Name of the model."""
-    training: str
-    """What it was trained on, and how."""
-    layer: str
-    """Long name of the matrix."""
-    change: AlphaChange
-    """How alpha changed."""
-    p_value: float | None
-    """The smallest adjusted p-value against noise, where there is one."""
+    record: CellRecord
+    """The trained cell."""
+    layer: LayerChange
+    """The matrix, and what became of its alpha."""
     reason: str | None
     """Why the tail is another one, if it is."""
     anchor: str
@@ -56,8 +51,8 @@ class Structure:
     @property
     def reason(self) -> str | None:
         """Why the tail is another one where alpha changed most of all, if it is."""
-        most = max(self.largest, key=lambda one: abs(one.change.total))
-        return None if most.reason is None else f"{most.layer}, {most.training}: {most.reason}"
+        most = max(self.largest, key=lambda one: _largest_total(one.record))
+        return None if most.reason is None else f"{most.layer.name}, {most.record.cell.label}: {most.reason}"
 
 
 def describe_structure(findings: Findings) -> Structure:
@@ -66,15 +61,11 @@ def describe_structure(findings: Findings) -> Structure:
     for record in findings.cells:
         if record.changes:
             trained.setdefault(record.cell.model, []).append(record)
-    models = [
-        _Model(
-            name,
-            _by_name(_spectra_before(records[0], findings)),
-            sorted(records, key=_place_in_model),
-            findings.index,
-        )
-        for name, records in trained.items()
-    ]
+    models = []
+    for name, records in trained.items():
+        base = findings.index.untouched(records[0])
+        before = {} if base is None else _by_name(base.spectra)
+        models.append(_Model(name, before, sorted(records, key=_place_in_model), findings.index))
     return Structure(
         maps=[_map(model) for model in models],
         spectra=[_spectra(model) for model in models],
@@ -112,71 +103,40 @@ class _Model:
         """The place of each trained cell."""
         return {id(record): place for place, record in enumerate(self.trained)}
 
-    @cached_property
-    def families(self) -> dict[str, set[str]]:
-        """The families that each treatment was measured in."""
-        found: dict[str, set[str]] = {}
-        for record in self.trained:
-            found.setdefault(record.cell.treatment, set()).add(record.family)
-        return found
-
-    @cached_property
-    def controlled(self) -> dict[int, list[CellRecord]]:
-        """The trainings under test that each trained control stands beside."""
-        found: dict[int, list[CellRecord]] = {}
-        for record in self.trained:
-            for control in self.index.controls(record).values():
-                found.setdefault(id(control), []).append(record)
-        return found
-
 
 def _place_in_model(record: CellRecord) -> tuple[str, int, bool, str]:
-    """Job trainings: what can be compared is together, stances always in the same order, controls last."""
+    """Order trainings: what can be compared is together, stances always in the same order, controls last."""
     return _recipe(record), record.cell.seed, not record.cell.is_under_test, record.cell.stance or ""
 
 
-def _spectra_before(record: CellRecord, findings: Findings) -> Sequence[LayerSpectrum]:
-    base = findings.index.untouched(record)
-    return () if base is None else base.spectra
-
-
-def _by_name(spectra: Iterable[LayerSpectrum]) -> dict[str, LayerSpectrum]:
-    return {layer.name: layer for layer in spectra}
+def _by_name(layers: Iterable[_Named]) -> dict[str, _Named]:
+    return {layer.name: layer for layer in layers}
 
 
 def _map(model: _Model) -> dict[str, Any]:
-    layers = model.layers
     most = max(model.trained, key=lambda record: (record.cell.is_under_test, _largest_total(record)))
     return {
         "name": model.name,
-        "layers": layers,
-        **_grid(layers),
+        "layers": model.layers,
+        **_grid(model.layers),
         "trainings": [_training(record, model) for record in model.trained],
         "shown": {"recipe": _recipe(most), "seed": most.cell.seed},
     }
 
 
 def _spectra(model: _Model) -> dict[str, Any]:
-    layers = model.layers
-    return {
-        "before": [layer_spectrum(model.before.get(name)) for name in layers],
-        "trainings": [_trained_spectra(record, layers, model.before) for record in model.trained],
-    }
-
-
-def _trained_spectra(
-    record: CellRecord, layers: Sequence[str], before: Mapping[str, LayerSpectrum]
-) -> dict[str, list[dict[str, Any] | None]]:
-    after, changes = _by_name(record.spectra), _changes(record)
-    return {
-        "after": [layer_spectrum(after.get(name)) for name in layers],
-        "changes": [layer_change(changes.get(name), before.get(name), after.get(name)) for name in layers],
-    }
+    layers, before = model.layers, model.before
+    trainings = []
+    for record in model.trained:
+        after, changes = _by_name(record.spectra), _by_name(record.changes)
+        of_layers = [layer_change(changes.get(name), before.get(name), after.get(name)) for name in layers]
+        trainings.append({"after": [layer_spectrum(after.get(name)) for name in layers], "changes": of_layers})
+    return {"before": [layer_spectrum(before.get(name)) for name in layers], "trainings": trainings}
 
 
 def _training(record: CellRecord, model: _Model) -> dict[str, Any]:
     """Lay out what one training did to every matrix; what is not known is None."""
-    layers, changes = model.layers, _changes(record)
+    layers, changes = model.layers, _by_name(record.changes)
     controls = model.index.controls(record)
 
     def all_of(figure: Callable[[LayerChange], Any]) -> list[Any]:
@@ -209,20 +169,16 @@ def _norm_percent(change: LayerChange) -> float | None:
     return 0.0 if change.weight_change is None else shorten(100 * change.weight_change.relative_norm)
 
 
-def _changes(record: CellRecord) -> dict[str, LayerChange]:
-    return {change.name: change for change in record.changes}
-
-
 def _label(record: CellRecord, model: _Model) -> str:
     """Name a training in its map, where recipe and seed are chosen: of several shams, by what each is held against."""
     cell = record.cell
     if cell.is_elsewhere:
         return "trained elsewhere"
-    if cell.is_on_stance:
+    families = {other.family for other in model.trained if other.cell.treatment == cell.treatment}
+    if cell.is_on_stance or len(families) == 1:
         return cell.trained_on
-    if len(model.families[cell.treatment]) == 1:
-        return cell.trained_on
-    stances = dict.fromkeys(other.cell.stance for other in model.controlled.get(id(record), ()))
+    beside = (one for one in model.trained if any(other is record for other in model.index.controls(one).values()))
+    stances = dict.fromkeys(one.cell.stance for one in beside)
     return f"{cell.trained_on} for {', '.join(filter(None, stances))}"
 
 
@@ -242,12 +198,11 @@ def _grid(layers: Sequence[str]) -> dict[str, Any]:
     outside = [name for name in layers if name not in inside]
     heads = [name for name in outside if role(name) is Role.HEAD]
     others = [name for name in outside if name not in heads]
-    above, below = ([_row_outside(name, layers) for name in names] for names in (others, heads))
+    above, below = (
+        [{"title": name.rsplit(".", 1)[-1], "layers": [layers.index(name)]} for name in names]
+        for names in (others, heads)
+    )
     return {"columns": _titles(kinds), "rows": [*above, *blocks, *below]}
-
-
-def _row_outside(name: str, layers: Sequence[str]) -> dict[str, Any]:
-    return {"title": name.rsplit(".", 1)[-1], "layers": [layers.index(name)]}
 
 
 def _kind(name: str) -> str:
@@ -273,21 +228,13 @@ def _largest_total(record: CellRecord) -> float:
 
 
 def _largest_changes(place: int, model: _Model) -> Iterator[LargestChange]:
-    layers = model.layers
     for number, record in enumerate(model.trained):
         most = record.most_changed_layer
         if most is None or most.alpha_change is None:
             continue
         before, after = model.before.get(most.name), _by_name(record.spectra).get(most.name)
-        yield LargestChange(
-            model=model.name,
-            training=record.cell.label,
-            layer=most.name,
-            change=most.alpha_change,
-            p_value=None if most.noise is None else most.noise.smallest_p_value,
-            reason=explain_tail(most.alpha_change, before, after),
-            anchor=_anchor(place, number, layers.index(most.name)),
-        )
+        reason = explain_tail(most.alpha_change, before, after)
+        yield LargestChange(record, most, reason, _anchor(place, number, model.layers.index(most.name)))
 
 
 def _anchor(model: int, training: int, layer: int) -> str:

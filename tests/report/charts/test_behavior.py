@@ -51,16 +51,11 @@ def test_a_long_prompt_ends_with_an_ellipsis():
     assert max(map(len, re.findall(">([^<]*)</text>", svg))) < 60
 
 
-def test_the_legend_names_the_sham_only_where_there_is_one():
+def test_the_legend_names_the_sham_where_there_is_one_and_what_a_divergence_is_held_against():
     spec = prompts(PRINT, 400, PREFERENCE)
-    assert {"base", "sham", "tuned"} <= set(texts(spec, {"prompts": ROWS}))
+    assert {"base", "sham", "tuned", "score (nats/token)"} <= set(texts(spec, {"prompts": ROWS}))
     assert "sham" not in texts(spec, {"prompts": [row | {"sham": None} for row in ROWS]})
-
-
-def test_a_divergence_is_held_against_noise():
     assert "noise of the same norm" in texts(prompts(PRINT, 400, Metric.DIVERGENCE), {"prompts": ROWS})
-    assert "base" in texts(prompts(PRINT, 400, PREFERENCE), {"prompts": ROWS})
-    assert "score (nats/token)" in texts(prompts(PRINT, 400, PREFERENCE), {"prompts": ROWS})
 
 
 def test_an_effect_has_its_interval_beside_floor_and_bound():
@@ -75,31 +70,22 @@ def test_an_effect_has_its_interval_beside_floor_and_bound():
     assert sorted((place(interval)[0], end(interval, "x"))) == [pytest.approx(zero + unit * one) for one in (0.25, 1.0)]
     (bound,) = [rule for rule in rules if rule.get("strokeDash")]
     assert place(bound)[0] == pytest.approx(zero + 0.1 * unit)
-    said = texts(spec, EFFECTS)
-    assert {"against base", "against sham", "bound 0.1"} <= set(said)
+    assert {"against base", "against sham", "bound 0.1"} <= set(texts(spec, EFFECTS))
+    assert marks(spec, EFFECTS | {"floor": []}, "rect") == [], "without a floor"
 
 
-def test_without_a_floor_there_is_no_band():
-    assert marks(effects(PRINT, 400, PREFERENCE), EFFECTS | {"floor": []}, "rect") == []
-
-
-def test_rows_are_those_of_the_verdict(library):
-    stance = library.stance("curious-uncertainty")
+def test_rows_are_those_of_the_verdict(stance):
     (verdict,) = one_run(stance, 0.5).verdicts
     datasets = prompt_data(verdict)
     assert [row["tuned"] for row in datasets["prompts"]] == [one.tuned for one in verdict.prompts]
     assert [row["versus"] for row in datasets["effects"]] == ["base", "sham"]
-    assert datasets["effects"][0] == {
-        "versus": "base",
-        "effect": verdict.figure,
-        "low": verdict.low,
-        "high": verdict.high,
-    }
+    first = {"versus": "base", "effect": verdict.figure, "low": verdict.low, "high": verdict.high}
+    assert datasets["effects"][0] == first
     assert datasets["bounds"] == [{"bound": verdict.claim.bound}]
 
 
-def test_what_is_not_finite_is_no_number(library):
-    (verdict,) = one_run(library.stance("curious-uncertainty"), 0.5).verdicts
+def test_what_is_not_finite_is_no_number(stance):
+    (verdict,) = one_run(stance, 0.5).verdicts
     broken = altered(
         verdict,
         prompts=(altered(verdict.prompts[0], tuned=float("nan")),),

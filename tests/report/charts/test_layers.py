@@ -23,33 +23,22 @@ def cells():
 def test_every_matrix_is_drawn_three_times_and_what_is_missing_is_not():
     drawn = marks(layers(PRINT), layer_data(cells()), "rect")
     assert len(drawn) == 3 * 7 + 3 * 5 + 1
+    assert len({item["fill"] for item in drawn}) == 4, "a flip, what it is with its tail held fixed, no flip, a norm"
+    assert len(marks(layers(PRINT), layer_data(cells()), "symbol")) == 2, "a dot for a tail flip as fitted"
 
 
 def test_a_matrix_outside_of_blocks_stands_above_the_first():
     drawn = marks(layers(PRINT), layer_data(cells()[:1]), "rect")
-    columns = {}
-    for item in drawn[:7]:  # as fitted
-        columns.setdefault(place(item)[0], []).append(place(item)[1])
-    (alone,) = (heights for heights in columns.values() if len(heights) == 1)
-    assert alone[0] < min(min(heights) for heights in columns.values() if len(heights) > 1)
-
-
-def test_the_sham_has_the_colors_of_the_trainings():
-    drawn = marks(layers(PRINT), layer_data(cells()), "rect")
-    assert len({item["fill"] for item in drawn}) == 4, "a flip, what it is with its tail held fixed, no flip, a norm"
-
-
-def test_a_dot_marks_a_tail_flip_where_it_is_as_fitted():
-    assert len(marks(layers(PRINT), layer_data(cells()), "symbol")) == 2
+    heights = sorted(map(place, drawn[:7]), key=lambda at: at[1])  # as fitted
+    assert heights[0][1] < heights[1][1]
+    assert heights[0][0] not in {left for left, _ in heights[1:]}
 
 
 def test_columns_are_named_in_the_order_given():
     said = texts(layers(PRINT), layer_data(cells()))
-    named = [one for one in said if isinstance(one, list)]
-    assert named == [["curious-", "uncertainty", "documented"], ["sham", "documented"]]
-    assert {"as fitted", "tail held fixed", "dW norm", "self_attn.q_proj"} <= {
-        one for one in said if isinstance(one, str)
-    }
+    columns = [["curious-", "uncertainty", "documented"], ["sham", "documented"]]
+    assert [one for one in said if isinstance(one, list)] == columns
+    assert all(one in said for one in ("as fitted", "tail held fixed", "dW norm", "self_attn.q_proj"))
 
 
 def test_models_are_named_where_there_are_several():

@@ -3,23 +3,23 @@ import json
 import pytest
 import vl_convert
 
-from stance_suite.report import charts
+from stance_suite.report.charts import behavior, confusion, layers, spectra, training, verdicts
 from stance_suite.report.charts.theme import PAGE, PRINT, stacked, titled
 from stance_suite.schema.metrics import Metric
 
 PREFERENCE = Metric.LIKELIHOOD_PREFERENCE
 ON_PAGE = {
-    "esd": charts.esd,
-    "tail_choice": charts.tail_choice,
-    "prompts": lambda theme, width: charts.prompts(theme, width, PREFERENCE),
-    "effects": lambda theme, width: charts.effects(theme, width, PREFERENCE),
-    "preference": charts.preference,
-    "alphas": charts.alphas,
+    "esd": spectra.esd,
+    "tail_choice": spectra.tail_choice,
+    "prompts": lambda theme, width: behavior.prompts(theme, width, PREFERENCE),
+    "effects": lambda theme, width: behavior.effects(theme, width, PREFERENCE),
+    "preference": training.preference,
+    "alphas": training.alphas,
 }
 IN_FILES = ON_PAGE | {
-    "layers": lambda theme, width: charts.layers(theme),
-    "verdicts": lambda theme, width: charts.verdicts(theme, width, ("alpha", "marker_rate (per 100 words)")),
-    "confusion": lambda theme, width: charts.confusion(theme, PREFERENCE),
+    "layers": lambda theme, width: layers.layers(theme),
+    "verdicts": lambda theme, width: verdicts.verdicts(theme, width, ("alpha", "marker_rate (per 100 words)")),
+    "confusion": lambda theme, width: confusion.confusion(theme, PREFERENCE),
 }
 
 
@@ -79,8 +79,8 @@ def test_stacked_pictures_have_the_descriptions_and_the_views_of_both():
 def test_a_long_title_is_broken_into_lines_and_described():
     spec = ON_PAGE["esd"](PRINT, 430)
     heading = titled(spec, "word " * 40, ["below"])
-    assert max(map(len, heading["title"]["text"])) <= 64
-    assert " ".join(heading["title"]["text"]) == " ".join(["word"] * 40)
+    lines = heading["title"]["text"]
+    assert max(map(len, lines)) <= 64 and " ".join(lines) == " ".join(["word"] * 40)
     assert heading["title"]["subtitle"] == ["below"]
     assert heading["description"].endswith(spec["description"])
     assert "title" not in spec

@@ -34,15 +34,11 @@ def test_alpha_as_fitted_is_told_from_alpha_with_the_tail_held_fixed():
     assert max(place(item)[1] for item in fitted) < min(place(item)[1] for item in fixed)
 
 
-def test_only_trainings_that_were_watched_have_rows(library):
-    stance = library.stance("curious-uncertainty")
+def test_only_trainings_that_were_watched_have_rows(stance):
     run = one_run(stance, 0.5)
     tuned, base, sham = run.cells
-    snapshot = EpochSnapshot(
-        epoch=2,
-        likelihoods=tuned.behavior.likelihoods,
-        alphas={"a": alpha_change(3.0, 0.5), "b": alpha_change(-7, 0.2)},
-    )
+    alphas = {"a": alpha_change(3.0, 0.5), "b": alpha_change(-7, 0.2)}
+    snapshot = EpochSnapshot(epoch=2, likelihoods=tuned.behavior.likelihoods, alphas=alphas)
     watched = altered(tuned, trajectory=(snapshot,))
     (row,) = epoch_data([watched, tuned], altered(run, cells=(watched, base, sham)))["epochs"]
     assert row["training"] == tuned.cell.label

@@ -1,6 +1,6 @@
 import pytest
 
-from stance_suite.report.behavior import ConfusionMatrix, confusion_matrices
+from stance_suite.report.behavior import confusion_matrices
 from stance_suite.report.charts.confusion import confusion
 from stance_suite.report.charts.data import confusion_data, measure, verdict_data
 from stance_suite.report.charts.theme import PRINT
@@ -23,24 +23,18 @@ def test_every_judged_claim_has_a_row_with_its_verdict(whole_run):
     assert {"likelihood_preference (nats/token)", "alpha_change_percent (%)"} <= set(said)
 
 
-def test_the_same_claim_about_two_models_has_two_rows(whole_run):
-    judged = next(verdict for verdict in whole_run.verdicts if verdict.claim.id == "own.likelihood")
-    other = altered(judged, model="n")
-    rows = verdict_data([judged, other])["verdicts"]
-    assert [row["claim"] for row in rows] == ["own.likelihood, m", "own.likelihood, n"]
+def test_the_same_claim_about_two_models_has_two_rows_and_a_magnitude_two_bounds(whole_run):
+    judged = next(verdict for verdict in whole_run.verdicts if verdict.claim.id == "own.alpha")
+    data = verdict_data([judged, altered(judged, model="n")])
+    assert [row["claim"] for row in data["verdicts"]] == ["own.alpha, m", "own.alpha, n"]
+    assert [row["bound"] for row in data["bounds"]] == [-50, 50] * 2
 
 
 def test_figure_interval_controls_and_bounds_share_a_scale():
     row = {"claim": "a", "measure": "x"}
-    datasets = {
-        "verdicts": [
-            row | {"status": "HOLDS", "figure": 1, "low": 0.5, "high": 2, "control_low": -0.5, "control_high": 0.25},
-            row
-            | {"claim": "b", "measure": "y", "status": "FAILS", "figure": 100, "low": None, "high": None}
-            | {"control_low": None, "control_high": None},
-        ],
-        "bounds": [row | {"bound": 0.75}],
-    }
+    other = {"claim": "b", "measure": "y", "status": "FAILS", "figure": 100}
+    own = row | {"status": "HOLDS", "figure": 1, "low": 0.5, "high": 2, "control_low": -0.5, "control_high": 0.25}
+    datasets = {"verdicts": [own, dict.fromkeys(own) | other], "bounds": [row | {"bound": 0.75}]}
     spec = verdicts(PRINT, 300, ("x",))
     (band,) = [item for item in marks(spec, datasets, "rect") if item["fill"] == PRINT.noise]
     unit = band["width"] / 0.75
@@ -54,14 +48,8 @@ def test_figure_interval_controls_and_bounds_share_a_scale():
     assert "FAILS" not in texts(spec, datasets), "of another measure"
 
 
-def test_a_magnitude_has_two_bounds(whole_run):
-    within = next(verdict for verdict in whole_run.verdicts if verdict.claim.id == "own.alpha")
-    assert [row["bound"] for row in verdict_data([within])["bounds"]] == [-50, 50]
-
-
 def test_a_confusion_matrix_has_its_numbers_and_the_strongest_color_for_the_largest(whole_run):
     matrix = next(one for one in confusion_matrices(whole_run) if one.metric == "likelihood_preference")
-    assert isinstance(matrix, ConfusionMatrix)
     spec, datasets = confusion(PRINT, matrix.metric), confusion_data(matrix)
     said = texts(spec, datasets)
     shifts = [shift for _, row in matrix.rows for shift in row]

@@ -28,10 +28,6 @@ def words(page: str) -> str:
     return parse(re.sub(r"<(script|style).*?</\1>", " ", page, flags=re.DOTALL)).text
 
 
-def with_verdict(findings, verdict):
-    return altered(findings, verdicts=(verdict,))
-
-
 @pytest.fixture(scope="module")
 def page(whole_run):
     return render_html(whole_run)
@@ -47,12 +43,14 @@ def verdict(judged):
     return next(one for one in judged if one.claim.metric is Metric.LIKELIHOOD_PREFERENCE)
 
 
-def test_every_judged_claim_about_behavior_is_told_with_its_scores(whole_run, judged):
+def test_every_judged_claim_about_behavior_is_told_with_its_scores_and_leads_to_its_row(whole_run, judged, page):
     data = section(whole_run).data
+    ids = [value for name, value in parse(page).attributes if name == "id"]
     assert len(data["claims"]) == len(judged)
     for claim, verdict in zip(data["claims"], judged, strict=True):
         assert (claim["id"], claim["model"], claim["measure"]) == (verdict.claim.id, "m", verdict.claim.metric)
         assert claim["status"] == verdict.status
+        assert ids.count(claim["anchor"]) == 1 and claim["id"] in claim["anchor"]
         told = [(data["prompts"][place], *scores) for place, *scores in claim["prompts"]]
         assert told == [
             (one.prompt, *(pytest.approx(score, rel=1e-5) for score in (one.base, one.sham, one.tuned)))
@@ -63,13 +61,9 @@ def test_every_judged_claim_about_behavior_is_told_with_its_scores(whole_run, ju
 
 def test_panels_and_table_write_figures_in_one_style(whole_run, verdict):
     shown = altered(verdict, figure=1.18, low=-0.5, high=2.0, p_value=1e-9, adjusted_p_value=0.0123, controls=())
-    found = with_verdict(whole_run, shown)
+    found = altered(whole_run, verdicts=(shown,))
     (claim,) = section(found).data["claims"]
-    assert claim["figures"] == [
-        "+1.180 nats/token",
-        "−0.5000 to +2.000",
-        "p < 0.0001, 0.012 after Holm’s correction",
-    ]
+    assert claim["figures"] == ["+1.180 nats/token", "−0.5000 to +2.000", "p < 0.0001, 0.012 after Holm’s correction"]
     text = words(render_html(found))
     for part in claim["figures"]:
         assert part in text
@@ -87,31 +81,20 @@ def test_effects_are_told_against_each_control_beside_the_noise_floor(whole_run,
     assert markers["floor"] == [{"low": again.low, "high": again.high}]
 
 
-def test_a_claim_leads_to_its_row_in_the_table_of_verdicts(whole_run, page):
-    ids = [value for name, value in parse(page).attributes if name == "id"]
-    for claim in section(whole_run).data["claims"]:
-        assert ids.count(claim["anchor"]) == 1
-        assert claim["id"] in claim["anchor"]
-
-
 def test_a_divergence_is_held_against_noise_and_says_so(whole_run, verdict):
     claim = altered(verdict.claim, metric=Metric.DIVERGENCE)
-    (told,) = section(with_verdict(whole_run, altered(verdict, claim=claim))).data["claims"]
+    (told,) = section(altered(whole_run, verdicts=(altered(verdict, claim=claim),))).data["claims"]
     assert told["baseline"] == "noise of the same norm"
-    (plain,) = section(with_verdict(whole_run, verdict)).data["claims"]
+    (plain,) = section(altered(whole_run, verdicts=(verdict,))).data["claims"]
     assert plain["baseline"] == "base"
 
 
 def test_what_is_unknown_is_null(whole_run, verdict):
     scores = tuple(altered(one, controls={}, tuned=nan) for one in verdict.prompts)
     unknown = altered(verdict, prompts=scores, figure=nan, status=Status.INCONCLUSIVE)
-    page = render_html(with_verdict(whole_run, unknown))
+    page = render_html(altered(whole_run, verdicts=(unknown,)))
     (block,) = re.findall(r'id="data-behavior">(.*?)</script>', page)
-
-    def refuse(constant):
-        raise AssertionError(f"{constant} is no JSON")
-
-    (claim,) = json.loads(block, parse_constant=refuse)["claims"]
+    (claim,) = json.loads(block, parse_constant=pytest.fail)["claims"]
     assert {(sham, tuned) for _, _, sham, tuned in claim["prompts"]} == {(None, None)}
 
 
@@ -122,11 +105,7 @@ def test_the_longest_training_judged_by_likelihood_is_shown_first(whole_run, jud
     cell = altered(tuned, key="long", training=training)
     markers = next(one for one in judged if one.claim.metric is Metric.MARKER_RATE)
     cells = (ReplicateCells(tuned="long", base="base"),)
-    verdicts = (
-        altered(markers, replicates=cells),
-        verdict,
-        altered(verdict, claim=longer, replicates=cells),
-    )
+    verdicts = (altered(markers, replicates=cells), verdict, altered(verdict, claim=longer, replicates=cells))
     found = section(altered(whole_run, verdicts=verdicts, cells=(*whole_run.cells, cell))).data["first"]
     assert (found["recipe"], found["measure"]) == ("long", "likelihood_preference")
     assert section(altered(whole_run, verdicts=verdicts[:1])).data["first"]["measure"] == "marker_rate"
@@ -137,18 +116,15 @@ def test_there_is_a_picture_for_every_measure_that_was_judged(whole_run, judged)
     assert set(section(whole_run).charts) == wanted
 
 
-def shift(whole_run, effect):
-    return altered(whole_run.shifts[0], effect=effect)
-
-
 @pytest.mark.parametrize(
     ("effect", "tone"),
     [(2.0, "warm-3"), (-2.0, "cold-3"), (1.2, "warm-2"), (-0.5, "cold-1"), (0.3, ""), (0.0, ""), (nan, "")],
 )
 def test_shifts_are_colored_by_sign_and_size(whole_run, effect, tone):
     matrix = ConfusionMatrix("m", "documented", Metric.MARKER_RATE, (), ())
-    assert HeatMap(matrix, 2.0).tone(shift(whole_run, effect)) == tone
-    assert HeatMap(matrix, 0.0).tone(shift(whole_run, 0.0)) == ""
+    shift = whole_run.shifts[0]
+    assert HeatMap(matrix, 2.0).tone(altered(shift, effect=effect)) == tone
+    assert HeatMap(matrix, 0.0).tone(altered(shift, effect=0.0)) == ""
 
 
 def test_matrices_of_one_measure_share_their_scale(whole_run):
@@ -199,7 +175,7 @@ def test_agreement_and_guards_are_shown(whole_run, page):
 
 def test_a_trajectory_is_told_epoch_by_epoch(whole_run, stance):
     tuned = next(one for one in whole_run.cells if one.cell.stance == stance.name)
-    base = next(one for one in whole_run.cells if (one.cell.treatment, one.cell.seed) == ("base", tuned.cell.seed))
+    base = whole_run.index.base(tuned)
     raised = [
         altered(entry, log_probability={n: s + 0.25 * (n == stance.name) for n, s in entry.log_probability.items()})
         for entry in base.behavior.likelihoods
@@ -250,9 +226,8 @@ def test_a_control_of_another_recipe_or_family_is_none(whole_run):
 def test_markers_that_only_a_later_response_has_been_searched_for_have_their_place(whole_run):
     first, *_ = whole_run.cells
     early, later, *_ = first.behavior.responses
-    plain = altered(early, markers={})
     marked = altered(later, markers={"b": (MarkerHit(start=1, end=2),), "a": ()})
-    behavior = altered(first.behavior, responses=(plain, marked))
+    behavior = altered(first.behavior, responses=(altered(early, markers={}), marked))
     data = response_data(altered(whole_run, cells=(altered(first, behavior=behavior),)))
     said = [entry for by_sample in data["cells"][0]["responses"].values() for entry in by_sample.values()]
     assert [ends for _, _, ends in said] == [[], [[1, 2], []]]

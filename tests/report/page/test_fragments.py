@@ -6,16 +6,7 @@ from base64 import b64decode
 import pytest
 
 from stance_suite.report.format import show_figure, show_interval
-from stance_suite.report.page.fragments import (
-    ReportPlace,
-    render_note,
-    render_record,
-    render_statement,
-    render_summary,
-    render_trainings,
-    render_triangulation,
-    render_verdict,
-)
+from stance_suite.report.page import fragments
 from stance_suite.report.page.top import result_sentence
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.verdicts import ControlFigure, Status
@@ -23,7 +14,8 @@ from tests.edits import altered
 from tests.html_pages import parse, squeeze
 
 HOSTILE = """<script>document.title='x'</script>"><img src=x onerror=alert(1)>{{7*7}}"""
-REPORT = ReportPlace("out/findings.html", "out/findings.html")
+COMPARED = ControlFigure(role="compared", about=HOSTILE, figure=1.0)
+REPORT = fragments.ReportPlace("out/findings.html", "out/findings.html")
 
 
 def figures(verdict) -> str:
@@ -38,7 +30,7 @@ def verdict_of(findings, name):
 
 def test_the_summary_gives_result_verdicts_and_what_was_not_run(whole_run):
     ungated = altered(whole_run, gate=None)
-    html = render_summary(ungated, REPORT)
+    html = fragments.render_summary(ungated, REPORT)
     text = parse(html).text
     assert squeeze(result_sentence(ungated)) in text
     assert "Gate" not in text
@@ -54,7 +46,7 @@ def test_the_summary_gives_result_verdicts_and_what_was_not_run(whole_run):
 
 
 def test_a_gate_is_told_with_what_was_not_met(whole_run):
-    text = parse(render_summary(whole_run, REPORT)).text
+    text = parse(fragments.render_summary(whole_run, REPORT)).text
     gate = whole_run.gate
     unmet = [demand for demand in gate.demands if demand.outcome != "passed"]
     assert unmet and len(unmet) < len(gate.demands)
@@ -73,13 +65,13 @@ def test_a_gate_is_told_with_what_was_not_met(whole_run):
     ],
 )
 def test_the_summary_links_to_the_report(whole_run, relative, address):
-    html = render_summary(whole_run, ReportPlace("shown <path>", relative))
+    html = fragments.render_summary(whole_run, fragments.ReportPlace("shown <path>", relative))
     assert [link["href"] for link in parse(html).all("a")] == [address]
     assert "shown <path>" in parse(html).text
 
 
 def test_a_report_that_could_not_be_written_is_told(whole_run):
-    parsed = parse(render_summary(whole_run, ReportPlace("could not be written: disk full", None)))
+    parsed = parse(fragments.render_summary(whole_run, fragments.ReportPlace("could not be written: disk full", None)))
     assert not parsed.all("a")
     assert "The report could not be written: disk full" in parsed.text
 
@@ -87,7 +79,7 @@ def test_a_report_that_could_not_be_written_is_told(whole_run):
 def test_a_verdicts_fragment_carries_its_figures_its_controls_and_a_picture(whole_run):
     for name in ("own.likelihood", "own.flip"):
         verdict = verdict_of(whole_run, name)
-        parsed = parse(render_verdict(verdict, whole_run))
+        parsed = parse(fragments.render_verdict(verdict, whole_run))
         assert verdict.controls
         claim = verdict.claim
         for control in verdict.controls:
@@ -105,34 +97,30 @@ def test_a_verdicts_fragment_carries_its_figures_its_controls_and_a_picture(whol
 
 def test_a_verdict_that_was_not_run_says_why(whole_run):
     verdict = next(one for one in whole_run.verdicts if one.status is Status.NOT_RUN)
-    parsed = parse(render_verdict(verdict, whole_run))
-    assert verdict.reason in parsed.text
-    assert "on record" not in parsed.text
+    parsed = parse(fragments.render_verdict(verdict, whole_run))
+    assert verdict.reason in parsed.text and "on record" not in parsed.text
     assert not parsed.all("img")
 
 
 def test_a_statement_carries_the_figures_of_its_claims(whole_run):
     judged = next(one for one in whole_run.statements if one.id == "own.statement")
     verdicts = [verdict_of(whole_run, name) for name in ("own.markers", "own.alpha")]
-    text = parse(render_statement(judged, verdicts)).text
-    assert judged.statement in text
-    assert judged.reason in text
-    for verdict in verdicts:
-        assert figures(verdict) in text
+    text = parse(fragments.render_statement(judged, verdicts)).text
+    assert all(told in text for told in (judged.statement, judged.reason, *map(figures, verdicts)))
 
 
 def test_a_record_is_told_with_its_reason(whole_run):
     judged = whole_run.records[0]
-    text = parse(render_record(judged)).text
+    text = parse(fragments.render_record(judged)).text
     assert f"{judged.status} {judged.statement} {judged.id} {judged.reason}" in text
     other = altered(judged, expected="FAILS" if judged.status != "FAILS" else "HOLDS")
-    assert f"on record: {other.expected}" in parse(render_record(other)).text
+    assert f"on record: {other.expected}" in parse(fragments.render_record(other)).text
 
 
 def test_a_triangulation_carries_every_effect(whole_run):
     agreed = whole_run.triangulations[0]
     control = ControlFigure(control="sham", role="effect", figure=0.5, low=0.25, high=0.75, p_value=0.0123)
-    text = parse(render_triangulation(agreed, {Metric.MARKER_RATE: [control]})).text
+    text = parse(fragments.render_triangulation(agreed, {Metric.MARKER_RATE: [control]})).text
     assert agreed.agreement in text
     assert "marker_rate per 100 words sham +0.5000 +0.2500 to +0.7500 0.012" in text
 
@@ -140,20 +128,15 @@ def test_a_triangulation_carries_every_effect(whole_run):
 def test_trainings_carry_losses_and_the_largest_change_of_alpha(whole_run):
     record = next(one for one in whole_run.cells if one.cell.is_under_test)
     total = max(abs(change.alpha_change.total) for change in record.changes)
-    text = parse(render_trainings([record])).text
+    text = parse(fragments.render_trainings([record])).text
     assert record.cell.label in text
     assert f"2.000 1.000 {total:.2g} %" in text
 
 
 def test_whatever_is_inserted_is_text(whole_run):
     verdict = verdict_of(whole_run, "own.flip")
-    hostile = altered(
-        verdict,
-        claim=altered(verdict.claim, statement=HOSTILE),
-        model=HOSTILE,
-        reason=HOSTILE,
-        controls=(ControlFigure(role="compared", about=HOSTILE, figure=1.0),),
-    )
+    claim, controls = altered(verdict.claim, statement=HOSTILE), (COMPARED,)
+    hostile = altered(verdict, claim=claim, model=HOSTILE, reason=HOSTILE, controls=controls)
     skipped = altered(hostile, status=Status.NOT_RUN)
     (demand, *_) = (one for one in whole_run.gate.demands if one.outcome != "passed")
     gate = altered(whole_run.gate, demands=(altered(demand, name=HOSTILE, model=HOSTILE, reason=HOSTILE),))
@@ -163,17 +146,17 @@ def test_whatever_is_inserted_is_text(whole_run):
     agreed = altered(whole_run.triangulations[0], model=HOSTILE, stance=HOSTILE)
     cell = altered(whole_run.cells[0], cell=altered(whole_run.cells[0].cell, model=HOSTILE))
     nameless = altered(hostile, prompts=(), layer=HOSTILE)
-    fragments = {
-        "summary": render_summary(findings, ReportPlace(HOSTILE, HOSTILE)),
-        "verdict": render_verdict(hostile, findings),
-        "layer": render_verdict(nameless, findings),
-        "statement": render_statement(statement, [hostile]),
-        "record": render_record(record),
-        "triangulation": render_triangulation(agreed, {Metric.MARKER_RATE: hostile.controls}),
-        "trainings": render_trainings([cell]),
-        "note": render_note(HOSTILE),
+    shown = {
+        "summary": fragments.render_summary(findings, fragments.ReportPlace(HOSTILE, HOSTILE)),
+        "verdict": fragments.render_verdict(hostile, findings),
+        "layer": fragments.render_verdict(nameless, findings),
+        "statement": fragments.render_statement(statement, [hostile]),
+        "record": fragments.render_record(record),
+        "triangulation": fragments.render_triangulation(agreed, {Metric.MARKER_RATE: hostile.controls}),
+        "trainings": fragments.render_trainings([cell]),
+        "note": fragments.render_note(HOSTILE),
     }
-    for name, fragment in fragments.items():
+    for name, fragment in shown.items():
         parsed = parse(fragment)
         assert HOSTILE in parsed.text, name
         assert "script" not in dict(parsed.elements), name

@@ -1,13 +1,17 @@
 import html
 import json
 import re
+import shutil
+import subprocess
 from base64 import b64encode
 from hashlib import sha256
+from importlib.resources import files
 
 import pytest
 
 from stance_suite.errors import StanceSuiteError
 from stance_suite.report.page import render_html
+from stance_suite.report.page.assets import FRAGMENT_STYLE, SCRIPTS, STYLES
 from stance_suite.report.publish import publish, render
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.verdicts import Status
@@ -16,6 +20,7 @@ from tests.browser.hostile import ATTEMPTS, hostile_findings, written
 from tests.edits import altered
 from tests.html_pages import Parsed, parse, squeeze
 
+ASSETS = files("stance_suite.report.page") / "assets"
 HOSTILE = " ".join(attempt[:1000] for attempt in ATTEMPTS.values())
 
 
@@ -41,10 +46,8 @@ def test_model_output_is_text_and_nothing_runs(findings, parsed):
         assert squeeze(written(place, HOSTILE)) in parsed.text
     (block,) = [part for part in parsed.texts if part.startswith('{"asked"')]
     assert "<" not in block, "as JSON, which a script makes text nodes of"
-    said = [
-        text for cell in json.loads(block)["cells"] for all in cell["responses"].values() for text, *_ in all.values()
-    ]
-    assert written("response", HOSTILE) in said
+    asked = [responses for cell in json.loads(block)["cells"] for responses in cell["responses"].values()]
+    assert written("response", HOSTILE) in [text for responses in asked for text, *_ in responses.values()]
 
 
 def test_only_the_pages_own_scripts_and_styles_are_allowed(page):
@@ -100,3 +103,15 @@ def test_what_is_no_findings_file_is_one_sentence(tmp_path, content):
     assert "\n" not in str(raised.value)
     with pytest.raises(StanceSuiteError, match="cannot be read"):
         read_findings(tmp_path / "missing.json")
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed; the browser tests run the scripts")
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_parses(name):
+    done = subprocess.run(["node", "--check", str(ASSETS / name)], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_asset_is_part_of_the_page_or_of_fragments():
+    there = {entry.name for entry in ASSETS.iterdir()}
+    assert there == {*SCRIPTS, *STYLES, FRAGMENT_STYLE}

@@ -1,5 +1,6 @@
 import json
 import re
+from itertools import product
 from math import nan
 
 import pytest
@@ -12,6 +13,7 @@ from tests.edits import altered
 from tests.measured import alpha_change, findings, layer, record
 
 QUERY, UP = "model.layers.0.self_attn.q_proj", "model.layers.0.mlp.up_proj"
+CHANGE = layer(QUERY, alpha_change(1, 0.1))
 HOSTILE = "model.layers.1.</script><img src=x onerror=alert(1)>"
 
 
@@ -21,9 +23,13 @@ def trained(treatment, *changes, **cell):
     return altered(made, cell=altered(made.cell, **cell))
 
 
-def a_map(*names):
-    (one,) = describe_structure(findings(trained("sham", *(layer(name, None) for name in names)))).maps
+def map_of(*cells):
+    (one,) = describe_structure(findings(*cells)).maps
     return one
+
+
+def a_map(*names):
+    return map_of(trained("sham", *(layer(name, None) for name in names)))
 
 
 def spectrum(tail_size=60, ks_distance=0.05, **fields):
@@ -33,14 +39,9 @@ def spectrum(tail_size=60, ks_distance=0.05, **fields):
 
 
 def test_rows_are_blocks_and_columns_are_roles_by_their_order_in_a_block():
-    names = [
-        "lm_head",
-        "model.layers.0.mlp.down_proj",
-        "model.layers.0.self_attn.q_proj",
-        "model.embed_tokens",
-        "model.layers.10.self_attn.q_proj",
-        "model.layers.2.mlp.down_proj",
-    ]
+    inside = ("0.mlp.down_proj", "0.self_attn.q_proj", "10.self_attn.q_proj", "2.mlp.down_proj")
+    names = ["lm_head", *(f"model.layers.{name}" for name in inside)]
+    names.insert(3, "model.embed_tokens")
     one = a_map(*names)
     assert one["layers"] == names
     assert one["columns"] == ["query", "down"]
@@ -51,11 +52,8 @@ def test_rows_are_blocks_and_columns_are_roles_by_their_order_in_a_block():
         {"block": 10, "layers": [4, None]},
         {"title": "lm_head", "layers": [0]},
     ]
-
-
-def test_a_head_inside_a_block_has_one_place():
-    one = a_map("model.layers.0.lm_head", "lm_head")
-    assert one["rows"] == [{"block": 0, "layers": [0]}, {"title": "lm_head", "layers": [1]}]
+    within = a_map("model.layers.0.lm_head", "lm_head")
+    assert within["rows"] == [{"block": 0, "layers": [0]}, {"title": "lm_head", "layers": [1]}]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +79,7 @@ def test_figures_are_aligned_with_the_layers_and_missing_ones_are_null():
     moved = layer(UP, alpha_change(-78.123456, nan, 6, 39), stable_rank=2.34567)
     sham = trained("sham", moved, unchanged)
     tuned = trained("stance", unknown, stance="curious")
-    (one,) = describe_structure(findings(base, sham, tuned)).maps
+    one = map_of(base, sham, tuned)
     of_tuned, of_sham = one["trainings"]
     assert one["layers"] == [QUERY, UP]
     assert (of_tuned["label"], of_tuned["norm"]) == ("curious", [None, None])
@@ -93,8 +91,7 @@ def test_figures_are_aligned_with_the_layers_and_missing_ones_are_null():
 
 def test_tail_flips_are_listed_by_the_place_of_their_layer():
     flipped, moved = layer(UP, alpha_change(5.0, 0.1, 26, 24)), layer(QUERY, alpha_change(5.0, 4.0, 26, 24))
-    (one,) = describe_structure(findings(trained("sham", moved, flipped))).maps
-    assert one["trainings"][0]["flips"] == [1]
+    assert map_of(trained("sham", moved, flipped))["trainings"][0]["flips"] == [1]
 
 
 def test_the_recipe_shown_first_is_the_one_with_the_largest_change_of_a_model_under_test():
@@ -102,21 +99,19 @@ def test_the_recipe_shown_first_is_the_one_with_the_largest_change_of_a_model_un
         trained(treatment, layer(QUERY, alpha_change(total, 0.1)), recipe=recipe)
         for treatment, total, recipe in [("stance", 2, "documented"), ("stance", -3, "long"), ("sham", 9, "documented")]
     ]
-    (one,) = describe_structure(findings(*cells)).maps
-    assert one["shown"] == {"recipe": "long", "seed": 0}
+    assert map_of(*cells)["shown"] == {"recipe": "long", "seed": 0}
 
 
 def test_a_training_is_held_against_the_sham_of_its_recipe_seed_and_family():
-    change = layer(QUERY, alpha_change(1, 0.1))
     cells = [
-        trained("sham", change),
-        trained("stance", change, stance="a"),
-        trained("stance", change, stance="b", recipe="long"),
-        trained("stance", change, stance="c", seed=1),
-        trained("elsewhere", change, recipe=None),
-        altered(trained("stance", change, stance="d"), family="g"),
+        trained("sham", CHANGE),
+        trained("stance", CHANGE, stance="a"),
+        trained("stance", CHANGE, stance="b", recipe="long"),
+        trained("stance", CHANGE, stance="c", seed=1),
+        trained("elsewhere", CHANGE, recipe=None),
+        altered(trained("stance", CHANGE, stance="d"), family="g"),
     ]
-    (one,) = describe_structure(findings(*cells)).maps
+    one = map_of(*cells)
     controls = {each["label"]: each["controls"] for each in one["trainings"]}
     place = [each["kind"] for each in one["trainings"]].index("sham")
     assert controls == {"a": {"sham": place}, "b": {}, "c": {}, "d": {}, "trained elsewhere": {}, "sham": {}}
@@ -124,24 +119,19 @@ def test_a_training_is_held_against_the_sham_of_its_recipe_seed_and_family():
 
 
 def test_shams_of_several_families_are_named_by_what_is_held_against_them():
-    change = layer(QUERY, alpha_change(1, 0.1))
-    ours = [trained("sham", change), trained("stance", change, stance="a")]
-    theirs = [altered(cell, family="g") for cell in (trained("sham", change), trained("stance", change, stance="b"))]
-    (one,) = describe_structure(findings(*ours, *theirs)).maps
-    assert {each["label"] for each in one["trainings"]} == {"a", "b", "sham for a", "sham for b"}
+    ours = [trained("sham", CHANGE), trained("stance", CHANGE, stance="a")]
+    theirs = [altered(cell, family="g") for cell in (trained("sham", CHANGE), trained("stance", CHANGE, stance="b"))]
+    labels = {each["label"] for each in map_of(*ours, *theirs)["trainings"]}
+    assert labels == {"a", "b", "sham for a", "sham for b"}
 
 
 def test_trainings_that_are_compared_stand_together_the_sham_last():
-    change = layer(QUERY, alpha_change(1, 0.1))
     cells = [
-        trained("stance" if stance else "sham", change, stance=stance, recipe=recipe)
-        for stance in (None, "b", "a")
-        for recipe in ("long", "documented")
+        trained("stance" if stance else "sham", CHANGE, stance=stance, recipe=recipe)
+        for stance, recipe in product((None, "b", "a"), ("long", "documented"))
     ]
-    (one,) = describe_structure(findings(*cells)).maps
-    assert [(each["recipe"], each["label"]) for each in one["trainings"]] == [
-        (recipe, label) for recipe in ("documented", "long") for label in ("a", "b", "sham")
-    ]
+    shown = [(each["recipe"], each["label"]) for each in map_of(*cells)["trainings"]]
+    assert shown == list(product(("documented", "long"), ("a", "b", "sham")))
 
 
 def test_spectra_are_those_before_and_after_of_the_same_layer():
@@ -168,11 +158,8 @@ def test_a_spectrum_is_its_curve_its_fits_and_their_interval():
 
 def test_a_file_without_curves_has_those_of_featured_layers_from_all_eigenvalues():
     featured = spectrum(eigenvalues=(0.0, 1.0, 2.0, 4.0), ks_distances=(0.2, 0.1))
-    assert layer_spectrum(featured)["curve"] == {
-        "sizes": (3, 2, 1),
-        "eigenvalues": [1.0, 2.0, 4.0],
-        "ks_distances": [0.2, 0.1, None],
-    }
+    curve = {"sizes": (3, 2, 1), "eigenvalues": [1.0, 2.0, 4.0], "ks_distances": [0.2, 0.1, None]}
+    assert layer_spectrum(featured)["curve"] == curve
     assert "curve" not in layer_spectrum(spectrum(eigenvalues=None))
 
 
@@ -220,9 +207,8 @@ def test_a_tail_that_the_curve_does_not_hold_is_not_made_up(tails, known):
     before, after = (spectrum(tail, 0.1, curve=curve) for tail in tails)
     change = alpha_change(5, 0.1, *tails)
     said = explain_tail(change, before, after)
-    assert said.startswith(
-        f"The fitted tail went from {tails[0]} to {tails[1]} eigenvalues. The spectrum itself moved "
-    )
+    went = "The fitted tail went from {} to {} eigenvalues. The spectrum itself moved "
+    assert said.startswith(went.format(*tails))
     assert explain_tail(change, None, None) == said
 
 
@@ -251,26 +237,17 @@ def test_the_largest_change_of_each_training_is_told_before_any_script_runs(page
 @pytest.mark.parametrize("section", ["structure", "spectra"])
 def test_the_scripts_data_is_json_that_cannot_end_its_element(page, section):
     (text,) = re.findall(rf'<script type="application/json" id="data-{section}">(.*?)</script>', page, re.DOTALL)
-
-    def refuse(constant):
-        raise AssertionError(f"{constant} is no JSON")
-
-    (model,) = json.loads(text, parse_constant=refuse)
+    (model,) = json.loads(text, parse_constant=pytest.fail)
     assert len(model["trainings"]) == 2
 
 
-def test_nothing_trained_is_said(page):
-    def shown(page):
-        return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
-
-    assert "Nothing was trained" in shown(render_html(findings(record("base"))))
-    assert "Nothing was trained" not in shown(page)
-
-
-def test_changes_without_any_alpha_have_maps_and_no_table():
-    page = render_html(findings(record("base"), trained("sham", layer(QUERY, None))))
-    assert 'id="layer-maps"' in page
-    assert 'id="largest-changes"' not in page
+def test_nothing_trained_is_said_and_without_any_alpha_there_are_maps_and_no_table(page):
+    said = "<p>Nothing was trained.</p>"
+    without = render_html(findings(record("base"), trained("sham", layer(QUERY, None))))
+    parts = (said, 'id="layer-maps"', 'id="largest-changes"')
+    assert [part in page for part in parts] == [False, True, True]
+    assert [part in without for part in parts] == [False, True, False]
+    assert said in render_html(findings(record("base")))
 
 
 def test_the_layer_that_decided_a_verdict_leads_to_its_spectra(whole_run):
