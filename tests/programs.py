@@ -109,29 +109,17 @@ def start_program(
     prepare: Preparation = nothing,
     environment: Mapping[str, str] | None = None,
 ) -> Program:
-    """Start a program.
+    """Start a program, after what prepares its process; the environment is this process's unless another is given.
 
-    Parameters
-    ----------
-    tool : str
-        ``stance-suite`` or ``pytest``.
-    *arguments : str
-        Of its command line.
-    cwd : Path
-        Where it runs.
-    prepare : callable
-        What is done before it starts.
-    environment : mapping of str to str, optional
-        By default this process's. What libraries read when they are imported (``HF_ENDPOINT``, ``OMP_NUM_THREADS``)
-        is always what it was when this process started its first program.
+    What libraries read when they are imported (``HF_ENDPOINT``, ``OMP_NUM_THREADS``) is always what it was when this
+    process started its first program.
     """
-    assert tool in ("stance-suite", "pytest"), tool
     number = len(_started)
-    output, errors = (_logs() / f"{number}.{name}" for name in ("out", "err"))
-    output.touch()
-    errors.touch()
+    logs = output, errors = _logs() / f"{number}.out", _logs() / f"{number}.err"
+    for log in logs:
+        log.touch()
     environment = dict(os.environ if environment is None else environment)
-    process = _forks.Process(target=_run, args=(tool, arguments, cwd, environment, output, errors, prepare))
+    process = _forks.Process(target=_run, args=(tool, arguments, cwd, environment, logs, prepare))
     process.start()
     program = Program((tool, *arguments), process, output, errors)
     _started.append(program)
@@ -157,11 +145,10 @@ def _run(
     arguments: tuple[str, ...],
     cwd: Path,
     environment: Mapping[str, str],
-    output: Path,
-    errors: Path,
+    logs: tuple[Path, Path],
     prepare: Preparation,
 ) -> None:
-    for path, descriptor in ((output, 1), (errors, 2)):
+    for descriptor, path in enumerate(logs, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), descriptor)
     os.chdir(cwd)
     os.environ.clear()

@@ -14,6 +14,7 @@ from stance_suite.schema.claims import Claim
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.replicates import Replicate
 from stance_suite.schema.verdicts import Verdict
+from tests import measured
 from tests.measured import behavior, beside, record
 
 
@@ -31,18 +32,8 @@ def behavioral(stance, **changes) -> Claim:
 
 
 def structural(stance, **changes) -> Claim:
-    return behavioral(
-        stance,
-        **{
-            "id": "m.alpha",
-            "statement": "No alpha changes.",
-            "metric": "alpha_change_percent",
-            "layer": "*",
-            "comparator": "within",
-            "bound": 1,
-        }
-        | changes,
-    )
+    declared = {"id": "m.alpha", "statement": "No alpha changes.", "metric": "alpha_change_percent", "layer": "*"}
+    return behavioral(stance, **declared | {"comparator": "within", "bound": 1} | changes)
 
 
 def said(stance, toward: float, noise: int, spread: float = 0.02):
@@ -81,15 +72,8 @@ def judged(stance, replicates: Sequence[Replicate], **changes) -> Verdict:
 
 
 def findings(stance, verdicts: Sequence[Verdict] = (), replicates: Sequence[Replicate] = ()) -> Findings:
-    return Findings(
-        suite_version="1",
-        created="2026-01-01T00:00:00+00:00",
-        command="stance-suite run",
-        stances=(summarize(stance),),
-        claims=(),
-        verdicts=tuple(verdicts),
-        cells=tuple(cell for one in replicates for cell in one.records),
-    )
+    cells = (cell for one in replicates for cell in one.records)
+    return measured.findings(*cells, stances=(summarize(stance),), verdicts=tuple(verdicts))
 
 
 @cache  # records are frozen, and judging them takes a while

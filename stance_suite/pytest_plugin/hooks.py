@@ -61,15 +61,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     state = metafunc.config.stash[STATE]
     try:
-        library, run_plan = state.session.library, state.session.run_plan
+        catalog, run_plan = state.session.library, state.session.run_plan
         values: dict[str, list[Any]] = {
             "stance_model": list(run_plan.models),
             "stance_recipe": list(run_plan.recipes),
             "stance_seed": list(state.settings.seed),
-            "stance": [library.stance(name) for name in run_plan.stances],
+            "stance": [catalog.stance(name) for name in run_plan.stances],
             "stance_claim": list(run_plan.claims),
-            "stance_record": list(library.records),
-            "stance_statement": [statement for statement in library.statements if statement.measured],
+            "stance_record": list(catalog.records),
+            "stance_statement": [statement for statement in catalog.statements if statement.measured],
         }
     except StanceSuiteError as error:
         # raised from here it would be one test's collection error; it is told once collection has ended

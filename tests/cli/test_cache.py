@@ -145,7 +145,7 @@ def test_prune_removes_the_records_that_its_options_name(options, left):
 
 def test_prune_knows_records_that_were_measured_another_way(monkeypatch):
     store = fill("cells", {A: {"versions": CURRENT}})
-    monkeypatch.setattr("stance_suite.schema.cells.MEASUREMENT_VERSION", 99)
+    monkeypatch.setattr("stance_suite.store.prune.MEASUREMENT_VERSION", 99)
     ask("prune", "--store", "cells", "--other-versions")
     assert store.keys() == []
 

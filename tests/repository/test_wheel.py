@@ -26,7 +26,7 @@ def test_the_command_line_works_from_the_wheel_alone(installed, tmp_path):
     where, said = done.stdout.splitlines()
     assert Path(where).is_relative_to(installed)
     assert "3 stances, 4 models" in said
-    page = Path("stance_suite") / "reports" / "page"
+    page = Path("stance_suite") / "report" / "page"
     folders = [REPOSITORY / page / kind for kind in ("templates", "assets")]
     files = [one.relative_to(REPOSITORY) for folder in folders for one in folder.iterdir()]
     assert page / "templates" / "page.html" in files
