@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -140,31 +139,45 @@ def s3(s3_bucket, tmp_path, monkeypatch) -> str:
     return f"{s3_bucket}/{tmp_path.name}"
 
 
+OWN_CLAIMS = """\
+claims:
+  - id: any.curious.likelihood
+    statement: After training on curious-uncertainty the model prefers that stance.
+    model: any
+    stance: curious-uncertainty
+    metric: likelihood_preference
+    comparator: above
+    bound: 0
+    expected: [HOLDS, INCONCLUSIVE, FAILS]
+  - id: any.engaged.alpha
+    statement: Training on engaged-difficulty changes no alpha by more than 50 %.
+    model: any
+    stance: engaged-difficulty
+    metric: alpha_change_percent
+    layer: "*"
+    comparator: within
+    bound: 50
+    expected: [HOLDS, INCONCLUSIVE, FAILS]
+"""
+CLAIM_NOT_RUN = """\
+  - {{id: other.model, statement: '{}', model: smollm2-135m, stance: engaged-difficulty, metric: likelihood_preference,
+     comparator: above, bound: 0}}
+"""
+TEST_OF_CLAIMS = "def test_claim(verdict):\n    assert verdict.as_expected, verdict.reason\n"
+
+
+def write_own(project: Path, test: str = "", **declared: str) -> None:
+    """Write declarations into a user's repository, by their kind, and its test."""
+    for kind, text in declared.items():
+        (project / "fixtures" / kind).mkdir(parents=True, exist_ok=True)
+        (project / "fixtures" / kind / "own.yaml").write_text(text)
+    if test:
+        (project / "test_own.py").write_text(test)
+
+
 def make_project(folder: Path) -> Path:
     """A repository of a user's own, with one claim about whatever model is asked for, and a test of it."""
-    (folder / "fixtures" / "claims").mkdir(parents=True)
-    claims = """\
-        claims:
-          - id: any.curious.likelihood
-            statement: After training on curious-uncertainty the model prefers that stance.
-            model: any
-            stance: curious-uncertainty
-            metric: likelihood_preference
-            comparator: above
-            bound: 0
-            expected: [HOLDS, INCONCLUSIVE, FAILS]
-          - id: any.engaged.alpha
-            statement: Training on engaged-difficulty changes no alpha by more than 50 %.
-            model: any
-            stance: engaged-difficulty
-            metric: alpha_change_percent
-            layer: "*"
-            comparator: within
-            bound: 50
-            expected: [HOLDS, INCONCLUSIVE, FAILS]
-        """
-    (folder / "fixtures" / "claims" / "own.yaml").write_text(textwrap.dedent(claims))
-    (folder / "test_own.py").write_text("def test_claim(verdict):\n    assert verdict.as_expected, verdict.reason\n")
+    write_own(folder, claims=OWN_CLAIMS, test=TEST_OF_CLAIMS)
     return folder
 
 
@@ -188,8 +201,8 @@ def start(project, tiny_model):
 
 @pytest.fixture
 def run_suite(start):
-    """Run it to its end."""
-    return lambda tool, *arguments: start(tool, *arguments).finish()
+    """Run it to its end, which is checked if a code is given."""
+    return lambda tool, *arguments, code=None: start(tool, *arguments).finish(code)
 
 
 @pytest.fixture(scope="session")

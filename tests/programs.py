@@ -96,9 +96,10 @@ class Program:
         assert not hangs, f"it hangs: {told}"
         return told
 
-    def finish(self) -> subprocess.CompletedProcess:
-        """Wait for its end; the exit code of a killed one is negative, as `subprocess` has it."""
+    def finish(self, code: int | None = None) -> subprocess.CompletedProcess:
+        """Wait for its end, with this code if one is given; that of a killed one is negative, as `subprocess` has it."""
         output, errors = self.communicate()
+        assert code in (None, self.returncode), output + errors
         return subprocess.CompletedProcess(self.args, self.process.exitcode, output, errors)
 
 
@@ -126,9 +127,9 @@ def start_program(
     return program
 
 
-def run_program(tool: Tool, *arguments: str, **how: Any) -> subprocess.CompletedProcess:
-    """Run it to its end."""
-    return start_program(tool, *arguments, **how).finish()
+def run_program(tool: Tool, *arguments: str, code: int | None = None, **how: Any) -> subprocess.CompletedProcess:
+    """Run it to its end, which is checked if a code is given."""
+    return start_program(tool, *arguments, **how).finish(code)
 
 
 @cache

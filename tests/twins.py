@@ -63,6 +63,17 @@ def build_tiny(folder: Path, tokenizer: Any) -> None:
     tokenizer.save_pretrained(folder)
 
 
+def build_sibling(folder: Path, tiny_model: Path, **changes: Any) -> None:
+    """Another model of the tiny one's architecture, with weights of its own and its tokenizer."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    torch.manual_seed(7)
+    config = AutoConfig.from_pretrained(tiny_model, **changes)
+    AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(folder)
+
+
 def build_qwen2(folder: Path, tokenizer: Any) -> None:
     """Qwen2-0.5B: 24 layers, grouped queries, biases on queries, keys and values only, tied embeddings, bfloat16."""
     import torch

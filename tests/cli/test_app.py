@@ -4,7 +4,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from stance_suite.cli.app import app
+from stance_suite.cli.app import COMMANDS, app
 from stance_suite.config.catalog import bundled_fixtures, load_catalog
 
 runner = CliRunner()
@@ -43,42 +43,28 @@ def test_list_shows_what_is_declared(tmp_path, monkeypatch):
 
 
 CLAIM = """\
-claims:
-  - id: own.adopted
-    statement: The stance is adopted.
-    model: smollm2-135m
-    stance: curious-uncertainty
-    metric: likelihood_preference
-    comparator: above
-    bound: 0.05
-    minimum_effect: {minimum}
+  - {{id: own.adopted{number}, statement: The stance is adopted., model: smollm2-135m, stance: curious-uncertainty,
+     metric: likelihood_preference, comparator: above, bound: 0.05, minimum_effect: {minimum}}}
 """
 
 
 def declare(tmp_path, minimum, copies=1):
-    entry = CLAIM.format(minimum=minimum).removeprefix("claims:\n")
-    listed = "claims:\n" + "".join(entry.replace("own.adopted", f"own.adopted{i}") for i in range(copies))
+    listed = "claims:\n" + "".join(CLAIM.format(number=number, minimum=minimum) for number in range(copies))
     write(tmp_path / "fixtures" / "claims" / "own.yaml", listed)
 
 
-def test_power_tells_what_a_design_can_find_without_loading_anything(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("minimum", "code"), [(0.5, 0), (0.051, 1)], ids=["strong enough", "out of reach"])
+def test_power_tells_what_a_design_can_find_without_loading_anything(tmp_path, monkeypatch, minimum, code):
     monkeypatch.setenv("COLUMNS", "200")
-    declare(tmp_path, minimum=0.5)
+    declare(tmp_path, minimum)
     done = runner.invoke(app, ["power"])
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == code, done.output
     row = next(line for line in done.output.splitlines() if "own.adopted0" in line)
     cells = [cell.strip() for cell in row.split("│")[1:-1]]
     assert cells[1:5] == ["12", "4", "1", "0.05"]
     assert 0.05 < float(cells[5].removesuffix(" nats/token")) < 0.5
-    assert cells[6:] == ["0.5", "100 %"]
-
-
-def test_power_exits_1_if_a_claims_minimum_effect_is_out_of_reach(tmp_path, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-    declare(tmp_path, minimum=0.051)
-    done = runner.invoke(app, ["power"])
-    assert done.exit_code == 1
-    assert "Too weak for their minimum effect: own.adopted0" in done.output
+    assert (cells[6], cells[7] == "100 %") == (str(minimum), code == 0)
+    assert ("Too weak for their minimum effect: own.adopted0" in done.output) == (code == 1)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +74,7 @@ def test_power_exits_1_if_a_claims_minimum_effect_is_out_of_reach(tmp_path, monk
         (["report", "nowhere.json"], "nowhere.json cannot be read"),
         (["run", "--profile", "fast"], "'fast' is not one of quick, full, complete"),
         (["power", "--findings", "nowhere.json"], "nowhere.json cannot be read"),
-        (["power"], "own.yaml:5: claims.0.stance: "),
+        (["power"], "own.yaml:2: claims.0.stance: "),
     ],
     ids=["a key that is none", "no findings", "a value that is not allowed", "no spreads", "a level out of reach"],
 )
@@ -100,11 +86,14 @@ def test_bad_input_exits_2_and_names_the_way_out(tmp_path, arguments, told):
     assert told in done.output
 
 
-@pytest.mark.parametrize("command", ["validate", "power", "run", "report", "list"])
-def test_every_command_has_help(command):
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_and_what_stands_in_brackets_is_no_markup(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
     done = runner.invoke(app, [command, "--help"])
     assert done.exit_code == 0
     assert len(done.output) > 200
+    for text, brackets in (("(org/name", "[@revision]"), ("'stance-suite", "[ray]'")):
+        assert done.output.count(text) == done.output.count(text + brackets)
 
 
 def test_reports_that_cannot_be_written_are_one_sentence(tmp_path):

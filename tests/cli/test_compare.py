@@ -14,17 +14,15 @@ app.command()(compare_findings)
 
 @pytest.fixture
 def runs(tmp_path, stance):
-    def write(name, run):
-        path = tmp_path / name
-        path.write_text(run.model_dump_json())
-        return str(path)
-
-    before = one_run(stance, 0.5, model="<script>|[bold]x")
-    return {
-        "before": write("before.json", before),
-        "after": write("after.json", one_run(stance, 0.3, noise=1, model="large")),
-        "empty": write("empty.json", findings(stance)),
+    made = {
+        "before": one_run(stance, 0.5, model="<script>|[bold]x"),
+        "after": one_run(stance, 0.3, noise=1, model="large"),
+        "empty": findings(stance),
     }
+    paths = {name: tmp_path / f"{name}.json" for name in made}
+    for name, run in made.items():
+        paths[name].write_text(run.model_dump_json())
+    return paths
 
 
 def compare(*arguments):

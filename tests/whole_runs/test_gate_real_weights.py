@@ -9,11 +9,12 @@ import yaml
 from typer.testing import CliRunner
 
 from stance_suite.cli.app import app
-from stance_suite.config import catalog as library
+from stance_suite.config import catalog
 from stance_suite.config.catalog import bundled_fixtures
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.stances import RECIPES
 from stance_suite.schema.verdicts import GateReport, Outcome
+from stance_suite.store.findings import read_findings
 
 MODEL, STANCE = "smollm2-135m", "curious-uncertainty"
 SEEDS = range(10)
@@ -56,9 +57,7 @@ def gate(tmp_path, monkeypatch):
         done = CliRunner().invoke(app, ["gate", str(model), *given])
         print(done.output)
         assert done.exit_code in (0, 1), done.output
-        return Run(
-            done.exit_code, done.output, Findings.model_validate_json(Path("reports/findings.json").read_bytes())
-        )
+        return Run(done.exit_code, done.output, read_findings(Path("reports/findings.json")))
 
     return run
 
@@ -134,7 +133,7 @@ def test_ten_seeds_agree_and_a_training_that_learns_less_is_caught(gate, monkeyp
     assert [run.exit_code for run in runs] == [0] * len(SEEDS)
 
     slow = RECIPES["documented"].model_copy(update={"learning_rate": RECIPES["documented"].learning_rate / 10})
-    monkeypatch.setattr(library, "RECIPES", {**RECIPES, "documented": slow})
+    monkeypatch.setattr(catalog, "RECIPES", {**RECIPES, "documented": slow})
     lost = gate(MODEL, *baseline)
     print(f"a tenth of the learning rate: preference {lost.preference:+.3f}: {lost.gate.sentence} {lost.failed}")
     assert lost.exit_code == 1

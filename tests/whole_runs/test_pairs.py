@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
-import textwrap
 
 import numpy as np
 import pytest
@@ -18,14 +18,15 @@ from stance_suite.measure.behavior.likelihood import response_log_probabilities
 from stance_suite.measure.cell import CellMeasurer
 from stance_suite.progress import PlainProgress
 from stance_suite.runner.session import Session
-from stance_suite.schema.findings import Findings
 from stance_suite.schema.metrics import CAVEAT_MEANINGS, Caveat, Metric
 from stance_suite.schema.verdicts import Status
 from stance_suite.spectra.model_spectra import measure_model
-from tests.conftest import REPOSITORY
+from stance_suite.store.findings import read_findings
+from tests.conftest import REPOSITORY, write_own
 from tests.measuring import measure
 from tests.pairs import STANCE, open_pair, train_elsewhere
 from tests.programs import run_program
+from tests.twins import build_sibling
 
 STANCES = ("confident-expertise", "curious-uncertainty", "engaged-difficulty")
 OWN = """\
@@ -75,8 +76,7 @@ def pair(reopen):
 
 
 def declare(root, more=""):
-    (root / "fixtures" / "claims").mkdir(parents=True, exist_ok=True)
-    (root / "fixtures" / "claims" / "own.yaml").write_text(OWN.format(more=more))
+    write_own(root, claims=OWN.format(more=more))
 
 
 def judge_all(session):
@@ -88,24 +88,28 @@ def records_of(session):
     return [session.cell_runner.get(key, cell) for key, cell in session.cell_runner.cells.items()]
 
 
-def run_pytest(root, cells, *arguments):
-    return run_program("pytest", f"--stance-cache={cells}", "-p", "no:cacheprovider", *map(str, arguments), cwd=root)
+def run_pytest(root, cells, *arguments, code=None):
+    given = (f"--stance-cache={cells}", "-pno:cacheprovider", *map(str, arguments))
+    return run_program("pytest", *given, code=code, cwd=root)
 
 
-def run_command(*arguments):
-    return CliRunner().invoke(app, ["run", *map(str, arguments)])
+def run_command(*arguments, code=None):
+    done = CliRunner().invoke(app, ["run", *map(str, arguments)])
+    assert code in (None, done.exit_code), done.output
+    return done
 
 
 def test_nothing_is_trained(pair, tiny_model, tuned_elsewhere, capsys):
     verdicts = judge_all(pair)
     assert all(verdict.status is not Status.ERROR for verdict in verdicts.values())
     records = records_of(pair)
-    assert {record.cell.treatment for record in records} == {"base", "elsewhere"}
+    assert {(one.cell.treatment, one.cell.label) for one in records} == {
+        ("base", "base"),
+        ("elsewhere", "trained elsewhere"),
+    }
     assert all(record.training is None and record.trajectory == () for record in records)
-    assert {record.cell.label for record in records} == {"base", "trained elsewhere"}
     assert {record.cell.model for record in records} == {f"{tiny_model} -> {tuned_elsewhere}"}
-    errors = capsys.readouterr().err
-    assert "fine-tuning" not in errors
+    assert "fine-tuning" not in capsys.readouterr().err
     (replicate,) = pair.replicates(pair.settings.pair.label, STANCE, "elsewhere")
     assert not replicate.controls
 
@@ -164,18 +168,13 @@ def test_the_named_stance_is_asked_for_with_everything_and_its_rivals_for_the_pr
 
 
 def test_without_a_name_every_stance_is_asked_for_and_none_expected(reopen):
-    session = reopen(stance="")
-    asked = [claim for claim in session.run_plan.claims if claim.metric is Metric.LIKELIHOOD_PREFERENCE]
+    asked = [claim for claim in reopen(stance="").run_plan.claims if claim.metric is Metric.LIKELIHOOD_PREFERENCE]
     standard = [claim for claim in asked if claim.id.startswith("standard.")]
     assert [claim.stance for claim in standard] == list(STANCES)
     assert {claim.expected for claim in standard} == {("HOLDS", "INCONCLUSIVE", "FAILS")}
 
 
-def test_stand_ins_are_recorded(pair, tiny_model):
-    from stance_suite.config.catalog import find_spec
-    from stance_suite.models.loading import load
-    from stance_suite.models.sources import locate
-
+def test_stand_ins_are_recorded(pair, loaded_tiny_model):
     before, after = both(pair)
     family = pair.library.family(STANCE)
     held_out = {prompt for stance in family for prompt in stance.held_out_prompts}
@@ -184,8 +183,8 @@ def test_stand_ins_are_recorded(pair, tiny_model):
     for found in after.behavior.stand_ins.values():
         assert {entry.prompt for entry in found} == held_out
     base = {entry.prompt: entry.log_probability for entry in before.behavior.likelihoods}
-    model, tokenizer = load(locate(find_spec(str(tiny_model), {}), tiny_model.parent))
-    rounded = round_to_bfloat16(model)
+    model, tokenizer = loaded_tiny_model
+    rounded = round_to_bfloat16(copy.deepcopy(model))
     entry = after.behavior.stand_ins["rounding"][0]
     for stance in family:
         scores = response_log_probabilities(
@@ -201,16 +200,13 @@ def test_stand_ins_are_recorded(pair, tiny_model):
 def test_what_stands_in_depends_on_what_is_deterministic(pair):
     stance = pair.library.stance(STANCE)
     replicates = pair.replicates(pair.settings.pair.label, STANCE, "elsewhere")
-    names = {
-        metric: tuple(control_scores(metric, stance, replicates, stance.held_out_prompts))
-        for metric in (Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_SHIFT, Metric.MARKER_RATE, Metric.DIVERGENCE)
-    }
-    assert names == {
-        Metric.LIKELIHOOD_PREFERENCE: ("base", "noise", "rounding"),
-        Metric.EMBEDDING_SHIFT: ("base", "base resampled"),
-        Metric.MARKER_RATE: ("base", "base resampled"),
-        Metric.DIVERGENCE: ("noise",),
-    }
+    for metric, names in {
+        Metric.LIKELIHOOD_PREFERENCE: ["base", "noise", "rounding"],
+        Metric.EMBEDDING_SHIFT: ["base", "base resampled"],
+        Metric.MARKER_RATE: ["base", "base resampled"],
+        Metric.DIVERGENCE: ["noise"],
+    }.items():
+        assert list(control_scores(metric, stance, replicates, stance.held_out_prompts)) == names
     scored = Metric.LIKELIHOOD_PREFERENCE, stance, replicates, stance.held_out_prompts
     controls = control_scores(*scored)
     likelihoods = replicates[0].tuned.behavior.stand_ins["noise"]
@@ -225,13 +221,8 @@ def test_what_stands_in_depends_on_what_is_deterministic(pair):
 
 def test_a_second_run_only_reads(pair, reopen, monkeypatch):
     first = judge_all(pair)
-
-    def measured_again(*_):
-        raise AssertionError("a cell was measured again")
-
-    monkeypatch.setattr(CellMeasurer, "measure", measured_again)
-    again = judge_all(reopen())
-    assert again == first
+    monkeypatch.setattr(CellMeasurer, "measure", None)
+    assert judge_all(reopen()) == first
     seen = {prompt for record in records_of(pair) for prompt in record.behavior.seen_prompts}
     assert not seen, "what a model trained elsewhere has seen is not known"
 
@@ -293,32 +284,22 @@ def test_bad_input_is_told_before_anything_is_loaded(tmp_path, cells, case, tool
 
 
 def test_the_command_names_the_stance_it_found(cells, tiny_model, tuned_elsewhere):
-    arguments = ["--before", tiny_model, "--after", tuned_elsewhere, "--cache", cells]
-    done = run_command(*arguments, "--stance", STANCE)
-    assert done.output.splitlines()[-1] == f"stance found in {tuned_elsewhere}: {STANCE} (no_sham)", done.output
-    assert done.exit_code == 0, done.output
-    omitted = run_command(*arguments)
-    assert omitted.output.splitlines()[-1] == f"stance found in {tuned_elsewhere}: {STANCE} (no_sham)"
-    assert omitted.exit_code == 0, "whatever is found, none was expected"
-    wrong = run_command(*arguments, "--stance", "confident-expertise")
-    assert wrong.exit_code == 1
-    assert wrong.output.splitlines()[-1] == f"stance found in {tuned_elsewhere}: {STANCE} (no_sham)"
-
-
-def test_the_command_finds_none_in_the_base_itself(cells, tiny_model):
-    done = run_command("--before", tiny_model, "--after", tiny_model, "--cache", cells)
-    assert done.output.splitlines()[-1] == f"stance found in {tiny_model}: none"
-    assert "ERROR" not in done.output
+    tuned, none_expected = (tuned_elsewhere, f"{STANCE} (no_sham)"), ()
+    for (after, found), asked, code in (
+        (tuned, ("--stance", STANCE), 0),
+        (tuned, none_expected, 0),
+        (tuned, ("--stance", "confident-expertise"), 1),
+        ((tiny_model, "none"), none_expected, 0),
+    ):
+        done = run_command("--before", tiny_model, "--after", after, "--cache", cells, *asked)
+        assert done.output.splitlines()[-1] == f"stance found in {after}: {found}"
+        assert done.exit_code == code, done.output
+        assert "ERROR" not in done.output
 
 
 def test_a_derivative_that_does_not_fit_is_one_sentence(tmp_path, cells, tiny_model):
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    config = AutoConfig.from_pretrained(tiny_model)
-    config.vocab_size += 8
-    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "larger")
-    done = run_command("--before", tiny_model, "--after", "larger", "--stance", STANCE, "--cache", cells)
-    assert done.exit_code == 2
+    build_sibling(tmp_path / "larger", tiny_model, vocab_size=608)
+    done = run_command("--before", tiny_model, "--after", "larger", "--stance", STANCE, "--cache", cells, code=2)
     assert "larger cannot be compared with" in done.output
     assert "Traceback" not in done.output
 
@@ -329,7 +310,7 @@ def test_reports_show_a_pair(pair, tmp_path):
     verdicts = [pair.judge(claim) for claim in pair.run_plan.claims]
     findings = pair.findings(verdicts, pair.cell_runner.cells, "stance-suite run")
     publish(findings, tmp_path / "reports")
-    assert Findings.model_validate_json((tmp_path / "reports" / "findings.json").read_bytes()) == findings
+    assert read_findings(tmp_path / "reports" / "findings.json") == findings
     html = (tmp_path / "reports" / "findings.html").read_text("utf-8")
     assert CAVEAT_MEANINGS[Caveat.NO_SHAM] in html
     assert "trained elsewhere" in html
@@ -342,31 +323,30 @@ def test_reports_show_a_pair(pair, tmp_path):
     assert Metric.LIKELIHOOD_PREFERENCE in adopted.toward
 
 
+TEST_OF_FIXTURES = """
+def test_fixtures(stance, stance_run, stance_model, stance_recipe, behavior_shift, spectral_delta):
+    assert stance_recipe == "elsewhere" and stance_model.endswith("tuned")
+    assert stance_run.sham is None and stance_run.tuned.training is None
+    shift = behavior_shift("likelihood_preference")
+    assert shift.versus_sham is None and set(shift.versus) == {"noise", "rounding"}
+    assert shift.versus["noise"].effect > 0 and shift.versus_base.effect > 0
+    assert set(behavior_shift("marker_rate").versus) == {"base resampled"}
+    assert spectral_delta["model.layers.1.mlp.up_proj"].weight_change.relative_norm > 0
+"""
+
+
 def test_the_suites_own_tests_run_on_a_pair(tmp_path, cells, tiny_model, tuned_elsewhere):
     shutil.copytree(REPOSITORY / "stance_tests", tmp_path / "stance_tests")
-    (tmp_path / "test_fixtures.py").write_text(
-        textwrap.dedent(
-            """
-            def test_fixtures(stance, stance_run, stance_model, stance_recipe, behavior_shift, spectral_delta):
-                assert stance_recipe == "elsewhere" and stance_model.endswith("tuned")
-                assert stance_run.sham is None and stance_run.tuned.training is None
-                shift = behavior_shift("likelihood_preference")
-                assert shift.versus_sham is None and set(shift.versus) == {"noise", "rounding"}
-                assert shift.versus["noise"].effect > 0 and shift.versus_base.effect > 0
-                assert set(behavior_shift("marker_rate").versus) == {"base resampled"}
-                assert spectral_delta["model.layers.1.mlp.up_proj"].weight_change.relative_norm > 0
-            """
-        )
-    )
+    write_own(tmp_path, test=TEST_OF_FIXTURES)
     options = [f"--stance-before={tiny_model}", f"--stance-after={tuned_elsewhere}", f"--stance-stance={STANCE}"]
     done = run_pytest(tmp_path, cells, *options, "-rs", "--html=own.html", "--junitxml=own.xml")
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
-    assert "test_fixtures.py ." in output, "once: one stance, one recipe, one model"
+    assert "test_own.py ." in output, "once: one stance, one recipe, one model"
     assert "it was trained elsewhere" in output
     assert f"standard.{STANCE}.preference" in output
     assert "fine-tuning" not in output
-    findings = Findings.model_validate_json((tmp_path / "reports" / "findings.json").read_bytes())
+    findings = read_findings(tmp_path / "reports" / "findings.json")
     judged = [one for one in findings.verdicts if one.status is not Status.NOT_RUN]
     assert len(judged) == 7
     assert all(Caveat.NO_SHAM in one.caveats for one in judged)
