@@ -150,11 +150,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _list(self, name: str, revision: str) -> None:
         if found := self._find(name, revision):
-            listed = []
-            for path, content in found[1].items():
-                large = _large_file(path, content)
-                entry = {"type": "file", "path": path, "size": len(content), "oid": _blob_id(path, content)}
-                listed.append(entry | ({"lfs": large} if large else {}))
+            listed = [
+                {"type": "file", "path": path, "size": len(content), "oid": _blob_id(path, content)}
+                | ({"lfs": large} if (large := _large_file(path, content)) else {})
+                for path, content in found[1].items()
+            ]
             self._send_json(listed)
 
     def _resolve(self, name: str, revision: str, path: str) -> None:

@@ -8,8 +8,6 @@ import numpy as np
 
 from stance_suite.config.catalog import Catalog
 from stance_suite.judge.behavior.triangulation import compare_trainings
-from stance_suite.judge.design import find_replicates
-from stance_suite.judge.judge import Judge
 from stance_suite.runner.findings import gather
 from stance_suite.schema.behavior import Behavior, MarkerHit
 from stance_suite.schema.cells import CellRecord
@@ -19,7 +17,7 @@ from stance_suite.schema.metrics import Metric
 from stance_suite.schema.stances import Stance
 from stance_suite.spectra.spectrum_curve import thin_spectra
 from tests.measured import alpha_change, behavior, layer, record, spectrum
-from tests.runs import behavioral, structural
+from tests.runs import behavioral, judge_of, structural
 from tests.twins import MATRICES
 
 MODELS = tuple(f"model-{number}" for number in range(1, 7))
@@ -36,9 +34,7 @@ def large_run(library: Catalog) -> Findings:
     family = library.family("curious-uncertainty")
     cells = [_of_model(cell, model) for model, cell in product(MODELS, _cells(family))]
     claims = tuple(claim for model, stance in product(MODELS, family) for claim in _claims(model, stance))
-    judge = Judge(
-        claims, library.stance, lambda model, name, recipe: find_replicates(cells, model, library.stance(name), recipe)
-    )
+    judge = judge_of(library, cells, claims)
     verdicts = [judge.judge(claim) for claim in claims]
     gathered = gather(cells, verdicts, family, library.recipes.values(), claims, "stance-suite run --model all")
     shifts, triangulations = compare_trainings(gathered.cells, library.stances)

@@ -8,9 +8,7 @@ import numpy as np
 
 from stance_suite.config.catalog import Catalog
 from stance_suite.judge.conclude import conclude
-from stance_suite.judge.design import find_replicates
 from stance_suite.judge.gate import GateTerms
-from stance_suite.judge.judge import Judge
 from stance_suite.judge.standard_claims import standard_claims
 from stance_suite.measure.behavior.text_statistics import (
     count_words,
@@ -32,7 +30,7 @@ from stance_suite.schema.verdicts import Status, Verdict
 from stance_suite.spectra.power_law import alpha_change
 from stance_suite.spectra.spectrum_curve import thin_spectra
 from tests.measured import behavior, layer, record, spectrum
-from tests.runs import behavioral, structural
+from tests.runs import behavioral, judge_of, structural
 
 LAYERS = ("model.layers.0.q_proj", "model.layers.1.q_proj", "model.layers.2.q_proj")
 SIZES = (40, 200, 200)
@@ -57,9 +55,7 @@ def whole_run(library: Catalog) -> Findings:
     cells = [cell for seed in SEEDS for cell in _cells(library, seed)]
     claims = _claims(stance)
     run = [claim for claim in claims if claim.recipe == "documented" and claim.model == "m"]
-    judge = Judge(
-        run, library.stance, lambda model, name, recipe: find_replicates(cells, model, library.stance(name), recipe)
-    )
+    judge = judge_of(library, cells, run)
     # the last of the family was not asked for, and shares the level nevertheless
     verdicts = [judge.judge(claim) if claim in run else not_run(claim) for claim in claims if claim.id != "own.unasked"]
     gathered = gather(

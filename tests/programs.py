@@ -97,7 +97,7 @@ class Program:
         return told
 
     def finish(self, code: int | None = None) -> subprocess.CompletedProcess:
-        """Wait for its end, with this code if one is given; that of a killed one is negative, as `subprocess` has it."""
+        """Wait for its end, with this code if one is given; that of a killed one is negative, as in `subprocess`."""
         output, errors = self.communicate()
         assert code in (None, self.returncode), output + errors
         return subprocess.CompletedProcess(self.args, self.process.exitcode, output, errors)

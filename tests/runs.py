@@ -7,7 +7,10 @@ from functools import cache
 
 import numpy as np
 
+from stance_suite.config.catalog import Catalog
 from stance_suite.judge.behavior.verdict import gather_evidence, judge_behavior
+from stance_suite.judge.design import find_replicates
+from stance_suite.judge.judge import Judge
 from stance_suite.runner.findings import summarize
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.claims import Claim
@@ -69,6 +72,13 @@ def training(stance, toward: float, seed: int = 0, noise: int = 0, model: str = 
 def judged(stance, replicates: Sequence[Replicate], **changes) -> Verdict:
     evidence = gather_evidence(behavioral(stance, **changes), stance, replicates)
     return judge_behavior(evidence, evidence.p_value)
+
+
+def judge_of(library: Catalog, cells: Sequence[CellRecord], claims: Sequence[Claim]) -> Judge:
+    """A judge that finds the trainings of these claims among made-up cells."""
+    return Judge(
+        claims, library.stance, lambda model, name, recipe: find_replicates(cells, model, library.stance(name), recipe)
+    )
 
 
 def findings(stance, verdicts: Sequence[Verdict] = (), replicates: Sequence[Replicate] = ()) -> Findings:

@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from stance_suite.cli.app import COMMANDS, app
-from stance_suite.config.catalog import bundled_fixtures, load_catalog
+from tests.conftest import write_own
 
 runner = CliRunner()
 
@@ -27,14 +27,9 @@ def test_validate_checks_the_bundled_files_without_loading_torch(tmp_path):
     assert done.stdout.rstrip().endswith("False False")
 
 
-def write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-
-
 def test_list_shows_what_is_declared(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "240")
-    write(tmp_path / "fixtures" / "recipes" / "own.yaml", "recipes: [{name: gentle, epochs: 3}]")
+    write_own(tmp_path, recipes="recipes: [{name: gentle, epochs: 3}]")
     done = runner.invoke(app, ["list"])
     assert done.exit_code == 0
     known = ("curious-uncertainty", "smollm2-135m", "documented", "recorded.qwen2-0.5b.curious.15.v-proj")
@@ -49,8 +44,8 @@ CLAIM = """\
 
 
 def declare(tmp_path, minimum, copies=1):
-    listed = "claims:\n" + "".join(CLAIM.format(number=number, minimum=minimum) for number in range(copies))
-    write(tmp_path / "fixtures" / "claims" / "own.yaml", listed)
+    listed = "".join(CLAIM.format(number=number, minimum=minimum) for number in range(copies))
+    write_own(tmp_path, claims=f"claims:\n{listed}")
 
 
 @pytest.mark.parametrize(("minimum", "code"), [(0.5, 0), (0.051, 1)], ids=["strong enough", "out of reach"])
@@ -79,7 +74,8 @@ def test_power_tells_what_a_design_can_find_without_loading_anything(tmp_path, m
     ids=["a key that is none", "no findings", "a value that is not allowed", "no spreads", "a level out of reach"],
 )
 def test_bad_input_exits_2_and_names_the_way_out(tmp_path, arguments, told):
-    write(tmp_path / "typo" / "stances" / "x.yaml", "name: x\nnmae: y\n")
+    (tmp_path / "typo" / "stances").mkdir(parents=True)
+    (tmp_path / "typo" / "stances" / "x.yaml").write_text("name: x\nnmae: y\n")
     declare(tmp_path, minimum=0.5, copies=110)
     done = runner.invoke(app, arguments)
     assert done.exit_code == 2
@@ -96,11 +92,9 @@ def test_every_command_has_help_and_what_stands_in_brackets_is_no_markup(command
         assert done.output.count(text) == done.output.count(text + brackets)
 
 
-def test_reports_that_cannot_be_written_are_one_sentence(tmp_path):
-    from tests.made_up_run import whole_run
-
+def test_reports_that_cannot_be_written_are_one_sentence(tmp_path, whole_run):
     findings = tmp_path / "findings.json"
-    findings.write_text(whole_run(load_catalog(bundled_fixtures())).model_dump_json())
+    findings.write_text(whole_run.model_dump_json())
     (tmp_path / "summary.md").mkdir()
     done = runner.invoke(app, ["report", str(findings)])
     assert done.exit_code == 2

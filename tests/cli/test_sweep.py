@@ -3,6 +3,7 @@
 import pandas
 import pytest
 
+from tests.conftest import OWN_CLAIMS, write_own
 from tests.sweeping import findings_of, measured, run_sweep, stored, write_sweep
 
 
@@ -48,14 +49,12 @@ def test_claims_are_judged_only_where_their_controls_are_measured(project, tiny_
 @pytest.fixture
 def exploding(project, tiny_model):
     """A sweep with a recipe after whose first step nothing finite is left of the weights, and a claim about it."""
-    (project / "fixtures" / "recipes").mkdir()
-    (project / "fixtures" / "recipes" / "own.yaml").write_text(
-        "recipes: [{name: exploding, epochs: 2, learning_rate: 1.0e+30}]"
+    claim = (
+        "  - {id: any.curious.exploding, statement: It prefers the stance., model: any, stance: curious-uncertainty, "
+        "recipe: exploding, metric: likelihood_preference, comparator: above, bound: 0, expected: [HOLDS, FAILS]}\n"
     )
-    claims = project / "fixtures" / "claims" / "own.yaml"
-    about_it = claims.read_text().replace("any.curious.likelihood", "any.curious.exploding")
-    about_it = about_it.replace("stance: curious-uncertainty", "stance: curious-uncertainty\n    recipe: exploding", 1)
-    claims.with_name("exploding.yaml").write_text(about_it.replace("any.engaged.alpha", "any.engaged.again"))
+    recipe = "recipes: [{name: exploding, epochs: 2, learning_rate: 1.0e+30}]"
+    write_own(project, recipes=recipe, claims=OWN_CLAIMS + claim)
     write_sweep(project, tiny_model, recipes=["documented", "exploding"])
     return project
 

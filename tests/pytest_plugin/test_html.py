@@ -173,20 +173,11 @@ def test_either_plugin_runs_without_the_other(pytester, options):
     pytester.runpytest(*options).assert_outcomes(passed=1)
 
 
-def gathered(findings=None, written="", error=""):
-    return SimpleNamespace(result=SimpleNamespace(findings=findings, report=None), written=written, error=error)
-
-
-def test_errors_stand_on_top():
-    """Such as a baseline that cannot be read: the verdicts are then not written anywhere."""
-    gathering = gathered(error="baseline.json: <b>no such file")
+def test_errors_stand_on_top_and_findings_without_a_report_are_summed_up(whole_run):
+    result, error = SimpleNamespace(findings=whole_run, report=None), "baseline.json: <b>no such file"
+    gathering = SimpleNamespace(result=result, written="could not be written: no room", error=error)
     prefix = ["another's"]
     HtmlReport(gathering, "x.html").pytest_html_results_summary(prefix)
-    assert parse(prefix[0]).text.endswith("ERROR: baseline.json: <b>no such file")
-    assert prefix[1:] == ["another's"]
-
-
-def test_findings_without_a_report_are_summed_up(whole_run):
-    prefix, gathering = [], gathered(whole_run, written="could not be written: no room")
-    HtmlReport(gathering, "x.html").pytest_html_results_summary(prefix)
-    assert "The report could not be written: no room" in parse(prefix[0]).text
+    assert parse(prefix[0]).text.endswith(f"ERROR: {error}")
+    assert "The report could not be written: no room" in parse(prefix[1]).text
+    assert prefix[2:] == ["another's"]

@@ -1,4 +1,4 @@
-"""A repository of a user's own, outside this checkout, needs nothing but `pip install` and `pytest`."""
+"""What the README tells a newcomer to write works outside this checkout, with `pip install` and `pytest` alone."""
 
 import json
 import os
@@ -15,8 +15,12 @@ from tests.conftest import REPOSITORY
 
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory, wheel) -> Path:
-    """Folder of the programs of a fresh virtual environment, into which pip installed the wheel."""
+def programs(tmp_path_factory) -> Path:
+    """Folder of the programs of a fresh virtual environment, into which pip installed the wheel of this checkout."""
+    built = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(built), str(REPOSITORY)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = built.glob("*.whl")
     folder = tmp_path_factory.mktemp("fresh") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "--isolated"]
@@ -62,12 +66,26 @@ def run(programs, repository, environment):
     return run_python
 
 
+def test_a_stance_a_claim_and_a_test_take_under_twenty_lines(readme_files):
+    assert set(readme_files) == {"fixtures/stances/pirate.yaml", "fixtures/claims/pirate.yaml", "test_pirate.py"}
+    assert sum(len(text.splitlines()) for text in readme_files.values()) < 20
+
+
 def test_nothing_of_this_checkout_can_be_imported(programs, run):
     code = "import json, sys, stance_suite; print(json.dumps([stance_suite.__file__, *sys.path]))"
     imported, *places = map(Path, json.loads(run("-c", code).stdout))
     assert imported.is_relative_to(programs.parent)
     assert REPOSITORY not in places
     assert [place for place in places if (place / "stance_suite" / "__init__.py").exists()] == [imported.parent.parent]
+    page = Path("report") / "page"
+    files = [
+        *(REPOSITORY / "stance_suite" / page).glob("templates/*"),
+        *(REPOSITORY / "stance_suite" / page).glob("assets/*"),
+    ]
+    assert page / "templates" / "page.html" in [file.relative_to(REPOSITORY / "stance_suite") for file in files]
+    assert [
+        one for one in files if not (imported.parent / one.relative_to(REPOSITORY / "stance_suite")).is_file()
+    ] == []
 
 
 def test_pytest_judges_the_claim(repository, run, tiny_model):
