@@ -63,15 +63,10 @@ class Machine:
     def execute(self, shell: Sequence[str], script: str, variables: Mapping[str, str]) -> subprocess.CompletedProcess:
         path = self.root / "step.sh"
         path.write_text(script)
-        environment = {
-            "PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ['PATH']}",
-            "HOME": str(self.root / "home"),
-            "CALLS": str(self.root / "calls"),
-            **variables,
-        }
-        return subprocess.run(
-            [*shell, str(path)], cwd=self.work, env=environment, check=False, capture_output=True, text=True, timeout=60
-        )
+        environment = {"PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ['PATH']}", **variables}
+        environment |= {"HOME": str(self.root / "home"), "CALLS": str(self.root / "calls")}
+        how = {"cwd": self.work, "env": environment, "capture_output": True, "text": True, "timeout": 60}
+        return subprocess.run([*shell, str(path)], check=False, **how)
 
 
 def check_schema(schema: str, folder: Path, *documents: Any) -> None:

@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from stance_suite.config.catalog import load_catalog
+from stance_suite.config.catalog import find_spec, load_catalog
+from stance_suite.config.options import resolve_settings
+from stance_suite.schema.findings import Findings
 from stance_suite.schema.stances import Stance
+from stance_suite.store.findings import read_findings
 from tests.hub_server import Hub, serve
 from tests.programs import Program, Tool, start_program
 from tests.twins import BUILDERS, build_tiny, train_tokenizer
@@ -57,7 +60,6 @@ def tiny_model(tmp_path_factory, library) -> Path:
 
 @pytest.fixture(scope="session")
 def loaded_tiny_model(tiny_model):
-    from stance_suite.config.catalog import find_spec
     from stance_suite.models.loading import load
     from stance_suite.models.sources import locate
 
@@ -67,7 +69,6 @@ def loaded_tiny_model(tiny_model):
 @pytest.fixture(scope="session")
 def smollm2(library):
     """The real weights, from the user's cache; fetched there if need be."""
-    from stance_suite.config.options import resolve_settings
     from stance_suite.models.sources import locate
 
     return locate(library.models["smollm2-135m"], resolve_settings({}, REPOSITORY).cache)
@@ -170,11 +171,21 @@ def make_project(folder: Path) -> Path:
     return folder
 
 
+def findings_of(project: Path, folder: str = "reports") -> Findings:
+    return read_findings(project / folder / "findings.json")
+
+
 def start_suite(project: Path, model: Path, tool: Tool, *arguments: str) -> Program:
     prefix, command = ("stance-", []) if tool == "pytest" else ("", ["run"])
     options = {"model": str(model), "profile": "quick", "cache": "cache"}
     given = [f"--{prefix}{name}={value}" for name, value in options.items()]
     return start_program(tool, *command, *given, *arguments, cwd=project)
+
+
+@pytest.fixture(scope="session")
+def cells(tmp_path_factory) -> Path:
+    """A cache that tests share which do not care what is measured already: whoever comes first measures."""
+    return tmp_path_factory.mktemp("cells")
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import psutil
+from typer.testing import CliRunner, Result
 
 PATIENCE = 600
 """Seconds after which a run hangs."""
@@ -130,6 +131,16 @@ def start_program(
 def run_program(tool: Tool, *arguments: str, code: int | None = None, **how: Any) -> subprocess.CompletedProcess:
     """Run it to its end, which is checked if a code is given."""
     return start_program(tool, *arguments, **how).finish(code)
+
+
+def invoke(*words: object, code: int | None = None) -> Result:
+    """Run `stance-suite` in this process, with this exit code if one is given; what it raises is an error of ours."""
+    from stance_suite.cli.app import app
+
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    assert code in (None, done.exit_code), done.output
+    return done
 
 
 @cache

@@ -63,15 +63,15 @@ def build_tiny(folder: Path, tokenizer: Any) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def build_sibling(folder: Path, tiny_model: Path, **changes: Any) -> None:
-    """Another model of the tiny one's architecture, with weights of its own and its tokenizer."""
+def build_sibling(folder: Path, model: Path, **changes: Any) -> None:
+    """Another model of the same architecture and tokenizer, with random weights of its own."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     torch.manual_seed(7)
-    config = AutoConfig.from_pretrained(tiny_model, **changes)
+    config = AutoConfig.from_pretrained(model, **changes)
     AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(model).save_pretrained(folder)
 
 
 def build_qwen2(folder: Path, tokenizer: Any) -> None:

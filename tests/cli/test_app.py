@@ -2,12 +2,10 @@ import subprocess
 import sys
 
 import pytest
-from typer.testing import CliRunner
 
-from stance_suite.cli.app import COMMANDS, app
+from stance_suite.cli.app import COMMANDS
 from tests.conftest import write_own
-
-runner = CliRunner()
+from tests.programs import invoke
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +28,7 @@ def test_validate_checks_the_bundled_files_without_loading_torch(tmp_path):
 def test_list_shows_what_is_declared(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "240")
     write_own(tmp_path, recipes="recipes: [{name: gentle, epochs: 3}]")
-    done = runner.invoke(app, ["list"])
-    assert done.exit_code == 0
+    done = invoke("list", code=0)
     known = ("curious-uncertainty", "smollm2-135m", "documented", "recorded.qwen2-0.5b.curious.15.v-proj")
     for name in (*known, "gentle", "3 epochs"):
         assert name in done.output
@@ -52,8 +49,7 @@ def declare(tmp_path, minimum, copies=1):
 def test_power_tells_what_a_design_can_find_without_loading_anything(tmp_path, monkeypatch, minimum, code):
     monkeypatch.setenv("COLUMNS", "200")
     declare(tmp_path, minimum)
-    done = runner.invoke(app, ["power"])
-    assert done.exit_code == code, done.output
+    done = invoke("power", code=code)
     row = next(line for line in done.output.splitlines() if "own.adopted0" in line)
     cells = [cell.strip() for cell in row.split("│")[1:-1]]
     assert cells[1:5] == ["12", "4", "1", "0.05"]
@@ -77,16 +73,14 @@ def test_bad_input_exits_2_and_names_the_way_out(tmp_path, arguments, told):
     (tmp_path / "typo" / "stances").mkdir(parents=True)
     (tmp_path / "typo" / "stances" / "x.yaml").write_text("name: x\nnmae: y\n")
     declare(tmp_path, minimum=0.5, copies=110)
-    done = runner.invoke(app, arguments)
-    assert done.exit_code == 2
+    done = invoke(*arguments, code=2)
     assert told in done.output
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_and_what_stands_in_brackets_is_no_markup(command, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
-    done = runner.invoke(app, [command, "--help"])
-    assert done.exit_code == 0
+    done = invoke(command, "--help", code=0)
     assert len(done.output) > 200
     for text, brackets in (("(org/name", "[@revision]"), ("'stance-suite", "[ray]'")):
         assert done.output.count(text) == done.output.count(text + brackets)
@@ -96,6 +90,5 @@ def test_reports_that_cannot_be_written_are_one_sentence(tmp_path, whole_run):
     findings = tmp_path / "findings.json"
     findings.write_text(whole_run.model_dump_json())
     (tmp_path / "summary.md").mkdir()
-    done = runner.invoke(app, ["report", str(findings)])
-    assert done.exit_code == 2
+    done = invoke("report", findings, code=2)
     assert "cannot be written" in done.output

@@ -1,14 +1,14 @@
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
-from typer.testing import CliRunner
 
-from stance_suite.cli.app import app
 from stance_suite.measure.cell import library_versions
 from stance_suite.store.cell_store import open_store
 from stance_suite.store.record_file import pack
 from tests.cells import A, B, C, D, E, F, record
+from tests.programs import invoke
 
 NOW = datetime.now(UTC).isoformat(timespec="seconds")
 OLD = (datetime.now(UTC) - timedelta(days=40)).isoformat(timespec="seconds")
@@ -25,10 +25,7 @@ def location(request, tmp_path):
     return str(tmp_path / "cells") if request.param == "folder" else request.getfixturevalue("s3")
 
 
-def ask(*arguments, code=None):
-    done = CliRunner().invoke(app, ["cache", *arguments])
-    assert code in (None, done.exit_code), done.output
-    return done
+ask = partial(invoke, "cache")
 
 
 def fill(location, records):
@@ -65,10 +62,8 @@ def test_list_shows_what_was_done_to_which_model_and_reads_no_record(location, m
 
 
 def test_verify_names_what_is_damaged_and_sets_it_aside(location):
-    store = fill(location, {A: {}, B: {}, C: {}})
-    store.shelf.remove(f"{B}.json.gz")
+    store = fill(location, {A: {}})
     store.shelf.create(f"{B}.json.gz", pack(record(B))[:-1])
-    store.shelf.remove(f"{C}.json.gz")
     store.shelf.create(f"{C}.json.gz", pack(record(A)))
     found = ask("verify", "--store", location, code=1)
     assert f"{B}: damaged: its bytes are not those that were written\n" in found.output

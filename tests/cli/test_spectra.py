@@ -3,15 +3,8 @@ import pandas
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from typer.testing import CliRunner
 
-from stance_suite.cli.app import app
-
-
-def run(*arguments, command="spectra", code=None):
-    done = CliRunner().invoke(app, [command, *map(str, arguments)])
-    assert code in (None, done.exit_code), done.output
-    return done
+from tests.programs import invoke
 
 
 @pytest.fixture
@@ -30,18 +23,11 @@ def pair(tmp_path):
     return folders
 
 
-def test_a_model_is_a_table_with_what_is_skipped_and_means(tiny_model):
-    done = run(tiny_model, code=0)
+def test_a_model_is_a_table_with_what_is_skipped_and_means(tiny_model, pair, tmp_path):
+    assert "skipped layers.1.up.weight: smaller side 3 is under 8" in invoke("spectra", pair[0]).stdout
+    done = invoke("spectra", tiny_model, "--csv", tmp_path / "t.csv", "--parquet", tmp_path / "t.parquet", code=0)
     assert "model.layers.0.self_attn.q_proj" in done.stdout
     assert "15 matrices, 0 without a fit; means over the fitted: log_norm" in done.stdout
-
-
-def test_skipped_tensors_are_listed_with_the_reason(pair):
-    assert "skipped layers.1.up.weight: smaller side 3 is under 8" in run(pair[0]).stdout
-
-
-def test_tables_are_written(tiny_model, tmp_path):
-    assert run(tiny_model, "--csv", tmp_path / "t.csv", "--parquet", tmp_path / "t.parquet").exit_code == 0
     written = pandas.read_csv(tmp_path / "t.csv")
     assert {"longname", "alpha", "D", "num_pl_spikes", "mp_softrank", "warning"} <= set(written)
     assert np.allclose(written["alpha"], pandas.read_parquet(tmp_path / "t.parquet")["alpha"])
@@ -49,7 +35,8 @@ def test_tables_are_written(tiny_model, tmp_path):
 
 def test_a_pair_shows_the_flip_and_draws_it(pair, tmp_path):
     before, after = pair
-    done = run(after, "--before", before, "--csv", tmp_path / "t.csv", "--pictures", tmp_path / "pictures", code=0)
+    written = ("--csv", tmp_path / "t.csv", "--pictures", tmp_path / "pictures")
+    done = invoke("spectra", after, "--before", before, *written, code=0)
     assert "1 tail flips" in done.stdout
     row = pandas.read_csv(tmp_path / "t.csv").iloc[0]
     assert row["tail_flip"]
@@ -63,8 +50,8 @@ def test_a_pair_shows_the_flip_and_draws_it(pair, tmp_path):
 def test_a_fused_matrix_is_split_on_demand(tmp_path):
     save_file({"h.0.attention.query_key_value.weight": torch.randn(96, 32)}, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text('{"model_type": "gpt_neox", "num_attention_heads": 4, "hidden_size": 32}')
-    assert "query_key_value.query" in run(tmp_path, "--fused", "split").stdout
-    assert "query_key_value.query" not in run(tmp_path).stdout
+    assert "query_key_value.query" in invoke("spectra", tmp_path, "--fused", "split").stdout
+    assert "query_key_value.query" not in invoke("spectra", tmp_path).stdout
 
 
 @pytest.mark.parametrize(
@@ -83,7 +70,7 @@ def test_bad_input_is_one_message_and_exit_code_2(tiny_model, tmp_path, argument
     tensors = load_file(tiny_model / "model.safetensors")
     tensors.pop("model.layers.1.mlp.up_proj.weight")
     save_file(tensors, tmp_path / "other.safetensors")
-    done = run(*(argument.format(folder=tmp_path, model=tiny_model) for argument in arguments), code=2)
+    done = invoke("spectra", *(argument.format(folder=tmp_path, model=tiny_model) for argument in arguments), code=2)
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert done.stdout == ""
@@ -100,13 +87,13 @@ def test_an_audit_tells_flips_and_what_remains(pair, tmp_path):
             tensors[f"layers.{place}.up.weight"] = torch.tensor(moved)
         save_file(tensors, folder / "model.safetensors")
         tables.append(tmp_path / f"{folder.name}.csv")
-        assert run(folder, "--csv", tables[-1]).exit_code == 0
-    done = run(*tables, command="audit", code=0)
+        assert invoke("spectra", folder, "--csv", tables[-1]).exit_code == 0
+    done = invoke("audit", *tables, code=0)
     assert "tail_flip: 1 of 7 layers" in done.stdout
     assert "what remains: 0 of 7 layers" in done.stdout
 
 
 def test_an_audit_of_what_is_no_table_is_one_message(tmp_path):
     (tmp_path / "a.csv").write_text("longname,alpha\nx,2\n")
-    done = run(tmp_path / "a.csv", tmp_path / "nothing.csv", command="audit", code=2)
+    done = invoke("audit", tmp_path / "a.csv", tmp_path / "nothing.csv", code=2)
     assert len(done.stderr.strip().splitlines()) == 1

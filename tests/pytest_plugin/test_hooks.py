@@ -9,8 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from stance_suite.store.findings import read_findings
-from tests.conftest import CLAIM_NOT_RUN, write_own
+from tests.conftest import CLAIM_NOT_RUN, findings_of, write_own
 
 TRAINED = ("curious-uncertainty (documented)", "engaged-difficulty (documented)", "sham (documented)")
 
@@ -22,10 +21,6 @@ def stages(errors: str) -> Counter:
         for line in errors.splitlines()
         if line.startswith("stance-suite:") and line.endswith(": fine-tuning …")
     )
-
-
-def findings_of(project, folder="reports"):
-    return read_findings(project / folder / "findings.json")
 
 
 def change_claims(project, *changes):
@@ -77,14 +72,10 @@ def test_pictures_are_drawn_into_the_folder_that_is_named(finished, run_suite, p
     assert (project / "kept.json").is_file()
 
 
-def test_changing_a_claim_never_retrains(finished, run_suite, project):
+def test_changing_a_claim_never_retrains_and_another_seed_does(finished, run_suite, project):
     change_claims(project, ("bound: 0\n", "bound: 99\n"))
-    done = run_suite("pytest")
-    assert stages(done.stderr) == Counter()
+    assert stages(run_suite("pytest").stderr) == Counter()
     assert verdicts_of(project)[0][1] in ("FAILS", "INCONCLUSIVE")
-
-
-def test_another_seed_trains_again(finished, run_suite):
     trained = Counter(label.replace(")", ", seed 1)") for label in TRAINED)
     assert stages(run_suite("pytest", "--stance-seed=1").stderr) == trained
 
@@ -181,20 +172,19 @@ def test_a_bad_claim_ends_the_run_before_training(run_suite, project, run, case)
     assert_refused(run_suite(*run), message)
 
 
-BAD_MODEL = {
-    "unknown": ("no-such-model", "no model is called 'no-such-model'"),
-    "unreachable": ("some-org/some-model", "the Hugging Face Hub cannot be reached ("),
-    "pickle": ("pickled", "holds a pickle only (pytorch_model.bin)"),
-}
-
-
 @pytest.mark.parametrize("tool", ["pytest", "stance-suite"])
-@pytest.mark.parametrize("case", BAD_MODEL)
-def test_a_model_that_cannot_be_had_is_one_message(run_suite, project, tool, case, monkeypatch):
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("no-such-model", "no model is called 'no-such-model'"),
+        ("some-org/some-model", "the Hugging Face Hub cannot be reached ("),
+        ("pickled", "holds a pickle only (pytorch_model.bin)"),
+    ],
+)
+def test_a_model_that_cannot_be_had_is_one_message(project, tool, model, message, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     (project / "pickled").mkdir()
     (project / "pickled" / "pytorch_model.bin").write_bytes(b"")
-    model, message = BAD_MODEL[case]
     prefix = "stance-" if tool == "pytest" else ""
     # huggingface_hub reads its endpoint when it is imported
     module = ["-m", "pytest"] if tool == "pytest" else ["-c", "from stance_suite.cli.app import main; main()", "run"]

@@ -157,11 +157,9 @@ class TestSlurm:
         first = next(place for place, line in enumerate(lines) if line and not line.startswith("#"))
         assert max(asked) < first, "Slurm reads none after the first command"
         assert {re.match(r"#SBATCH (--[\w-]+)", lines[place])[1] for place in asked} <= OPTIONS_OF_SBATCH
-
-    def test_is_told_of_the_end_and_queued_again(self):
-        assert "#SBATCH --signal=B:TERM@" in BATCH
-        assert "#SBATCH --requeue" in BATCH
-        assert 'scontrol requeue "$SLURM_JOB_ID"' in BATCH
+        # it is told of the end, and queued again
+        for line in ("#SBATCH --signal=B:TERM@", "#SBATCH --requeue", 'scontrol requeue "$SLURM_JOB_ID"'):
+            assert line in BATCH
 
 
 class TestKubernetes:
@@ -181,19 +179,15 @@ class TestKubernetes:
         assert JOB["shutdownAfterJobFinishes"] is True
         assert f"ray[default]=={CLUSTER['rayVersion']}" in DOCKERFILE
 
-    def test_runs_without_rights_that_it_does_not_need(self):
+    def test_runs_without_rights_that_it_does_not_need_and_takes_secrets_from_a_secret(self):
         for group in GROUPS:
             pod = group["template"]["spec"]
             assert pod["securityContext"]["runAsNonRoot"] is True
             assert pod["automountServiceAccountToken"] is False
-            for container in pod["containers"]:
-                assert container["securityContext"]["allowPrivilegeEscalation"] is False
-                assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-                assert container["resources"]["limits"].keys() == {"cpu", "memory"}
-
-    def test_takes_secrets_from_a_secret(self):
-        for group in GROUPS:
-            (container,) = group["template"]["spec"]["containers"]
+            (container,) = pod["containers"]
+            assert container["securityContext"]["allowPrivilegeEscalation"] is False
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+            assert container["resources"]["limits"].keys() == {"cpu", "memory"}
             secret = [entry for entry in container["env"] if re.search(r"KEY|TOKEN|SECRET", entry["name"])]
             assert len(secret) == 2
             assert all("secretKeyRef" in entry["valueFrom"] for entry in secret)

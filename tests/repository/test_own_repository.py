@@ -77,15 +77,10 @@ def test_nothing_of_this_checkout_can_be_imported(programs, run):
     assert imported.is_relative_to(programs.parent)
     assert REPOSITORY not in places
     assert [place for place in places if (place / "stance_suite" / "__init__.py").exists()] == [imported.parent.parent]
-    page = Path("report") / "page"
-    files = [
-        *(REPOSITORY / "stance_suite" / page).glob("templates/*"),
-        *(REPOSITORY / "stance_suite" / page).glob("assets/*"),
-    ]
-    assert page / "templates" / "page.html" in [file.relative_to(REPOSITORY / "stance_suite") for file in files]
-    assert [
-        one for one in files if not (imported.parent / one.relative_to(REPOSITORY / "stance_suite")).is_file()
-    ] == []
+    package, page = REPOSITORY / "stance_suite", REPOSITORY / "stance_suite" / "report" / "page"
+    files = [*page.glob("templates/*"), *page.glob("assets/*")]
+    assert page / "templates" / "page.html" in files
+    assert [file for file in files if not (imported.parent / file.relative_to(package)).is_file()] == []
 
 
 def test_pytest_judges_the_claim(repository, run, tiny_model):

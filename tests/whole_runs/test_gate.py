@@ -6,14 +6,12 @@ from pathlib import Path
 
 import pytest
 from junitparser import JUnitXml
-from typer.testing import CliRunner
 
-from stance_suite.cli.app import app
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.verdicts import Outcome
 from stance_suite.store.findings import read_findings
 from tests.conftest import write_own
-from tests.programs import run_program
+from tests.programs import invoke, run_program
 
 STANCE = "curious-uncertainty"
 POLICY = f"stances: [{STANCE}]\n"
@@ -24,12 +22,6 @@ degeneration: warn
 """
 """What even a model of noise can meet: any specific, significant preference."""
 FAILED = "failed    no degeneration  (degeneration: no language model (perplexity "
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory) -> Path:
-    """Cells shared by the tests of this module."""
-    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(autouse=True)
@@ -43,15 +35,11 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def gate(tiny_model, cache):
+def gate(tiny_model, cells):
     """Run `stance-suite gate`."""
 
-    def run(*options, model=tiny_model, policy="policy.yaml", cache=cache, code=None):
-        given = ["--policy", policy, "--cache", str(cache), *options]
-        done = CliRunner().invoke(app, ["gate", str(model), *given])
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-        assert code in (None, done.exit_code), done.output
-        return done
+    def run(*options, model=tiny_model, policy="policy.yaml", cache=cells, code=None):
+        return invoke("gate", model, "--policy", policy, "--cache", cache, *options, code=code)
 
     return run
 
@@ -75,8 +63,11 @@ def assert_refused(done, message):
     assert not Path("reports").exists()
 
 
-def test_a_random_model_fails_with_degeneration_named(gate):
+def test_a_random_model_fails_with_degeneration_named_and_github_is_told_once(gate, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "step.md")
+    Path("step.md").write_text("what another step said\n")
     done = gate(code=1)
+    assert Path("step.md").read_text() == "what another step said\n" + Path("reports/summary.md").read_text()
     assert FAILED in done.output
     assert "degeneration: collapsed (curious-uncertainty)" in done.output
     report = findings().gate
@@ -117,11 +108,11 @@ def test_a_policy_that_cannot_be_read_is_refused(gate):
 
 
 @pytest.fixture
-def baseline(gate, cache) -> Path:
+def baseline(gate, cells) -> Path:
     """A baseline that the lenient policy's run wrote."""
-    path = cache / "baseline.json"
+    path = cells / "baseline.json"
     if not path.exists():
-        written = ("--baseline", str(path), "--update-baseline", "--reports", str(cache / "reports"))
+        written = ("--baseline", str(path), "--update-baseline", "--reports", str(cells / "reports"))
         gate(*written, policy="lenient.yaml", code=0)
     return path
 
@@ -154,7 +145,7 @@ def test_a_baseline_of_other_settings_is_refused_once_they_are_known(gate, basel
     assert not Path("reports").exists()
 
 
-def test_update_baseline_writes_what_is_then_accepted(gate, baseline, cache):
+def test_update_baseline_writes_what_is_then_accepted(gate, baseline):
     assert baseline.stat().st_size < 500_000
     kept = read_findings(baseline)
     assert not any(cell.spectra or cell.changes for cell in kept.cells)
@@ -177,15 +168,6 @@ def test_an_effect_that_the_baseline_had_and_the_run_has_not_is_caught(gate, bas
     assert f"failed    no regression: standard.{STANCE}.preference  (lost: regressed, now HOLDS: " in done.output
 
 
-def test_githubs_summary_is_appended_to_once(gate, monkeypatch):
-    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "step.md")
-    Path("step.md").write_text("what another step said\n")
-    gate()
-    text = Path("step.md").read_text()
-    assert text == "what another step said\n" + Path("reports/summary.md").read_text()
-    assert text.count("## stance-suite") == 1
-
-
 def test_files_that_cannot_be_written_are_one_sentence(gate, monkeypatch):
     def refused(message, *options):
         done = gate(*options, policy="lenient.yaml", code=2)
@@ -206,43 +188,36 @@ def test_a_failed_gate_leaves_the_baseline_as_it_is(gate):
     assert Path("baseline.json").read_text() == "what held before"
 
 
-def test_the_environment_may_ask_for_a_gate(tiny_model, cache, monkeypatch):
-    def run():
-        given = ["--model", str(tiny_model), "--cache", str(cache), "--profile", "quick"]
-        return CliRunner().invoke(app, ["run", *given])
+def test_the_environment_may_ask_for_a_gate(tiny_model, cells, monkeypatch):
+    def run(code):
+        return invoke("run", "--model", tiny_model, "--cache", cells, "--profile", "quick", code=code)
 
     own = (
         "claims: [{id: own, statement: A claim., model: any, stance: curious-uncertainty, bound: 0, "
         "metric: divergence, comparator: above, expected: [HOLDS, FAILS, INCONCLUSIVE]}]"
     )
     write_own(Path(), claims=own)
-    done = run()
-    assert done.exit_code == 0, done.output
+    assert "standard." not in run(0).output
     assert findings().gate is None
-    assert "standard." not in done.output
     monkeypatch.setenv("STANCE_SUITE_GATE", "1")
     Path("strict.yaml").write_text(LENIENT.replace("warn", "fail"))
     monkeypatch.setenv("STANCE_SUITE_POLICY", "strict.yaml")
-    done = run()
-    assert done.exit_code == 1
+    assert FAILED in run(1).output, "all claims are as on record, and the gate failed"
     assert all(verdict.as_expected for verdict in findings().verdicts if verdict.status != "NOT_RUN")
-    assert FAILED in done.output, "all claims are as on record, and the gate failed"
     monkeypatch.setenv("STANCE_SUITE_POLICY", "lenient.yaml")
-    assert run().exit_code == 0
+    run(0)
     monkeypatch.setenv("STANCE_SUITE_GATE", "0")
     monkeypatch.setenv("STANCE_SUITE_BASELINE", "baseline.json")
-    done = run()
-    assert done.exit_code == 2
-    assert "option baseline is part of a gate" in done.output
+    assert "option baseline is part of a gate" in run(2).output
 
 
 @pytest.fixture
-def suite(tiny_model, cache):
+def suite(tiny_model, cells):
     """Run pytest in a repository of a user's own, with one test that has nothing to do with models."""
     Path("test_own.py").write_text("def test_plain():\n    pass\n")
 
     def run(*options, model=tiny_model, code=None, **environment):
-        given = ["-pno:cacheprovider", f"--stance-cache={cache}", *options]
+        given = ["-pno:cacheprovider", f"--stance-cache={cells}", *options]
         if model is not None:
             given.append(f"--stance-model={model}")
         return run_program("pytest", *given, code=code, cwd=Path.cwd(), environment={**os.environ, **environment})

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from stance_suite.cli.app import app
 from stance_suite.config import catalog
 from stance_suite.config.catalog import bundled_fixtures
 from stance_suite.schema.stances import RECIPES
 from stance_suite.schema.verdicts import Outcome
 from stance_suite.store.findings import read_findings
+from tests.programs import invoke
+from tests.twins import build_sibling
 
 MODEL, STANCE = "smollm2-135m", "curious-uncertainty"
 SEEDS = range(10)
@@ -41,7 +42,7 @@ def gate(tmp_path, monkeypatch):
 
     def run(model, *options, policy="policy.yaml"):
         given = [*options, *(["--policy", policy] if policy else [])]
-        done = CliRunner().invoke(app, ["gate", str(model), *given])
+        done = invoke("gate", model, *given)
         print(done.output)
         assert done.exit_code in (0, 1), done.output
         return Run(done)
@@ -61,17 +62,6 @@ def with_shuffled_responses(folder, library):
         data = stance.model_dump(mode="json", exclude_none=True) | {"examples": examples}
         (folder / "stances").mkdir(parents=True, exist_ok=True)
         (folder / "stances" / f"{name}.yaml").write_text(yaml.safe_dump(data))
-
-
-def random_twin(folder, weights):
-    """A model of the same shape and tokenizer that was never trained."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-
-    torch.manual_seed(0)
-    config = AutoConfig.from_pretrained(weights)
-    AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(weights).save_pretrained(folder)
 
 
 @pytest.mark.slow
@@ -97,7 +87,7 @@ def test_with_shuffled_responses_it_fails_and_adoption_is_named(gate, library):
 
 @pytest.mark.exhaustive
 def test_a_random_twin_fails_and_degeneration_is_named(gate, smollm2):
-    random_twin(Path("twin"), smollm2.folder)
+    build_sibling(Path("twin"), smollm2.folder)
     run = gate("twin", "--samples", "1")  # it never ends a response, so that each takes long
     assert run.exit_code == 1
     assert "no degeneration" in run.failed, "its likelihoods and words do move toward the stance: only this tells"

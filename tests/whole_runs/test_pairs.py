@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
+import re
 import shutil
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from stance_suite.cli.app import app
 from stance_suite.config.options import resolve_settings
 from stance_suite.judge.behavior.scores import control_scores, tuned_scores
 from stance_suite.measure import cell as measurement
@@ -25,7 +24,7 @@ from stance_suite.store.findings import read_findings
 from tests.conftest import REPOSITORY, write_own
 from tests.measuring import measure
 from tests.pairs import STANCE, open_pair, train_elsewhere
-from tests.programs import run_program
+from tests.programs import invoke, run_program
 from tests.twins import build_sibling
 
 STANCES = ("confident-expertise", "curious-uncertainty", "engaged-difficulty")
@@ -50,12 +49,6 @@ def both(session):
 @pytest.fixture(scope="session")
 def tuned_elsewhere(tiny_model, tmp_path_factory):
     return train_elsewhere(tiny_model, STANCE, tmp_path_factory.mktemp("elsewhere") / "tuned", 10, learning_rate=2e-3)
-
-
-@pytest.fixture(scope="session")
-def cells(tmp_path_factory):
-    """A cache that all tests here share: whoever comes first measures."""
-    return tmp_path_factory.mktemp("cells")
 
 
 @pytest.fixture(autouse=True)
@@ -93,20 +86,12 @@ def run_pytest(root, cells, *arguments, code=None):
     return run_program("pytest", *given, code=code, cwd=root)
 
 
-def run_command(*arguments, code=None):
-    done = CliRunner().invoke(app, ["run", *map(str, arguments)])
-    assert code in (None, done.exit_code), done.output
-    return done
-
-
 def test_nothing_is_trained(pair, tiny_model, tuned_elsewhere, capsys):
     verdicts = judge_all(pair)
     assert all(verdict.status is not Status.ERROR for verdict in verdicts.values())
     records = records_of(pair)
-    assert {(one.cell.treatment, one.cell.label) for one in records} == {
-        ("base", "base"),
-        ("elsewhere", "trained elsewhere"),
-    }
+    labels = {one.cell.treatment: one.cell.label for one in records}
+    assert labels == {"base": "base", "elsewhere": "trained elsewhere"}
     assert all(record.training is None and record.trajectory == () for record in records)
     assert {record.cell.model for record in records} == {f"{tiny_model} -> {tuned_elsewhere}"}
     assert "fine-tuning" not in capsys.readouterr().err
@@ -126,16 +111,15 @@ def test_every_verdict_says_that_there_is_no_sham(tmp_path, pair, reopen):
         assert not any("sham" in control.name for control in verdict.controls), name
 
 
-@pytest.mark.parametrize("claim", ["own.preference", "own.rank"])
-def test_a_claim_that_rules_a_missing_sham_out_fails(tmp_path, reopen, claim):
+def test_a_claim_that_rules_a_missing_sham_out_fails(tmp_path, reopen):
     declare(tmp_path)
-    allowed = judge_all(reopen())[claim]
+    allowed = judge_all(reopen())
     declare(tmp_path, more=", unless: [no_sham]")
-    ruled_out = judge_all(reopen())[claim]
-    assert allowed.status is Status.HOLDS, allowed.reason
-    assert ruled_out.status is Status.FAILS
-    assert "but no_sham, which the claim rules out" in ruled_out.reason
-    assert ruled_out.figure == allowed.figure
+    ruled_out = judge_all(reopen())
+    for claim in ("own.preference", "own.rank"):
+        assert (allowed[claim].status, ruled_out[claim].status) == (Status.HOLDS, Status.FAILS)
+        assert "but no_sham, which the claim rules out" in ruled_out[claim].reason
+        assert ruled_out[claim].figure == allowed[claim].figure
 
 
 def test_claims_of_ones_own_are_judged_and_those_about_other_trainings_are_not_run(
@@ -157,7 +141,7 @@ def test_claims_of_ones_own_are_judged_and_those_about_other_trainings_are_not_r
     assert reasons["own.documented"] is None
 
 
-def test_the_named_stance_is_asked_for_with_everything_and_its_rivals_for_the_preference(pair):
+def test_the_named_stance_is_asked_for_with_everything_and_its_rivals_for_the_preference(pair, reopen):
     standard = {claim.id.removeprefix("standard."): claim for claim in pair.run_plan.claims if "standard" in claim.id}
     measures = ("preference", "responses", "markers", "divergence", "structure")
     rivals = [name for name in STANCES if name != STANCE]
@@ -165,13 +149,9 @@ def test_the_named_stance_is_asked_for_with_everything_and_its_rivals_for_the_pr
     assert standard[f"{STANCE}.preference"].expected == ("HOLDS",)
     for name in rivals:
         assert standard[f"{name}.preference"].expected == ("FAILS", "INCONCLUSIVE")
-
-
-def test_without_a_name_every_stance_is_asked_for_and_none_expected(reopen):
-    asked = [claim for claim in reopen(stance="").run_plan.claims if claim.metric is Metric.LIKELIHOOD_PREFERENCE]
-    standard = [claim for claim in asked if claim.id.startswith("standard.")]
-    assert [claim.stance for claim in standard] == list(STANCES)
-    assert {claim.expected for claim in standard} == {("HOLDS", "INCONCLUSIVE", "FAILS")}
+    asked = [claim for claim in reopen(stance="").run_plan.claims if re.match(r"standard\..*preference", claim.id)]
+    assert [claim.stance for claim in asked] == list(STANCES)
+    assert {claim.expected for claim in asked} == {("HOLDS", "INCONCLUSIVE", "FAILS")}, "without a name, none is"
 
 
 def test_stand_ins_are_recorded(pair, loaded_tiny_model):
@@ -267,7 +247,7 @@ USAGE_ERRORS = [
 def test_bad_input_is_told_before_anything_is_loaded(tmp_path, cells, given, message):
     write_own(tmp_path, test="def test_claim(verdict): ...\n")
     by_pytest = run_pytest(tmp_path, cells, *(f"--stance-{name}={value}" for name, value in given.items()), code=4)
-    by_command = run_command(*(f"--{name}={value}" for name, value in given.items()), code=2)
+    by_command = invoke("run", *(f"--{name}={value}" for name, value in given.items()), code=2)
     for output in (by_pytest.stdout + by_pytest.stderr, by_command.output):
         assert message in output
         assert "Traceback" not in output
@@ -282,7 +262,7 @@ def test_the_command_names_the_stance_it_found(cells, tiny_model, tuned_elsewher
         (tuned, ("--stance", "confident-expertise"), 1),
         ((tiny_model, "none"), none_expected, 0),
     ):
-        done = run_command("--before", tiny_model, "--after", after, "--cache", cells, *asked)
+        done = invoke("run", "--before", tiny_model, "--after", after, "--cache", cells, *asked)
         assert done.output.splitlines()[-1] == f"stance found in {after}: {found}"
         assert done.exit_code == code, done.output
         assert "ERROR" not in done.output
@@ -290,7 +270,7 @@ def test_the_command_names_the_stance_it_found(cells, tiny_model, tuned_elsewher
 
 def test_a_derivative_that_does_not_fit_is_one_sentence(tmp_path, cells, tiny_model):
     build_sibling(tmp_path / "larger", tiny_model, vocab_size=608)
-    done = run_command("--before", tiny_model, "--after", "larger", "--stance", STANCE, "--cache", cells, code=2)
+    done = invoke("run", "--before", tiny_model, "--after", "larger", "--stance", STANCE, "--cache", cells, code=2)
     assert "larger cannot be compared with" in done.output
     assert "Traceback" not in done.output
 

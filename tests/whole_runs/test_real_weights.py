@@ -27,9 +27,7 @@ def open_session(root):
 
 
 def claim_of(session):
-    return next(
-        entry.claim for entry in session.library.claims if entry.claim.id == "smollm2.confident.likelihood.documented"
-    )
+    return next(one for one in session.run_plan.claims if one.id == "smollm2.confident.likelihood.documented")
 
 
 def with_examples_of_the_sham(root, library, rotation):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stance_suite.store.findings import read_findings
-from tests.conftest import TEST_OF_CLAIMS, write_own
+from tests.conftest import TEST_OF_CLAIMS, findings_of, write_own
 from tests.programs import run_program
 from tests.twins import build_sibling
 
@@ -17,11 +16,6 @@ def second_model(tiny_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "second"
     build_sibling(folder, tiny_model)
     return folder
-
-
-@pytest.fixture(scope="session")
-def cells(tmp_path_factory):
-    return tmp_path_factory.mktemp("cells")
 
 
 @pytest.fixture
@@ -44,10 +38,6 @@ def run_both(project, cells, tool, models, *arguments):
     done = run_program(tool, *command, *asked, *options, cwd=project)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
-
-
-def findings_of(project, folder="reports"):
-    return read_findings(project / folder / "findings.json")
 
 
 def figures(findings):
