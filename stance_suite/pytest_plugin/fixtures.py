@@ -62,7 +62,7 @@ class RunState:
 
     @cached_property
     def session(self) -> Session:
-        """The pipeline below."""
+        """The run: declarations, weights and measured cells."""
         from stance_suite.runner.session import Session
 
         # under xdist every worker computes; sharing the cores beats fighting for them

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stance_suite.pytest_plugin.collector import Gathering
+from stance_suite.pytest_plugin.collector import VerdictCollector
 from stance_suite.pytest_plugin.fixtures import JUDGED, STATE, VERDICT, StanceRun, shift_toward_stance
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Found:
 class HtmlReport:
     """Adds the findings of a run to pytest-html's report."""
 
-    def __init__(self, gathering: Gathering, page: str) -> None:
-        self._gathering = gathering
+    def __init__(self, collector: VerdictCollector, page: str) -> None:
+        self._collector = collector
         self._folder = Path(os.path.expandvars(page)).expanduser().parent
         self._found = False
 
@@ -68,14 +68,14 @@ class HtmlReport:
         """Sum up the findings: pytest-html asks last of all when the session finishes, so they are complete."""
         from stance_suite.report.page.fragments import ReportPlace, render_note, render_summary
 
-        gathering, result = self._gathering, self._gathering.result
+        collector, result = self._collector, self._collector.result
         if result.findings is not None:
             link = None if result.report is None else Path(os.path.relpath(result.report, self._folder)).as_posix()
-            prefix.insert(0, render_summary(result.findings, ReportPlace(gathering.written, link)))
+            prefix.insert(0, render_summary(result.findings, ReportPlace(collector.written, link)))
         elif self._found:
             prefix.insert(0, render_note(NOTHING_MEASURED))
-        if gathering.error:
-            prefix.insert(0, render_note(f"ERROR: {gathering.error}"))
+        if collector.error:
+            prefix.insert(0, render_note(f"ERROR: {collector.error}"))
 
 
 def fill_row(item: pytest.Item, report: pytest.TestReport) -> None:
