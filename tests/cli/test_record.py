@@ -74,7 +74,7 @@ def test_a_gate_is_verified_with_its_baseline(whole_run, tmp_path):
 
 
 def test_a_record_without_a_verdict_is_not_verified(written):
-    invoke("verify", written((("verdicts",), []), (("gate",), None), (("statements",), [])), code=2)
+    invoke("verify", written((("verdicts",), []), (("gate",), None), (("statements",), [])), code=1)
 
 
 def test_a_baseline_has_nothing_to_be_verified_on(whole_run, tmp_path):
