@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from stance_suite.schema.cells import Cell, CellRecord, Provenance
-from tests.measured import behavior
+from tests.measured import PROVENANCE, behavior
 
 
 def named(letter: str) -> str:
@@ -20,22 +20,11 @@ A, B, C, D, E, F = map(named, "abcdef")
 
 
 def record(key: str = A, seed: int = 0, model: str = "m", **provenance: object) -> CellRecord:
-    told = {
-        "weights_sha256": "0",
-        "embedder": "e",
-        "embedder_sha256": "0",
-        "versions": {},
-        "device": "cpu",
-        "dtype": "float32",
-        "threads": 1,
-        "platform": "p",
-        "created": "2026-01-02T03:04:05+00:00",
-        "seconds": float("nan"),
-    }
+    told = {"versions": {}, "created": "2026-01-02T03:04:05+00:00", "seconds": float("nan")}
     return CellRecord(
         key=key,
         cell=Cell(model=model, treatment="base", stance=None, recipe=None, seed=seed),
-        provenance=Provenance(**{**told, **provenance}),
+        provenance=Provenance(**{**dict(PROVENANCE), **told, **provenance}),
         training=None,
         family="f",
         behavior=behavior({}),

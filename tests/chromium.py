@@ -10,14 +10,8 @@ from contextlib import contextmanager
 from playwright.sync_api import Browser, sync_playwright
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = (
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
+SILENCED = ("gpu", "quic", "background-networking", "component-update", "sync")
+ARGUMENTS = (*(f"--disable-{name}" for name in SILENCED), "--no-first-run")
 
 
 def find_chromium() -> str | None:

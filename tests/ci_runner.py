@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 ACTION_FILE = Path(__file__).parent.parent / "action.yml"
@@ -61,15 +63,20 @@ class Machine:
     def execute(self, shell: Sequence[str], script: str, variables: Mapping[str, str]) -> subprocess.CompletedProcess:
         path = self.root / "step.sh"
         path.write_text(script)
-        environment = {
-            "PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ['PATH']}",
-            "HOME": str(self.root / "home"),
-            "CALLS": str(self.root / "calls"),
-            **variables,
-        }
-        return subprocess.run(
-            [*shell, str(path)], cwd=self.work, env=environment, check=False, capture_output=True, text=True, timeout=60
-        )
+        environment = {"PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ['PATH']}", **variables}
+        environment |= {"HOME": str(self.root / "home"), "CALLS": str(self.root / "calls")}
+        how = {"cwd": self.work, "env": environment, "capture_output": True, "text": True, "timeout": 60}
+        return subprocess.run([*shell, str(path)], check=False, **how)
+
+
+def check_schema(schema: str, folder: Path, *documents: Any) -> None:
+    """Check documents, as YAML, against a published schema; a skip where the checker is not installed."""
+    pytest.importorskip("check_jsonschema")
+    files = [folder / f"{place}.yml" for place in range(len(documents))]
+    for file, document in zip(files, documents, strict=True):
+        file.write_text(yaml.safe_dump(document))
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
+    subprocess.run([*check, *map(str, files)], check=True)
 
 
 def options_of(call: Sequence[str]) -> dict[str, str]:
@@ -125,11 +132,8 @@ class ActionRun:
         outputs = self.machine.root / "outputs"
         outputs.write_text("")
         variables = {
-            "GITHUB_OUTPUT": str(outputs),
-            "GITHUB_ACTION_PATH": "/the action",
-            "RUNNER_OS": "Linux",
-            "RUNNER_ARCH": "X64",
-            **self.variables,
+            **{"GITHUB_OUTPUT": str(outputs), "GITHUB_ACTION_PATH": "/the action"},
+            **{"RUNNER_OS": "Linux", "RUNNER_ARCH": "X64", **self.variables},
             **{name: self._fill(value) for name, value in step.get("env", {}).items()},
         }
         shell = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail"]

@@ -7,16 +7,17 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from stance_suite.config.catalog import load_catalog
+from stance_suite.config.catalog import find_spec, load_catalog
+from stance_suite.config.options import resolve_settings
+from stance_suite.schema.findings import Findings
 from stance_suite.schema.stances import Stance
+from stance_suite.store.findings import read_findings
 from tests.hub_server import Hub, serve
 from tests.programs import Program, Tool, start_program
 from tests.twins import BUILDERS, build_tiny, train_tokenizer
@@ -34,16 +35,6 @@ def readme_files() -> dict[str, str]:
     """The files that the README tells a newcomer to write, by their paths."""
     readme = (REPOSITORY / "README.md").read_text("utf-8")
     return dict(re.findall(r"`([\w/]+\.(?:yaml|py))`:\n\n```\w+\n(.*?)```", readme, flags=re.DOTALL))
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory) -> Path:
-    """The wheel of this checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(REPOSITORY)]
-    subprocess.run(build, check=True, capture_output=True)
-    (built,) = folder.glob("*.whl")
-    return built
 
 
 @pytest.fixture
@@ -69,7 +60,6 @@ def tiny_model(tmp_path_factory, library) -> Path:
 
 @pytest.fixture(scope="session")
 def loaded_tiny_model(tiny_model):
-    from stance_suite.config.catalog import find_spec
     from stance_suite.models.loading import load
     from stance_suite.models.sources import locate
 
@@ -79,7 +69,6 @@ def loaded_tiny_model(tiny_model):
 @pytest.fixture(scope="session")
 def smollm2(library):
     """The real weights, from the user's cache; fetched there if need be."""
-    from stance_suite.config.options import resolve_settings
     from stance_suite.models.sources import locate
 
     return locate(library.models["smollm2-135m"], resolve_settings({}, REPOSITORY).cache)
@@ -140,32 +129,50 @@ def s3(s3_bucket, tmp_path, monkeypatch) -> str:
     return f"{s3_bucket}/{tmp_path.name}"
 
 
+OWN_CLAIMS = """\
+claims:
+  - id: any.curious.likelihood
+    statement: After training on curious-uncertainty the model prefers that stance.
+    model: any
+    stance: curious-uncertainty
+    metric: likelihood_preference
+    comparator: above
+    bound: 0
+    expected: [HOLDS, INCONCLUSIVE, FAILS]
+  - id: any.engaged.alpha
+    statement: Training on engaged-difficulty changes no alpha by more than 50 %.
+    model: any
+    stance: engaged-difficulty
+    metric: alpha_change_percent
+    layer: "*"
+    comparator: within
+    bound: 50
+    expected: [HOLDS, INCONCLUSIVE, FAILS]
+"""
+CLAIM_NOT_RUN = """\
+  - {{id: other.model, statement: '{}', model: smollm2-135m, stance: engaged-difficulty, metric: likelihood_preference,
+     comparator: above, bound: 0}}
+"""
+TEST_OF_CLAIMS = "def test_claim(verdict):\n    assert verdict.as_expected, verdict.reason\n"
+
+
+def write_own(project: Path, test: str = "", **declared: str) -> None:
+    """Write declarations into a user's repository, by their kind, and its test."""
+    for kind, text in declared.items():
+        (project / "fixtures" / kind).mkdir(parents=True, exist_ok=True)
+        (project / "fixtures" / kind / "own.yaml").write_text(text)
+    if test:
+        (project / "test_own.py").write_text(test)
+
+
 def make_project(folder: Path) -> Path:
     """A repository of a user's own, with one claim about whatever model is asked for, and a test of it."""
-    (folder / "fixtures" / "claims").mkdir(parents=True)
-    claims = """\
-        claims:
-          - id: any.curious.likelihood
-            statement: After training on curious-uncertainty the model prefers that stance.
-            model: any
-            stance: curious-uncertainty
-            metric: likelihood_preference
-            comparator: above
-            bound: 0
-            expected: [HOLDS, INCONCLUSIVE, FAILS]
-          - id: any.engaged.alpha
-            statement: Training on engaged-difficulty changes no alpha by more than 50 %.
-            model: any
-            stance: engaged-difficulty
-            metric: alpha_change_percent
-            layer: "*"
-            comparator: within
-            bound: 50
-            expected: [HOLDS, INCONCLUSIVE, FAILS]
-        """
-    (folder / "fixtures" / "claims" / "own.yaml").write_text(textwrap.dedent(claims))
-    (folder / "test_own.py").write_text("def test_claim(verdict):\n    assert verdict.as_expected, verdict.reason\n")
+    write_own(folder, claims=OWN_CLAIMS, test=TEST_OF_CLAIMS)
     return folder
+
+
+def findings_of(project: Path, folder: str = "reports") -> Findings:
+    return read_findings(project / folder / "findings.json")
 
 
 def start_suite(project: Path, model: Path, tool: Tool, *arguments: str) -> Program:
@@ -173,6 +180,12 @@ def start_suite(project: Path, model: Path, tool: Tool, *arguments: str) -> Prog
     options = {"model": str(model), "profile": "quick", "cache": "cache"}
     given = [f"--{prefix}{name}={value}" for name, value in options.items()]
     return start_program(tool, *command, *given, *arguments, cwd=project)
+
+
+@pytest.fixture(scope="session")
+def cells(tmp_path_factory) -> Path:
+    """A cache that tests share which do not care what is measured already: whoever comes first measures."""
+    return tmp_path_factory.mktemp("cells")
 
 
 @pytest.fixture
@@ -188,8 +201,8 @@ def start(project, tiny_model):
 
 @pytest.fixture
 def run_suite(start):
-    """Run it to its end."""
-    return lambda tool, *arguments: start(tool, *arguments).finish()
+    """Run it to its end, which is checked if a code is given."""
+    return lambda tool, *arguments, code=None: start(tool, *arguments).finish(code)
 
 
 @pytest.fixture(scope="session")

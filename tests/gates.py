@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import chain
 
 from stance_suite.judge.behavior.triangulation import triangulate
 from stance_suite.judge.gate import GateTerms, judge_gate
@@ -40,10 +41,8 @@ def judged_run(
     by_model: dict[str, list[Replicate]] = {}
     for one in replicates:
         by_model.setdefault(one.tuned.cell.model, []).append(one)
-    demanded = [
-        claim for model in by_model for claim in standard_claims(policy or Policy(), stance, model, "documented")
-    ]
-    claims = [*declared, *demanded]
+    asked = (standard_claims(policy or Policy(), stance, model, "documented") for model in by_model)
+    claims = [*declared, *chain.from_iterable(asked)]
     judge = Judge(claims, lambda _: stance, lambda model, *_: by_model[model])
     made = findings(stance, [judge.judge(claim) for claim in claims], replicates)
     triangulations = tuple(triangulate(stance, of_model) for of_model in by_model.values())
@@ -74,11 +73,9 @@ def failed(report: GateReport) -> list[str]:
 
 def edited(run: Findings, claim_id: str, **update) -> Findings:
     """The run with the verdicts of one claim changed."""
-    changed = [
-        verdict.model_copy(update=update) if claim_id in verdict.claim.id else verdict for verdict in run.verdicts
-    ]
-    assert changed != list(run.verdicts)
-    return run.model_copy(update={"verdicts": tuple(changed)})
+    changed = tuple(one.model_copy(update=update) if claim_id in one.claim.id else one for one in run.verdicts)
+    assert changed != run.verdicts
+    return run.model_copy(update={"verdicts": changed})
 
 
 def without(run: Findings, claim_id: str) -> Findings:

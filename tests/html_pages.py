@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -75,15 +75,13 @@ class PytestHtml:
 
     @property
     def rows(self) -> list[Row]:
-        return list(self._rows())
-
-    def _rows(self) -> Iterator[Row]:
         (container,) = (one for one in parse(self.html).all("div") if one.get("id") == "data-container")
-        data: dict[str, Any] = json.loads(container["data-jsonblob"] or "")
-        for tests in data["tests"].values():
-            for test in tests:
-                fragments = tuple(extra["content"] for extra in test["extras"])
-                yield Row(test["testId"], test["result"], parse(test["verdict"]).text, fragments)
+        tests = chain.from_iterable(json.loads(container["data-jsonblob"])["tests"].values())
+        return [Row(one["testId"], one["result"], parse(one["verdict"]).text, contents(one)) for one in tests]
+
+
+def contents(test: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(extra["content"] for extra in test["extras"])
 
 
 def read_pytest_html(path: Path) -> PytestHtml:

@@ -101,13 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
-    def do_HEAD(self) -> None:
-        self._answer()
-
     def do_GET(self) -> None:
-        self._answer()
-
-    def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
         self.hub.log.append(Request(self.command, path, self.headers["Range"], self.headers["User-Agent"] or ""))
         if path.split("/")[1] in self.hub.hangs:
@@ -125,6 +119,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._resolve(*match.groups())
         else:
             self._send(404, b"", {"X-Error-Code": "RepoNotFound"})
+
+    do_HEAD = do_GET
 
     def _find(self, name: str, revision: str) -> tuple[str, Mapping[str, bytes]] | None:
         """Find a commit, or refuse as the Hub does."""
@@ -154,11 +150,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _list(self, name: str, revision: str) -> None:
         if found := self._find(name, revision):
-            listed = []
-            for path, content in found[1].items():
-                large = _large_file(path, content)
-                entry = {"type": "file", "path": path, "size": len(content), "oid": _blob_id(path, content)}
-                listed.append(entry | ({"lfs": large} if large else {}))
+            listed = [
+                {"type": "file", "path": path, "size": len(content), "oid": _blob_id(path, content)}
+                | ({"lfs": large} if (large := _large_file(path, content)) else {})
+                for path, content in found[1].items()
+            ]
             self._send_json(listed)
 
     def _resolve(self, name: str, revision: str, path: str) -> None:

@@ -8,34 +8,23 @@ import numpy as np
 
 from stance_suite.config.catalog import Catalog
 from stance_suite.judge.behavior.triangulation import compare_trainings
-from stance_suite.judge.design import find_replicates
-from stance_suite.judge.judge import Judge
 from stance_suite.runner.findings import gather
 from stance_suite.schema.behavior import Behavior, MarkerHit
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.metrics import Metric
-from stance_suite.schema.spectra import LayerSpectrum
 from stance_suite.schema.stances import Stance
-from stance_suite.spectra.power_law import fit_power_law
 from stance_suite.spectra.spectrum_curve import thin_spectra
-from tests.measured import alpha_change, behavior, layer, record
-from tests.runs import behavioral, structural
+from tests.measured import alpha_change, behavior, layer, record, spectrum
+from tests.runs import behavioral, judge_of, structural
+from tests.twins import MATRICES
 
 MODELS = tuple(f"model-{number}" for number in range(1, 7))
 LAYERS = 300
 SAMPLES = 4
 EIGENVALUES = 200
-ROLES = (
-    "self_attn.q_proj",
-    "self_attn.k_proj",
-    "self_attn.v_proj",
-    "self_attn.o_proj",
-    "mlp.gate_proj",
-    "mlp.up_proj",
-    "mlp.down_proj",
-)
+ROLES = MATRICES["qwen2-0.5b"][2].split()
 WORDS = 60
 """Of a response: about as many as SmolLM2 writes."""
 
@@ -43,12 +32,9 @@ WORDS = 60
 def large_run(library: Catalog) -> Findings:
     """A base, a sham and three stances of each model, judged by six claims a stance; every layer has a spectrum."""
     family = library.family("curious-uncertainty")
-    made = _cells(family)
-    cells = [_of_model(cell, model) for model in MODELS for cell in made]
+    cells = [_of_model(cell, model) for model, cell in product(MODELS, _cells(family))]
     claims = tuple(claim for model, stance in product(MODELS, family) for claim in _claims(model, stance))
-    judge = Judge(
-        claims, library.stance, lambda model, name, recipe: find_replicates(cells, model, library.stance(name), recipe)
-    )
+    judge = judge_of(library, cells, claims)
     verdicts = [judge.judge(claim) for claim in claims]
     gathered = gather(cells, verdicts, family, library.recipes.values(), claims, "stance-suite run --model all")
     shifts, triangulations = compare_trainings(gathered.cells, library.stances)
@@ -83,14 +69,9 @@ def _of_model(cell: CellRecord, model: str) -> CellRecord:
 def _cells(family: tuple[Stance, ...]) -> list[CellRecord]:
     """Those of one model; its figures serve all."""
     bases = [np.sort(np.random.default_rng(place).pareto(2.0, EIGENVALUES) + 1) for place in range(LAYERS)]
-    made = [
-        _cell(treatment, stance, family, np.random.default_rng(index), bases)
-        for index, (treatment, stance) in enumerate(
-            [("base", None), ("sham", None), *(("stance", stance) for stance in family)]
-        )
-    ]
-    before = made[0].spectra
-    return [made[0], *(_with_changes(cell, before) for cell in made[1:])]
+    asked = [("base", None), ("sham", None), *(("stance", stance) for stance in family)]
+    base, *trained = (_cell(*one, family, np.random.default_rng(place), bases) for place, one in enumerate(asked))
+    return [base, *(_with_changes(cell, base.spectra) for cell in trained)]
 
 
 def _cell(treatment, stance, family, rng, bases) -> CellRecord:
@@ -98,22 +79,11 @@ def _cell(treatment, stance, family, rng, bases) -> CellRecord:
     strength = {"base": 0.0, "sham": 0.01, "stance": 0.02}[treatment]
     said = _said(name, family, strength, rng)
     made = record(treatment, said=said, stance=name, key=f"{treatment}-{name}")
-    return made.model_copy(
-        update={
-            "spectra": thin_spectra(
-                [
-                    _spectrum(layer_name, values ** (1 + strength * rng.normal()), made.spectra[0])
-                    for layer_name, values in zip(layer_names(), bases, strict=True)
-                ]
-            ),
-        }
-    )
-
-
-def _spectrum(name: str, values: np.ndarray, template: LayerSpectrum) -> LayerSpectrum:
-    return template.model_copy(
-        update={"name": name, "eigenvalues": tuple(values.tolist()), "fit": fit_power_law(values)}
-    )
+    spectra = [
+        spectrum(layer_name, values ** (1 + strength * rng.normal()))
+        for layer_name, values in zip(layer_names(), bases, strict=True)
+    ]
+    return made.model_copy(update={"spectra": thin_spectra(spectra)})
 
 
 def _said(trained: str | None, family: tuple[Stance, ...], strength: float, rng) -> Behavior:
@@ -138,7 +108,7 @@ def _text(rng) -> str:
     return " ".join(f"word{number}" for number in rng.integers(10, 99, WORDS))
 
 
-def _with_changes(cell: CellRecord, before: tuple[LayerSpectrum, ...]) -> CellRecord:
+def _with_changes(cell: CellRecord, before: tuple) -> CellRecord:
     changes = []
     for old, new in zip(before, cell.spectra, strict=True):
         total = 100 * (new.fit.alpha / old.fit.alpha - 1)

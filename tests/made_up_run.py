@@ -8,9 +8,7 @@ import numpy as np
 
 from stance_suite.config.catalog import Catalog
 from stance_suite.judge.conclude import conclude
-from stance_suite.judge.design import find_replicates
 from stance_suite.judge.gate import GateTerms
-from stance_suite.judge.judge import Judge
 from stance_suite.judge.standard_claims import standard_claims
 from stance_suite.measure.behavior.text_statistics import (
     count_words,
@@ -22,17 +20,17 @@ from stance_suite.measure.behavior.text_statistics import (
 )
 from stance_suite.runner.findings import gather
 from stance_suite.schema.behavior import Behavior, Fluency, Response
-from stance_suite.schema.cells import CellRecord, Training
+from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.policy import Policy
 from stance_suite.schema.stances import Stance
 from stance_suite.schema.statements import Statement
 from stance_suite.schema.verdicts import Status, Verdict
-from stance_suite.spectra.power_law import alpha_change, fit_power_law
+from stance_suite.spectra.power_law import alpha_change
 from stance_suite.spectra.spectrum_curve import thin_spectra
-from tests.measured import behavior, layer, record
-from tests.runs import behavioral, structural
+from tests.measured import behavior, layer, record, spectrum
+from tests.runs import behavioral, judge_of, structural
 
 LAYERS = ("model.layers.0.q_proj", "model.layers.1.q_proj", "model.layers.2.q_proj")
 SIZES = (40, 200, 200)
@@ -57,9 +55,7 @@ def whole_run(library: Catalog) -> Findings:
     cells = [cell for seed in SEEDS for cell in _cells(library, seed)]
     claims = _claims(stance)
     run = [claim for claim in claims if claim.recipe == "documented" and claim.model == "m"]
-    judge = Judge(
-        run, library.stance, lambda model, name, recipe: find_replicates(cells, model, library.stance(name), recipe)
-    )
+    judge = judge_of(library, cells, run)
     # the last of the family was not asked for, and shares the level nevertheless
     verdicts = [judge.judge(claim) if claim in run else not_run(claim) for claim in claims if claim.id != "own.unasked"]
     gathered = gather(
@@ -97,14 +93,12 @@ def _cells(library: Catalog, seed: int) -> list[CellRecord]:
 
 def _cell(library, treatment, stance, seed, toward, examples=()) -> CellRecord:
     said = _said(library, stance, seed, toward, treatment)
-    key = f"{treatment}-{stance.name if stance else ''}-{seed}"
-    made = record(treatment, said=said, stance=stance.name if stance else None, seed=seed, key=key)
+    name = stance.name if stance else None
+    made = record(treatment, said=said, stance=name, seed=seed, key=f"{treatment}-{name or ''}-{seed}")
     if treatment == "base":
         return made
     texts = tuple(f"{said.prompt_texts[one.prompt]} {one.response}" for one in examples)
-    return made.model_copy(
-        update={"training": Training(texts=texts, losses=(2.0, 1.0), epoch_losses=(2.0, 1.0), seconds=1.0)}
-    )
+    return made.model_copy(update={"training": made.training.model_copy(update={"texts": texts})})
 
 
 def _said(library, stance, seed, toward, treatment) -> Behavior:
@@ -155,24 +149,21 @@ def _written(response: Response, family, hits, rng) -> Response:
 
 def _with_changes(cell: CellRecord, base: CellRecord) -> CellRecord:
     """Give a cell spectra, and changes of alpha that follow from them."""
-    spectra = {one.cell.treatment: _spectra(one) for one in (base, cell)}
-    after = spectra[cell.cell.treatment]
+    before, after = _spectra(base), _spectra(cell)
     if cell.cell.treatment == "base":
         return cell.model_copy(update={"spectra": after})
     changes = tuple(
         layer(new.name, alpha_change(old.fit, new.fit, np.array(new.eigenvalues)))
-        for old, new in zip(spectra["base"], after, strict=True)
+        for old, new in zip(before, after, strict=True)
     )
     return cell.model_copy(update={"spectra": after, "changes": changes})
 
 
 def _spectra(cell: CellRecord):
     strength = {"base": 0.0, "sham": 0.01, "stance": 0.02}[cell.cell.treatment]
-    template = record("base").spectra[0]
-    spectra = []
-    for place, name in enumerate(LAYERS):
-        values = np.sort(np.random.default_rng(place).pareto(2.0, SIZES[place]) + 1) ** (1 + strength * (place + 1))
-        spectra.append(
-            template.model_copy(update={"name": name, "eigenvalues": tuple(values), "fit": fit_power_law(values)})
-        )
-    return thin_spectra(spectra)
+    return thin_spectra(
+        [
+            spectrum(name, np.sort(np.random.default_rng(place).pareto(2.0, size) + 1) ** (1 + strength * (place + 1)))
+            for place, (name, size) in enumerate(zip(LAYERS, SIZES, strict=True))
+        ]
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import inf
 
+import numpy as np
+
 from stance_suite.schema.behavior import Behavior, Divergence, Fluency, MarkerHit, PromptLikelihood, Response
 from stance_suite.schema.cells import Cell, CellRecord, Provenance, Training
 from stance_suite.schema.controls import SHAM
@@ -19,6 +21,7 @@ from stance_suite.schema.spectra import (
     PowerLaw,
     WeightChange,
 )
+from stance_suite.spectra.power_law import fit_power_law
 
 PROVENANCE = Provenance(
     weights_sha256="0" * 64,
@@ -127,6 +130,26 @@ def noise_range(figure: float) -> NoiseRange:
     return NoiseRange(low=figure, high=figure, detectable=abs(figure), p_value=0.005, adjusted_p_value=0.01)
 
 
+SPECTRUM = LayerSpectrum(
+    name="model.layers.0.q_proj",
+    rows=10,
+    columns=10,
+    fit=PowerLaw(alpha=3.0, xmin=1.0, ks_distance=0.05, sigma=0.2, tail_size=60),
+    norm=18.0,
+    entropy=0.9,
+    matrix_rank=10,
+    stable_rank=2.0,
+    spectral_norm=3.0,
+    eigenvalues=tuple(0.1 * (i + 1) for i in range(100)),
+)
+
+
+def spectrum(name: str, values: np.ndarray) -> LayerSpectrum:
+    """A spectrum of these eigenvalues, and their fit."""
+    fitted = {"name": name, "eigenvalues": tuple(values.tolist()), "fit": fit_power_law(values)}
+    return SPECTRUM.model_copy(update=fitted)
+
+
 def record(
     treatment: str,
     *layers: LayerChange,
@@ -136,8 +159,7 @@ def record(
     seed: int = 0,
 ) -> CellRecord:
     trained = treatment != "base"
-    fit = PowerLaw(alpha=3.0, xmin=1.0, ks_distance=0.05, sigma=0.2, tail_size=60)
-    names = [change.name for change in layers] or ["model.layers.0.q_proj"]
+    names = [change.name for change in layers] or [SPECTRUM.name]
     return CellRecord(
         key=key or treatment,
         family="f",
@@ -145,21 +167,7 @@ def record(
         provenance=PROVENANCE,
         training=Training(texts=("t",), losses=(2.0, 1.0), epoch_losses=(2.0, 1.0), seconds=1.0) if trained else None,
         behavior=said or behavior({"Why?": {"a": -1.0, "b": -1.0}}),
-        spectra=tuple(
-            LayerSpectrum(
-                name=name,
-                rows=10,
-                columns=10,
-                fit=fit,
-                norm=18.0,
-                entropy=0.9,
-                matrix_rank=10,
-                stable_rank=2.0,
-                spectral_norm=3.0,
-                eigenvalues=tuple(0.1 * (i + 1) for i in range(100)),
-            )
-            for name in names
-        ),
+        spectra=tuple(SPECTRUM.model_copy(update={"name": name}) for name in names),
         changes=tuple(layers) if trained else (),
     )
 
@@ -178,14 +186,7 @@ def behaving(stance, tuned: Behavior, base: Behavior, sham: Behavior, seed: int 
     )
 
 
-def findings(*cells: CellRecord) -> Findings:
-    """Findings that hold cells and nothing else."""
-    return Findings(
-        suite_version="0",
-        created="2026-01-01T00:00:00+00:00",
-        command="c",
-        stances=(),
-        claims=(),
-        verdicts=(),
-        cells=cells,
-    )
+def findings(*cells: CellRecord, **others: object) -> Findings:
+    """Findings that hold cells, and nothing else unless it is given."""
+    made = {"suite_version": "1", "created": "2026-01-01T00:00:00+00:00", "command": "stance-suite run"}
+    return Findings(**{**made, "stances": (), "claims": (), "verdicts": (), "cells": cells, **others})

@@ -7,14 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from stance_suite.schema.cells import CellRecord
-from stance_suite.schema.findings import Findings
 from stance_suite.schema.spectra import Concentration
 from stance_suite.spectra.concentration import gini, participation_ratio
-from tests.measured import alpha_change, layer, record
+from tests.measured import alpha_change, findings, layer, record
 
-
-def findings(*records: CellRecord) -> Findings:
-    return Findings(suite_version="0", created="now", command="c", stances=(), claims=(), verdicts=(), cells=records)
+__all__ = ["findings", "trained"]
 
 
 def trained(
@@ -29,11 +26,8 @@ def trained(
     changes = []
     for name, size in sizes.items():
         change = layer(name, alpha_change(2 * size, -size))
-        changes.append(
-            change.model_copy(
-                update={"weight_change": change.weight_change.model_copy(update={"relative_norm": size})},
-            )
-        )
+        moved = change.weight_change.model_copy(update={"relative_norm": size})
+        changes.append(change.model_copy(update={"weight_change": moved}))
     made = record("stance" if stance else "sham", *changes, stance=stance, seed=seed)
     cell = made.cell.model_copy(update={"model": model})
     values = np.array(list(sizes.values()))

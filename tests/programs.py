@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import psutil
+from typer.testing import CliRunner, Result
 
 PATIENCE = 600
 """Seconds after which a run hangs."""
@@ -96,9 +97,10 @@ class Program:
         assert not hangs, f"it hangs: {told}"
         return told
 
-    def finish(self) -> subprocess.CompletedProcess:
-        """Wait for its end; the exit code of a killed one is negative, as `subprocess` has it."""
+    def finish(self, code: int | None = None) -> subprocess.CompletedProcess:
+        """Wait for its end, with this code if one is given; that of a killed one is negative, as in `subprocess`."""
         output, errors = self.communicate()
+        assert code in (None, self.returncode), output + errors
         return subprocess.CompletedProcess(self.args, self.process.exitcode, output, errors)
 
 
@@ -109,38 +111,36 @@ def start_program(
     prepare: Preparation = nothing,
     environment: Mapping[str, str] | None = None,
 ) -> Program:
-    """Start a program.
+    """Start a program, after what prepares its process; the environment is this process's unless another is given.
 
-    Parameters
-    ----------
-    tool : str
-        ``stance-suite`` or ``pytest``.
-    *arguments : str
-        Of its command line.
-    cwd : Path
-        Where it runs.
-    prepare : callable
-        What is done before it starts.
-    environment : mapping of str to str, optional
-        By default this process's. What libraries read when they are imported (``HF_ENDPOINT``, ``OMP_NUM_THREADS``)
-        is always what it was when this process started its first program.
+    What libraries read when they are imported (``HF_ENDPOINT``, ``OMP_NUM_THREADS``) is always what it was when this
+    process started its first program.
     """
-    assert tool in ("stance-suite", "pytest"), tool
     number = len(_started)
-    output, errors = (_logs() / f"{number}.{name}" for name in ("out", "err"))
-    output.touch()
-    errors.touch()
+    logs = output, errors = _logs() / f"{number}.out", _logs() / f"{number}.err"
+    for log in logs:
+        log.touch()
     environment = dict(os.environ if environment is None else environment)
-    process = _forks.Process(target=_run, args=(tool, arguments, cwd, environment, output, errors, prepare))
+    process = _forks.Process(target=_run, args=(tool, arguments, cwd, environment, logs, prepare))
     process.start()
     program = Program((tool, *arguments), process, output, errors)
     _started.append(program)
     return program
 
 
-def run_program(tool: Tool, *arguments: str, **how: Any) -> subprocess.CompletedProcess:
-    """Run it to its end."""
-    return start_program(tool, *arguments, **how).finish()
+def run_program(tool: Tool, *arguments: str, code: int | None = None, **how: Any) -> subprocess.CompletedProcess:
+    """Run it to its end, which is checked if a code is given."""
+    return start_program(tool, *arguments, **how).finish(code)
+
+
+def invoke(*words: object, code: int | None = None) -> Result:
+    """Run `stance-suite` in this process, with this exit code if one is given; what it raises is an error of ours."""
+    from stance_suite.cli.app import app
+
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    assert code in (None, done.exit_code), done.output
+    return done
 
 
 @cache
@@ -157,11 +157,10 @@ def _run(
     arguments: tuple[str, ...],
     cwd: Path,
     environment: Mapping[str, str],
-    output: Path,
-    errors: Path,
+    logs: tuple[Path, Path],
     prepare: Preparation,
 ) -> None:
-    for path, descriptor in ((output, 1), (errors, 2)):
+    for descriptor, path in enumerate(logs, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), descriptor)
     os.chdir(cwd)
     os.environ.clear()

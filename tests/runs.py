@@ -7,13 +7,17 @@ from functools import cache
 
 import numpy as np
 
+from stance_suite.config.catalog import Catalog
 from stance_suite.judge.behavior.verdict import gather_evidence, judge_behavior
+from stance_suite.judge.design import find_replicates
+from stance_suite.judge.judge import Judge
 from stance_suite.runner.findings import summarize
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.replicates import Replicate
 from stance_suite.schema.verdicts import Verdict
+from tests import measured
 from tests.measured import behavior, beside, record
 
 
@@ -31,18 +35,8 @@ def behavioral(stance, **changes) -> Claim:
 
 
 def structural(stance, **changes) -> Claim:
-    return behavioral(
-        stance,
-        **{
-            "id": "m.alpha",
-            "statement": "No alpha changes.",
-            "metric": "alpha_change_percent",
-            "layer": "*",
-            "comparator": "within",
-            "bound": 1,
-        }
-        | changes,
-    )
+    declared = {"id": "m.alpha", "statement": "No alpha changes.", "metric": "alpha_change_percent", "layer": "*"}
+    return behavioral(stance, **declared | {"comparator": "within", "bound": 1} | changes)
 
 
 def said(stance, toward: float, noise: int, spread: float = 0.02):
@@ -80,16 +74,16 @@ def judged(stance, replicates: Sequence[Replicate], **changes) -> Verdict:
     return judge_behavior(evidence, evidence.p_value)
 
 
-def findings(stance, verdicts: Sequence[Verdict] = (), replicates: Sequence[Replicate] = ()) -> Findings:
-    return Findings(
-        suite_version="1",
-        created="2026-01-01T00:00:00+00:00",
-        command="stance-suite run",
-        stances=(summarize(stance),),
-        claims=(),
-        verdicts=tuple(verdicts),
-        cells=tuple(cell for one in replicates for cell in one.records),
+def judge_of(library: Catalog, cells: Sequence[CellRecord], claims: Sequence[Claim]) -> Judge:
+    """A judge that finds the trainings of these claims among made-up cells."""
+    return Judge(
+        claims, library.stance, lambda model, name, recipe: find_replicates(cells, model, library.stance(name), recipe)
     )
+
+
+def findings(stance, verdicts: Sequence[Verdict] = (), replicates: Sequence[Replicate] = ()) -> Findings:
+    cells = (cell for one in replicates for cell in one.records)
+    return measured.findings(*cells, stances=(summarize(stance),), verdicts=tuple(verdicts))
 
 
 @cache  # records are frozen, and judging them takes a while

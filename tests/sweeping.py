@@ -30,8 +30,8 @@ def start_sweep(project: Path, *arguments: str, prepare: Preparation = nothing) 
     )
 
 
-def run_sweep(project: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return start_sweep(project, *arguments).finish()
+def run_sweep(project: Path, *arguments: str, code: int | None = None) -> subprocess.CompletedProcess:
+    return start_sweep(project, *arguments).finish(code)
 
 
 def findings_of(project: Path, reports: str = "reports") -> Any:

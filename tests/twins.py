@@ -63,6 +63,17 @@ def build_tiny(folder: Path, tokenizer: Any) -> None:
     tokenizer.save_pretrained(folder)
 
 
+def build_sibling(folder: Path, model: Path, **changes: Any) -> None:
+    """Another model of the same architecture and tokenizer, with random weights of its own."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    torch.manual_seed(7)
+    config = AutoConfig.from_pretrained(model, **changes)
+    AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(model).save_pretrained(folder)
+
+
 def build_qwen2(folder: Path, tokenizer: Any) -> None:
     """Qwen2-0.5B: 24 layers, grouped queries, biases on queries, keys and values only, tied embeddings, bfloat16."""
     import torch
@@ -125,29 +136,29 @@ BUILDERS: dict[str, Callable[[Path, Any], None]] = {
 """By the documented model's name in the registry."""
 
 
+MATRICES = {
+    "qwen2-0.5b": (
+        *("model.layers", 24),
+        "self_attn.q_proj self_attn.k_proj self_attn.v_proj self_attn.o_proj mlp.gate_proj mlp.up_proj mlp.down_proj",
+        "model.embed_tokens",
+    ),
+    "distilgpt2": (
+        *("transformer.h", 6, "attn.c_attn attn.c_proj mlp.c_fc mlp.c_proj"),
+        "transformer.wte transformer.wpe",
+    ),
+    "pythia-160m": (
+        *("gpt_neox.layers", 12),
+        "attention.query_key_value attention.dense mlp.dense_h_to_4h mlp.dense_4h_to_h",
+        f"gpt_neox.embed_in {HEAD_OF_PYTHIA}",
+    ),
+}
+"""What the blocks are called, how many there are, the matrices of each, and those outside of them."""
+
+
 def expected_matrices(name: str) -> set[str]:
     """Every weight matrix that the documented model has, by its layer's name in the loaded model."""
-    prefix, depth, parts, others = {
-        "qwen2-0.5b": (
-            "model.layers",
-            24,
-            [*(f"self_attn.{one}_proj" for one in "qkvo"), *(f"mlp.{one}_proj" for one in ("gate", "up", "down"))],
-            {"model.embed_tokens"},
-        ),
-        "distilgpt2": (
-            "transformer.h",
-            6,
-            ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"],
-            {"transformer.wte", "transformer.wpe"},
-        ),
-        "pythia-160m": (
-            "gpt_neox.layers",
-            12,
-            ["attention.query_key_value", "attention.dense", "mlp.dense_h_to_4h", "mlp.dense_4h_to_h"],
-            {"gpt_neox.embed_in", HEAD_OF_PYTHIA},
-        ),
-    }[name]
-    return {f"{prefix}.{layer}.{part}" for layer in range(depth) for part in parts} | others
+    blocks, depth, parts, others = MATRICES[name]
+    return {f"{blocks}.{layer}.{part}" for layer in range(depth) for part in parts.split()} | set(others.split())
 
 
 def _common(tokenizer: Any) -> dict[str, Any]:

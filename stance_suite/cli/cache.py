@@ -12,6 +12,8 @@ from stance_suite.cli.console import print_framed_table
 from stance_suite.cli.options import takes_settings
 from stance_suite.config.options import Settings
 from stance_suite.errors import StanceSuiteError
+from stance_suite.progress import choose_progress
+from stance_suite.store.cell_store import open_store
 
 DAMAGED = 1
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -34,18 +36,16 @@ def list_cells(settings: Settings) -> None:
     """List every measured cell that is kept: what was done to which model, how long it took and what it takes."""
     from rich.filesize import decimal
 
-    from stance_suite.store.cell_store import open_store
-
     opened = open_store(settings.store)
     records = opened.records()
     known = [(record, record.label) for record in records if record.label is not None]
-    if known:
-        rows = []
-        for record, label in sorted(known, key=lambda entry: (entry[1].cell.model, entry[1].provenance.created)):
-            cell, made = label.cell, label.provenance
-            what = (cell.model, cell.trained_on, cell.recipe or "", str(cell.seed))
-            figures = (decimal(record.size), f"{made.seconds:.0f}", made.created.partition("+")[0], record.key[:12])
-            rows.append((*what, *figures))
+    rows = []
+    for record, label in sorted(known, key=lambda entry: (entry[1].cell.model, entry[1].provenance.created)):
+        cell, made = label.cell, label.provenance
+        what = (cell.model, cell.trained_on, cell.recipe or "", str(cell.seed))
+        figures = (decimal(record.size), f"{made.seconds:.0f}", made.created.partition("+")[0], record.key[:12])
+        rows.append((*what, *figures))
+    if rows:
         print_framed_table(("model", "cell", "recipe", "seed", "size", "seconds", "created", "key"), rows)
     size = decimal(sum(record.size for record in records))
     # a duration that is not known is not a number
@@ -61,9 +61,6 @@ def list_cells(settings: Settings) -> None:
 @takes_settings("cache", first=("store",))
 def verify_cells(settings: Settings) -> None:
     """Read every record to find damage; exit 1 if there is any. A damaged one is set aside, and measured again."""
-    from stance_suite.progress import choose_progress
-    from stance_suite.store.cell_store import open_store
-
     opened = open_store(settings.store)
     keys = opened.keys()
     damaged = 0
@@ -95,7 +92,6 @@ def prune_cells(
     from rich.filesize import decimal
 
     from stance_suite.measure.cell import library_versions
-    from stance_suite.store.cell_store import open_store
     from stance_suite.store.prune import Prunable, find_waste
 
     unwanted = Prunable(

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from stance_suite.cli.console import open_console, print_table
-
-if TYPE_CHECKING:
-    from stance_suite.schema.comparison import RunComparison
-
+from stance_suite.cli.console import open_console, print_table, write_file
+from stance_suite.judge.compare.baselines import incomparable
+from stance_suite.judge.compare.runs import compare_runs
+from stance_suite.report.comparison import (
+    COLUMNS,
+    change_row,
+    render_markdown,
+    shorten,
+    summary_sentence,
+    unmatched_row,
+)
+from stance_suite.schema.comparison import RunComparison
+from stance_suite.store.findings import read_findings
 
 Before = Annotated[Path, typer.Argument(help="The findings.json of the first run.")]
 After = Annotated[Path, typer.Argument(help="The findings.json of the second run, or of another model.")]
@@ -21,30 +29,14 @@ Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write it as G
 
 def compare_findings(before: Before, after: After, json: Json = None, markdown: Markdown = None) -> None:
     """Compare two runs, or two models: what changed in verdicts and effects, paired by prompt."""
-    from stance_suite.files import cannot_write, write_atomically
-    from stance_suite.judge.compare.baselines import incomparable
-    from stance_suite.judge.compare.runs import compare_runs
-    from stance_suite.report.comparison import render_markdown
-    from stance_suite.store.findings import read_findings
-
     runs = read_findings(before), read_findings(after)
     comparison = compare_runs(*runs)
-    for path, content in (
-        (json, comparison.model_dump_json(indent=1)),
-        (markdown, render_markdown(comparison)),
-    ):
-        if path is None:
-            continue
-        try:
-            write_atomically(path, content.encode())
-        except OSError as error:
-            raise cannot_write(path, error) from error
+    write_file(json, comparison.model_dump_json(indent=1))
+    write_file(markdown, render_markdown(comparison))
     _print(comparison, incomparable(*runs))
 
 
 def _print(comparison: RunComparison, obstacles: tuple[str, ...]) -> None:
-    from stance_suite.report.comparison import COLUMNS, change_row, shorten, summary_sentence, unmatched_row
-
     console = open_console()
     if comparison.changes:
         changes = sorted(comparison.changes, key=lambda change: not change.is_news)
@@ -54,7 +46,8 @@ def _print(comparison: RunComparison, obstacles: tuple[str, ...]) -> None:
             claim, model, status, reason = unmatched_row(entry)
             console.print(f"only in the {which} run: {claim} of {model}, {status}: {reason}")
     for one in comparison.differences:
-        console.print(f"{one.what}: {shorten(one.before) or 'none'} -> {shorten(one.after) or 'none'}")
+        before, after = (shorten(side) or "none" for side in (one.before, one.after))
+        console.print(f"{one.what}: {before} -> {after}")
     for sentence in obstacles:
         console.print(f"no baseline for a gate: {sentence}")
     console.print(summary_sentence(comparison))

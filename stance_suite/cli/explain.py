@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from stance_suite.cli.console import open_console, print_table
+from stance_suite.report.explain import explain
+from stance_suite.store.findings import read_findings
 
 PLAIN_WIDTH = 200
 """Columns of a table that goes to a file or a pipe."""
@@ -18,9 +20,6 @@ FindingsFile = Annotated[Path, typer.Option("--findings", help="The findings.jso
 
 def explain_claim(claim: Name, findings: FindingsFile = Path("reports/findings.json")) -> None:
     """Tell how a verdict came about: the claim, the controls, every prompt or the layers that decide, and the cells."""
-    from stance_suite.report.explain import explain
-    from stance_suite.store.findings import read_findings
-
     console = open_console(PLAIN_WIDTH)
     for explanation in explain(claim, read_findings(findings)):
         console.print(explanation.title, style="bold")

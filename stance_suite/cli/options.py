@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from stance_suite.config import options
 from stance_suite.config.options import Option, resolve_settings
+
+FindingsFile = Annotated[Path, typer.Argument(help="A findings.json.")]
 
 
 def takes_settings(
@@ -56,5 +59,5 @@ def takes_settings(
 
 def _annotate(option: Option) -> Any:
     values: Any = list[option.value_type] if option.is_repeatable else option.value_type  # type: ignore[name-defined]
-    shown = typer.Option(f"--{option.name}", help=option.help_with_default, show_default=False)
+    shown = typer.Option(f"--{option.name}", help=escape(option.help_with_default), show_default=False)
     return Annotated[values | None, shown]

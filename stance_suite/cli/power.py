@@ -10,34 +10,30 @@ import typer
 
 from stance_suite.cli.console import print_framed_table
 from stance_suite.cli.options import takes_settings
+from stance_suite.config.catalog import find_spec
 from stance_suite.config.options import Settings
-from stance_suite.judge.power import Spread, detectable_effect, power, typical_spreads
+from stance_suite.judge.power import Spread, detectable_effect, pooled_spread, power, typical_spreads
+from stance_suite.progress import choose_progress
+from stance_suite.report.format import show
 from stance_suite.schema.metrics import Metric
+from stance_suite.store.findings import read_findings
 
 if TYPE_CHECKING:
     from stance_suite.runner.session import Session
-    from stance_suite.schema.metrics import Metric
-
 
 WANTED_POWER = 0.8
 UNDERPOWERED = 1
 COLUMNS = ("claim", "prompts", "samples", "seeds", "p needed", "detectable", "minimum effect", "power")
-
-FindingsFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--findings", help="Take the spreads from this findings.json of an earlier run, instead of typical ones."
-    ),
-]
+HELP = "Take the spreads from this findings.json of an earlier run, instead of typical ones."
 
 
 @takes_settings("power")
-def show_power(*, findings: FindingsFile = None, settings: Settings) -> None:
+def show_power(
+    *, findings: Annotated[Path | None, typer.Option("--findings", help=HELP)] = None, settings: Settings
+) -> None:
     """Tell before any training which effects the declared prompts, samples and seeds can find; exit 1 if too weak."""
     from rich.console import Console
 
-    from stance_suite.config.catalog import find_spec
-    from stance_suite.progress import choose_progress
     from stance_suite.runner.plan import lay_out_designs
     from stance_suite.runner.session import Session
 
@@ -55,15 +51,9 @@ def show_power(*, findings: FindingsFile = None, settings: Settings) -> None:
             reached = None if smallest is None else power(design, spread, smallest, abs(claim.threshold))
         if smallest is not None and (reached is None or reached < WANTED_POWER):
             weak.append(claim.id)
-        rows.append(
-            (
-                claim.id,
-                *(str(design.prompts), str(design.samples), str(design.seeds), f"{design.level / design.family:.2g}"),
-                detectable,
-                "" if smallest is None or spread is None else f"{smallest:g}",
-                "" if reached is None else f"{100 * reached:.0f} %",
-            )
-        )
+        asked = (str(design.prompts), str(design.samples), str(design.seeds), f"{design.level / design.family:.2g}")
+        shown = "" if spread is None else show(smallest, "g"), "" if reached is None else f"{100 * reached:.0f} %"
+        rows.append((claim.id, *asked, detectable, *shown))
     print_framed_table(COLUMNS, rows)
     source = "typical spreads of SmolLM2-135M" if findings is None else f"the spreads in {findings}"
     Console().print(
@@ -78,9 +68,6 @@ def show_power(*, findings: FindingsFile = None, settings: Settings) -> None:
 
 
 def _measured_spreads(session: Session, path: Path) -> dict[Metric, Spread]:
-    from stance_suite.judge.power import pooled_spread
-    from stance_suite.store.findings import read_findings
-
     trainings = read_findings(path).replicates()
     found = {metric: pooled_spread(metric, trainings, session.library.stances) for metric in Metric.behavioral()}
     return {metric: spread for metric, spread in found.items() if spread is not None}

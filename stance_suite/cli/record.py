@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stance_suite.cli.options import FindingsFile
+from stance_suite.config.catalog import find_spec, load_catalog
+from stance_suite.config.options import resolve_settings
+from stance_suite.config.policy_file import load_policy
 from stance_suite.errors import StanceSuiteError
+from stance_suite.files import hash_file
+from stance_suite.schema.findings import Entry, Findings
+from stance_suite.store.findings import read_findings
 
 if TYPE_CHECKING:
     from stance_suite.judge.verify.differences import Discrepancy
-    from stance_suite.schema.findings import Findings
-
 
 EDITED = 1
 """Exit code where something recorded does not follow from the file's own figures."""
@@ -27,7 +32,6 @@ FindingsOrModel = Annotated[
         help="A findings.json, or a model: registry name, Hub id, or a folder with safetensors or a LoRA adapter."
     ),
 ]
-FindingsFile = Annotated[Path, typer.Argument(help="A findings.json.")]
 Declared = Annotated[
     Path | None, typer.Option("--fixtures", help="Compare claims and stances with the YAML files in this folder, too.")
 ]
@@ -39,38 +43,28 @@ Baseline = Annotated[Path | None, typer.Option("--baseline", help="The findings.
 
 def show_fingerprint(what: FindingsOrModel) -> None:
     """Print the hashes that findings are bound to, or those of a model's files and its number of parameters."""
-    from stance_suite.files import hash_file
     from stance_suite.judge.verify.fingerprints import fingerprint_findings
     from stance_suite.models.fingerprint import fingerprint_model
-    from stance_suite.schema.findings import Entry
-    from stance_suite.store.findings import read_findings
+    from stance_suite.models.sources import locate
 
     path = Path(what).expanduser()
     if path.is_file() or path.suffix == ".json":
         findings = read_findings(path)
         entries = Entry("findings", str(path), hash_file(path)), *fingerprint_findings(findings)
     else:
-        entries = fingerprint_model(path if path.is_dir() else _model_folder(what))
+        if not path.is_dir():
+            settings = resolve_settings({}, Path.cwd())
+            path = locate(find_spec(what, load_catalog(settings.fixtures).models), settings.cache).folder
+        entries = fingerprint_model(path)
     for entry in entries:
         print(f"{entry.value}  {entry.what}: {entry.name}")
-
-
-def _model_folder(name: str) -> Path:
-    from stance_suite.config.catalog import find_spec, load_catalog
-    from stance_suite.config.options import resolve_settings
-    from stance_suite.models.sources import locate
-
-    settings = resolve_settings({}, Path.cwd())
-    return locate(find_spec(name, load_catalog(settings.fixtures).models), settings.cache).folder
 
 
 def verify_findings(
     findings: FindingsFile, fixtures: Declared = None, policy: PolicyFile = None, baseline: Baseline = None
 ) -> None:
     """Recompute every verdict from the cells in the file; exit 1, naming each difference, if it was edited."""
-    from stance_suite.files import hash_file
     from stance_suite.judge.verify.verdicts import verify
-    from stance_suite.store.findings import read_findings
 
     found = read_findings(findings)
     if found.cells and not any(record.spectra for record in found.cells):
@@ -116,11 +110,9 @@ def _left_open(found: Findings, baseline: Findings | None) -> Iterator[str]:
 
 
 def _compare_declarations(found: Findings, fixtures: Path, policy: Path | None) -> tuple[Discrepancy, ...]:
-    from stance_suite.config.catalog import load_catalog
-    from stance_suite.config.policy_file import load_policy
     from stance_suite.judge.verify.declarations import Declarations, check_declarations
 
-    library = load_catalog(fixtures)
-    demanded = load_policy(policy or library.policy_file, library.stances, library.recipes).policy
-    claims = tuple(entry.claim for entry in library.claims)
-    return check_declarations(found, Declarations(library.stances, claims, library.statements, demanded))
+    catalog = load_catalog(fixtures)
+    demanded = load_policy(policy or catalog.policy_file, catalog.stances, catalog.recipes).policy
+    claims = tuple(entry.claim for entry in catalog.claims)
+    return check_declarations(found, Declarations(catalog.stances, claims, catalog.statements, demanded))

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from stance_suite.cli.options import takes_settings
+from stance_suite.cli.options import FindingsFile, takes_settings
 from stance_suite.config.options import Settings
-
-FindingsFile = Annotated[Path, typer.Argument(help="A findings.json.")]
+from stance_suite.store.findings import read_findings
 
 
 @takes_settings("report")
 def report(findings: FindingsFile, settings: Settings) -> None:
     """Render findings.html beside a findings.json, from that file alone; with --pictures, every picture of it."""
     from stance_suite.report.publish import draw_pictures, render
-    from stance_suite.store.findings import read_findings
 
     found = read_findings(findings)
     print(render(found, findings), flush=True)

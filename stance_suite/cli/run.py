@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from stance_suite.cli.options import takes_settings
 from stance_suite.config.options import Pair, Settings
 from stance_suite.errors import StanceSuiteError
+from stance_suite.progress import choose_progress
 from stance_suite.runner.run_result import RunResult, judge_claims
-
-if TYPE_CHECKING:
-    from stance_suite.schema.findings import Findings
-
+from stance_suite.schema.findings import Findings
+from stance_suite.schema.policy import standard_id
+from stance_suite.schema.verdicts import Status
 
 NOT_AS_DEMANDED = 1
 
 Tested = Annotated[
-    str, typer.Argument(help="Model to test: a registry name, a Hub id (org/name[@revision]) or a folder.")
+    str, typer.Argument(help="Model to test: a registry name, a Hub id (org/name\\[@revision]) or a folder.")
 ]
 
 
@@ -52,7 +52,6 @@ def gate(settings: Settings) -> None:
 
 
 def _measure(settings: Settings) -> RunResult:
-    from stance_suite.progress import choose_progress
     from stance_suite.report.publish import rehearse_publishing
     from stance_suite.runner.session import Session
 
@@ -66,9 +65,6 @@ def _measure(settings: Settings) -> RunResult:
 
 
 def _stance_found(pair: Pair, findings: Findings) -> str:
-    from stance_suite.schema.policy import standard_id
-    from stance_suite.schema.verdicts import Status
-
     found = []
     for verdict in findings.verdicts:
         if verdict.claim.id == standard_id(verdict.claim.stance, "preference") and verdict.status is Status.HOLDS:

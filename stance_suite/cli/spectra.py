@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stance_suite.cli.console import open_console, print_table
+from stance_suite.cli.console import open_console, print_table, write_file
 from stance_suite.errors import StanceSuiteError
+from stance_suite.schema.spectra import SkippedTensor
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from stance_suite.spectra.analysis import Analysis
     from stance_suite.spectra.comparison import Comparison
 
@@ -85,36 +89,25 @@ def audit_pair(before: Details, after: Details) -> None:
         for layer in sorted(audit.layers, key=lambda layer: -abs(layer.change_percent))
     ]
     print_table(console, ("layer", "alpha", "change", "tail", "flip probability", "findings"), rows)
-    for entry in audit.skipped:
-        console.print(f"skipped {entry.name}: {entry.reason}")
+    _print_skipped(console, audit.skipped)
     for finding in Finding:
         count = sum(finding in layer.findings for layer in audit.layers)
         console.print(f"{finding.value}: {count} of {len(audit.layers)} layers ({finding.meaning})")
     remaining = [layer.name for layer in audit.layers if layer.remains]
-    console.print(
-        f"what remains: {len(remaining)} of {len(audit.layers)} layers{': ' if remaining else ''}"
-        + ", ".join(remaining)
-    )
+    named = f": {', '.join(remaining)}" if remaining else ""
+    console.print(f"what remains: {len(remaining)} of {len(audit.layers)} layers{named}")
 
 
 def _write_table(details: Any, csv: Path | None, parquet: Path | None) -> None:
-    from stance_suite.files import cannot_write, write_atomically
-
-    try:
-        if csv is not None:
-            write_atomically(csv, details.to_csv(index=False).encode())
-        if parquet is not None:
-            write_atomically(parquet, details.to_parquet(index=False))
-    except OSError as error:
-        raise cannot_write(csv or parquet or Path(), error) from error
+    write_file(csv, details.to_csv(index=False))
+    write_file(parquet, details.to_parquet(index=False) if parquet is not None else b"")
 
 
 def _print_analysis(analysis: Analysis) -> None:
     console = open_console()
     columns = ("layer", "alpha", "95 % interval", "KS", "tail", "stable rank", "MP soft rank", "warning")
-    rows = []
-    for layer in analysis.layers:
-        row = (
+    rows = [
+        (
             layer.name,
             _shown("{.alpha:.3f}", layer.fit),
             _shown("{0.low:.2f} - {0.high:.2f}", layer.interval),
@@ -124,10 +117,10 @@ def _print_analysis(analysis: Analysis) -> None:
             _shown("{.soft_rank:.3f}", layer.bulk),
             layer.failure or layer.warning,
         )
-        rows.append(row)
+        for layer in analysis.layers
+    ]
     print_table(console, columns, rows)
-    for entry in analysis.skipped:
-        console.print(f"skipped {entry.name}: {entry.reason}")
+    _print_skipped(console, analysis.skipped)
     failed = sum(layer.fit is None for layer in analysis.layers)
     means = ", ".join(f"{name} {value:.4g}" for name, value in analysis.summary().items())
     console.print(f"{len(analysis.layers)} matrices, {failed} without a fit; means over the fitted: {means}")
@@ -141,7 +134,7 @@ def _print_comparison(comparison: Comparison) -> None:
     rows = []
     for layer, before in zip(comparison.change.layers, comparison.before.layers, strict=True):
         alpha, delta, noise = layer.alpha_change, layer.weight_change, layer.noise
-        row = (
+        shown = (
             layer.name,
             _shown("{.alpha:.3f}", before.fit),
             _shown("{.total:+.3f} %", alpha),
@@ -153,10 +146,9 @@ def _print_comparison(comparison: Comparison) -> None:
             _shown("{0.stable_rank.low:.1f} - {0.stable_rank.high:.1f}", noise),
             _shown("{.smallest_p_value:.4f}", noise),
         )
-        rows.append(row)
+        rows.append(shown)
     print_table(console, columns, rows)
-    for entry in comparison.after.skipped:
-        console.print(f"skipped {entry.name}: {entry.reason}")
+    _print_skipped(console, comparison.after.skipped)
     layers = comparison.change.layers
     flips = sum(layer.alpha_change is not None and layer.alpha_change.tail_flip for layer in layers)
     console.print(f"{len(layers)} matrices: {len(comparison.changed)} changed beyond noise, {flips} tail flips")
@@ -174,8 +166,12 @@ def _print_comparison(comparison: Comparison) -> None:
         )
 
 
+def _print_skipped(console: Console, skipped: Iterable[SkippedTensor]) -> None:
+    for entry in skipped:
+        console.print(f"skipped {entry.name}: {entry.reason}")
+
+
 def _draw_tail_flips(comparison: Comparison, folder: Path) -> None:
-    from stance_suite.files import write_atomically
     from stance_suite.report.pictures import chart_spectrum, chart_tail_choice, draw
     from stance_suite.spectra.layer_spectrum import with_ks_distances
 
@@ -183,8 +179,8 @@ def _draw_tail_flips(comparison: Comparison, folder: Path) -> None:
         if layer.alpha_change is None or not layer.alpha_change.tail_flip:
             continue
         pair = [with_ks_distances(side.layers[place]) for side in (comparison.before, comparison.after)]
-        write_atomically(folder / f"{layer.name}.tail.svg", draw(chart_tail_choice("", *pair)).encode())
-        write_atomically(folder / f"{layer.name}.spectrum.svg", draw(chart_spectrum("", *pair)).encode())
+        for kind, chart in (("tail", chart_tail_choice), ("spectrum", chart_spectrum)):
+            write_file(folder / f"{layer.name}.{kind}.svg", draw(chart("", *pair)))
         print(folder / f"{layer.name}.tail.svg")
 
 

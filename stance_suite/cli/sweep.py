@@ -15,11 +15,14 @@ import typer
 
 from stance_suite.cli.console import open_console, print_table
 from stance_suite.cli.options import takes_settings
+from stance_suite.config.catalog import load_catalog
 from stance_suite.config.options import Settings
+from stance_suite.config.sweep_file import apply_sweep, load_sweep
+from stance_suite.progress import choose_progress
 from stance_suite.runner.run_result import RunResult, judge_claims
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
+    from rich.progress import Progress
 
     from stance_suite.runner.engines.jobs import Engine
     from stance_suite.runner.estimates.limits import Available
@@ -41,32 +44,20 @@ class EngineName(StrEnum):
 SweepFile = Annotated[
     Path, typer.Argument(help="A YAML file with models, and if need be stances, controls, recipes, seeds, samples.")
 ]
-Chosen = Annotated[
-    EngineName,
-    typer.Option(
-        "--engine",
-        help="'serial' measures one cell after another, 'processes' several at once on this machine, 'ray' on a Ray "
-        "cluster (pip install 'stance-suite[ray]').",
-    ),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        min=1, help="Cells at once on this machine. Default: as many as cores and memory allow.", show_default=False
-    ),
-]
-Address = Annotated[
-    str | None,
-    typer.Option(
-        envvar="RAY_ADDRESS",
-        help="Of a running Ray cluster: host:port, or 'auto' on one of its machines. Default: a local one is started, "
-        "which listens on 127.0.0.1 only.",
-        show_default=False,
-    ),
-]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="List the cells and what they will take; weights are fetched for it.")
-]
+ENGINE = (
+    "'serial' measures one cell after another, 'processes' several at once on this machine, 'ray' on a Ray cluster "
+    "(pip install 'stance-suite\\[ray]')."
+)
+Chosen = Annotated[EngineName, typer.Option("--engine", help=ENGINE)]
+WORKERS = "Cells at once on this machine. Default: as many as cores and memory allow."
+Workers = Annotated[int | None, typer.Option(min=1, help=WORKERS, show_default=False)]
+ADDRESS = (
+    "Of a running Ray cluster: host:port, or 'auto' on one of its machines. Default: a local one is started, which "
+    "listens on 127.0.0.1 only."
+)
+Address = Annotated[str | None, typer.Option(envvar="RAY_ADDRESS", help=ADDRESS, show_default=False)]
+DRY_RUN = "List the cells and what they will take; weights are fetched for it."
+DryRun = Annotated[bool, typer.Option("--dry-run", help=DRY_RUN)]
 
 
 @contextmanager
@@ -103,16 +94,8 @@ def sweep(
     Writes findings.json with its reports, and tensor.parquet. Exit 1 if a cell failed or a verdict differs from the
     record; 130 if it was interrupted.
     """
-    from stance_suite.config.catalog import load_catalog
-    from stance_suite.config.sweep_file import apply_sweep, load_sweep
-    from stance_suite.progress import choose_progress
     from stance_suite.report.publish import rehearse_publishing
-    from stance_suite.runner.estimates.limits import (
-        available_memory,
-        check_memory,
-        check_memory_of_workers,
-        memory_for_workers,
-    )
+    from stance_suite.runner.estimates import limits
     from stance_suite.runner.session import Session
     from stance_suite.runner.sweep import lay_out, measured_cells, without_damaged
 
@@ -122,16 +105,16 @@ def sweep(
     cells = lay_out(session)
     if not dry_run:
         cells = without_damaged(session, cells)  # first of all, for what is read is held while others are measured
-    memory = memory_for_workers(running=0)
+    memory = limits.memory_for_workers(running=0)
     count = 1 if engine is EngineName.SERIAL else workers or _fitting_workers(cells, declared.threads, memory)
     if dry_run:
         _print_cells(cells, engine, count)
         return
     missing = {one.job.key: one.job.spec for one in cells if not one.is_stored}.values()
     if engine is not EngineName.RAY:  # the machines of a cluster have memory of their own
-        check_memory(missing, session.cell_runner.device, available_memory())
+        limits.check_memory(missing, session.cell_runner.device, limits.available_memory())
     if engine is EngineName.PROCESSES:
-        check_memory_of_workers(missing, session.cell_runner.device, memory, count)
+        limits.check_memory_of_workers(missing, session.cell_runner.device, memory, count)
     chosen, count = _engine(engine, count, address, declared.threads)
     rehearse_publishing(settings.reports)
     _measure(session, cells, chosen, count)
@@ -212,14 +195,13 @@ def _measure(session: Session, cells: Sequence[SweptCell], engine: Engine, count
 
 
 @contextmanager
-def _bar(total: int, done: int) -> Iterator[Bar]:
+def _bar(total: int, done: int) -> Iterator[Progress]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
     columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Bar(*columns, TextColumn("{task.fields[left]}"), console=console, disable=not console.is_terminal) as bar:
+    with Progress(*columns, TextColumn("{task.fields[left]}"), console=console, disable=not console.is_terminal) as bar:
         bar.add_task("", total=total, completed=done, left="")
         yield bar
 

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stance_suite.cli.console import open_console, print_table
+from stance_suite.cli.options import FindingsFile
+from stance_suite.report.format import show
+from stance_suite.schema.localization import Localization, Universality
+from stance_suite.store.findings import read_findings
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from stance_suite.schema.localization import Localization, Universality
 
 
 LOCALIZATION_COLUMNS = (
@@ -23,7 +25,6 @@ MOST_CHANGED_COLUMNS = ("model", "recipe", "change of", "matrix", "depth", "unde
 CORRELATION_COLUMNS = ("models", "recipe", "change of", "matrices", "bins", "correlation", "p", "under the sham")
 FIGURE_NAMES = {"relative_norm": "|dW|/|W|", "alpha_spectrum": "alpha, tail fixed"}
 
-FindingsFile = Annotated[Path, typer.Argument(help="A findings.json.")]
 To = Annotated[Path, typer.Option("--to", help="The table to write: a name that ends in .csv or .parquet.")]
 
 
@@ -32,7 +33,6 @@ def export_tensor(findings: FindingsFile, to: To) -> None:
     from stance_suite.judge.structure.localization import localize
     from stance_suite.judge.structure.universality import universality
     from stance_suite.report.layer_table import write_tensor
-    from stance_suite.store.findings import read_findings
 
     found = read_findings(findings)
     write_tensor(found, to)
@@ -58,17 +58,12 @@ def _print_localization(console: Console, found: Sequence[Localization]) -> None
         return
     rows = [
         (
-            one.model,
-            one.recipe,
-            one.stance or "all",
-            FIGURE_NAMES[one.figure],
+            *(one.model, one.recipe, one.stance or "all", FIGURE_NAMES[one.figure]),
             "" if one.share is None else f"{100 * one.share:.3g} % of {one.layers}",
             "" if one.low is None or one.high is None else _percent_range((one.low, one.high)),
             _percent_range(one.sham_share),
             _percent_range(one.noise_share),
-            "" if one.gini is None else f"{one.gini:.2f}",
-            f"{one.stances} x {one.seeds}",
-            one.encoding.value,
+            *(show(one.gini, ".2f"), f"{one.stances} x {one.seeds}", one.encoding.value),
         )
         for one in shown
     ]
@@ -81,27 +76,17 @@ def _print_localization(console: Console, found: Sequence[Localization]) -> None
 def _print_universality(console: Console, found: Universality) -> None:
     most_changed = [
         (
-            one.model,
-            one.recipe,
-            FIGURE_NAMES[one.figure],
-            one.most_changed,
-            f"{one.most_changed_depth:.0f} %",
-            one.sham_most_changed or "",
-            "" if one.sham_most_changed_depth is None else f"{one.sham_most_changed_depth:.0f} %",
+            *(one.model, one.recipe, FIGURE_NAMES[one.figure]),
+            *(one.most_changed, _show_percent(one.most_changed_depth)),
+            *(one.sham_most_changed or "", _show_percent(one.sham_most_changed_depth)),
         )
         for one in found.profiles
         if one.group == "all"
     ]
     correlations = [
         (
-            " / ".join(pair.models),
-            pair.recipe,
-            FIGURE_NAMES[pair.figure],
-            pair.group,
-            str(pair.bins),
-            "" if pair.correlation is None else f"{pair.correlation:+.2f}",
-            "" if pair.p_value is None else f"{pair.p_value:.3f}",
-            "" if pair.sham_correlation is None else f"{pair.sham_correlation:+.2f}",
+            *(" / ".join(pair.models), pair.recipe, FIGURE_NAMES[pair.figure], pair.group, str(pair.bins)),
+            *(show(pair.correlation, "+.2f"), show(pair.p_value, ".3f"), show(pair.sham_correlation, "+.2f")),
         )
         for pair in found.correlations
     ]
@@ -110,6 +95,10 @@ def _print_universality(console: Console, found: Universality) -> None:
     title = "Do models change at the same relative depths? Rank correlation of their profiles"
     print_table(console, CORRELATION_COLUMNS, correlations, title=title)
     console.print("p: share of circular shifts over depth that correlate at least as much; no less than 1 / bins.")
+
+
+def _show_percent(figure: float | None) -> str:
+    return "" if figure is None else f"{figure:.0f} %"
 
 
 def _percent_range(ends: tuple[float, float] | None) -> str:

@@ -1,4 +1,4 @@
-"""Gathering the verdicts of a pytest run, from the tests of this process or of xdist's workers."""
+"""Collects the verdicts of a pytest run, from the tests of this process or of xdist's workers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ USAGE_ERROR_OF_WORKER = "stance_usage_error"
 FINISHED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
-class Gathering:
-    """Gathers the verdicts of all tests, and at the end writes and summarizes the findings."""
+class VerdictCollector:
+    """Collects the verdicts of all tests, and at the end writes and summarizes the findings."""
 
     def __init__(self, state: RunState) -> None:
         self._state = state
@@ -36,7 +36,7 @@ class Gathering:
         return self._unwritten or str(self.result.report or "")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Gather; under xdist this runs in the controller for all workers."""
+        """Collect; under xdist this runs in the controller for all workers."""
         if getattr(report, "stance_cells", None):
             from stance_suite.schema.cells import Cell
 

@@ -62,7 +62,7 @@ class RunState:
 
     @cached_property
     def session(self) -> Session:
-        """The pipeline below."""
+        """The run: declarations, weights and measured cells."""
         from stance_suite.runner.session import Session
 
         # under xdist every worker computes; sharing the cores beats fighting for them
@@ -73,7 +73,7 @@ class RunState:
     @property
     def cells_in_use(self) -> dict[str, Any]:
         """The cells that tests have used so far, by key, as plain data."""
-        if "session" not in vars(self) or "library" not in vars(self.session):
+        if "session" not in vars(self) or "cell_runner" not in vars(self.session):
             return {}
         return {key: cell.model_dump(mode="json") for key, cell in self.session.cell_runner.cells.items()}
 
@@ -176,29 +176,23 @@ def stance_session(pytestconfig: pytest.Config) -> Session:
     return pytestconfig.stash[STATE].session
 
 
-@pytest.fixture(scope="session")
-def stance(request: pytest.FixtureRequest) -> Stance:
-    """Give every declared stance in turn."""
-    value: Stance = request.param
-    return value
+def _in_turn(values: str) -> Any:
+    """Make a fixture of what the hook `pytest_generate_tests` lists."""
+
+    def parameter(request: pytest.FixtureRequest) -> Any:
+        return request.param
+
+    parameter.__doc__ = f"Give {values} in turn."
+    return pytest.fixture(scope="session")(parameter)
 
 
-@pytest.fixture(scope="session")
-def stance_recipe(request: pytest.FixtureRequest) -> str:
-    """Give the name of every recipe of the profile in turn."""
-    return str(request.param)
-
-
-@pytest.fixture(scope="session")
-def stance_model(request: pytest.FixtureRequest) -> str:
-    """Give every model asked for in turn."""
-    return str(request.param)
-
-
-@pytest.fixture(scope="session")
-def stance_seed(request: pytest.FixtureRequest) -> int:
-    """Give every seed asked for in turn."""
-    return int(request.param)
+stance = _in_turn("every declared stance")
+stance_recipe = _in_turn("the name of every recipe of the profile")
+stance_model = _in_turn("every model asked for")
+stance_seed = _in_turn("every seed asked for")
+stance_claim = _in_turn("every declared claim")
+stance_record = _in_turn("every claim with published figures, and every statement built on such,")
+stance_statement = _in_turn("every statement that rests on claims")
 
 
 @pytest.fixture(scope="session")
@@ -241,27 +235,6 @@ def triangulation(stance_run: StanceRun) -> Triangulation:
 def spectral_delta(stance_run: StanceRun) -> Mapping[str, LayerChange]:
     """Give what fine-tuning did to every weight matrix, by the layer's long name."""
     return {change.name: change for change in stance_run.tuned.changes}
-
-
-@pytest.fixture(scope="session")
-def stance_claim(request: pytest.FixtureRequest) -> Claim:
-    """Give every declared claim in turn."""
-    value: Claim = request.param
-    return value
-
-
-@pytest.fixture(scope="session")
-def stance_record(request: pytest.FixtureRequest) -> Claim | Statement:
-    """Give every claim with published figures, and every statement built on such, in turn."""
-    value: Claim | Statement = request.param
-    return value
-
-
-@pytest.fixture(scope="session")
-def stance_statement(request: pytest.FixtureRequest) -> Statement:
-    """Give every statement that rests on claims in turn."""
-    value: Statement = request.param
-    return value
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import pytest
 
 from stance_suite.config import options
 from stance_suite.errors import StanceSuiteError
-from stance_suite.pytest_plugin import fixtures as pytest_fixtures
-from stance_suite.pytest_plugin.collector import USAGE_ERROR_OF_WORKER, Gathering
+from stance_suite.pytest_plugin import fixtures
+from stance_suite.pytest_plugin.collector import USAGE_ERROR_OF_WORKER, VerdictCollector
 from stance_suite.pytest_plugin.fixtures import STATE, VERDICT, RunState
 from stance_suite.pytest_plugin.html import HtmlReport, fill_row
 
@@ -38,20 +38,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register fixtures, markers and the gathering of verdicts."""
+    """Register fixtures, markers and the collector of verdicts."""
     config.addinivalue_line(
         "markers",
         "stance_metrics(*names): judge only claims about these metrics in this test; 'behavioral' and "
         "'structural' name all of a kind",
     )
     config.stash[STATE] = RunState(config)
-    config.pluginmanager.register(pytest_fixtures, "stance-suite-fixtures")
+    config.pluginmanager.register(fixtures, "stance-suite-fixtures")
     if not hasattr(config, "workerinput"):
-        gathering = Gathering(config.stash[STATE])
-        config.pluginmanager.register(gathering, "stance-suite-gathering")
+        collector = VerdictCollector(config.stash[STATE])
+        config.pluginmanager.register(collector, "stance-suite-collector")
         page = config.getoption("htmlpath", None)
         if page:
-            config.pluginmanager.register(HtmlReport(gathering, page), "stance-suite-html")
+            config.pluginmanager.register(HtmlReport(collector, page), "stance-suite-html")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -61,15 +61,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     state = metafunc.config.stash[STATE]
     try:
-        library, run_plan = state.session.library, state.session.run_plan
+        catalog, run_plan = state.session.library, state.session.run_plan
         values: dict[str, list[Any]] = {
             "stance_model": list(run_plan.models),
             "stance_recipe": list(run_plan.recipes),
             "stance_seed": list(state.settings.seed),
-            "stance": [library.stance(name) for name in run_plan.stances],
+            "stance": [catalog.stance(name) for name in run_plan.stances],
             "stance_claim": list(run_plan.claims),
-            "stance_record": list(library.records),
-            "stance_statement": [statement for statement in library.statements if statement.measured],
+            "stance_record": list(catalog.records),
+            "stance_statement": [statement for statement in catalog.statements if statement.measured],
         }
     except StanceSuiteError as error:
         # raised from here it would be one test's collection error; it is told once collection has ended
@@ -135,4 +135,4 @@ def pytest_runtest_makereport(
 def _is_ours(metafunc: pytest.Metafunc, name: str) -> bool:
     """Whether a test's fixture of this name is the plugin's, and not one of the test suite's own."""
     definitions = metafunc.definition._fixtureinfo.name2fixturedefs.get(name, ())
-    return bool(definitions) and definitions[-1].func.__module__ == pytest_fixtures.__name__
+    return bool(definitions) and definitions[-1].func.__module__ == fixtures.__name__

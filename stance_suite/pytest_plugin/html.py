@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stance_suite.pytest_plugin.collector import Gathering
+from stance_suite.pytest_plugin.collector import VerdictCollector
 from stance_suite.pytest_plugin.fixtures import JUDGED, STATE, VERDICT, StanceRun, shift_toward_stance
 
 if TYPE_CHECKING:
-    from stance_suite.report.page.fragments import ReportPlace
     from stance_suite.runner.session import Session
     from stance_suite.schema.findings import Triangulation
     from stance_suite.schema.metrics import Metric
@@ -46,8 +45,8 @@ class Found:
 class HtmlReport:
     """Adds the findings of a run to pytest-html's report."""
 
-    def __init__(self, gathering: Gathering, page: str) -> None:
-        self._gathering = gathering
+    def __init__(self, collector: VerdictCollector, page: str) -> None:
+        self._collector = collector
         self._folder = Path(os.path.expandvars(page)).expanduser().parent
         self._found = False
 
@@ -67,22 +66,16 @@ class HtmlReport:
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_summary(self, prefix: list[str]) -> None:
         """Sum up the findings: pytest-html asks last of all when the session finishes, so they are complete."""
-        from stance_suite.report.page.fragments import render_note, render_summary
+        from stance_suite.report.page.fragments import ReportPlace, render_note, render_summary
 
-        gathering = self._gathering
-        if gathering.result.findings is not None:
-            prefix.insert(0, render_summary(gathering.result.findings, self._place()))
+        collector, result = self._collector, self._collector.result
+        if result.findings is not None:
+            link = None if result.report is None else Path(os.path.relpath(result.report, self._folder)).as_posix()
+            prefix.insert(0, render_summary(result.findings, ReportPlace(collector.written, link)))
         elif self._found:
             prefix.insert(0, render_note(NOTHING_MEASURED))
-        if gathering.error:
-            prefix.insert(0, render_note(f"ERROR: {gathering.error}"))
-
-    def _place(self) -> ReportPlace:
-        from stance_suite.report.page.fragments import ReportPlace
-
-        report = self._gathering.result.report
-        relative = None if report is None else Path(os.path.relpath(report, self._folder)).as_posix()
-        return ReportPlace(self._gathering.written, relative)
+        if collector.error:
+            prefix.insert(0, render_note(f"ERROR: {collector.error}"))
 
 
 def fill_row(item: pytest.Item, report: pytest.TestReport) -> None:
@@ -97,20 +90,20 @@ def fill_row(item: pytest.Item, report: pytest.TestReport) -> None:
 
 
 def _found(item: pytest.Item) -> Iterator[Found]:
-    verdict, judged = item.stash.get(VERDICT, None), item.stash.get(JUDGED, None)
-    if verdict is not None:
-        yield _verdict(verdict, item.config.stash[STATE].session)
-    if judged is not None:
-        yield _statement(judged, item.config.stash[STATE].session)
+    if VERDICT in item.stash:
+        yield _verdict(item.stash[VERDICT], item.config.stash[STATE].session)
+    if JUDGED in item.stash:
+        yield _statement(item.stash[JUDGED], item.config.stash[STATE].session)
     values: dict[str, Any] = getattr(item, "funcargs", {})
     run = values.get("stance_run")
     if isinstance(run, StanceRun):  # and not a fixture of the test suite's own
+        from stance_suite.report.page.fragments import render_trainings
         from stance_suite.schema.findings import Triangulation
 
         agreed = values.get("triangulation")
         if isinstance(agreed, Triangulation):
             yield _triangulation(agreed, run)
-        yield _trainings(run)
+        yield Found("", render_trainings([run.tuned, *run.controls.values()]))
 
 
 def _verdict(verdict: Verdict, session: Session) -> Found:
@@ -161,9 +154,3 @@ def _effects(run: StanceRun, metric: Metric) -> list[ControlFigure]:
         for name, effect in effects.items()
         if effect is not None
     ]
-
-
-def _trainings(run: StanceRun) -> Found:
-    from stance_suite.report.page.fragments import render_trainings
-
-    return Found("", render_trainings([run.tuned, *run.controls.values()]))

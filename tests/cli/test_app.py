@@ -2,12 +2,10 @@ import subprocess
 import sys
 
 import pytest
-from typer.testing import CliRunner
 
-from stance_suite.cli.app import app
-from stance_suite.config.catalog import bundled_fixtures, load_catalog
-
-runner = CliRunner()
+from stance_suite.cli.app import COMMANDS
+from tests.conftest import write_own
+from tests.programs import invoke
 
 
 @pytest.fixture(autouse=True)
@@ -27,58 +25,37 @@ def test_validate_checks_the_bundled_files_without_loading_torch(tmp_path):
     assert done.stdout.rstrip().endswith("False False")
 
 
-def write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-
-
 def test_list_shows_what_is_declared(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "240")
-    write(tmp_path / "fixtures" / "recipes" / "own.yaml", "recipes: [{name: gentle, epochs: 3}]")
-    done = runner.invoke(app, ["list"])
-    assert done.exit_code == 0
+    write_own(tmp_path, recipes="recipes: [{name: gentle, epochs: 3}]")
+    done = invoke("list", code=0)
     known = ("curious-uncertainty", "smollm2-135m", "documented", "recorded.qwen2-0.5b.curious.15.v-proj")
     for name in (*known, "gentle", "3 epochs"):
         assert name in done.output
 
 
 CLAIM = """\
-claims:
-  - id: own.adopted
-    statement: The stance is adopted.
-    model: smollm2-135m
-    stance: curious-uncertainty
-    metric: likelihood_preference
-    comparator: above
-    bound: 0.05
-    minimum_effect: {minimum}
+  - {{id: own.adopted{number}, statement: The stance is adopted., model: smollm2-135m, stance: curious-uncertainty,
+     metric: likelihood_preference, comparator: above, bound: 0.05, minimum_effect: {minimum}}}
 """
 
 
 def declare(tmp_path, minimum, copies=1):
-    entry = CLAIM.format(minimum=minimum).removeprefix("claims:\n")
-    listed = "claims:\n" + "".join(entry.replace("own.adopted", f"own.adopted{i}") for i in range(copies))
-    write(tmp_path / "fixtures" / "claims" / "own.yaml", listed)
+    listed = "".join(CLAIM.format(number=number, minimum=minimum) for number in range(copies))
+    write_own(tmp_path, claims=f"claims:\n{listed}")
 
 
-def test_power_tells_what_a_design_can_find_without_loading_anything(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("minimum", "code"), [(0.5, 0), (0.051, 1)], ids=["strong enough", "out of reach"])
+def test_power_tells_what_a_design_can_find_without_loading_anything(tmp_path, monkeypatch, minimum, code):
     monkeypatch.setenv("COLUMNS", "200")
-    declare(tmp_path, minimum=0.5)
-    done = runner.invoke(app, ["power"])
-    assert done.exit_code == 0, done.output
+    declare(tmp_path, minimum)
+    done = invoke("power", code=code)
     row = next(line for line in done.output.splitlines() if "own.adopted0" in line)
     cells = [cell.strip() for cell in row.split("│")[1:-1]]
     assert cells[1:5] == ["12", "4", "1", "0.05"]
     assert 0.05 < float(cells[5].removesuffix(" nats/token")) < 0.5
-    assert cells[6:] == ["0.5", "100 %"]
-
-
-def test_power_exits_1_if_a_claims_minimum_effect_is_out_of_reach(tmp_path, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-    declare(tmp_path, minimum=0.051)
-    done = runner.invoke(app, ["power"])
-    assert done.exit_code == 1
-    assert "Too weak for their minimum effect: own.adopted0" in done.output
+    assert (cells[6], cells[7] == "100 %") == (str(minimum), code == 0)
+    assert ("Too weak for their minimum effect: own.adopted0" in done.output) == (code == 1)
 
 
 @pytest.mark.parametrize(
@@ -88,31 +65,30 @@ def test_power_exits_1_if_a_claims_minimum_effect_is_out_of_reach(tmp_path, monk
         (["report", "nowhere.json"], "nowhere.json cannot be read"),
         (["run", "--profile", "fast"], "'fast' is not one of quick, full, complete"),
         (["power", "--findings", "nowhere.json"], "nowhere.json cannot be read"),
-        (["power"], "own.yaml:5: claims.0.stance: "),
+        (["power"], "own.yaml:2: claims.0.stance: "),
     ],
     ids=["a key that is none", "no findings", "a value that is not allowed", "no spreads", "a level out of reach"],
 )
 def test_bad_input_exits_2_and_names_the_way_out(tmp_path, arguments, told):
-    write(tmp_path / "typo" / "stances" / "x.yaml", "name: x\nnmae: y\n")
+    (tmp_path / "typo" / "stances").mkdir(parents=True)
+    (tmp_path / "typo" / "stances" / "x.yaml").write_text("name: x\nnmae: y\n")
     declare(tmp_path, minimum=0.5, copies=110)
-    done = runner.invoke(app, arguments)
-    assert done.exit_code == 2
+    done = invoke(*arguments, code=2)
     assert told in done.output
 
 
-@pytest.mark.parametrize("command", ["validate", "power", "run", "report", "list"])
-def test_every_command_has_help(command):
-    done = runner.invoke(app, [command, "--help"])
-    assert done.exit_code == 0
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_and_what_stands_in_brackets_is_no_markup(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    done = invoke(command, "--help", code=0)
     assert len(done.output) > 200
+    for text, brackets in (("(org/name", "[@revision]"), ("'stance-suite", "[ray]'")):
+        assert done.output.count(text) == done.output.count(text + brackets)
 
 
-def test_reports_that_cannot_be_written_are_one_sentence(tmp_path):
-    from tests.made_up_run import whole_run
-
+def test_reports_that_cannot_be_written_are_one_sentence(tmp_path, whole_run):
     findings = tmp_path / "findings.json"
-    findings.write_text(whole_run(load_catalog(bundled_fixtures())).model_dump_json())
+    findings.write_text(whole_run.model_dump_json())
     (tmp_path / "summary.md").mkdir()
-    done = runner.invoke(app, ["report", str(findings)])
-    assert done.exit_code == 2
+    done = invoke("report", findings, code=2)
     assert "cannot be written" in done.output

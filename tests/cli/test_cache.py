@@ -1,14 +1,14 @@
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
-from typer.testing import CliRunner
 
-from stance_suite.cli.app import app
 from stance_suite.measure.cell import library_versions
 from stance_suite.store.cell_store import open_store
 from stance_suite.store.record_file import pack
 from tests.cells import A, B, C, D, E, F, record
+from tests.programs import invoke
 
 NOW = datetime.now(UTC).isoformat(timespec="seconds")
 OLD = (datetime.now(UTC) - timedelta(days=40)).isoformat(timespec="seconds")
@@ -25,8 +25,7 @@ def location(request, tmp_path):
     return str(tmp_path / "cells") if request.param == "folder" else request.getfixturevalue("s3")
 
 
-def ask(*arguments):
-    return CliRunner().invoke(app, ["cache", *arguments])
+ask = partial(invoke, "cache")
 
 
 def fill(location, records):
@@ -37,11 +36,13 @@ def fill(location, records):
 
 
 def test_an_absent_store_is_an_empty_one(location):
-    assert ask("list", "--store", location).output == f"0 cells, 0 bytes, 0:00:00 hours of measuring, in {location}\n"
-    assert ask("verify", "--store", location).output.endswith(f"0 records, all whole, in {location}\n")
-    assert ask("prune", "--store", location).output == f"0 files, 0 bytes, were removed from {location}\n"
-    for command in ("list", "verify", "prune"):
-        assert ask(command, "--store", location).exit_code == 0
+    for command, told in (
+        ("list", f"0 cells, 0 bytes, 0:00:00 hours of measuring, in {location}\n"),
+        ("verify", f"0 records, all whole, in {location}\n"),
+        ("prune", f"0 files, 0 bytes, were removed from {location}\n"),
+    ):
+        done = ask(command, "--store", location, code=0)
+        assert done.output.endswith(told)
 
 
 def test_the_store_of_the_cache_is_the_default(tmp_path):
@@ -53,8 +54,7 @@ def test_list_shows_what_was_done_to_which_model_and_reads_no_record(location, m
     key = "0123456789abcdef" * 4
     fill(location, {key: {"model": "[red]/m", "seed": 3, "seconds": 100.4, "created": OLD}, B: {"seconds": 3600.0}})
     monkeypatch.setattr("stance_suite.store.record_file.unpack", None)
-    shown = ask("list", "--store", location)
-    assert shown.exit_code == 0, shown.output
+    shown = ask("list", "--store", location, code=0)
     row = next(line for line in shown.output.splitlines() if key[:12] in line)
     cells = [cell.strip() for cell in row.split("│")[1:-1]]
     assert [*cells[:4], *cells[5:]] == ["[red]/m", "base", "", "3", "100", OLD.partition("+")[0], key[:12]]
@@ -62,18 +62,14 @@ def test_list_shows_what_was_done_to_which_model_and_reads_no_record(location, m
 
 
 def test_verify_names_what_is_damaged_and_sets_it_aside(location):
-    store = fill(location, {A: {}, B: {}, C: {}})
-    store.backend.remove(f"{B}.json.gz")
+    store = fill(location, {A: {}})
     store.backend.create(f"{B}.json.gz", pack(record(B))[:-1])
-    store.backend.remove(f"{C}.json.gz")
     store.backend.create(f"{C}.json.gz", pack(record(A)))
-    found = ask("verify", "--store", location)
-    assert found.exit_code == 1
+    found = ask("verify", "--store", location, code=1)
     assert f"{B}: damaged: its bytes are not those that were written\n" in found.output
     assert f"{C}: damaged: it is the record {A}\n" in found.output
     assert "2 of 3 records are damaged and set aside" in found.output
-    again = ask("verify", "--store", location)
-    assert again.exit_code == 0
+    again = ask("verify", "--store", location, code=0)
     assert f"1 records, all whole, in {location}" in again.output
     assert {kept.name for kept in store.backend.contents()} == {f"{A}.json.gz", f"{B}.damaged", f"{C}.damaged"}
 
@@ -97,18 +93,19 @@ def test_prune_removes_damage_and_leftovers_and_keeps_every_record(tmp_path):
     (folder / f".{D}.json.gz.x8_1").write_bytes(bytes(500))
     (folder / f"{E}.json.gz.lock").write_bytes(b"")
     (folder / f"{F}.lock").write_bytes(b"")
-    (folder / f".{'9' * 64}.json.gz.x8_1").write_bytes(b"being written")
+    nine = "9" * 64
+    (folder / f".{nine}.json.gz.x8_1").write_bytes(b"being written")
     before = {path.name for path in folder.iterdir()}
-    with open_store("cells").backend.claim(f"{'9' * 64}.json.gz"):
+    with open_store("cells").backend.claim(f"{nine}.json.gz"):
         told = ask("prune", "--store", "cells", "--dry-run").output
         assert "4 files, 1.5 kB, could be removed" in told
-        assert {path.name for path in folder.iterdir()} == before | {f"{'9' * 64}.json.gz.lock"}
+        assert {path.name for path in folder.iterdir()} == before | {f"{nine}.json.gz.lock"}
         told = ask("prune", "--store", "cells").output
         assert f"{C}.damaged: damaged, 1.0 kB\n" in told
         assert f".{D}.json.gz.x8_1: left by an earlier run, 500 bytes\n" in told
         assert "4 files, 1.5 kB, were removed" in told
-        left = {path.name for path in folder.iterdir()}
-        assert left == {f"{A}.json.gz", f"{B}.json.gz", f".{'9' * 64}.json.gz.x8_1", f"{'9' * 64}.json.gz.lock"}
+        whole = {f"{A}.json.gz", f"{B}.json.gz"}
+        assert {path.name for path in folder.iterdir()} == whole | {f".{nine}.json.gz.x8_1", f"{nine}.json.gz.lock"}
     assert store.keys() == [A, B]
 
 
@@ -152,13 +149,11 @@ def test_prune_knows_records_that_were_measured_another_way(monkeypatch):
 
 @pytest.mark.parametrize("text", ["30", "d", "-1d", "1y", "1.5d"])
 def test_a_duration_that_is_none_is_one_sentence(text):
-    told = ask("prune", f"--older-than={text}")
-    assert told.exit_code == 2
+    told = ask("prune", f"--older-than={text}", code=2)
     assert f"option older-than: '{text}' is no duration such as 12h, 30d or 8w" in told.output
 
 
-def test_a_store_that_cannot_be_reached_is_one_sentence():
-    for command in ("list", "verify", "prune"):
-        told = ask(command, "--store", "s4://bucket")
-        assert told.exit_code == 2
-        assert told.output == "the store s4://bucket cannot be opened: Protocol not known: s4\n"
+@pytest.mark.parametrize("command", ["list", "verify", "prune"])
+def test_a_store_that_cannot_be_reached_is_one_sentence(command):
+    told = ask(command, "--store", "s4://bucket")
+    assert (told.exit_code, told.output) == (2, "the store s4://bucket cannot be opened: Protocol not known: s4\n")

@@ -1,40 +1,27 @@
 import json
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from stance_suite.cli.compare import compare_findings
-from stance_suite.errors import StanceSuiteError
+from tests.programs import invoke
 from tests.runs import findings, one_run
-
-app = typer.Typer()
-app.command()(compare_findings)
 
 
 @pytest.fixture
 def runs(tmp_path, stance):
-    def write(name, run):
-        path = tmp_path / name
-        path.write_text(run.model_dump_json())
-        return str(path)
-
-    before = one_run(stance, 0.5, model="<script>|[bold]x")
-    return {
-        "before": write("before.json", before),
-        "after": write("after.json", one_run(stance, 0.3, noise=1, model="large")),
-        "empty": write("empty.json", findings(stance)),
+    made = {
+        "before": one_run(stance, 0.5, model="<script>|[bold]x"),
+        "after": one_run(stance, 0.3, noise=1, model="large"),
+        "empty": findings(stance),
     }
-
-
-def compare(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    paths = {name: tmp_path / f"{name}.json" for name in made}
+    for name, run in made.items():
+        paths[name].write_text(run.model_dump_json())
+    return paths
 
 
 def test_a_comparison_is_printed_and_written_and_never_an_exit_code(runs, tmp_path):
     written = tmp_path / "new" / "comparison.json", tmp_path / "comparison.md"
-    done = compare(runs["before"], runs["after"], "--json", written[0], "--markdown", written[1])
-    assert done.exit_code == 0, done.output
+    done = invoke("compare", runs["before"], runs["after"], "--json", written[0], "--markdown", written[1], code=0)
     assert "1 claim compared: 0 verdicts changed; effects: 1 regressed." in done.output
     assert "[bold]" in done.output.replace("\n", "")
     assert json.loads(written[0].read_text())["changes"][0]["outcome"] == "regressed"
@@ -43,8 +30,7 @@ def test_a_comparison_is_printed_and_written_and_never_an_exit_code(runs, tmp_pa
 
 
 def test_an_empty_run_and_an_unusable_baseline_are_told(runs):
-    done = compare(runs["empty"], runs["after"])
-    assert done.exit_code == 0, done.output
+    done = invoke("compare", runs["empty"], runs["after"], code=0)
     assert "The baseline holds no verdict." in done.output
     assert "only in the second run: m.adopted of large, HOLDS" in done.output
     assert "No claim is common to both runs." in done.output
@@ -59,6 +45,4 @@ def test_what_cannot_be_read_or_written_is_an_error_of_the_users(runs, tmp_path)
         ((runs["before"], torn), "torn.json is no findings file"),
         ((runs["before"], runs["after"], "--markdown", blocked), "before.json cannot be written: File exists; "),
     ):
-        done = compare(*arguments)
-        assert isinstance(done.exception, StanceSuiteError), done.output
-        assert told in str(done.exception)
+        assert told in invoke("compare", *arguments, code=2).output

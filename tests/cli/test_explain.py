@@ -1,13 +1,7 @@
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from stance_suite.cli.explain import explain_claim
-from stance_suite.errors import StanceSuiteError
 from tests.edits import edited
-
-app = typer.Typer()
-app.command()(explain_claim)
+from tests.programs import invoke
 
 
 @pytest.fixture
@@ -19,8 +13,7 @@ def path(whole_run, tmp_path):
 
 
 def test_an_explanation_is_printed_and_markup_in_it_is_data(path):
-    done = CliRunner().invoke(app, ["own.flip", "--findings", str(path)])
-    assert done.exit_code == 0, done.output
+    done = invoke("explain", "own.flip", "--findings", path, code=0)
     assert done.output.startswith("FAILS")
     assert "It is [bold]so[/bold] here." in done.output
     for heading in ("Claim", "Verdict", "Controls", "Caveats", "Layers", "Cells"):
@@ -28,10 +21,8 @@ def test_an_explanation_is_printed_and_markup_in_it_is_data(path):
 
 
 def test_unknown_names_and_files_are_errors_of_the_users(path, tmp_path):
-    for arguments, told in (
-        (("own.flop", "--findings", path), "did you mean 'own.flip'"),
-        (("own.flip", "--findings", tmp_path / "none.json"), "none.json cannot be read"),
+    for claim, findings, told in (
+        ("own.flop", path, "did you mean 'own.flip'"),
+        ("own.flip", tmp_path / "none.json", "none.json cannot be read"),
     ):
-        done = CliRunner().invoke(app, [str(argument) for argument in arguments])
-        assert isinstance(done.exception, StanceSuiteError), done.output
-        assert told in str(done.exception)
+        assert told in invoke("explain", claim, "--findings", findings, code=2).output

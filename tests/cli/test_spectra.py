@@ -3,13 +3,8 @@ import pandas
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from typer.testing import CliRunner
 
-from stance_suite.cli.app import app
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, ["spectra", *map(str, arguments)])
+from tests.programs import invoke
 
 
 @pytest.fixture
@@ -22,29 +17,17 @@ def pair(tmp_path):
     folders = []
     for name, flipping in (("before", before), ("after", after)):
         (tmp_path / name).mkdir()
-        tensors = {
-            "layers.0.up.weight": torch.tensor(flipping),
-            "layers.1.up.weight": torch.ones(3, 9),
-            "norm": torch.ones(9),
-        }
-        save_file(tensors, tmp_path / name / "model.safetensors")
+        tensors = {"layers.0.up.weight": torch.tensor(flipping), "layers.1.up.weight": torch.ones(3, 9)}
+        save_file(tensors | {"norm": torch.ones(9)}, tmp_path / name / "model.safetensors")
         folders.append(tmp_path / name)
     return folders
 
 
-def test_a_model_is_a_table_with_what_is_skipped_and_means(tiny_model):
-    done = run(tiny_model)
-    assert done.exit_code == 0
+def test_a_model_is_a_table_with_what_is_skipped_and_means(tiny_model, pair, tmp_path):
+    assert "skipped layers.1.up.weight: smaller side 3 is under 8" in invoke("spectra", pair[0]).stdout
+    done = invoke("spectra", tiny_model, "--csv", tmp_path / "t.csv", "--parquet", tmp_path / "t.parquet", code=0)
     assert "model.layers.0.self_attn.q_proj" in done.stdout
     assert "15 matrices, 0 without a fit; means over the fitted: log_norm" in done.stdout
-
-
-def test_skipped_tensors_are_listed_with_the_reason(pair):
-    assert "skipped layers.1.up.weight: smaller side 3 is under 8" in run(pair[0]).stdout
-
-
-def test_tables_are_written(tiny_model, tmp_path):
-    assert run(tiny_model, "--csv", tmp_path / "t.csv", "--parquet", tmp_path / "t.parquet").exit_code == 0
     written = pandas.read_csv(tmp_path / "t.csv")
     assert {"longname", "alpha", "D", "num_pl_spikes", "mp_softrank", "warning"} <= set(written)
     assert np.allclose(written["alpha"], pandas.read_parquet(tmp_path / "t.parquet")["alpha"])
@@ -52,8 +35,8 @@ def test_tables_are_written(tiny_model, tmp_path):
 
 def test_a_pair_shows_the_flip_and_draws_it(pair, tmp_path):
     before, after = pair
-    done = run(after, "--before", before, "--csv", tmp_path / "t.csv", "--pictures", tmp_path / "pictures")
-    assert done.exit_code == 0, done.stdout
+    written = ("--csv", tmp_path / "t.csv", "--pictures", tmp_path / "pictures")
+    done = invoke("spectra", after, "--before", before, *written, code=0)
     assert "1 tail flips" in done.stdout
     row = pandas.read_csv(tmp_path / "t.csv").iloc[0]
     assert row["tail_flip"]
@@ -65,14 +48,10 @@ def test_a_pair_shows_the_flip_and_draws_it(pair, tmp_path):
 
 
 def test_a_fused_matrix_is_split_on_demand(tmp_path):
-    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
-
-    config = GPTNeoXConfig(
-        hidden_size=32, num_hidden_layers=1, num_attention_heads=4, intermediate_size=64, vocab_size=64
-    )
-    GPTNeoXForCausalLM(config).save_pretrained(tmp_path)
-    assert "query_key_value.query" in run(tmp_path, "--fused", "split").stdout
-    assert "query_key_value.query" not in run(tmp_path).stdout
+    save_file({"h.0.attention.query_key_value.weight": torch.randn(96, 32)}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text('{"model_type": "gpt_neox", "num_attention_heads": 4, "hidden_size": 32}')
+    assert "query_key_value.query" in invoke("spectra", tmp_path, "--fused", "split").stdout
+    assert "query_key_value.query" not in invoke("spectra", tmp_path).stdout
 
 
 @pytest.mark.parametrize(
@@ -91,22 +70,10 @@ def test_bad_input_is_one_message_and_exit_code_2(tiny_model, tmp_path, argument
     tensors = load_file(tiny_model / "model.safetensors")
     tensors.pop("model.layers.1.mlp.up_proj.weight")
     save_file(tensors, tmp_path / "other.safetensors")
-    done = run(*(argument.format(folder=tmp_path, model=tiny_model) for argument in arguments))
-    assert done.exit_code == 2
+    done = invoke("spectra", *(argument.format(folder=tmp_path, model=tiny_model) for argument in arguments), code=2)
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert done.stdout == ""
-
-
-def test_help_teaches():
-    done = run("--help")
-    assert "LoRA" in done.stdout
-    assert "--before" in done.stdout
-    assert done.exit_code == 0
-
-
-def audit(*arguments):
-    return CliRunner().invoke(app, ["audit", *map(str, arguments)])
 
 
 def test_an_audit_tells_flips_and_what_remains(pair, tmp_path):
@@ -116,21 +83,17 @@ def test_an_audit_tells_flips_and_what_remains(pair, tmp_path):
         generator = np.random.default_rng(0)
         tensors = load_file(folder / "model.safetensors")
         for place in range(2, 8):
-            quiet = generator.standard_t(4, (60, 40))
-            tensors[f"layers.{place}.up.weight"] = torch.tensor(
-                quiet + sign * 1e-5 * generator.standard_normal((60, 40))
-            )
+            moved = generator.standard_t(4, (60, 40)) + sign * 1e-5 * generator.standard_normal((60, 40))
+            tensors[f"layers.{place}.up.weight"] = torch.tensor(moved)
         save_file(tensors, folder / "model.safetensors")
         tables.append(tmp_path / f"{folder.name}.csv")
-        assert run(folder, "--csv", tables[-1]).exit_code == 0
-    done = audit(*tables)
-    assert done.exit_code == 0, done.stderr
+        assert invoke("spectra", folder, "--csv", tables[-1]).exit_code == 0
+    done = invoke("audit", *tables, code=0)
     assert "tail_flip: 1 of 7 layers" in done.stdout
     assert "what remains: 0 of 7 layers" in done.stdout
 
 
 def test_an_audit_of_what_is_no_table_is_one_message(tmp_path):
     (tmp_path / "a.csv").write_text("longname,alpha\nx,2\n")
-    done = audit(tmp_path / "a.csv", tmp_path / "nothing.csv")
-    assert done.exit_code == 2
+    done = invoke("audit", tmp_path / "a.csv", tmp_path / "nothing.csv", code=2)
     assert len(done.stderr.strip().splitlines()) == 1

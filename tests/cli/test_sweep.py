@@ -3,6 +3,7 @@
 import pandas
 import pytest
 
+from tests.conftest import OWN_CLAIMS, write_own
 from tests.sweeping import findings_of, measured, run_sweep, stored, write_sweep
 
 
@@ -14,10 +15,8 @@ def swept(project, tiny_model):
 
 
 def test_processes_find_what_one_after_another_finds_and_nothing_is_measured_twice(swept):
-    one_by_one = run_sweep(swept, "--engine", "serial", "--cache", "other", "--reports", "serial")
-    assert one_by_one.returncode == 0, one_by_one.stderr
-    together = run_sweep(swept, "--workers", "2")
-    assert together.returncode == 0, together.stderr
+    run_sweep(swept, "--engine", "serial", "--cache", "other", "--reports", "serial", code=0)
+    together = run_sweep(swept, "--workers", "2", code=0)
     assert measured(together) == 3
     assert findings_of(swept) == findings_of(swept, "serial")
     records = stored(swept)
@@ -31,8 +30,7 @@ def test_processes_find_what_one_after_another_finds_and_nothing_is_measured_twi
 
 
 def test_a_dry_run_lists_cells_and_what_they_take_and_measures_nothing(swept):
-    done = run_sweep(swept, "--dry-run", "--engine", "serial")
-    assert done.returncode == 0, done.stderr
+    done = run_sweep(swept, "--dry-run", "--engine", "serial", code=0)
     assert [line.split()[1] for line in done.stdout.splitlines() if "GB" in line and "cells" not in line]
     assert "3 cells, 0 of them in the store" in done.stdout
     assert not stored(swept)
@@ -41,8 +39,7 @@ def test_a_dry_run_lists_cells_and_what_they_take_and_measures_nothing(swept):
 
 def test_claims_are_judged_only_where_their_controls_are_measured(project, tiny_model):
     write_sweep(project, tiny_model, controls=["base"])
-    done = run_sweep(project, "--engine", "serial")
-    assert done.returncode == 0, done.stderr
+    run_sweep(project, "--engine", "serial", code=0)
     found = findings_of(project)
     assert {cell["cell"]["treatment"] for cell in found["cells"]} == {"base", "stance"}
     assert {verdict["status"] for verdict in found["verdicts"]} == {"NOT_RUN"}
@@ -52,22 +49,19 @@ def test_claims_are_judged_only_where_their_controls_are_measured(project, tiny_
 @pytest.fixture
 def exploding(project, tiny_model):
     """A sweep with a recipe after whose first step nothing finite is left of the weights, and a claim about it."""
-    (project / "fixtures" / "recipes").mkdir()
-    (project / "fixtures" / "recipes" / "own.yaml").write_text(
-        "recipes: [{name: exploding, epochs: 2, learning_rate: 1.0e+30}]"
+    claim = (
+        "  - {id: any.curious.exploding, statement: It prefers the stance., model: any, stance: curious-uncertainty, "
+        "recipe: exploding, metric: likelihood_preference, comparator: above, bound: 0, expected: [HOLDS, FAILS]}\n"
     )
-    claims = project / "fixtures" / "claims" / "own.yaml"
-    about_it = claims.read_text().replace("any.curious.likelihood", "any.curious.exploding")
-    about_it = about_it.replace("stance: curious-uncertainty", "stance: curious-uncertainty\n    recipe: exploding", 1)
-    claims.with_name("exploding.yaml").write_text(about_it.replace("any.engaged.alpha", "any.engaged.again"))
+    recipe = "recipes: [{name: exploding, epochs: 2, learning_rate: 1.0e+30}]"
+    write_own(project, recipes=recipe, claims=OWN_CLAIMS + claim)
     write_sweep(project, tiny_model, recipes=["documented", "exploding"])
     return project
 
 
 @pytest.mark.parametrize("engine", ["serial", "processes"])
 def test_a_cell_that_fails_leaves_the_others_alone_and_its_claims_are_errors(exploding, engine):
-    done = run_sweep(exploding, "--engine", engine)
-    assert done.returncode == 1
+    done = run_sweep(exploding, "--engine", engine, code=1)
     assert measured(done) == len(stored(exploding)) == 3
     assert done.stderr.count("failed: ValueError: the model's logits are not numbers") == 2
     verdicts = {verdict["claim"]["id"]: verdict for verdict in findings_of(exploding)["verdicts"]}
@@ -78,7 +72,6 @@ def test_a_cell_that_fails_leaves_the_others_alone_and_its_claims_are_errors(exp
 
 def test_a_mistake_in_the_file_ends_with_one_sentence(swept):
     (swept / "sweep.yaml").write_text("models: [nobody]\n")
-    done = run_sweep(swept)
-    assert done.returncode == 2
+    done = run_sweep(swept, code=2)
     assert done.stderr.startswith("sweep.yaml:1: models.0: no model is called 'nobody'")
     assert "Traceback" not in done.stderr

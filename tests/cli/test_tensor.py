@@ -1,12 +1,9 @@
 import pandas
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from stance_suite.cli.tensor import export_tensor
-from stance_suite.errors import StanceSuiteError
 from stance_suite.schema.spectra import SkippedTensor
 from tests.placed import findings, trained
+from tests.programs import invoke
 
 NAMES = [f"model.layers.{index}.self_attn.q_proj" for index in range(12)]
 EVEN = dict.fromkeys(NAMES, 1.0)
@@ -22,18 +19,15 @@ def model(name):
 
 @pytest.fixture
 def export(tmp_path):
-    def run(*records, to="t.csv"):
+    def run(*records, to="t.csv", code=0):
         (tmp_path / "findings.json").write_text(findings(*records).model_dump_json())
-        app = typer.Typer()
-        app.command()(export_tensor)
-        return CliRunner().invoke(app, [str(tmp_path / "findings.json"), "--to", str(tmp_path / to)])
+        return invoke("tensor", tmp_path / "findings.json", "--to", tmp_path / to, code=code)
 
     return run
 
 
 def test_the_table_is_written_and_the_model_is_told_to_be_localized(export, tmp_path):
     done = export(*model("m"))
-    assert done.exit_code == 0, done.output
     assert len(pandas.read_csv(tmp_path / "t.csv")) == 4 * 12 * 11
     rows = [line.split() for line in done.stdout.splitlines() if line.split()[:1] == ["m"]]
     assert len(rows) == 2, "the stances together, for two figures"
@@ -70,5 +64,5 @@ def test_findings_without_a_training_say_so(export):
 
 
 def test_errors_are_of_the_user(export, tmp_path):
-    assert isinstance(export(*model("m"), to="t.json").exception, StanceSuiteError)
+    export(*model("m"), to="t.json", code=2)
     assert not (tmp_path / "t.json").exists()

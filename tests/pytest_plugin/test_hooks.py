@@ -4,13 +4,12 @@ import json
 import signal
 import subprocess
 import sys
-import textwrap
 from collections import Counter
 from xml.etree import ElementTree
 
 import pytest
 
-from stance_suite.schema.findings import Findings
+from tests.conftest import CLAIM_NOT_RUN, findings_of, write_own
 
 TRAINED = ("curious-uncertainty (documented)", "engaged-difficulty (documented)", "sham (documented)")
 
@@ -24,8 +23,13 @@ def stages(errors: str) -> Counter:
     )
 
 
-def findings_of(project, folder="reports") -> Findings:
-    return Findings.model_validate_json((project / folder / "findings.json").read_bytes())
+def change_claims(project, *changes):
+    """Edit the claims of the user's repository."""
+    path = project / "fixtures" / "claims" / "own.yaml"
+    text = path.read_text()
+    for old, new in changes:
+        text = text.replace(old, new, 1)
+    path.write_text(text)
 
 
 def verdicts_of(project, folder="reports"):
@@ -49,15 +53,13 @@ def test_a_run_trains_judges_reports_and_a_second_run_only_reads(finished, run_s
     assert "data:image/svg+xml;base64," in html
     assert len(ElementTree.parse(project / "own.xml").findall(".//testcase")) == 2
 
-    again = run_suite("pytest")
-    assert again.returncode == 0
+    again = run_suite("pytest", code=0)
     assert stages(again.stderr) == Counter()
     assert findings_of(project).verdicts == first.verdicts
 
 
 def test_pictures_are_drawn_into_the_folder_that_is_named(finished, run_suite, project):
-    done = run_suite("pytest", "--stance-pictures=drawn")
-    assert done.returncode == 0
+    run_suite("pytest", "--stance-pictures=drawn", code=0)
     drawn = {path.name for path in (project / "drawn").iterdir()}
     assert {"verdicts-behavior.svg", "verdicts-behavior.png", "verdicts-structure.svg"} <= drawn
     assert any(name.startswith("layers-") for name in drawn)
@@ -70,15 +72,10 @@ def test_pictures_are_drawn_into_the_folder_that_is_named(finished, run_suite, p
     assert (project / "kept.json").is_file()
 
 
-def test_changing_a_claim_never_retrains(finished, run_suite, project):
-    claims = project / "fixtures" / "claims" / "own.yaml"
-    claims.write_text(claims.read_text().replace("bound: 0\n", "bound: 99\n"))
-    done = run_suite("pytest")
-    assert stages(done.stderr) == Counter()
+def test_changing_a_claim_never_retrains_and_another_seed_does(finished, run_suite, project):
+    change_claims(project, ("bound: 0\n", "bound: 99\n"))
+    assert stages(run_suite("pytest").stderr) == Counter()
     assert verdicts_of(project)[0][1] in ("FAILS", "INCONCLUSIVE")
-
-
-def test_another_seed_trains_again(finished, run_suite):
     trained = Counter(label.replace(")", ", seed 1)") for label in TRAINED)
     assert stages(run_suite("pytest", "--stance-seed=1").stderr) == trained
 
@@ -86,8 +83,7 @@ def test_another_seed_trains_again(finished, run_suite):
 def test_two_workers_train_each_cell_once_and_agree(finished, run_suite, project):
     expected = verdicts_of(project)
     assert {status for _, status, _ in expected} <= {"HOLDS", "FAILS", "INCONCLUSIVE"}
-    done = run_suite("pytest", "-n2", "--stance-cache=parallel", "--stance-reports=parallel-reports")
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = run_suite("pytest", "-n2", "--stance-cache=parallel", "--stance-reports=parallel-reports", code=0)
     assert stages(done.stderr) == Counter(TRAINED)
     found = verdicts_of(project, "parallel-reports")
     assert [entry[:2] for entry in found] == [entry[:2] for entry in expected]
@@ -112,119 +108,88 @@ def test_a_run_killed_in_the_middle_of_the_second_stance_reuses_the_first(start,
     assert len(kept) == 3, "base, the first stance and the sham"
     written = [path.stat().st_mtime_ns for path in kept]
 
-    again = run_suite("stance-suite")
-    assert again.returncode == 0, again.stdout + again.stderr
+    again = run_suite("stance-suite", code=0)
     assert stages(again.stderr) == Counter(["engaged-difficulty (documented)"])
     assert [path.stat().st_mtime_ns for path in kept] == written
     assert len(verdicts_of(project)) == 2
 
 
+TEST_OF_FIXTURES = """
+def test_shift(stance, stance_recipe, stance_run, behavior_shift, spectral_delta):
+    assert stance_recipe == "documented"
+    assert stance_run.tuned.cell.stance == stance.name
+    assert stance_run.tuned.training.losses and stance_run.sham.training.losses
+    shift = behavior_shift("likelihood_preference")
+    assert shift.versus_base.prompts == shift.versus_sham.prompts == 12
+    assert 0 <= behavior_shift("embedding_shift").versus_base.p_value <= 1
+    assert spectral_delta["model.layers.1.mlp.up_proj"].weight_change.relative_norm > 0
+"""
+
+
 def test_the_fixtures_give_measurements_to_tests_of_ones_own(finished, run_suite, project):
-    (project / "test_own.py").write_text(
-        textwrap.dedent(
-            """
-            def test_shift(stance, stance_recipe, stance_run, behavior_shift, spectral_delta):
-                assert stance_recipe == "documented"
-                assert stance_run.tuned.cell.stance == stance.name
-                assert stance_run.tuned.training.losses and stance_run.sham.training.losses
-                shift = behavior_shift("likelihood_preference")
-                assert shift.versus_base.prompts == shift.versus_sham.prompts == 12
-                assert 0 <= behavior_shift("embedding_shift").versus_base.p_value <= 1
-                assert spectral_delta["model.layers.1.mlp.up_proj"].weight_change.relative_norm > 0
-            """
-        )
-    )
-    done = run_suite("pytest")
-    assert done.returncode == 0, done.stdout + done.stderr
+    write_own(project, test=TEST_OF_FIXTURES)
+    done = run_suite("pytest", code=0)
     assert "3 passed" in done.stdout
     assert len(findings_of(project).cells) == 5, "cells are reported even without claims"
 
 
 def test_expected_failures_and_claims_not_run_are_told_apart(finished, run_suite, project):
     claims = project / "fixtures" / "claims" / "own.yaml"
-    text = (
-        claims.read_text().replace("bound: 50", "bound: 1e-9").replace("expected: [HOLDS, INCONCLUSIVE, FAILS]", "{}")
-    )
-    other = """\
-  - id: other.model
-    statement: Something about another model.
-    model: smollm2-135m
-    stance: engaged-difficulty
-    metric: likelihood_preference
-    comparator: above
-    bound: 0
-"""
-    claims.write_text(text.replace("{}", "expected: [FAILS, INCONCLUSIVE]") + other)
+    text = claims.read_text().replace("bound: 50", "bound: 1e-9").replace("[HOLDS, INCONCLUSIVE, FAILS]", "{}")
+    claims.write_text(text.replace("{}", "[FAILS, INCONCLUSIVE]") + CLAIM_NOT_RUN.format("About another model."))
     done = run_suite("pytest", "-rsx")
     assert ("other.model", "NOT_RUN") in [(name, status) for name, status, _ in verdicts_of(project)]
     assert "add --stance-model smollm2-135m" in done.stdout
     assert "1 skipped" in done.stdout
     assert "FAILS, as on record" in done.stdout
 
-    claims.write_text(text.replace("{}", "expected: HOLDS"))
-    failed = run_suite("pytest")
-    assert failed.returncode == 1
+    claims.write_text(text.replace("{}", "HOLDS"))
+    failed = run_suite("pytest", code=1)
     assert "on record: HOLDS" in failed.stdout
 
 
-BAD_CLAIM = {
-    "unknown key": (
-        "bound: 0\n",
-        "bound: 0\n    bond: 1\n",
-        "own.yaml:9: claims.0.bond: unknown key; did you mean 'bound'",
-    ),
-    "unknown layer": (
-        'layer: "*"',
-        "layer: model.layers.1.mlp.up_prj",
-        "has no layer 'model.layers.1.mlp.up_prj'; did you mean 'model.layers.1.mlp.up_proj'",
-    ),
-}
+UNKNOWN_KEY = ("bound: 0\n", "bound: 0\n    bond: 1\n"), "own.yaml:9: claims.0.bond: unknown key; did you mean 'bound'"
+UNKNOWN_LAYER = (
+    ('layer: "*"', "layer: model.layers.1.mlp.up_prj"),
+    ("has no layer 'model.layers.1.mlp.up_prj'; did you mean 'model.layers.1.mlp.up_proj'"),
+)
 
 
-@pytest.mark.parametrize("tool", ["pytest", "stance-suite"])
-@pytest.mark.parametrize("case", BAD_CLAIM)
-def test_a_bad_claim_ends_the_run_before_training(run_suite, project, tool, case):
-    old, new, message = BAD_CLAIM[case]
-    claims = project / "fixtures" / "claims" / "own.yaml"
-    claims.write_text(claims.read_text().replace(old, new, 1))
-    done = run_suite(tool)
-    assert done.returncode == (4 if tool == "pytest" else 2), done.stdout + done.stderr
-    assert message in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
+def assert_refused(done, message):
+    """One message, and the exit code of bad input."""
+    told = done.stdout + done.stderr
+    assert done.returncode == (4 if "pytest" in done.args else 2), told
+    assert message in told
+    assert "Traceback" not in told
     assert not stages(done.stderr)
 
 
-BAD_MODEL = {
-    "unknown": ("no-such-model", "no model is called 'no-such-model'"),
-    "unreachable": ("some-org/some-model", "the Hugging Face Hub cannot be reached ("),
-    "pickle": ("pickled", "holds a pickle only (pytorch_model.bin)"),
-}
+@pytest.mark.parametrize("run", [("pytest",), ("pytest", "-n2"), ("stance-suite",)], ids=" ".join)
+@pytest.mark.parametrize("case", [UNKNOWN_KEY, UNKNOWN_LAYER], ids=["unknown key", "unknown layer"])
+def test_a_bad_claim_ends_the_run_before_training(run_suite, project, run, case):
+    change, message = case
+    change_claims(project, change)
+    assert_refused(run_suite(*run), message)
 
 
 @pytest.mark.parametrize("tool", ["pytest", "stance-suite"])
-@pytest.mark.parametrize("case", BAD_MODEL)
-def test_a_model_that_cannot_be_had_is_one_message(run_suite, project, tool, case, monkeypatch):
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("no-such-model", "no model is called 'no-such-model'"),
+        ("some-org/some-model", "the Hugging Face Hub cannot be reached ("),
+        ("pickled", "holds a pickle only (pytorch_model.bin)"),
+    ],
+)
+def test_a_model_that_cannot_be_had_is_one_message(project, tool, model, message, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     (project / "pickled").mkdir()
     (project / "pickled" / "pytorch_model.bin").write_bytes(b"")
-    model, message = BAD_MODEL[case]
     prefix = "stance-" if tool == "pytest" else ""
     # huggingface_hub reads its endpoint when it is imported
     module = ["-m", "pytest"] if tool == "pytest" else ["-c", "from stance_suite.cli.app import main; main()", "run"]
     command = [sys.executable, *module, f"--{prefix}model={model}", f"--{prefix}cache=cache"]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
-    assert done.returncode == (4 if tool == "pytest" else 2), done.stdout + done.stderr
-    assert message in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-
-
-def test_bad_input_ends_a_run_with_workers_too(run_suite, project):
-    claims = project / "fixtures" / "claims" / "own.yaml"
-    claims.write_text(claims.read_text().replace("bound: 0\n", "bond: 0\n", 1))
-    done = run_suite("pytest", "-n2")
-    assert done.returncode == 4, done.stdout + done.stderr
-    assert "unknown key; did you mean 'bound'" in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
+    assert_refused(subprocess.run(command, cwd=project, capture_output=True, text=True, check=False), message)
 
 
 def test_a_claim_that_breaks_is_an_error_and_loses_nothing_else(finished, run_suite, project):
@@ -233,8 +198,7 @@ def test_a_claim_that_breaks_is_an_error_and_loses_nothing_else(finished, run_su
         "def broken(*_):\n    raise ZeroDivisionError('broken on purpose')\n"
         "judge.judge_structure = broken\n"
     )
-    done = run_suite("pytest")
-    assert done.returncode == 1
+    done = run_suite("pytest", code=1)
     assert "ERROR         any.engaged.alpha  (ZeroDivisionError: broken on purpose)" in done.stdout
     assert [status for _, status, _ in verdicts_of(project)][1] == "ERROR"
     assert len(verdicts_of(project)) == 2
@@ -252,50 +216,34 @@ def test_the_findings_say_what_they_depend_on(finished, project):
         assert len(cell["provenance"]["weights_sha256"]) == 64
         assert {"torch", "transformers", "numpy", "python"} <= set(cell["provenance"]["versions"])
         assert cell["cell"]["seed"] == 0
-    for cell in data["cells"]:
         if cell["training"]:
             assert cell["training"]["epoch_losses"][-1] < cell["training"]["epoch_losses"][0]
             # the sham takes another rotation in each of its two epochs
             assert len(cell["training"]["texts"]) == (10 if cell["cell"]["treatment"] == "sham" else 5)
 
 
+STATEMENTS = """\
+statements:
+  - id: own.true
+    statement: Training cuts alpha of the layer by more than 30 %.
+    checks: [{kind: change, models: [qwen2-0.5b], comparator: below, bound: -30}]
+  - id: own.false
+    statement: It leaves the layer alone.
+    checks: [{kind: unreported, models: [qwen2-0.5b], stances: [curious-uncertainty], layer: model.*.v_proj}]
+    expected: FAILS
+"""
+RECORDED = """\
+claims:
+  - {id: own.recorded, statement: Training cuts alpha of the layer., model: qwen2-0.5b, stance: curious-uncertainty,
+     metric: alpha_change_percent, layer: model.layers.15.v_proj, comparator: below, bound: -30,
+     recorded: {before: 15.049, after: 9.535, change_percent: -30.64}}
+"""
+
+
 def test_records_are_checked_without_weights(run_suite, project):
-    (project / "fixtures" / "statements").mkdir()
-    (project / "fixtures" / "statements" / "own.yaml").write_text(
-        textwrap.dedent(
-            """\
-            statements:
-              - id: own.true
-                statement: Training cuts alpha of the layer by more than 30 %.
-                checks: [{kind: change, models: [qwen2-0.5b], comparator: below, bound: -30}]
-              - id: own.false
-                statement: It leaves the layer alone.
-                checks:
-                  - {kind: unreported, models: [qwen2-0.5b], stances: [curious-uncertainty], layer: model.*.v_proj}
-                expected: FAILS
-            """
-        )
-    )
-    (project / "fixtures" / "claims" / "own.yaml").write_text(
-        textwrap.dedent(
-            """\
-            claims:
-              - id: own.recorded
-                statement: Training cuts alpha of the layer.
-                model: qwen2-0.5b
-                stance: curious-uncertainty
-                metric: alpha_change_percent
-                layer: model.layers.15.v_proj
-                comparator: below
-                bound: -30
-                recorded: {before: 15.049, after: 9.535, change_percent: -30.64}
-            """
-        )
-    )
     test = "def test_record(recorded_verdict):\n    assert recorded_verdict.status == recorded_verdict.expected\n"
-    (project / "test_own.py").write_text(test)
-    done = run_suite("pytest", "-rA", "-p", "no:cacheprovider")
-    assert done.returncode == 1, done.stdout + done.stderr
+    write_own(project, statements=STATEMENTS, claims=RECORDED, test=test)
+    done = run_suite("pytest", "-rA", "-p", "no:cacheprovider", code=1)
     assert "PASSED test_own.py::test_record[own.true]" in done.stdout
     assert "XFAIL" in done.stdout
     assert "FAILED test_own.py::test_record[own.recorded]" in done.stdout

@@ -1,6 +1,5 @@
 """pytest-html's report of a run in a repository of a user's own: the findings on top, and figures in the rows."""
 
-import textwrap
 from base64 import b64decode
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,18 +10,10 @@ from stance_suite.pytest_plugin.html import HtmlReport
 from stance_suite.report.format import show_figure
 from stance_suite.report.page.top import result_sentence
 from stance_suite.store.findings import read_findings
+from tests.conftest import CLAIM_NOT_RUN, OWN_CLAIMS, write_own
 from tests.html_pages import PytestHtml, parse, read_pytest_html, squeeze
 
 HOSTILE = """<script>document.title='x'</script>"><img src=x onerror=alert(1)>{{7*7}}"""
-CLAIM_NOT_RUN = f"""\
-  - id: other.model
-    statement: '{HOSTILE.replace("'", "''")}'
-    model: smollm2-135m
-    stance: engaged-difficulty
-    metric: likelihood_preference
-    comparator: above
-    bound: 0
-"""
 STATEMENTS = """\
 statements:
   - {id: own.measured, statement: Both are true., measured: [any.curious.likelihood, any.engaged.alpha],
@@ -32,7 +23,7 @@ statements:
 """
 TESTS = """
 def test_claim(verdict):
-    assert verdict.as_expected, verdict.reason
+    assert verdict.as_expected
 
 def test_statement(statement_verdict):
     assert statement_verdict.as_expected
@@ -54,16 +45,14 @@ def test_unrelated():
 @pytest.fixture
 def whole_suite(project) -> Path:
     """Every fixture that finds something, and a test that has nothing to do with any."""
-    claims = project / "fixtures" / "claims" / "own.yaml"
-    claims.write_text(claims.read_text() + CLAIM_NOT_RUN)
-    (project / "fixtures" / "statements").mkdir()
-    (project / "fixtures" / "statements" / "own.yaml").write_text(STATEMENTS)
-    (project / "test_own.py").write_text(TESTS)
+    not_run = CLAIM_NOT_RUN.format(HOSTILE.replace("'", "''"))
+    write_own(project, claims=OWN_CLAIMS + not_run, statements=STATEMENTS, test=TESTS)
     return project
 
 
-def findings_of(project):
-    return read_findings(project / "reports" / "findings.json")
+def report_of(project, page: str):
+    """What pytest-html shows, and the findings that it is about."""
+    return read_pytest_html(project / page), read_findings(project / "reports" / "findings.json")
 
 
 def assert_sums_up(page: PytestHtml, findings) -> None:
@@ -76,9 +65,8 @@ def assert_sums_up(page: PytestHtml, findings) -> None:
 
 
 def figure(verdict) -> str:
-    return (
-        "" if verdict.figure is None else f"{show_figure(verdict.figure, verdict.claim)} {verdict.claim.unit}".strip()
-    )
+    shown = "" if verdict.figure is None else show_figure(verdict.figure, verdict.claim)
+    return f"{shown} {verdict.claim.unit}".strip() if shown else ""
 
 
 def link_in(page: PytestHtml) -> str:
@@ -87,7 +75,7 @@ def link_in(page: PytestHtml) -> str:
 
 
 def test_the_summary_is_on_top_and_every_row_has_figures_and_a_picture(finished, project):
-    page, findings = read_pytest_html(project / "own.html"), findings_of(project)
+    page, findings = report_of(project, "own.html")
     assert_sums_up(page, findings)
     assert link_in(page) == "reports/findings.html"
     assert [row.result for row in page.rows] == ["Passed", "Passed"]
@@ -103,19 +91,16 @@ def test_the_summary_is_on_top_and_every_row_has_figures_and_a_picture(finished,
 
 
 def test_two_workers_fill_the_rows_of_all_fixtures_and_the_summary_from_cached_cells(finished, run_suite, whole_suite):
-    done = run_suite("pytest", "-n2", "-k", "not confident", "--html=out of/the way/x.html")
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = run_suite("pytest", "-n2", "-k", "not confident", "--html=out of/the way/x.html", code=0)
     assert "fine-tuning" not in done.stderr
-    page = read_pytest_html(whole_suite / "out of" / "the way" / "x.html")
-    assert_sums_up(page, findings_of(whole_suite))
+    page, findings = report_of(whole_suite, "out of/the way/x.html")
+    assert_sums_up(page, findings)
     assert link_in(page) == "../../reports/findings.html"
-    assert (
-        "this run does not ask for smollm2-135m; add --stance-model smollm2-135m: other.model"
-        in parse(page.summary).text
-    )
+    told = "this run does not ask for smollm2-135m; add --stance-model smollm2-135m: other.model"
+    assert told in parse(page.summary).text
 
     rows = {row.test.removeprefix("test_own.py::"): row for row in page.rows}
-    verdicts = {verdict.claim.id: verdict for verdict in findings_of(whole_suite).verdicts}
+    verdicts = {verdict.claim.id: verdict for verdict in findings.verdicts}
     texts = {name: parse("".join(row.fragments)).text for name, row in rows.items()}
     skipped = rows["test_claim[other.model]::setup"]
     assert (skipped.result, skipped.verdict) == ("Skipped", "NOT_RUN")
@@ -128,8 +113,8 @@ def test_two_workers_fill_the_rows_of_all_fixtures_and_the_summary_from_cached_c
     assert (record.result, record.verdict) == ("XFailed", "INCONCLUSIVE")
     assert "no figure was published" in texts["test_record[own.published]::setup"]
 
-    agreements = {one.stance: one.agreement for one in findings_of(whole_suite).triangulations}
-    cells = {record.cell.label: record for record in findings_of(whole_suite).cells}
+    agreements = {one.stance: one.agreement for one in findings.triangulations}
+    cells = {record.cell.label: record for record in findings.cells}
     for stance in ("curious-uncertainty", "engaged-difficulty"):
         (name,) = (name for name in rows if name.startswith("test_agreement") and stance in name)
         assert rows[name].verdict == agreements[stance]
@@ -142,8 +127,7 @@ def test_two_workers_fill_the_rows_of_all_fixtures_and_the_summary_from_cached_c
 
 
 def test_a_run_that_measured_nothing_says_so(run_suite, whole_suite):
-    done = run_suite("pytest", "-k", "record", "--html=x.html", "--self-contained-html")
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_suite("pytest", "-k", "record", "--html=x.html", "--self-contained-html", code=0)
     page = read_pytest_html(whole_suite / "x.html")
     assert "nothing was measured" in parse(page.summary).text
     assert [row.verdict for row in page.rows] == ["INCONCLUSIVE"]
@@ -160,22 +144,21 @@ def test_a_report_on_other_tests_shows_nothing_of_ours(pytester):
     assert not parse(page.html).all("link")
 
 
-def test_what_others_hooks_did_to_the_table_stays(pytester):
-    pytester.makeconftest(
-        textwrap.dedent(
-            """
-            def pytest_html_results_table_header(cells):
-                cells.insert(2, "<th>Own</th>")
-                cells.pop()
+OTHERS_HOOKS = """
+def pytest_html_results_table_header(cells):
+    cells.insert(2, "<th>Own</th>")
+    cells.pop()
 
-            def pytest_html_results_table_row(report, cells):
-                cells.insert(2, "<td>own</td>")
-                cells.pop()
-                if "left_out" in report.nodeid:
-                    del cells[:]
-            """
-        )
-    )
+def pytest_html_results_table_row(report, cells):
+    cells.insert(2, "<td>own</td>")
+    cells.pop()
+    if "left_out" in report.nodeid:
+        del cells[:]
+"""
+
+
+def test_what_others_hooks_did_to_the_table_stays(pytester):
+    pytester.makeconftest(OTHERS_HOOKS)
     pytester.makepyfile("def test_own():\n    pass\n\ndef test_left_out():\n    pass\n")
     pytester.runpytest("--html=x.html", "--self-contained-html").assert_outcomes(passed=2)
     page = read_pytest_html(pytester.path / "x.html")
@@ -190,20 +173,11 @@ def test_either_plugin_runs_without_the_other(pytester, options):
     pytester.runpytest(*options).assert_outcomes(passed=1)
 
 
-def gathered(findings=None, written="", error=""):
-    return SimpleNamespace(result=SimpleNamespace(findings=findings, report=None), written=written, error=error)
-
-
-def test_errors_stand_on_top():
-    """Such as a baseline that cannot be read: the verdicts are then not written anywhere."""
-    gathering = gathered(error="baseline.json: <b>no such file")
+def test_errors_stand_on_top_and_findings_without_a_report_are_summed_up(whole_run):
+    result, error = SimpleNamespace(findings=whole_run, report=None), "baseline.json: <b>no such file"
+    gathering = SimpleNamespace(result=result, written="could not be written: no room", error=error)
     prefix = ["another's"]
     HtmlReport(gathering, "x.html").pytest_html_results_summary(prefix)
-    assert parse(prefix[0]).text.endswith("ERROR: baseline.json: <b>no such file")
-    assert prefix[1:] == ["another's"]
-
-
-def test_findings_without_a_report_are_summed_up(whole_run):
-    prefix, gathering = [], gathered(whole_run, written="could not be written: no room")
-    HtmlReport(gathering, "x.html").pytest_html_results_summary(prefix)
-    assert "The report could not be written: no room" in parse(prefix[0]).text
+    assert parse(prefix[0]).text.endswith(f"ERROR: {error}")
+    assert "The report could not be written: no room" in parse(prefix[1]).text
+    assert prefix[2:] == ["another's"]

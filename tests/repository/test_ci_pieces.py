@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import typer
@@ -13,9 +12,9 @@ import yaml
 
 from stance_suite.cli.app import app
 from stance_suite.config import options
-from tests.ci_runner import ACTION, HOSTILE, OPTIONS, Machine, options_of
+from tests.ci_runner import ACTION, HOSTILE, OPTIONS, Machine, check_schema, options_of
+from tests.conftest import REPOSITORY, write_own
 
-REPOSITORY = Path(__file__).parent.parent.parent
 COMPONENT_TEXT = (REPOSITORY / "templates" / "gate.yml").read_text("utf-8")
 SPECIFICATION = next(yaml.safe_load_all(COMPONENT_TEXT))["spec"]["inputs"]
 HOOKS = yaml.safe_load((REPOSITORY / ".pre-commit-hooks.yaml").read_text("utf-8"))
@@ -61,16 +60,11 @@ class TestComponent:
         assert used == set(SPECIFICATION), "every input is used, and no other"
 
     def test_follows_the_published_schema(self, tmp_path):
-        pytest.importorskip("check_jsonschema")
-        files = [tmp_path / "header.yml", tmp_path / "job.yml"]
-        files[0].write_text(yaml.safe_dump({"spec": {"inputs": SPECIFICATION}}))
-        files[1].write_text(yaml.safe_dump({"stance-gate": job(model="m")}))
-        check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.gitlab-ci"]
-        subprocess.run([*check, *map(str, files)], check=True)
+        header = {"spec": {"inputs": SPECIFICATION}}
+        check_schema("gitlab-ci", tmp_path, header, {"stance-gate": job(model="m")})
 
     def test_pastes_nothing_into_a_script(self):
-        body = yaml.safe_load(COMPONENT_TEXT.split("\n---\n", 1)[1])
-        (described,) = body.values()
+        (described,) = yaml.safe_load(COMPONENT_TEXT.split("\n---\n", 1)[1]).values()
         assert "inputs." not in str(described["before_script"] + described["script"])
 
     @pytest.mark.parametrize("shell", ["sh", "bash"])
@@ -79,16 +73,12 @@ class TestComponent:
         assert run_job(machine, shell, model="a model", reports="the reports", torch_index="", **OPTIONS) == 0
         suite, minimal, _, full = machine.calls
         assert suite == ["python", "-m", "pip", "install", "--", "stance-suite"]
-        cache = str(machine.work / ".stance-suite-cache")
+        (cached,) = job(model="m")["cache"]["paths"]
+        cache = str(machine.work / cached)
         assert options_of(minimal) == {"--reports": "reports", "--cache": cache}
         given = {f"--{name}": value for name, value in OPTIONS.items()}
         assert options_of(full) == given | {"--reports": "the reports", "--cache": cache}
         assert (minimal[-1], full[-1]) == ("m", "a model")
-
-    def test_caches_the_folder_that_the_gate_is_given(self, machine):
-        run_job(machine, "sh", model="m")
-        (cached,) = job(model="m")["cache"]["paths"]
-        assert options_of(machine.calls[-1])["--cache"] == str(machine.work / cached)
 
     @pytest.mark.parametrize("code", [0, 1, 2])
     def test_ends_as_the_gate_does(self, machine, code):
@@ -114,18 +104,9 @@ class TestHook:
         path = {"PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"}
 
         def run(stance: str) -> subprocess.CompletedProcess:
-            (tmp_path / "fixtures" / "stances").mkdir(parents=True)
-            (tmp_path / "fixtures" / "stances" / "own.yaml").write_text(stance)
-            environment = os.environ | path
-            return subprocess.run(
-                HOOKS[0]["entry"].split(),
-                cwd=tmp_path,
-                env=environment,
-                check=False,
-                capture_output=True,
-                text=True,
-                timeout=60,
-            )
+            write_own(tmp_path, stances=stance)
+            how = {"cwd": tmp_path, "env": os.environ | path, "capture_output": True, "text": True, "timeout": 60}
+            return subprocess.run(HOOKS[0]["entry"].split(), check=False, **how)
 
         return run
 
@@ -140,25 +121,16 @@ class TestHook:
         check = [sys.executable, "-m", "pre_commit", "validate-manifest", str(REPOSITORY / ".pre-commit-hooks.yaml")]
         subprocess.run(check, check=True)
 
-    @pytest.mark.parametrize(
-        ("file", "is_meant"),
-        [
-            ("fixtures/stances/own.yaml", True),
-            ("fixtures/neutral.yml", True),
-            ("fixtures/README.md", False),
-            ("src/fixtures/own.yaml", False),
-        ],
-    )
-    def test_is_called_for_declarations_only(self, file, is_meant):
-        assert bool(re.search(HOOKS[0]["files"], file)) == is_meant
+    def test_is_called_for_declarations_only(self):
+        meant = ["fixtures/stances/own.yaml", "fixtures/neutral.yml"]
+        files = [*meant, "fixtures/README.md", "src/fixtures/own.yaml"]
+        assert [file for file in files if re.search(HOOKS[0]["files"], file)] == meant
 
-    def test_lets_valid_declarations_pass(self, check):
-        done = check((REPOSITORY / "fixtures" / "stances" / "curious-uncertainty.yaml").read_text("utf-8"))
+    def test_lets_valid_declarations_pass_and_names_file_and_line_of_a_mistake(self, check):
+        text = (REPOSITORY / "fixtures" / "stances" / "curious-uncertainty.yaml").read_text("utf-8")
+        done = check(text)
         assert done.returncode == 0, done.stderr
         assert "files are valid" in done.stdout
-
-    def test_names_file_and_line_of_a_mistake(self, check):
-        text = (REPOSITORY / "fixtures" / "stances" / "curious-uncertainty.yaml").read_text("utf-8")
         line = text.count("\n") + 1
         done = check(text + "contrast: [confident-expertise]\n")
         assert done.returncode == 2
@@ -167,33 +139,24 @@ class TestHook:
 
 class TestDocumentation:
     def test_the_workflow_uses_inputs_and_outputs_that_exist(self):
-        workflow = WORKFLOW
-        (gate,) = (step for step in workflow["jobs"]["gate"]["steps"] if "stance-suite@" in step.get("uses", ""))
+        (gate,) = (step for step in WORKFLOW["jobs"]["gate"]["steps"] if "stance-suite@" in step.get("uses", ""))
         assert set(gate["with"]) <= set(ACTION["inputs"])
         assert "model" in gate["with"]
-        named = set(re.findall(rf"steps\.{gate['id']}\.outputs\.([\w-]+)", str(workflow)))
+        named = set(re.findall(rf"steps\.{gate['id']}\.outputs\.([\w-]+)", str(WORKFLOW)))
         assert named
         assert named <= set(ACTION["outputs"])
-        assert workflow["permissions"] == {"contents": "read"}
+        assert WORKFLOW["permissions"] == {"contents": "read"}
 
     def test_the_workflow_follows_the_published_schema(self, tmp_path):
-        pytest.importorskip("check_jsonschema")
         # YAML 1.1 reads the key `on` as true
         workflow = {"on" if key is True else key: value for key, value in WORKFLOW.items()}
-        (tmp_path / "workflow.yml").write_text(yaml.safe_dump(workflow))
-        check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
-        subprocess.run([*check, str(tmp_path / "workflow.yml")], check=True)
+        check_schema("github-workflows", tmp_path, workflow)
 
-    def test_the_component_is_given_inputs_that_exist(self):
+    def test_component_environment_and_hook_name_what_exists(self):
         (include,) = COMPONENT["include"]
         assert "/gate@" in include["component"]
-        assert "model" in include["inputs"]
-        assert set(include["inputs"]) <= set(SPECIFICATION)
-
-    def test_the_environment_sets_options_that_exist(self):
+        assert {"model"} <= set(include["inputs"]) <= set(SPECIFICATION)
         assert set(ENVIRONMENT["env"]) <= {option.environment_variable for option in options.OPTIONS}
-
-    def test_the_hook_exists(self):
         (repository,) = HOOK["repos"]
         assert [hook["id"] for hook in repository["hooks"]] == [hook["id"] for hook in HOOKS]
 
@@ -206,8 +169,10 @@ class TestDocumentation:
 
 
 SCRIPTS = {
-    f"action: {step['name']}": f"#!/bin/bash\n{step['run']}" for step in ACTION["runs"]["steps"] if "run" in step
-} | {f"component: {part}": f"#!/bin/sh\n{job(model='m')[part][0]}" for part in ("before_script", "script")}
+    "slurm": (REPOSITORY / "docs" / "slurm" / "sweep.sbatch").read_text("utf-8"),
+    **{f"action: {step['name']}": f"#!/bin/bash\n{step['run']}" for step in ACTION["runs"]["steps"] if "run" in step},
+    **{f"component: {part}": f"#!/bin/sh\n{job(model='m')[part][0]}" for part in ("before_script", "script")},
+}
 
 
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())
@@ -224,8 +189,7 @@ class TestScripts:
 
 
 def test_the_gate_has_every_option_that_is_passed_on():
-    commands = typer.main.get_command(app).commands
-    if "gate" not in commands:
-        pytest.skip("this version has no gate")
-    known = {option for parameter in commands["gate"].params for option in parameter.opts}
-    assert set(re.findall(r"\(?(--[a-z]+) \"\$", "".join(SCRIPTS.values()))) - {"--index-url"} <= known
+    gate = typer.main.get_command(app).commands["gate"]
+    known = {option for parameter in gate.params for option in parameter.opts}
+    scripts = "".join(text for name, text in SCRIPTS.items() if name != "slurm")
+    assert set(re.findall(r"\(?(--[a-z]+) \"\$", scripts)) - {"--index-url"} <= known

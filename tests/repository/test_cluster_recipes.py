@@ -4,8 +4,6 @@ import functools
 import importlib.util
 import re
 import shlex
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,11 +14,11 @@ from stance_suite.cli.app import app
 from stance_suite.config import options
 from stance_suite.config.sweep_file import load_sweep
 from stance_suite.schema.recipes import Sweep
+from tests.conftest import REPOSITORY
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
+DOCS = REPOSITORY / "docs"
 PAGE = (DOCS / "sweeps.md").read_text("utf-8")
-BATCH_FILE = DOCS / "slurm" / "sweep.sbatch"
-BATCH = BATCH_FILE.read_text("utf-8")
+BATCH = (DOCS / "slurm" / "sweep.sbatch").read_text("utf-8")
 DOCKERFILE = (DOCS / "kuberay" / "Dockerfile").read_text("utf-8")
 MANIFEST_TEXT = (DOCS / "kuberay" / "sweep.yaml").read_text("utf-8")
 MANIFEST = {document["kind"]: document for document in yaml.safe_load_all(MANIFEST_TEXT)}
@@ -87,14 +85,6 @@ def options_of(*words: str) -> set[str]:
 
 
 @functools.cache
-def options_of_ray_start() -> set[str]:
-    pytest.importorskip("ray")
-    from ray.scripts.scripts import start
-
-    return {name for parameter in start.params for name in (*parameter.opts, *parameter.secondary_opts)}
-
-
-@functools.cache
 def sources(package: str) -> str:
     """All Python of an installed package, in which the environment variables that it reads are named."""
     found = importlib.util.find_spec(package)
@@ -118,12 +108,8 @@ class TestSweeps:
 class TestCommands:
     @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
     def test_have_the_options_that_they_are_given(self, text):
-        for _, *words in commands(text):
+        for _, *words in [*commands(text), JOB["entrypoint"].split()]:
             assert {word.partition("=")[0] for word in words if word.startswith("--")} <= options_of(*words)
-
-    def test_of_the_manifest_have_the_options_that_they_are_given(self):
-        _, *words = JOB["entrypoint"].split()
-        assert {word for word in words if word.startswith("--")} <= options_of(*words)
 
     def test_are_found(self):
         assert [command for _, command, *_ in commands(PAGE)].count("sweep") >= 5
@@ -131,69 +117,49 @@ class TestCommands:
 
     def test_options_that_are_named_alone_exist(self):
         named = set(re.findall(r"`(--[\w-]+)", PAGE))
-        assert named >= {"--workers", "--store", "--dry-run"}
-        assert named <= options_of("sweep") | options_of("run")
+        assert {"--workers", "--store", "--dry-run"} <= named <= options_of("sweep") | options_of("run")
 
     def test_a_sweep_has_no_options_for_what_its_file_says(self):
         lacking = {f"--{name}" for name in ("model", "profile", "seed", "samples", "trajectory")}
         assert not lacking & options_of("sweep")
 
-    @pytest.mark.parametrize("text", [PAGE, BATCH], ids=["docs/sweeps.md", "docs/slurm/sweep.sbatch"])
-    def test_ray_start_has_the_options_that_it_is_given(self, text):
-        joined = re.sub(r"\\\n\s*", "", text)
-        calls = re.findall(r"\bray start (--.*)|^\s*start_ray (.*)", joined, re.MULTILINE)
-        given = set(re.findall(r"--[a-z][\w-]*", " ".join(map(" ".join, calls))))
-        assert {"--head", "--address", "--node-ip-address"} <= given
-        assert given <= options_of_ray_start()
+    def test_ray_start_has_the_options_that_it_is_given(self):
+        pytest.importorskip("ray")
+        from ray.scripts.scripts import start
 
-    def test_the_manifest_gives_ray_start_options_that_it_has(self):
-        given = {f"--{name}" for group in GROUPS for name in group["rayStartParams"]}
-        assert given <= options_of_ray_start()
+        known = {name for parameter in start.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        for text in (PAGE, BATCH):
+            joined = re.sub(r"\\\n\s*", "", text)
+            calls = re.findall(r"\bray start (--.*)|^\s*start_ray (.*)", joined, re.MULTILINE)
+            given = set(re.findall(r"--[a-z][\w-]*", " ".join(map(" ".join, calls))))
+            assert {"--head", "--address", "--node-ip-address"} <= given <= known
+        assert {f"--{name}" for group in GROUPS for name in group["rayStartParams"]} <= known
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
 class TestEnvironment:
-    def test_of_stance_suite_exists(self, text):
-        known = {option.environment_variable for option in options.OPTIONS}
-        assert set(re.findall(r"\bSTANCE_SUITE_[A-Z_]+", text)) <= known
+    def test_of_stance_suite_and_of_slurm_exists(self, text):
+        known = {option.environment_variable for option in options.OPTIONS} | OF_SLURM
+        assert set(re.findall(r"\b(?:STANCE_SUITE|SLURM)_[A-Z_]+", text)) <= known
 
-    def test_of_ray_exists(self, text):
-        named = set(re.findall(r"\bRAY_[A-Z_]+", text))
-        source = sources("ray") if named else ""
-        assert not {name for name in named if name not in source}
-
-    def test_of_amazon_exists(self, text):
-        named = set(re.findall(r"\bAWS_[A-Z_]+", text))
-        source = sources("botocore") if named else ""
+    @pytest.mark.parametrize(("prefix", "package"), [("RAY", "ray"), ("AWS", "botocore")])
+    def test_of_libraries_exists(self, text, prefix, package):
         # botocore makes the name of the endpoint's variable from parts
-        assert not {name for name in named - {"AWS_ENDPOINT_URL"} if name not in source}
-
-    def test_of_slurm_exists(self, text):
-        assert set(re.findall(r"\bSLURM_[A-Z_]+", text)) <= OF_SLURM
+        named = set(re.findall(rf"\b{prefix}_[A-Z_]+", text)) - {"AWS_ENDPOINT_URL"}
+        source = sources(package) if named else ""
+        assert not {name for name in named if name not in source}
 
 
 class TestSlurm:
-    def test_is_a_script_that_bash_can_read(self):
-        subprocess.run(["bash", "-n", str(BATCH_FILE)], check=True)
-
-    def test_has_nothing_that_shellcheck_knows_to_be_wrong(self):
-        checker = shutil.which("shellcheck")
-        if checker is None:
-            pytest.skip("shellcheck is not installed")
-        done = subprocess.run([checker, str(BATCH_FILE)], check=False, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout
-
     def test_asks_slurm_for_what_it_knows_before_the_first_command(self):
         lines = BATCH.splitlines()
         asked = [place for place, line in enumerate(lines) if line.startswith("#SBATCH ")]
         first = next(place for place, line in enumerate(lines) if line and not line.startswith("#"))
         assert max(asked) < first, "Slurm reads none after the first command"
         assert {re.match(r"#SBATCH (--[\w-]+)", lines[place])[1] for place in asked} <= OPTIONS_OF_SBATCH
-
-    def test_is_told_of_the_end_and_queued_again(self):
-        assert "#SBATCH --signal=B:TERM@" in BATCH
-        assert "#SBATCH --requeue" in BATCH
-        assert 'scontrol requeue "$SLURM_JOB_ID"' in BATCH
+        # it is told of the end, and queued again
+        for line in ("#SBATCH --signal=B:TERM@", "#SBATCH --requeue", 'scontrol requeue "$SLURM_JOB_ID"'):
+            assert line in BATCH
 
 
 class TestKubernetes:
@@ -208,26 +174,20 @@ class TestKubernetes:
         values = [value for group in GROUPS for value in group["rayStartParams"].values()]
         assert all(isinstance(value, str) for value in values), "KubeRay refuses others"
 
-    def test_goes_on_and_cleans_up(self):
+    def test_goes_on_and_cleans_up_with_the_ray_that_is_in_the_image(self):
         assert JOB["backoffLimit"] > 0
         assert JOB["shutdownAfterJobFinishes"] is True
-
-    def test_runs_the_ray_that_is_in_the_image(self):
         assert f"ray[default]=={CLUSTER['rayVersion']}" in DOCKERFILE
 
-    def test_runs_without_rights_that_it_does_not_need(self):
+    def test_runs_without_rights_that_it_does_not_need_and_takes_secrets_from_a_secret(self):
         for group in GROUPS:
             pod = group["template"]["spec"]
             assert pod["securityContext"]["runAsNonRoot"] is True
             assert pod["automountServiceAccountToken"] is False
-            for container in pod["containers"]:
-                assert container["securityContext"]["allowPrivilegeEscalation"] is False
-                assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-                assert container["resources"]["limits"].keys() == {"cpu", "memory"}
-
-    def test_takes_secrets_from_a_secret(self):
-        for group in GROUPS:
-            (container,) = group["template"]["spec"]["containers"]
+            (container,) = pod["containers"]
+            assert container["securityContext"]["allowPrivilegeEscalation"] is False
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+            assert container["resources"]["limits"].keys() == {"cpu", "memory"}
             secret = [entry for entry in container["env"] if re.search(r"KEY|TOKEN|SECRET", entry["name"])]
             assert len(secret) == 2
             assert all("secretKeyRef" in entry["valueFrom"] for entry in secret)

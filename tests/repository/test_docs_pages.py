@@ -3,16 +3,15 @@
 import importlib
 import sys
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 
 from stance_suite.report.publish import publish
 from stance_suite.store.findings import read_findings
+from tests.conftest import REPOSITORY
 from tests.made_up_run import whole_run
 from tests.measured import alpha_change
 
-REPOSITORY = Path(__file__).parent.parent.parent
 DOCS = REPOSITORY / "docs"
 LARGEST = 300_000
 """Bytes of a picture that a repository can carry."""
@@ -30,13 +29,10 @@ def figures(pages):
     return pages.Figures.model_validate_json((DOCS / "figures.json").read_bytes())
 
 
-def test_the_readme_says_what_the_figures_say(pages, figures):
-    readme = (REPOSITORY / "README.md").read_text("utf-8")
-    assert pages.render_block(figures) in readme
-    assert pages.replace_block(readme, pages.render_block(figures)) == readme
-
-
-def test_the_page_of_findings_says_what_the_figures_say(pages, figures):
+def test_the_readme_and_the_page_of_findings_say_what_the_figures_say(pages, figures):
+    readme, block = (REPOSITORY / "README.md").read_text("utf-8"), pages.render_block(figures)
+    assert block in readme
+    assert pages.replace_block(readme, block) == readme
     assert (DOCS / "findings.md").read_text("utf-8") == pages.render_page(figures)
 
 
@@ -86,13 +82,9 @@ def test_everything_is_renewed_from_a_findings_file(pages, library, tmp_path):
     assert len(made.verdicts) == sum(verdict.status != "NOT_RUN" for verdict in findings.verdicts)
 
 
-def test_a_change_that_is_no_flip_is_not_told_as_one(pages, library):
-    findings = flipped(whole_run(library), alpha_change(90.0, 80.0))
+def test_what_is_no_tail_flip_and_a_readme_without_a_block_are_refused(pages, figures, library):
     with pytest.raises(SystemExit, match="is no tail flip"):
-        pages.extract(findings, {})
-
-
-def test_a_readme_without_a_block_is_left_alone(pages, figures):
+        pages.extract(flipped(whole_run(library), alpha_change(90.0, 80.0)), {})
     with pytest.raises(SystemExit, match="needs one block"):
         pages.replace_block("nothing", pages.render_block(figures))
 

@@ -1,4 +1,4 @@
-"""A repository of a user's own, outside this checkout, needs nothing but `pip install` and `pytest`."""
+"""What the README tells a newcomer to write works outside this checkout, with `pip install` and `pytest` alone."""
 
 import json
 import os
@@ -15,8 +15,12 @@ from tests.conftest import REPOSITORY
 
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory, wheel) -> Path:
-    """Folder of the programs of a fresh virtual environment, into which pip installed the wheel."""
+def programs(tmp_path_factory) -> Path:
+    """Folder of the programs of a fresh virtual environment, into which pip installed the wheel of this checkout."""
+    built = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(built), str(REPOSITORY)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = built.glob("*.whl")
     folder = tmp_path_factory.mktemp("fresh") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "--isolated"]
@@ -51,20 +55,36 @@ def environment(programs) -> Mapping[str, str]:
     }
 
 
-def test_nothing_of_this_checkout_can_be_imported(programs, repository, environment):
+@pytest.fixture(scope="module")
+def run(programs, repository, environment):
+    """Run its Python; as `pytest` does and `python -m` does not, -P keeps the repository itself off the path."""
+
+    def run_python(*arguments, cwd=repository):
+        command = [str(programs / "python"), "-P", *arguments]
+        return subprocess.run(command, cwd=cwd, env=environment, check=False, capture_output=True, text=True)
+
+    return run_python
+
+
+def test_a_stance_a_claim_and_a_test_take_under_twenty_lines(readme_files):
+    assert set(readme_files) == {"fixtures/stances/pirate.yaml", "fixtures/claims/pirate.yaml", "test_pirate.py"}
+    assert sum(len(text.splitlines()) for text in readme_files.values()) < 20
+
+
+def test_nothing_of_this_checkout_can_be_imported(programs, run):
     code = "import json, sys, stance_suite; print(json.dumps([stance_suite.__file__, *sys.path]))"
-    command = [str(programs / "python"), "-P", "-c", code]
-    done = subprocess.run(command, cwd=repository, env=environment, check=True, capture_output=True, text=True)
-    imported, *places = map(Path, json.loads(done.stdout))
+    imported, *places = map(Path, json.loads(run("-c", code).stdout))
     assert imported.is_relative_to(programs.parent)
     assert REPOSITORY not in places
     assert [place for place in places if (place / "stance_suite" / "__init__.py").exists()] == [imported.parent.parent]
+    package, page = REPOSITORY / "stance_suite", REPOSITORY / "stance_suite" / "report" / "page"
+    files = [*page.glob("templates/*"), *page.glob("assets/*")]
+    assert page / "templates" / "page.html" in files
+    assert [file for file in files if not (imported.parent / file.relative_to(package)).is_file()] == []
 
 
-def test_pytest_judges_the_claim(programs, repository, environment, tiny_model):
-    # As the program `pytest` does and `python -m pytest` does not, -P keeps the repository itself off the path.
-    command = [str(programs / "python"), "-P", "-m", "pytest", "--stance-model", str(tiny_model)]
-    done = subprocess.run(command, cwd=repository, env=environment, check=False, capture_output=True, text=True)
+def test_pytest_judges_the_claim(repository, run, tiny_model):
+    done = run("-m", "pytest", "--stance-model", str(tiny_model))
     assert (repository / "reports" / "findings.html").is_file(), done.stdout + done.stderr
     (verdict,) = json.loads((repository / "reports" / "findings.json").read_text("utf-8"))["verdicts"]
     assert (verdict["claim"]["id"], verdict["model"]) == ("pirate.adopted", str(tiny_model))
@@ -87,17 +107,14 @@ def test_pytest_judges_the_claim(programs, repository, environment, tiny_model):
     ],
     ids=["two words", "one word", "pytest.ini", "from an inner folder", "rootdir"],
 )
-def test_its_declarations_are_found(
-    programs, repository, environment, tiny_model, tmp_path, started_in, configuration, extra
-):
+def test_its_declarations_are_found(repository, run, tiny_model, tmp_path, started_in, configuration, extra):
     own = tmp_path / "own"
     shutil.copytree(repository, own, ignore=shutil.ignore_patterns("cache", "reports"))
     (own / "inner").mkdir()
     if configuration:
         (own / "pytest.ini").write_text(configuration)
     arguments = [argument.replace("MODEL", str(tiny_model)) for argument in extra]
-    command = [str(programs / "python"), "-P", "-m", "pytest", "--collect-only", "-q", *arguments]
-    done = subprocess.run(command, cwd=own / started_in, env=environment, check=False, capture_output=True, text=True)
+    done = run("-m", "pytest", "--collect-only", "-q", *arguments, cwd=own / started_in)
     assert re.search(r"test_claim\[.*pirate\.adopted.*\]\n\n1 test collected", done.stdout), done.stdout
 
 

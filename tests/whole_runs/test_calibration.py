@@ -9,25 +9,15 @@ from scipy.stats import binomtest
 from stance_suite.judge.behavior.verdict import gather_evidence, judge_behavior
 from stance_suite.judge.power import Design, Spread, detectable_effect, typical_spreads
 from stance_suite.judge.statistics import SIGNIFICANCE, holm, paired_effect
-from stance_suite.schema.claims import Claim
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.verdicts import Status
 from tests.measured import behavior, beside, record
+from tests.runs import behavioral
 
 DATA_SETS = 500
 DESIGN = Design(prompts=12, samples=4, seeds=1, family=9)  # three stances, three measures
 SPREAD = Spread(prompts=1.0, samples=1.5, seeds=0.0)
 DECLARED_FAMILY = 12  # with divergences
-TREATMENTS = ("stance", "base", "sham")
-CLAIM = Claim(
-    id="c",
-    statement="The stance is adopted.",
-    model="m",
-    stance="curious-uncertainty",
-    metric="likelihood_preference",
-    comparator="above",
-    bound=0,
-)
 DOUBT = 0.01
 """A rate counts as wrong if chance would make it so less often than this."""
 
@@ -58,20 +48,18 @@ def judged(stance, arms: tuple[np.ndarray, ...]) -> list[bool]:
     """Ask the real judge about the same scores, claim by claim: every row of the arms is a claim about likelihood."""
     evidence = []
     for scores in zip(*arms, strict=True):
-        cells = (record(treatment, said=said(stance, one)) for treatment, one in zip(TREATMENTS, scores, strict=True))
-        evidence.append(gather_evidence(CLAIM, stance, [beside(*cells)]))
+        arms = zip(("stance", "base", "sham"), scores, strict=True)
+        cells = (record(treatment, said=said(stance, one)) for treatment, one in arms)
+        evidence.append(gather_evidence(behavioral(stance, bound=0), stance, [beside(*cells)]))
     adjusted = holm([one.p_value for one in evidence])
     verdicts = [judge_behavior(one, p_value) for one, p_value in zip(evidence, adjusted, strict=True)]
     return [verdict.status is Status.HOLDS for verdict in verdicts]
 
 
 def said(stance, scores: np.ndarray):
-    return behavior(
-        {
-            prompt: {stance.name: score} | dict.fromkeys(stance.contrasts, 0.0)
-            for prompt, score in zip(stance.held_out_prompts, scores, strict=True)
-        }
-    )
+    others = dict.fromkeys(stance.contrasts, 0.0)
+    by_prompt = zip(stance.held_out_prompts, scores, strict=True)
+    return behavior({prompt: {stance.name: score, **others} for prompt, score in by_prompt})
 
 
 def contrasts_of(tuned: np.ndarray, base: np.ndarray, sham: np.ndarray) -> np.ndarray:
@@ -105,15 +93,14 @@ def the_sham_moves_as_much(rng):
 
 
 @pytest.mark.parametrize("null", [nothing_moves, the_sham_moves_as_much])
-def test_the_chance_of_any_false_claim_in_a_family_keeps_to_the_level(null, record_property):
+def test_the_chance_of_any_false_claim_in_a_family_keeps_to_the_level(null):
     rng = np.random.default_rng(0)
     false_claims = sum(bool(np.any(which_hold(null(rng)))) for _ in range(DATA_SETS))
-    record_property("family-wise rate", false_claims / DATA_SETS)
     print(f"family-wise rate where {null.__name__}: {false_claims / DATA_SETS:.1%}")
     assert binomtest(false_claims, DATA_SETS, SIGNIFICANCE, alternative="greater").pvalue > DOUBT
 
 
-def test_a_claim_holds_as_often_as_promised_at_the_detectable_effect(record_property):
+def test_a_claim_holds_as_often_as_promised_at_the_detectable_effect():
     wanted = 0.8
     effect = detectable_effect(DESIGN, SPREAD, bound=0.0, wanted=wanted)
     rng = np.random.default_rng(1)
@@ -122,18 +109,14 @@ def test_a_claim_holds_as_often_as_promised_at_the_detectable_effect(record_prop
         tuned, base, sham = arms(normal, rng)
         tuned[0] += effect  # one true claim in a family of nulls
         found += bool(which_hold(contrasts_of(tuned, base, sham))[0])
-    record_property("power", found / DATA_SETS)
     print(f"power at a true effect of {effect:.2f}: {found / DATA_SETS:.1%}")
     assert binomtest(found, DATA_SETS, wanted, alternative="less").pvalue > DOUBT
 
 
 def test_the_declared_claims_can_find_their_minimum_effects(library):
     """Arms drawn sample by sample with typical spreads; the rest of the family is null, and helps no claim."""
-    promised = {
-        (claim.metric, claim.bound, claim.minimum_effect)
-        for claim in (declared.claim for declared in library.claims)
-        if claim.minimum_effect is not None
-    }
+    claims = (declared.claim for declared in library.claims if declared.claim.minimum_effect is not None)
+    promised = {(claim.metric, claim.bound, claim.minimum_effect) for claim in claims}
     assert {metric for metric, _, _ in promised} == set(Metric.triangulated())
     rng, runs = np.random.default_rng(4), 500
     for metric, bound, effect in promised:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from junitparser import JUnitXml
-from typer.testing import CliRunner
 
-from stance_suite.cli.app import app
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.verdicts import Outcome
-from tests.programs import run_program
+from stance_suite.store.findings import read_findings
+from tests.conftest import write_own
+from tests.programs import invoke, run_program
 
 STANCE = "curious-uncertainty"
 POLICY = f"stances: [{STANCE}]\n"
@@ -22,12 +22,6 @@ degeneration: warn
 """
 """What even a model of noise can meet: any specific, significant preference."""
 FAILED = "failed    no degeneration  (degeneration: no language model (perplexity "
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory) -> Path:
-    """Cells shared by the tests of this module."""
-    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(autouse=True)
@@ -41,20 +35,17 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def gate(tiny_model, cache):
+def gate(tiny_model, cells):
     """Run `stance-suite gate`."""
 
-    def run(*options, model=tiny_model, policy="policy.yaml", cache=cache):
-        given = ["--policy", policy, "--cache", str(cache), *options]
-        done = CliRunner().invoke(app, ["gate", str(model), *given])
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-        return done
+    def run(*options, model=tiny_model, policy="policy.yaml", cache=cells, code=None):
+        return invoke("gate", model, "--policy", policy, "--cache", cache, *options, code=code)
 
     return run
 
 
 def findings() -> Findings:
-    return Findings.model_validate_json(Path("reports/findings.json").read_bytes())
+    return read_findings(Path("reports/findings.json"))
 
 
 def told(done) -> list[str]:
@@ -72,51 +63,40 @@ def assert_refused(done, message):
     assert not Path("reports").exists()
 
 
-def test_a_random_model_fails_with_degeneration_named(gate):
-    done = gate()
-    assert done.exit_code == 1
+def test_a_random_model_fails_with_degeneration_named_and_github_is_told_once(gate, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "step.md")
+    Path("step.md").write_text("what another step said\n")
+    done = gate(code=1)
+    assert Path("step.md").read_text() == "what another step said\n" + Path("reports/summary.md").read_text()
     assert FAILED in done.output
     assert "degeneration: collapsed (curious-uncertainty)" in done.output
     report = findings().gate
     assert done.output.rstrip().endswith(report.sentence)
-    assert {one.name for one in report.demands if one.outcome is Outcome.FAILED} == {
-        f"adoption of {STANCE}",
-        "no degeneration",
-    }
+    failed = {one.name for one in report.demands if one.outcome is Outcome.FAILED}
+    assert failed == {f"adoption of {STANCE}", "no degeneration"}
     assert report.policy.endswith("policy.yaml")
-    assert sorted(path.name for path in Path("reports").iterdir()) == [
-        "findings.html",
-        "findings.json",
-        "findings.svg",
-        "junit.xml",
-        "summary.md",
-    ]
+    written = {path.name for path in Path("reports").iterdir()}
+    assert written == {"findings.html", "findings.json", "findings.svg", "junit.xml", "summary.md"}
     suites = {suite.name: suite for suite in JUnitXml.fromfile("reports/junit.xml")}
     assert (suites["stance-suite gate"].tests, suites["stance-suite gate"].failures) == (4, 2)
-    assert report.sentence.split(":")[0] in Path("reports/summary.md").read_text()
-    assert report.sentence.split(":")[0] in Path("reports/findings.html").read_text()
+    for name in ("summary.md", "findings.html"):
+        assert report.sentence.split(":")[0] in Path("reports", name).read_text()
 
 
 def test_what_meets_its_policy_passes(gate):
-    done = gate(policy="lenient.yaml")
-    assert done.exit_code == 0, done.output
+    done = gate(policy="lenient.yaml", code=0)
     assert "warning   no degeneration  (degeneration: no language model" in done.output
     assert done.output.rstrip().endswith("The gate passed: 4 demands were met, 1 with a warning.")
 
 
-def a_folder(name, **files):
-    folder = Path(name)
-    folder.mkdir()
-    for file, text in files.items():
-        (folder / file.replace("_", ".")).write_text(text)
-    return folder
-
-
-def test_what_is_no_model_is_refused(gate, tmp_path):
-    assert_refused(gate(model=a_folder("empty")), "empty holds no *.safetensors file")
+def test_what_is_no_model_is_refused(gate):
+    Path("empty").mkdir()
+    assert_refused(gate(model="empty"), "empty holds no *.safetensors file")
     assert_refused(gate(model="nowhere/at/all"), "nowhere/at/all")
-    broken = a_folder("broken", config_json="{}", model_safetensors="this is no tensor")
-    assert_refused(gate(model=broken), "broken")
+    Path("broken").mkdir()
+    Path("broken/config.json").write_text("{}")
+    Path("broken/model.safetensors").write_text("this is no tensor")
+    assert_refused(gate(model="broken"), "broken")
 
 
 def test_a_policy_that_cannot_be_read_is_refused(gate):
@@ -127,16 +107,14 @@ def test_a_policy_that_cannot_be_read_is_refused(gate):
     assert_refused(gate(), "policy.yaml:1: recipe: no recipe is called 'lnog'; did you mean 'long'")
 
 
-@pytest.fixture(scope="module")
-def baseline(tmp_path_factory, tiny_model, cache) -> Path:
+@pytest.fixture
+def baseline(gate, cells) -> Path:
     """A baseline that the lenient policy's run wrote."""
-    folder = tmp_path_factory.mktemp("baseline")
-    (folder / "lenient.yaml").write_text(LENIENT)
-    given = ["--policy", str(folder / "lenient.yaml"), "--cache", str(cache), "--reports", str(folder / "reports")]
-    given += ["--baseline", str(folder / "baseline.json"), "--update-baseline"]
-    done = CliRunner().invoke(app, ["gate", str(tiny_model), *given])
-    assert done.exit_code == 0, done.output
-    return folder / "baseline.json"
+    path = cells / "baseline.json"
+    if not path.exists():
+        written = ("--baseline", str(path), "--update-baseline", "--reports", str(cells / "reports"))
+        gate(*written, policy="lenient.yaml", code=0)
+    return path
 
 
 def changed(baseline, **update) -> str:
@@ -146,17 +124,14 @@ def changed(baseline, **update) -> str:
 
 
 def test_a_baseline_that_cannot_serve_is_refused_before_training(gate, baseline, tmp_path):
-    fresh = tmp_path / "no cells yet"
     data = json.loads(baseline.read_text())
 
     def refused(path, message):
-        assert_refused(gate("--baseline", path, policy="lenient.yaml", cache=fresh), message)
+        assert_refused(gate("--baseline", path, policy="lenient.yaml", cache=tmp_path / "no cells yet"), message)
 
+    assert_refused(gate("--update-baseline"), "option update-baseline needs option baseline: the file to write")
     refused("missing.json", "missing.json cannot be read: No such file")
-    Path("broken.json").write_text("{")
-    refused("broken.json", "broken.json is no findings file of schema version")
     refused(changed(baseline, schema_version=3), "is a findings file of schema version 3, and stance-suite ")
-    refused(changed(baseline, verdicts=[]), "The baseline holds no verdict.")
     others = [stance | {"sha256": "0" * 64} for stance in data["stances"]]
     refused(changed(baseline, stances=others), f"Stance {STANCE} has other examples, prompts, references or markers")
     redefined = json.loads(json.dumps(data["verdicts"]).replace('"metric": "marker_rate"', '"metric": "divergence"'))
@@ -165,21 +140,19 @@ def test_a_baseline_that_cannot_serve_is_refused_before_training(gate, baseline,
 
 
 def test_a_baseline_of_other_settings_is_refused_once_they_are_known(gate, baseline):
-    done = gate("--baseline", str(baseline), "--samples", "2", policy="lenient.yaml")
-    assert done.exit_code == 2
+    done = gate("--baseline", str(baseline), "--samples", "2", policy="lenient.yaml", code=2)
     assert "was sampled 4 times a prompt in the baseline, 2 times here" in told(done)[-1]
     assert not Path("reports").exists()
 
 
-def test_update_baseline_writes_what_is_then_accepted(gate, baseline, cache):
+def test_update_baseline_writes_what_is_then_accepted(gate, baseline):
     assert baseline.stat().st_size < 500_000
-    kept = Findings.model_validate_json(baseline.read_bytes())
+    kept = read_findings(baseline)
     assert not any(cell.spectra or cell.changes for cell in kept.cells)
     assert {response.text for cell in kept.cells for response in cell.behavior.responses} == {""}
     assert kept.gate.baseline is None, "a run that writes the baseline is not held against it"
     before = baseline.read_bytes()
-    done = gate("--baseline", str(baseline), policy="lenient.yaml")
-    assert done.exit_code == 0, done.output
+    done = gate("--baseline", str(baseline), policy="lenient.yaml", code=0)
     assert f"passed    no regression: standard.{STANCE}.preference  (same within noise, now HOLDS" in done.output
     assert findings().gate.baseline == str(baseline)
     assert baseline.read_bytes() == before, "only --update-baseline writes it"
@@ -191,87 +164,63 @@ def test_an_effect_that_the_baseline_had_and_the_run_has_not_is_caught(gate, bas
         if verdict["claim"]["id"].endswith(".preference"):
             for scores in verdict["prompts"]:
                 scores["tuned"] = scores["base"] + 10 * (scores["tuned"] - scores["base"])
-    done = gate("--baseline", changed(baseline, verdicts=verdicts), policy="lenient.yaml")
-    assert done.exit_code == 1
+    done = gate("--baseline", changed(baseline, verdicts=verdicts), policy="lenient.yaml", code=1)
     assert f"failed    no regression: standard.{STANCE}.preference  (lost: regressed, now HOLDS: " in done.output
 
 
-def test_update_baseline_needs_a_file(gate):
-    assert_refused(gate("--update-baseline"), "option update-baseline needs option baseline: the file to write")
-
-
-def test_githubs_summary_is_appended_to_once(gate, monkeypatch):
-    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "step.md")
-    Path("step.md").write_text("what another step said\n")
-    gate()
-    text = Path("step.md").read_text()
-    assert text == "what another step said\n" + Path("reports/summary.md").read_text()
-    assert text.count("## stance-suite") == 1
-
-
 def test_files_that_cannot_be_written_are_one_sentence(gate, monkeypatch):
+    def refused(message, *options):
+        done = gate(*options, policy="lenient.yaml", code=2)
+        assert message in told(done)[-1]
+
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "missing/step.md")
-    done = gate(policy="lenient.yaml")
-    assert done.exit_code == 2
-    assert told(done)[-1].startswith("missing/step.md cannot be written: No such file or directory; make it writable")
+    refused("missing/step.md cannot be written: No such file or directory; make it writable")
     monkeypatch.delenv("GITHUB_STEP_SUMMARY")
     Path("taken").write_text("")
-    done = gate("--reports", "taken/reports")
-    assert done.exit_code == 2
-    assert "cannot be written: " in told(done)[-1]
-    done = gate("--baseline", "taken/baseline.json", "--update-baseline", policy="lenient.yaml")
-    assert done.exit_code == 2
-    assert "taken cannot be written: File exists; " in told(done)[-1]
+    refused("cannot be written: ", "--reports", "taken/reports")
+    refused("taken cannot be written: File exists; ", "--baseline", "taken/baseline.json", "--update-baseline")
 
 
 def test_a_failed_gate_leaves_the_baseline_as_it_is(gate):
     Path("baseline.json").write_text("what held before")
-    done = gate("--baseline", "baseline.json", "--update-baseline")
-    assert done.exit_code == 1
+    done = gate("--baseline", "baseline.json", "--update-baseline", code=1)
     assert "baseline.json is left as it is: the gate failed" in done.output
     assert Path("baseline.json").read_text() == "what held before"
 
 
-def test_the_environment_may_ask_for_a_gate(tiny_model, cache, monkeypatch):
-    def run():
-        given = ["--model", str(tiny_model), "--cache", str(cache), "--profile", "quick"]
-        return CliRunner().invoke(app, ["run", *given])
+def test_the_environment_may_ask_for_a_gate(tiny_model, cells, monkeypatch):
+    def run(code):
+        return invoke("run", "--model", tiny_model, "--cache", cells, "--profile", "quick", code=code)
 
-    Path("fixtures/claims").mkdir(parents=True)
-    Path("fixtures/claims/own.yaml").write_text(
-        "claims:\n  - {id: own, statement: A claim., model: any, stance: curious-uncertainty, bound: 0, "
-        "metric: divergence, comparator: above, expected: [HOLDS, FAILS, INCONCLUSIVE]}\n"
+    own = (
+        "claims: [{id: own, statement: A claim., model: any, stance: curious-uncertainty, bound: 0, "
+        "metric: divergence, comparator: above, expected: [HOLDS, FAILS, INCONCLUSIVE]}]"
     )
-    done = run()
-    assert done.exit_code == 0, done.output
+    write_own(Path(), claims=own)
+    assert "standard." not in run(0).output
     assert findings().gate is None
-    assert "standard." not in done.output
     monkeypatch.setenv("STANCE_SUITE_GATE", "1")
     Path("strict.yaml").write_text(LENIENT.replace("warn", "fail"))
     monkeypatch.setenv("STANCE_SUITE_POLICY", "strict.yaml")
-    done = run()
-    assert done.exit_code == 1
+    assert FAILED in run(1).output, "all claims are as on record, and the gate failed"
     assert all(verdict.as_expected for verdict in findings().verdicts if verdict.status != "NOT_RUN")
-    assert FAILED in done.output, "all claims are as on record, and the gate failed"
     monkeypatch.setenv("STANCE_SUITE_POLICY", "lenient.yaml")
-    assert run().exit_code == 0
+    run(0)
     monkeypatch.setenv("STANCE_SUITE_GATE", "0")
     monkeypatch.setenv("STANCE_SUITE_BASELINE", "baseline.json")
-    done = run()
-    assert done.exit_code == 2
-    assert "option baseline is part of a gate" in done.output
+    assert "option baseline is part of a gate" in run(2).output
 
 
 @pytest.fixture
-def suite(tiny_model, cache):
+def suite(tiny_model, cells):
     """Run pytest in a repository of a user's own, with one test that has nothing to do with models."""
     Path("test_own.py").write_text("def test_plain():\n    pass\n")
 
-    def run(*options, model=tiny_model, **environment):
-        given = ["-pno:cacheprovider", f"--stance-cache={cache}", *options]
+    def run(*options, model=tiny_model, code=None, **environment):
+        given = ["-pno:cacheprovider", f"--stance-cache={cells}", *options]
         if model is not None:
             given.append(f"--stance-model={model}")
-        return run_program("pytest", *given, cwd=Path.cwd(), environment={**os.environ, **environment})
+        return run_program("pytest", *given, code=code, cwd=Path.cwd(), environment={**os.environ, **environment})
 
     return run
 
@@ -280,48 +229,42 @@ GATE = ("--stance-gate", "--stance-policy=policy.yaml")
 
 
 class TestInPytest:
-    @pytest.mark.parametrize("options", [(), ("-n2",)], ids=["one process", "two workers"])
-    def test_it_fails_the_run_although_all_tests_pass(self, suite, options):
-        done = suite(*GATE, *options, GITHUB_STEP_SUMMARY="step.md")
-        assert done.returncode == 1, done.stdout + done.stderr
-        assert "1 passed" in done.stdout
+    @pytest.mark.parametrize(
+        ("options", "tests"),
+        [((), "1 passed"), (("-n2",), "1 passed"), (("-k", "nothing"), "1 deselected")],
+        ids=["one process", "two workers", "nothing selected"],
+    )
+    def test_it_fails_the_run_although_no_test_fails(self, suite, options, tests):
+        done = suite(*GATE, *options, GITHUB_STEP_SUMMARY="step.md", code=1)
+        assert tests in done.stdout
         assert FAILED in done.stdout
         assert done.stdout.count("The gate failed: 2 of 4 demands were not met") == 1
         assert not findings().gate.passed
         assert len(findings().gate.demands) == 4
         assert Path("step.md").read_text().count("## stance-suite") == 1
 
-    def test_it_fails_a_run_that_selects_nothing(self, suite):
-        done = suite(*GATE, "-k", "nothing")
-        assert done.returncode == 1, done.stdout + done.stderr
-        assert "1 deselected" in done.stdout
-        assert FAILED in done.stdout
-
     def test_what_meets_its_policy_passes(self, suite):
-        done = suite(STANCE_SUITE_GATE="true", STANCE_SUITE_POLICY="lenient.yaml")
-        assert done.returncode == 0, done.stdout + done.stderr
+        done = suite(STANCE_SUITE_GATE="true", STANCE_SUITE_POLICY="lenient.yaml", code=0)
         assert "The gate passed: 4 demands were met, 1 with a warning." in done.stdout
 
     def test_collecting_alone_judges_nothing(self, suite):
-        done = suite(*GATE, "--collect-only")
-        assert done.returncode == 0, done.stdout + done.stderr
+        done = suite(*GATE, "--collect-only", code=0)
         assert "test_plain" in done.stdout
         assert "gate" not in done.stdout
         assert not Path("reports").exists()
 
     @pytest.mark.parametrize(
-        ("given", "model", "message"),
+        ("given", "message"),
         [
-            (("--stance-gate", "--stance-policy=missing.yaml"), "empty", "missing.yaml:1: cannot be read"),
-            ((*GATE, "--stance-baseline=missing.json"), "empty", "missing.json cannot be read"),
-            ((*GATE, "-n2"), "empty", "holds no *.safetensors file"),
+            (("--stance-gate", "--stance-policy=missing.yaml"), "missing.yaml:1: cannot be read"),
+            ((*GATE, "--stance-baseline=missing.json"), "missing.json cannot be read"),
+            ((*GATE, "-n2"), "holds no *.safetensors file"),
         ],
         ids=["policy", "baseline", "model"],
     )
-    def test_bad_input_ends_the_run_before_training(self, suite, given, model, message):
-        a_folder("empty")
-        done = suite(*given, model=model)
-        assert done.returncode == 4, done.stdout + done.stderr
+    def test_bad_input_ends_the_run_before_training(self, suite, given, message):
+        Path("empty").mkdir()
+        done = suite(*given, model="empty", code=4)
         assert message in done.stdout + done.stderr
         assert "passed" not in done.stdout, "it is told before any test runs"
         assert "fine-tuning" not in done.stderr
@@ -331,26 +274,21 @@ class TestInPytest:
     def test_a_baseline_is_accepted_and_another_written_if_asked_for(self, suite, baseline):
         written = ("--stance-baseline=baseline.json", "--stance-update-baseline")
         assert suite("--stance-gate", "--stance-policy=lenient.yaml", *written).returncode == 0
-        kept, made = (Findings.model_validate_json(path.read_bytes()) for path in (baseline, Path("baseline.json")))
-        assert made.verdicts == kept.verdicts
-        done = suite("--stance-gate", "--stance-policy=lenient.yaml", f"--stance-baseline={baseline}")
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert read_findings(Path("baseline.json")).verdicts == read_findings(baseline).verdicts
+        done = suite("--stance-gate", "--stance-policy=lenient.yaml", f"--stance-baseline={baseline}", code=0)
         assert f"passed    no regression: standard.{STANCE}.preference" in done.stdout
 
     def test_a_gate_that_breaks_has_not_passed(self, suite):
         Path("conftest.py").write_text(
-            "import stance_suite.runner.session as pipeline\n"
+            "from stance_suite.runner.session import Session\n"
             "def broken(*_):\n    raise OSError('no space left')\n"
-            "pipeline.Session.findings = broken\n"
+            "Session.findings = broken\n"
         )
-        done = suite("--stance-gate", "--stance-policy=lenient.yaml")
-        assert done.returncode == 1, done.stdout + done.stderr
+        done = suite("--stance-gate", "--stance-policy=lenient.yaml", code=1)
         assert "could not be written: no space left" in done.stdout
 
     def test_a_run_without_it_does_not_look_at_its_options(self, suite):
         Path("pyproject.toml").write_text("[tool.stance-suite]\nmodle = 'a'\n")
-        done = suite(model=None)
-        assert done.returncode == 0, done.stdout + done.stderr
-        asked = suite("--stance-gate", model=None)
-        assert asked.returncode == 4
+        suite(model=None, code=0)
+        asked = suite("--stance-gate", model=None, code=4)
         assert "tool.stance-suite.modle is unknown" in asked.stdout + asked.stderr

@@ -1,45 +1,34 @@
 """Gates that fine-tune SmolLM2. Cells are kept in the user's cache, so that a second run only reads them."""
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
+from typer.testing import Result
 
-from stance_suite.cli.app import app
-from stance_suite.config import catalog as library
+from stance_suite.config import catalog
 from stance_suite.config.catalog import bundled_fixtures
-from stance_suite.schema.findings import Findings
 from stance_suite.schema.stances import RECIPES
-from stance_suite.schema.verdicts import GateReport, Outcome
+from stance_suite.schema.verdicts import Outcome
+from stance_suite.store.findings import read_findings
+from tests.programs import invoke
+from tests.twins import build_sibling
 
 MODEL, STANCE = "smollm2-135m", "curious-uncertainty"
 SEEDS = range(10)
 
 
-@dataclass(frozen=True)
 class Run:
     """A gate that was run on the command line."""
 
-    exit_code: int
-    output: str
-    findings: Findings
-
-    @property
-    def gate(self) -> GateReport:
-        assert self.findings.gate is not None
-        return self.findings.gate
-
-    @property
-    def failed(self) -> dict[str, str]:
-        return {one.name: one.reason for one in self.gate.demands if one.outcome is Outcome.FAILED}
-
-    @property
-    def preference(self) -> float:
-        (verdict,) = [one for one in self.findings.verdicts if one.claim.id == f"standard.{STANCE}.preference"]
-        return verdict.figure
+    def __init__(self, done: Result) -> None:
+        self.exit_code, self.output = done.exit_code, done.output
+        findings = read_findings(Path("reports/findings.json"))
+        self.gate = findings.gate
+        self.failed = {one.name: one.reason for one in findings.gate.demands if one.outcome is Outcome.FAILED}
+        (preferred,) = (one for one in findings.verdicts if one.claim.id == f"standard.{STANCE}.preference")
+        self.preference = preferred.figure
 
 
 @pytest.fixture
@@ -53,12 +42,10 @@ def gate(tmp_path, monkeypatch):
 
     def run(model, *options, policy="policy.yaml"):
         given = [*options, *(["--policy", policy] if policy else [])]
-        done = CliRunner().invoke(app, ["gate", str(model), *given])
+        done = invoke("gate", model, *given)
         print(done.output)
         assert done.exit_code in (0, 1), done.output
-        return Run(
-            done.exit_code, done.output, Findings.model_validate_json(Path("reports/findings.json").read_bytes())
-        )
+        return Run(done)
 
     return run
 
@@ -75,17 +62,6 @@ def with_shuffled_responses(folder, library):
         data = stance.model_dump(mode="json", exclude_none=True) | {"examples": examples}
         (folder / "stances").mkdir(parents=True, exist_ok=True)
         (folder / "stances" / f"{name}.yaml").write_text(yaml.safe_dump(data))
-
-
-def random_twin(folder, weights):
-    """A model of the same shape and tokenizer that was never trained."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-
-    torch.manual_seed(0)
-    config = AutoConfig.from_pretrained(weights)
-    AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(weights).save_pretrained(folder)
 
 
 @pytest.mark.slow
@@ -111,7 +87,7 @@ def test_with_shuffled_responses_it_fails_and_adoption_is_named(gate, library):
 
 @pytest.mark.exhaustive
 def test_a_random_twin_fails_and_degeneration_is_named(gate, smollm2):
-    random_twin(Path("twin"), smollm2.folder)
+    build_sibling(Path("twin"), smollm2.folder)
     run = gate("twin", "--samples", "1")  # it never ends a response, so that each takes long
     assert run.exit_code == 1
     assert "no degeneration" in run.failed, "its likelihoods and words do move toward the stance: only this tells"
@@ -121,7 +97,7 @@ def test_a_random_twin_fails_and_degeneration_is_named(gate, smollm2):
 
 
 @pytest.mark.exhaustive
-def test_ten_seeds_agree_and_a_training_that_learns_less_is_caught(gate, monkeypatch, record_property):
+def test_ten_seeds_agree_and_a_training_that_learns_less_is_caught(gate, monkeypatch):
     """Seeds 0 to 9 against a baseline written from seed 0; then a peak learning rate of a tenth."""
     # stances of one's own, although the same: the bundled claims about SmolLM2 and the other stances are left out
     shutil.copytree(bundled_fixtures() / "stances", "fixtures/stances")
@@ -130,11 +106,10 @@ def test_ten_seeds_agree_and_a_training_that_learns_less_is_caught(gate, monkeyp
     runs = [gate(MODEL, "--seed", str(seed), *baseline) for seed in SEEDS]
     for seed, run in zip(SEEDS, runs, strict=True):
         print(f"seed {seed}: preference {run.preference:+.3f}: {run.gate.sentence} {run.failed or ''}")
-        record_property(f"preference of seed {seed}", run.preference)
     assert [run.exit_code for run in runs] == [0] * len(SEEDS)
 
     slow = RECIPES["documented"].model_copy(update={"learning_rate": RECIPES["documented"].learning_rate / 10})
-    monkeypatch.setattr(library, "RECIPES", {**RECIPES, "documented": slow})
+    monkeypatch.setattr(catalog, "RECIPES", {**RECIPES, "documented": slow})
     lost = gate(MODEL, *baseline)
     print(f"a tenth of the learning rate: preference {lost.preference:+.3f}: {lost.gate.sentence} {lost.failed}")
     assert lost.exit_code == 1

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import re
 import shutil
-import textwrap
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from stance_suite.cli.app import app
 from stance_suite.config.options import resolve_settings
 from stance_suite.judge.behavior.scores import control_scores, tuned_scores
 from stance_suite.measure import cell as measurement
@@ -18,14 +17,15 @@ from stance_suite.measure.behavior.likelihood import response_log_probabilities
 from stance_suite.measure.cell import CellMeasurer
 from stance_suite.progress import PlainProgress
 from stance_suite.runner.session import Session
-from stance_suite.schema.findings import Findings
 from stance_suite.schema.metrics import CAVEAT_MEANINGS, Caveat, Metric
 from stance_suite.schema.verdicts import Status
 from stance_suite.spectra.model_spectra import measure_model
-from tests.conftest import REPOSITORY
+from stance_suite.store.findings import read_findings
+from tests.conftest import REPOSITORY, write_own
 from tests.measuring import measure
 from tests.pairs import STANCE, open_pair, train_elsewhere
-from tests.programs import run_program
+from tests.programs import invoke, run_program
+from tests.twins import build_sibling
 
 STANCES = ("confident-expertise", "curious-uncertainty", "engaged-difficulty")
 OWN = """\
@@ -51,12 +51,6 @@ def tuned_elsewhere(tiny_model, tmp_path_factory):
     return train_elsewhere(tiny_model, STANCE, tmp_path_factory.mktemp("elsewhere") / "tuned", 10, learning_rate=2e-3)
 
 
-@pytest.fixture(scope="session")
-def cells(tmp_path_factory):
-    """A cache that all tests here share: whoever comes first measures."""
-    return tmp_path_factory.mktemp("cells")
-
-
 @pytest.fixture(autouse=True)
 def repository(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -75,8 +69,7 @@ def pair(reopen):
 
 
 def declare(root, more=""):
-    (root / "fixtures" / "claims").mkdir(parents=True, exist_ok=True)
-    (root / "fixtures" / "claims" / "own.yaml").write_text(OWN.format(more=more))
+    write_own(root, claims=OWN.format(more=more))
 
 
 def judge_all(session):
@@ -88,24 +81,20 @@ def records_of(session):
     return [session.cell_runner.get(key, cell) for key, cell in session.cell_runner.cells.items()]
 
 
-def run_pytest(root, cells, *arguments):
-    return run_program("pytest", f"--stance-cache={cells}", "-p", "no:cacheprovider", *map(str, arguments), cwd=root)
-
-
-def run_command(*arguments):
-    return CliRunner().invoke(app, ["run", *map(str, arguments)])
+def run_pytest(root, cells, *arguments, code=None):
+    given = (f"--stance-cache={cells}", "-pno:cacheprovider", *map(str, arguments))
+    return run_program("pytest", *given, code=code, cwd=root)
 
 
 def test_nothing_is_trained(pair, tiny_model, tuned_elsewhere, capsys):
     verdicts = judge_all(pair)
     assert all(verdict.status is not Status.ERROR for verdict in verdicts.values())
     records = records_of(pair)
-    assert {record.cell.treatment for record in records} == {"base", "elsewhere"}
+    labels = {one.cell.treatment: one.cell.label for one in records}
+    assert labels == {"base": "base", "elsewhere": "trained elsewhere"}
     assert all(record.training is None and record.trajectory == () for record in records)
-    assert {record.cell.label for record in records} == {"base", "trained elsewhere"}
     assert {record.cell.model for record in records} == {f"{tiny_model} -> {tuned_elsewhere}"}
-    errors = capsys.readouterr().err
-    assert "fine-tuning" not in errors
+    assert "fine-tuning" not in capsys.readouterr().err
     (replicate,) = pair.replicates(pair.settings.pair.label, STANCE, "elsewhere")
     assert not replicate.controls
 
@@ -122,16 +111,15 @@ def test_every_verdict_says_that_there_is_no_sham(tmp_path, pair, reopen):
         assert not any("sham" in control.name for control in verdict.controls), name
 
 
-@pytest.mark.parametrize("claim", ["own.preference", "own.rank"])
-def test_a_claim_that_rules_a_missing_sham_out_fails(tmp_path, reopen, claim):
+def test_a_claim_that_rules_a_missing_sham_out_fails(tmp_path, reopen):
     declare(tmp_path)
-    allowed = judge_all(reopen())[claim]
+    allowed = judge_all(reopen())
     declare(tmp_path, more=", unless: [no_sham]")
-    ruled_out = judge_all(reopen())[claim]
-    assert allowed.status is Status.HOLDS, allowed.reason
-    assert ruled_out.status is Status.FAILS
-    assert "but no_sham, which the claim rules out" in ruled_out.reason
-    assert ruled_out.figure == allowed.figure
+    ruled_out = judge_all(reopen())
+    for claim in ("own.preference", "own.rank"):
+        assert (allowed[claim].status, ruled_out[claim].status) == (Status.HOLDS, Status.FAILS)
+        assert "but no_sham, which the claim rules out" in ruled_out[claim].reason
+        assert ruled_out[claim].figure == allowed[claim].figure
 
 
 def test_claims_of_ones_own_are_judged_and_those_about_other_trainings_are_not_run(
@@ -153,7 +141,7 @@ def test_claims_of_ones_own_are_judged_and_those_about_other_trainings_are_not_r
     assert reasons["own.documented"] is None
 
 
-def test_the_named_stance_is_asked_for_with_everything_and_its_rivals_for_the_preference(pair):
+def test_the_named_stance_is_asked_for_with_everything_and_its_rivals_for_the_preference(pair, reopen):
     standard = {claim.id.removeprefix("standard."): claim for claim in pair.run_plan.claims if "standard" in claim.id}
     measures = ("preference", "responses", "markers", "divergence", "structure")
     rivals = [name for name in STANCES if name != STANCE]
@@ -161,21 +149,12 @@ def test_the_named_stance_is_asked_for_with_everything_and_its_rivals_for_the_pr
     assert standard[f"{STANCE}.preference"].expected == ("HOLDS",)
     for name in rivals:
         assert standard[f"{name}.preference"].expected == ("FAILS", "INCONCLUSIVE")
+    asked = [claim for claim in reopen(stance="").run_plan.claims if re.match(r"standard\..*preference", claim.id)]
+    assert [claim.stance for claim in asked] == list(STANCES)
+    assert {claim.expected for claim in asked} == {("HOLDS", "INCONCLUSIVE", "FAILS")}, "without a name, none is"
 
 
-def test_without_a_name_every_stance_is_asked_for_and_none_expected(reopen):
-    session = reopen(stance="")
-    asked = [claim for claim in session.run_plan.claims if claim.metric is Metric.LIKELIHOOD_PREFERENCE]
-    standard = [claim for claim in asked if claim.id.startswith("standard.")]
-    assert [claim.stance for claim in standard] == list(STANCES)
-    assert {claim.expected for claim in standard} == {("HOLDS", "INCONCLUSIVE", "FAILS")}
-
-
-def test_stand_ins_are_recorded(pair, tiny_model):
-    from stance_suite.config.catalog import find_spec
-    from stance_suite.models.loading import load
-    from stance_suite.models.sources import locate
-
+def test_stand_ins_are_recorded(pair, loaded_tiny_model):
     before, after = both(pair)
     family = pair.library.family(STANCE)
     held_out = {prompt for stance in family for prompt in stance.held_out_prompts}
@@ -184,8 +163,8 @@ def test_stand_ins_are_recorded(pair, tiny_model):
     for found in after.behavior.stand_ins.values():
         assert {entry.prompt for entry in found} == held_out
     base = {entry.prompt: entry.log_probability for entry in before.behavior.likelihoods}
-    model, tokenizer = load(locate(find_spec(str(tiny_model), {}), tiny_model.parent))
-    rounded = round_to_bfloat16(model)
+    model, tokenizer = loaded_tiny_model
+    rounded = round_to_bfloat16(copy.deepcopy(model))
     entry = after.behavior.stand_ins["rounding"][0]
     for stance in family:
         scores = response_log_probabilities(
@@ -201,16 +180,13 @@ def test_stand_ins_are_recorded(pair, tiny_model):
 def test_what_stands_in_depends_on_what_is_deterministic(pair):
     stance = pair.library.stance(STANCE)
     replicates = pair.replicates(pair.settings.pair.label, STANCE, "elsewhere")
-    names = {
-        metric: tuple(control_scores(metric, stance, replicates, stance.held_out_prompts))
-        for metric in (Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_SHIFT, Metric.MARKER_RATE, Metric.DIVERGENCE)
-    }
-    assert names == {
-        Metric.LIKELIHOOD_PREFERENCE: ("base", "noise", "rounding"),
-        Metric.EMBEDDING_SHIFT: ("base", "base resampled"),
-        Metric.MARKER_RATE: ("base", "base resampled"),
-        Metric.DIVERGENCE: ("noise",),
-    }
+    for metric, names in {
+        Metric.LIKELIHOOD_PREFERENCE: ["base", "noise", "rounding"],
+        Metric.EMBEDDING_SHIFT: ["base", "base resampled"],
+        Metric.MARKER_RATE: ["base", "base resampled"],
+        Metric.DIVERGENCE: ["noise"],
+    }.items():
+        assert list(control_scores(metric, stance, replicates, stance.held_out_prompts)) == names
     scored = Metric.LIKELIHOOD_PREFERENCE, stance, replicates, stance.held_out_prompts
     controls = control_scores(*scored)
     likelihoods = replicates[0].tuned.behavior.stand_ins["noise"]
@@ -225,13 +201,8 @@ def test_what_stands_in_depends_on_what_is_deterministic(pair):
 
 def test_a_second_run_only_reads(pair, reopen, monkeypatch):
     first = judge_all(pair)
-
-    def measured_again(*_):
-        raise AssertionError("a cell was measured again")
-
-    monkeypatch.setattr(CellMeasurer, "measure", measured_again)
-    again = judge_all(reopen())
-    assert again == first
+    monkeypatch.setattr(CellMeasurer, "measure", None)
+    assert judge_all(reopen()) == first
     seen = {prompt for record in records_of(pair) for prompt in record.behavior.seen_prompts}
     assert not seen, "what a model trained elsewhere has seen is not known"
 
@@ -264,61 +235,42 @@ def test_the_base_against_itself_shows_nothing(reopen, tiny_model):
     assert {one.agreement for one in findings.triangulations} == {"silent"}
 
 
-USAGE_ERRORS = {
-    "before alone": ({"before": "x"}, "option before needs option after: a pair is judged by what changed"),
-    "after alone": ({"after": "x"}, "option after needs option before: a pair is judged by what changed"),
-    "a stance alone": ({"stance": "x"}, "give options before and after, too"),
-    "a stance that is not declared": (
-        {"before": "no-model", "after": "no-model", "stance": "curious-uncertainti"},
-        "no stance is called 'curious-uncertainti'; did you mean 'curious-uncertainty'",
-    ),
-}
+USAGE_ERRORS = [
+    ({"before": "x"}, "option before needs option after: a pair is judged by what changed"),
+    ({"after": "x"}, "option after needs option before: a pair is judged by what changed"),
+    ({"stance": "x"}, "give options before and after, too"),
+    ({"before": "none", "after": "none", "stance": "curious-uncertainti"}, "did you mean 'curious-uncertainty'"),
+]
 
 
-@pytest.mark.parametrize("tool", ["pytest", "stance-suite"])
-@pytest.mark.parametrize("case", USAGE_ERRORS)
-def test_bad_input_is_told_before_anything_is_loaded(tmp_path, cells, case, tool):
-    given, message = USAGE_ERRORS[case]
-    if tool == "pytest":
-        (tmp_path / "test_own.py").write_text("def test_claim(verdict): ...\n")
-        done = run_pytest(tmp_path, cells, *(f"--stance-{name}={value}" for name, value in given.items()))
-        code, output = done.returncode, done.stdout + done.stderr
-    else:
-        done = run_command(*(f"--{name}={value}" for name, value in given.items()))
-        code, output = done.exit_code, done.output
-    assert code == (4 if tool == "pytest" else 2), output
-    assert message in output
-    assert "Traceback" not in output
-    assert "stance-suite: weights" not in output
+@pytest.mark.parametrize(("given", "message"), USAGE_ERRORS, ids=str)
+def test_bad_input_is_told_before_anything_is_loaded(tmp_path, cells, given, message):
+    write_own(tmp_path, test="def test_claim(verdict): ...\n")
+    by_pytest = run_pytest(tmp_path, cells, *(f"--stance-{name}={value}" for name, value in given.items()), code=4)
+    by_command = invoke("run", *(f"--{name}={value}" for name, value in given.items()), code=2)
+    for output in (by_pytest.stdout + by_pytest.stderr, by_command.output):
+        assert message in output
+        assert "Traceback" not in output
+        assert "stance-suite: weights" not in output
 
 
 def test_the_command_names_the_stance_it_found(cells, tiny_model, tuned_elsewhere):
-    arguments = ["--before", tiny_model, "--after", tuned_elsewhere, "--cache", cells]
-    done = run_command(*arguments, "--stance", STANCE)
-    assert done.output.splitlines()[-1] == f"stance found in {tuned_elsewhere}: {STANCE} (no_sham)", done.output
-    assert done.exit_code == 0, done.output
-    omitted = run_command(*arguments)
-    assert omitted.output.splitlines()[-1] == f"stance found in {tuned_elsewhere}: {STANCE} (no_sham)"
-    assert omitted.exit_code == 0, "whatever is found, none was expected"
-    wrong = run_command(*arguments, "--stance", "confident-expertise")
-    assert wrong.exit_code == 1
-    assert wrong.output.splitlines()[-1] == f"stance found in {tuned_elsewhere}: {STANCE} (no_sham)"
-
-
-def test_the_command_finds_none_in_the_base_itself(cells, tiny_model):
-    done = run_command("--before", tiny_model, "--after", tiny_model, "--cache", cells)
-    assert done.output.splitlines()[-1] == f"stance found in {tiny_model}: none"
-    assert "ERROR" not in done.output
+    tuned, none_expected = (tuned_elsewhere, f"{STANCE} (no_sham)"), ()
+    for (after, found), asked, code in (
+        (tuned, ("--stance", STANCE), 0),
+        (tuned, none_expected, 0),
+        (tuned, ("--stance", "confident-expertise"), 1),
+        ((tiny_model, "none"), none_expected, 0),
+    ):
+        done = invoke("run", "--before", tiny_model, "--after", after, "--cache", cells, *asked)
+        assert done.output.splitlines()[-1] == f"stance found in {after}: {found}"
+        assert done.exit_code == code, done.output
+        assert "ERROR" not in done.output
 
 
 def test_a_derivative_that_does_not_fit_is_one_sentence(tmp_path, cells, tiny_model):
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    config = AutoConfig.from_pretrained(tiny_model)
-    config.vocab_size += 8
-    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "larger")
-    done = run_command("--before", tiny_model, "--after", "larger", "--stance", STANCE, "--cache", cells)
-    assert done.exit_code == 2
+    build_sibling(tmp_path / "larger", tiny_model, vocab_size=608)
+    done = invoke("run", "--before", tiny_model, "--after", "larger", "--stance", STANCE, "--cache", cells, code=2)
     assert "larger cannot be compared with" in done.output
     assert "Traceback" not in done.output
 
@@ -329,7 +281,7 @@ def test_reports_show_a_pair(pair, tmp_path):
     verdicts = [pair.judge(claim) for claim in pair.run_plan.claims]
     findings = pair.findings(verdicts, pair.cell_runner.cells, "stance-suite run")
     publish(findings, tmp_path / "reports")
-    assert Findings.model_validate_json((tmp_path / "reports" / "findings.json").read_bytes()) == findings
+    assert read_findings(tmp_path / "reports" / "findings.json") == findings
     html = (tmp_path / "reports" / "findings.html").read_text("utf-8")
     assert CAVEAT_MEANINGS[Caveat.NO_SHAM] in html
     assert "trained elsewhere" in html
@@ -342,31 +294,30 @@ def test_reports_show_a_pair(pair, tmp_path):
     assert Metric.LIKELIHOOD_PREFERENCE in adopted.toward
 
 
+TEST_OF_FIXTURES = """
+def test_fixtures(stance, stance_run, stance_model, stance_recipe, behavior_shift, spectral_delta):
+    assert stance_recipe == "elsewhere" and stance_model.endswith("tuned")
+    assert stance_run.sham is None and stance_run.tuned.training is None
+    shift = behavior_shift("likelihood_preference")
+    assert shift.versus_sham is None and set(shift.versus) == {"noise", "rounding"}
+    assert shift.versus["noise"].effect > 0 and shift.versus_base.effect > 0
+    assert set(behavior_shift("marker_rate").versus) == {"base resampled"}
+    assert spectral_delta["model.layers.1.mlp.up_proj"].weight_change.relative_norm > 0
+"""
+
+
 def test_the_suites_own_tests_run_on_a_pair(tmp_path, cells, tiny_model, tuned_elsewhere):
     shutil.copytree(REPOSITORY / "stance_tests", tmp_path / "stance_tests")
-    (tmp_path / "test_fixtures.py").write_text(
-        textwrap.dedent(
-            """
-            def test_fixtures(stance, stance_run, stance_model, stance_recipe, behavior_shift, spectral_delta):
-                assert stance_recipe == "elsewhere" and stance_model.endswith("tuned")
-                assert stance_run.sham is None and stance_run.tuned.training is None
-                shift = behavior_shift("likelihood_preference")
-                assert shift.versus_sham is None and set(shift.versus) == {"noise", "rounding"}
-                assert shift.versus["noise"].effect > 0 and shift.versus_base.effect > 0
-                assert set(behavior_shift("marker_rate").versus) == {"base resampled"}
-                assert spectral_delta["model.layers.1.mlp.up_proj"].weight_change.relative_norm > 0
-            """
-        )
-    )
+    write_own(tmp_path, test=TEST_OF_FIXTURES)
     options = [f"--stance-before={tiny_model}", f"--stance-after={tuned_elsewhere}", f"--stance-stance={STANCE}"]
     done = run_pytest(tmp_path, cells, *options, "-rs", "--html=own.html", "--junitxml=own.xml")
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
-    assert "test_fixtures.py ." in output, "once: one stance, one recipe, one model"
+    assert "test_own.py ." in output, "once: one stance, one recipe, one model"
     assert "it was trained elsewhere" in output
     assert f"standard.{STANCE}.preference" in output
     assert "fine-tuning" not in output
-    findings = Findings.model_validate_json((tmp_path / "reports" / "findings.json").read_bytes())
+    findings = read_findings(tmp_path / "reports" / "findings.json")
     judged = [one for one in findings.verdicts if one.status is not Status.NOT_RUN]
     assert len(judged) == 7
     assert all(Caveat.NO_SHAM in one.caveats for one in judged)

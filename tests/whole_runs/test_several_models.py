@@ -2,53 +2,31 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import pytest
 
-from stance_suite.schema.findings import Findings
+from tests.conftest import TEST_OF_CLAIMS, findings_of, write_own
 from tests.programs import run_program
+from tests.twins import build_sibling
 
 OWN = ("any.curious.likelihood", "any.engaged.alpha")
 
 
 @pytest.fixture(scope="session")
 def second_model(tiny_model, tmp_path_factory):
-    """Another model of the same architecture, with weights of its own."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-
     folder = tmp_path_factory.mktemp("models") / "second"
-    torch.manual_seed(7)
-    AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(tiny_model)).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(folder)
+    build_sibling(folder, tiny_model)
     return folder
-
-
-@pytest.fixture(scope="session")
-def cells(tmp_path_factory):
-    return tmp_path_factory.mktemp("cells")
 
 
 @pytest.fixture
 def declared(project):
     """A repository whose claims are about any model, and a statement over them."""
-    (project / "fixtures" / "statements").mkdir()
-    (project / "fixtures" / "statements" / "own.yaml").write_text(
-        textwrap.dedent(
-            """\
-            statements:
-              - id: own.both
-                statement: No alpha changes by more than 50 %, whatever the model.
-                measured: [any.engaged.alpha]
-                expected_measured: [HOLDS, INCONCLUSIVE, FAILS]
-            """
-        )
+    statement = (
+        "statements: [{id: own.both, statement: No alpha changes much., measured: [any.engaged.alpha], "
+        "expected_measured: [HOLDS, INCONCLUSIVE, FAILS]}]"
     )
-    (project / "test_own.py").write_text(
-        "def test_claim(verdict):\n    assert verdict.as_expected, verdict.reason\n\n"
-        "def test_statement(statement_verdict):\n    assert statement_verdict.as_expected\n"
-    )
+    of_statements = "def test_statement(statement_verdict):\n    assert statement_verdict.as_expected\n"
+    write_own(project, statements=statement, test=f"{TEST_OF_CLAIMS}\n{of_statements}")
     return project
 
 
@@ -60,10 +38,6 @@ def run_both(project, cells, tool, models, *arguments):
     done = run_program(tool, *command, *asked, *options, cwd=project)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
-
-
-def findings_of(project, folder="reports") -> Findings:
-    return Findings.model_validate_json((project / folder / "findings.json").read_bytes())
 
 
 def figures(findings):
@@ -90,22 +64,21 @@ def test_claims_about_any_model_are_judged_on_each(declared, cells, tiny_model, 
     (statement,) = findings.statements
     assert set(statement.claims) == {f"any.engaged.alpha on {model}" for model in models}
 
-    alone = run_both(declared, cells, "pytest", models[1:], "--stance-reports=alone", "-v")
-    assert f"test_own.py::test_claim[{OWN[0]}] " in alone.stdout
-    structural = OWN[1], models[1]
-    assert figures(findings_of(declared, "alone"))[structural] == judged[structural]
-    assert figures(findings_of(declared, "alone"))[OWN[0], models[1]] == judged[OWN[0], models[1]]
-    assert [set(one.claims) for one in findings_of(declared, "alone").statements] == [{"any.engaged.alpha"}]
+    done = run_both(declared, cells, "pytest", models[1:], "--stance-reports=alone", "-v")
+    assert f"test_own.py::test_claim[{OWN[0]}] " in done.stdout
+    alone = findings_of(declared, "alone")
+    assert figures(alone) == {about: judged[about] for about in judged if about[1] == models[1]}
+    assert [set(one.claims) for one in alone.statements] == [{"any.engaged.alpha"}]
 
     run_both(declared, cells, "stance-suite", models, "--reports=command")
-    assert findings_of(declared, "command").verdicts == findings.verdicts
-    assert findings_of(declared, "command").statements == findings.statements
+    command = findings_of(declared, "command")
+    assert (command.verdicts, command.statements) == (findings.verdicts, findings.statements)
 
-    shared = run_both(declared, cells, "pytest", models, "-n2", "--stance-reports=workers")
-    assert figures(findings_of(declared, "workers")) == judged
-    assert {record.key for record in findings_of(declared, "workers").cells} == {one.key for one in findings.cells}
-    assert findings_of(declared, "workers").statements == findings.statements
-    assert "5 passed" in shared.stdout
+    done = run_both(declared, cells, "pytest", models, "-n2", "--stance-reports=workers")
+    shared = findings_of(declared, "workers")
+    assert (figures(shared), shared.statements) == (judged, findings.statements)
+    assert {record.key for record in shared.cells} == {one.key for one in findings.cells}
+    assert "5 passed" in done.stdout
 
 
 def test_a_model_asked_for_twice_is_judged_once(declared, cells, tiny_model):

@@ -12,10 +12,11 @@ from stance_suite.config.options import resolve_settings
 from stance_suite.errors import StanceSuiteError
 from stance_suite.progress import PlainProgress
 from stance_suite.runner.session import Session
-from stance_suite.schema.findings import Findings
 from stance_suite.schema.verdicts import Status
+from stance_suite.store.findings import read_findings
+from tests.conftest import write_own
 from tests.hub_server import Repository, read_folder
-from tests.twins import BUILDERS, expected_matrices
+from tests.twins import BUILDERS, HEAD_OF_PYTHIA, MATRICES, expected_matrices
 
 COMMAND_LINE = "from stance_suite.cli.app import main; main()"
 COUNTS = {"qwen2-0.5b": 24 * 7 + 1, "distilgpt2": 6 * 4 + 2, "pythia-160m": 12 * 4 + 2}
@@ -30,15 +31,13 @@ def findings(hub, hub_environment, library, twin, tmp_path):
         source = library.models[name].source
         hub.repositories[source.repository] = Repository({source.revision: read_folder(twin(name))})
         asked = ["--model", name, "--profile", "quick", "--samples", "1", "--cache", "cache"]
-        command = [sys.executable, "-c", COMMAND_LINE, "run", *asked]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=hub_environment, capture_output=True, text=True, timeout=240, check=False
-        )
+        how = {"cwd": tmp_path, "env": hub_environment, "capture_output": True, "text": True, "timeout": 240}
+        done = subprocess.run([sys.executable, "-c", COMMAND_LINE, "run", *asked], check=False, **how)
         # random weights need not bear the record out
         assert done.returncode in (0, VERDICTS_DIFFER), done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         assert (tmp_path / "reports" / "findings.html").is_file()
-        return Findings.model_validate_json((tmp_path / "reports" / "findings.json").read_bytes())
+        return read_findings(tmp_path / "reports" / "findings.json")
 
     return run
 
@@ -76,39 +75,26 @@ def test_a_claim_about_a_layer_that_the_model_lacks_is_refused_before_anything_i
     library, twin, tmp_path, name
 ):
     (recorded, *_) = (entry.claim for entry in library.claims if entry.claim.model == name)
-    own = {"name": name, "prompt_format": "plain", "source": {"kind": "folder", "path": str(twin(name))}}
-    write(tmp_path / "fixtures" / "models" / f"{name}.yaml", own)
-    claim = json.loads(recorded.model_dump_json(exclude_none=True))
-    claims = tmp_path / "fixtures" / "claims" / "own.yaml"
-    write(claims, {"claims": [claim]})
-    session = open_session(tmp_path, name)
-    session.preflight()
+    preflight(twin, tmp_path, recorded, recorded.layer)
     # one layer more than the model has: layers are counted from 0
-    depth = {"qwen2-0.5b": 24, "distilgpt2": 6, "pythia-160m": 12}[name]
+    depth = MATRICES[name][1]
     absent = ".".join(str(depth) if part.isdecimal() else part for part in recorded.layer.split("."))
-    write(claims, {"claims": [claim | {"layer": absent}]})
-    with pytest.raises(
-        StanceSuiteError,
-        match=rf"own\.yaml:\d+: claims\.0\.layer: {name} has no layer '{re.escape(absent)}'; did you mean",
-    ):
-        open_session(tmp_path, name).preflight()
+    told = rf"own\.yaml:\d+: claims\.0\.layer: {name} has no layer '{re.escape(absent)}'; did you mean"
+    with pytest.raises(StanceSuiteError, match=told):
+        preflight(twin, tmp_path, recorded, absent)
     assert not (tmp_path / "cache").exists()
 
 
 def test_a_layer_may_be_named_as_the_loaded_model_names_it(library, twin, tmp_path):
-    own = {"name": "pythia-160m", "source": {"kind": "folder", "path": str(twin("pythia-160m"))}}
-    write(tmp_path / "fixtures" / "models" / "pythia.yaml", own)
     recorded = next(entry.claim for entry in library.claims if entry.claim.model == "pythia-160m")
-    claim = json.loads(recorded.model_dump_json(exclude_none=True))
-    write(tmp_path / "fixtures" / "claims" / "own.yaml", {"claims": [claim | {"layer": "lm_head"}]})
-    open_session(tmp_path, "pythia-160m").preflight()
+    preflight(twin, tmp_path, recorded, HEAD_OF_PYTHIA)
 
 
-def open_session(folder, name):
+def preflight(twin, folder, recorded, layer):
+    """Check a run of a claim about a layer of a twin."""
+    name = recorded.model
+    own = {"name": name, "prompt_format": "plain", "source": {"kind": "folder", "path": str(twin(name))}}
+    claim = json.loads(recorded.model_dump_json(exclude_none=True)) | {"layer": layer}
+    write_own(folder, models=yaml.safe_dump(own), claims=yaml.safe_dump({"claims": [claim]}))
     given = {"model": (name,), "profile": "quick", "cache": "cache"}
-    return Session(resolve_settings(given, folder, {}), PlainProgress())
-
-
-def write(path, data):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(data))
+    Session(resolve_settings(given, folder, {}), PlainProgress()).preflight()
