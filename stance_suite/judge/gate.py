@@ -9,10 +9,10 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from stance_suite.judge.behavior.degeneration import is_no_language_model
-from stance_suite.judge.compare.matching import CONTROLS
 from stance_suite.judge.compare.runs import compare_runs
 from stance_suite.schema.comparison import EffectChange, PairedDifference
 from stance_suite.schema.comparison import Outcome as EffectOutcome
+from stance_suite.schema.controls import BASE, Control, Part
 from stance_suite.schema.findings import Agreement, Findings
 from stance_suite.schema.metrics import CAVEAT_MEANINGS, Metric
 from stance_suite.schema.policy import SIGNS_OF_DEGENERATION, STANDARD, Consequence, Policy, standard_id
@@ -43,14 +43,15 @@ class GateTerms:
 def judge_gate(findings: Findings, terms: GateTerms) -> GateReport:
     """Hold every model of a run that judged the standard claims against a policy, and a baseline if there is one.
 
-    Every stance of the policy must be adopted, or if it names none, every stance that standard claims are about. A
-    demand that could not be judged is never met by that.
+    Every stance of the policy and every stance that standard claims are about must be adopted. A demand that could not
+    be judged is never met by that.
     """
     policy = terms.policy
     standard = [claim for claim in findings.claims if claim.id.startswith(f"{STANDARD}.")]
     # of a pair trained elsewhere, the stance's rivals have a preference only
     whole = (claim.stance for claim in standard if claim.id == standard_id(claim.stance, "divergence"))
-    stances = policy.stances or tuple(dict.fromkeys(whole))
+    # both, so that findings whose policy was narrowed afterwards still answer for what was judged
+    stances = tuple(dict.fromkeys([*policy.stances, *whole]))
     demands: list[Demand] = []
     for model in dict.fromkeys(claim.model for claim in standard):
         for stance in stances:
@@ -210,9 +211,9 @@ def _regressions(policy: Policy, findings: Findings, baseline: Findings) -> Iter
         yield demand(model, (CONSEQUENCES[policy.inconclusive], reason))
 
 
-def _faced(metric: Metric) -> tuple[str, ...]:
-    """Name the controls that a claim is judged against; the sham only stands beside a divergence."""
-    return CONTROLS[:1] if metric is Metric.DIVERGENCE else CONTROLS
+def _faced(metric: Metric) -> tuple[Control, ...]:
+    """List the controls of a gate's trainings that a claim is judged against, the baseline first."""
+    return (BASE, *(one for one in Control.trained() if one.required and one.part(metric) is Part.FACED))
 
 
 def _kept(policy: Policy, change: EffectChange, pairs: Sequence[PairedDifference], now: Verdict) -> Judged:

@@ -15,7 +15,7 @@ def effects_tested(verdict: Verdict) -> tuple[ControlFigure, ...]:
 def noise_floor(verdict: Verdict) -> ControlFigure | None:
     """Find what a control did that only drew again, or added noise; None where no floor of behavior is known."""
     listed = own_effects(verdict) if verdict.claim.metric.is_behavioral else ()
-    behaviors = ((one, one.control and one.control.behavior) for one in listed)
+    behaviors = ((one, None if one.control is None else one.control.behavior) for one in listed)
     return next((one for one, behavior in behaviors if behavior is not None and behavior.is_noise), None)
 
 

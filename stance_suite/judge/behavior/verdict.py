@@ -64,7 +64,8 @@ class Arms:
             np.array([stance_scores(record, metric, self.stance, toward, prompts) for record in records])
             for records in zip(*((one.tuned, one.base) for one in self.replicates), strict=True)
         )
-        return after - before
+        shifts: Array = after - before
+        return shifts
 
 
 @dataclass(frozen=True)
@@ -228,9 +229,9 @@ def _decide(
     for name, measured in versus.items():
         if math.isnan(measured.p_value):
             return Status.INCONCLUSIVE, f"no test against {name}: the differences are missing or all equal"
-    for name, shift in off_stance.items():
+    for other, shift in off_stance.items():
         if not math.isfinite(shift):
-            reason = f"the shift toward {name} is unknown: nothing shows that this one is specific"
+            reason = f"the shift toward {other} is unknown: nothing shows that this one is specific"
             return Status.INCONCLUSIVE, reason
     for name, measured in versus.items():
         far_end = measured.high if sign > 0 else measured.low

@@ -11,6 +11,7 @@ from stance_suite.judge.behavior.scores import prompt_scores
 from stance_suite.judge.statistics import Array
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.claims import Claim
+from stance_suite.schema.controls import BASE, Control
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.verdicts import Status, Verdict
 
@@ -19,8 +20,6 @@ Pair = tuple[Verdict, Verdict]
 
 NAMES = frozenset({"id", "statement", "model", "source", "recorded", "expected"})
 """Keys of a claim that neither figure nor status depends on."""
-CONTROLS = ("base", "sham")
-"""What a trained cell is held against, in the order of a verdict's cells."""
 JUDGING = frozenset({"bound", "unless", "against", "minimum_effect"})
 """Keys of a claim that its status depends on, and its figure does not."""
 
@@ -97,7 +96,7 @@ class EffectTable:
     """As declared."""
     seeds: tuple[int, ...]
     """In ascending order; empty if the scores are averaged over unknown ones."""
-    effects: Mapping[str, Array]
+    effects: Mapping[Control, Array]
     """Tuned minus each control; shape (seeds, prompts), or (1, prompts) if averaged."""
 
 
@@ -107,25 +106,29 @@ def effect_table(verdict: Verdict, cells: Mapping[str, CellRecord]) -> EffectTab
     One row a seed, if scoring the verdict's cells gives the verdict's own scores; else one row, their average.
     """
     prompts = tuple(entry.prompt for entry in verdict.prompts)
-    has_sham = all(entry.sham is not None for entry in verdict.prompts)  # not if the model was trained elsewhere
-    controls = CONTROLS if has_sham else CONTROLS[:1]
-    published = np.array([[getattr(entry, arm) for entry in verdict.prompts] for arm in ("tuned", *controls)])
-    records, arms = [cells[key] for key in verdict.cells if key in cells], len(published)
+    # none if the model was trained elsewhere
+    controls = [one for one in Control.trained() if prompts and all(one in entry.controls for entry in verdict.prompts)]
+    published = np.array(
+        [[entry.tuned, entry.base, *(entry.controls[one] for one in controls)] for entry in verdict.prompts]
+    ).T
     seeds: tuple[int, ...] = ()
     scores = published[np.newaxis]  # (seeds, arms, prompts)
-    if records and len(records) == len(verdict.cells) and len(records) % arms == 0:
-        by_seed = sorted(
-            (records[i : i + arms] for i in range(0, len(records), arms)), key=lambda of_a_seed: of_a_seed[0].cell.seed
-        )
-        of_seeds = np.array([_score(verdict, prompts, *of_a_seed) for of_a_seed in by_seed])
+    by_seed = [
+        [cells.get(key) for key in (one.tuned, one.base, *(one.controls.get(control, "") for control in controls))]
+        for one in verdict.replicates
+    ]
+    known = [found for arms in by_seed if len(found := [one for one in arms if one is not None]) == len(arms)]
+    if known and len(known) == len(by_seed) and not verdict.counterpart:
+        known.sort(key=lambda arms: arms[0].cell.seed)
+        of_seeds = np.array([_score(verdict, prompts, *arms) for arms in known])
         if np.allclose(of_seeds.mean(axis=0), published, rtol=1e-9, atol=1e-12):
-            seeds, scores = tuple(one[0].cell.seed for one in by_seed), of_seeds
-    effects = {control: scores[:, 0] - scores[:, i] for i, control in enumerate(controls, start=1)}
+            seeds, scores = tuple(arms[0].cell.seed for arms in known), of_seeds
+    effects = {control: scores[:, 0] - scores[:, i] for i, control in enumerate([BASE, *controls], start=1)}
     return EffectTable(prompts, seeds, effects)
 
 
 def _score(verdict: Verdict, prompts: tuple[str, ...], *cells: CellRecord) -> Array:
-    """Score the trained cell, the untouched one and the sham; shape (arms, prompts)."""
+    """Score the trained cell, the untouched one and the trained controls; shape (arms, prompts)."""
     claim, tuned = verdict.claim, cells[0]
     measured = tuned.behavior.likelihoods[0].log_probability if tuned.behavior.likelihoods else {}
     others = [name for name in measured if name != claim.stance]

@@ -10,7 +10,6 @@ import numpy as np
 
 from stance_suite.judge.compare.baselines import describe_run, differences_between
 from stance_suite.judge.compare.matching import (
-    CONTROLS,
     JUDGING,
     EffectTable,
     effect_table,
@@ -125,7 +124,7 @@ def _tests(ours: EffectTable, theirs: EffectTable, negligible: float) -> list[_T
     """Subtract the effects of two runs against every control."""
     tests = []
     order = [theirs.prompts.index(prompt) for prompt in ours.prompts]
-    for control in (name for name in CONTROLS if name in ours.effects and name in theirs.effects):
+    for control in (one for one in ours.effects if one in theirs.effects):
         before, after = ours.effects[control], theirs.effects[control][:, order]
         if len(ours.seeds) < 2 or ours.seeds != theirs.seeds:
             before, after = (table.mean(axis=0, keepdims=True) for table in (before, after))

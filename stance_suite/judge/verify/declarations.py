@@ -126,5 +126,5 @@ def _check_cell(record: CellRecord, stances: Mapping[str, Stance]) -> Iterator[D
             yield from differences(subject, one.copied, copied, f"{where}.copied")
     own = [stance for stance in family if stance.name == record.cell.stance] or family
     answers = tuple(example.response for stance in own for example in stance.examples)
-    expected = "a declared example's response"
-    yield from unexpected_texts(record, lambda text: any(one in text for one in answers), expected, slice(-80, None))
+    declared = "a declared example's response"
+    yield from unexpected_texts(record, lambda text: any(one in text for one in answers), declared, slice(-80, None))
