@@ -1,13 +1,14 @@
-"""What everything that is written to disk has in common."""
+"""What everything that is written to disk has in common: records, names that code declares, and hashes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 
 class Record(BaseModel):
@@ -20,3 +21,57 @@ def content_key(ingredients: Mapping[str, Any]) -> str:
     """Hash everything that a record depends on, in whatever order: SHA-256 in hexadecimal digits."""
     canonical = json.dumps(ingredients, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class Registered(str):
+    """A name that code declares and files quote. It exists once: what was read is what was declared.
+
+    What is known of it are the fields of the subclass, a ``dataclass(frozen=True, eq=False, repr=False)`` with the name
+    first.
+    """
+
+    __slots__ = ()
+    _known: ClassVar[dict[str, Any]]
+
+    def __init_subclass__(cls) -> None:
+        cls._known = {}
+
+    def __new__(cls, name: str, **known: object) -> Self:
+        """Declare a name; ValueError if it is declared already."""
+        if name in cls._known:
+            raise ValueError(f"{cls.__name__} {name!r} is declared already")
+        self = super().__new__(cls, name)
+        cls._known[name] = self
+        return self
+
+    @classmethod
+    def named(cls, name: object) -> Self:
+        """Find what was declared; else a ValueError lists the names there are, as pydantic's of an enum does."""
+        if isinstance(name, str) and name in cls._known:
+            found: Self = cls._known[name]
+            return found
+        *others, last = (repr(str(one)) for one in cls._known)
+        raise PydanticKnownError("enum", {"expected": f"{', '.join(others)} or {last}" if others else last})
+
+    @classmethod
+    def all(cls) -> tuple[Self, ...]:
+        """List all that are declared, in order."""
+        return tuple(cls._known.values())
+
+    @classmethod
+    def forget(cls, name: str) -> None:
+        """Take back a declaration: for tests that declare something of their own."""
+        del cls._known[name]
+
+    def __reduce__(self) -> tuple[Callable[[str], Self], tuple[str]]:
+        return self.named, (str(self),)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(cls.named, serialization=core_schema.to_string_ser_schema())

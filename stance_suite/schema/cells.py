@@ -42,7 +42,7 @@ class Cell(Record):
     @property
     def control(self) -> Control | None:
         """The control that it is; None if it is under test."""
-        return None if self.is_under_test else Control.of_treatment(self.treatment)
+        return next((control for control in Control.cells() if control == self.treatment), None)
 
     @property
     def is_under_test(self) -> bool:

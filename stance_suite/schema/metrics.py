@@ -1,4 +1,4 @@
-"""What a reader must know before repeating a figure."""
+"""What claims are about: metrics, each declared once, their caveats, and how a figure is held against a bound."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from stance_suite.schema.registry import Registered
+from stance_suite.schema.base import Registered
 
 if TYPE_CHECKING:
     from stance_suite.schema.behavior import Behavior, Response
@@ -71,7 +71,7 @@ class Metric(Registered):
     rests_on_embedder: bool = False
     """Behavior: whether another sentence embedder gives other figures."""
     typical_spread: tuple[float, float, float] | None = None
-    """Behavior: standard deviations over prompts, samples and seeds, in its unit (see `stance_suite.power`)."""
+    """Behavior: standard deviations over prompts, samples and seeds, in its unit (see `stance_suite.judge.power`)."""
 
     is_change: bool = False
     """Structure: whether figures go up or down, and are not sizes or counts."""
