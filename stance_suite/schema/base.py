@@ -17,6 +17,15 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
+class OfModel(Record):
+    """Base of what is found of one model and recipe."""
+
+    model: str
+    """The model."""
+    recipe: str
+    """The training recipe."""
+
+
 def content_key(ingredients: Mapping[str, Any]) -> str:
     """Hash everything that a record depends on, in whatever order: SHA-256 in hexadecimal digits."""
     canonical = json.dumps(ingredients, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

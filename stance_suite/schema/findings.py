@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
 
-from stance_suite.schema.base import Record
+from stance_suite.schema.base import OfModel, Record
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.metrics import Metric
@@ -49,13 +49,9 @@ class StanceSummary(Record):
     """Prompts that it is trained on."""
 
 
-class StanceShift(Record):
+class StanceShift(OfModel):
     """How far one training moved behavior toward one stance: an entry of the confusion matrix."""
 
-    model: str
-    """The model."""
-    recipe: str
-    """The training recipe."""
     metric: Metric
     """The measure."""
     family: str
@@ -84,13 +80,9 @@ class Agreement(StrEnum):
     CONTRADICTORY = "contradictory"
 
 
-class Triangulation(Record):
+class Triangulation(OfModel):
     """Whether likelihood, embedding and markers tell the same of one training."""
 
-    model: str
-    """The model."""
-    recipe: str
-    """The training recipe."""
     stance: str
     """The stance trained on."""
     agreement: Agreement

@@ -48,7 +48,6 @@ def declared():
             "word_length",
             unit="letters",
             meaning="letters a word in sampled responses",
-            caveats=Metric.DIVERGENCE.caveats,
             measured_by=f"{__name__}:word_length",
             is_directed=False,
             typical_spread=(0.5, 0.5, 0.1),
@@ -57,7 +56,6 @@ def declared():
             "borrowed_words",
             unit="%",
             meaning="words that stand in references, of all words",
-            caveats=Metric.MARKER_RATE.caveats,
             measured_by=f"{__name__}:borrowed_words",
         ),
     )
