@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from stance_suite.schema.base import OfModel, Record
 from stance_suite.schema.cells import CellRecord
@@ -16,16 +15,12 @@ from stance_suite.schema.statements import RecordedVerdict, Statement, Statement
 from stance_suite.schema.verdicts import GateReport, Verdict
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One thing that findings, or a model, are bound to."""
+class Entry(NamedTuple):
+    """One thing that findings, or a model, are bound to: what it is, which one, and its hash, version or number."""
 
     what: str
-    """What it is."""
     name: str
-    """Which one."""
     value: str
-    """Its hash, version or number."""
 
 
 FINDINGS_SCHEMA_VERSION: Final = 6

@@ -75,11 +75,10 @@ class Stance(Record):
     @field_validator("held_out_prompts", "references")
     @classmethod
     def _distinct(cls, sentences: tuple[str, ...]) -> tuple[str, ...]:
-        seen: set[str] = set()
-        for sentence in sentences:
-            if normalize_sentence(sentence) in seen:
+        alike = list(map(normalize_sentence, sentences))
+        for place, sentence in enumerate(sentences):
+            if alike[place] in alike[:place]:
                 raise ValueError(f"{sentence!r} is given twice; every entry must be different")
-            seen.add(normalize_sentence(sentence))
         return sentences
 
     @model_validator(mode="after")
