@@ -1,9 +1,4 @@
-"""Errors that a user can mend.
-
-Every error here says what is wrong, where, and the way out. The plugin and the command line catch
-`StanceSuiteError` once, at the boundary, and print its text without a traceback; anything else is a bug of ours and
-keeps its traceback.
-"""
+"""Errors that a user can mend: what is wrong, where, and the way out; shown without a traceback, unlike our bugs."""
 
 from __future__ import annotations
 
@@ -60,11 +55,9 @@ class CellFailedError(Exception):
     """A cell that could not be measured, though nothing is wrong that the user can mend: its claims become ERROR."""
 
 
-SAVE_AS_SAFETENSORS = "convert it where you trust it: model.save_pretrained(folder) writes safetensors"
-
-
-def pickle_refused(said: str, way_out: str = SAVE_AS_SAFETENSORS) -> UnsafeWeightsError:
+def pickle_refused(said: str, way_out: str = "") -> UnsafeWeightsError:
     """Refuse a pickle, which has just been named."""
+    way_out = way_out or "convert it where you trust it: model.save_pretrained(folder) writes safetensors"
     return UnsafeWeightsError(f"{said}, which can run code when it is loaded and is refused; {way_out}")
 
 

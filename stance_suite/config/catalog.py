@@ -1,8 +1,4 @@
-"""All that is declared, read from YAML and checked as a whole before anything is loaded.
-
-The library looks into the user's ``fixtures`` folder first and then into the fixtures that come with the package, so
-that a repository only has to declare what it adds. No torch is imported here.
-"""
+"""All that is declared, by the user first and then by the package, checked as a whole before anything is loaded."""
 
 from __future__ import annotations
 
@@ -14,13 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from stance_suite.config.policy_file import load_policy
-from stance_suite.config.validation import (
-    DeclaredClaim,
-    check_claims,
-    check_recipes,
-    check_statements,
-    contrast_problem,
-)
+from stance_suite.config.validation import DeclaredClaim, check_claims, check_contrasts, check_recipes, check_statements
 from stance_suite.config.yaml_file import Document
 from stance_suite.errors import SpecError, SpecProblem, UnknownNameError, nearest_names, unknown_name
 from stance_suite.schema.claims import Claim
@@ -68,10 +58,7 @@ class Catalog:
         return self.stances[name]
 
     def family(self, name: str) -> tuple[Stance, ...]:
-        """Gather a stance and its contrasts, which are measured together and share a sham, in alphabetical order.
-
-        Stances that contrast each other therefore have one family.
-        """
+        """Gather a stance and its contrasts in alphabetical order; those that contrast each other share it."""
         stance = self.stance(name)
         return tuple(self.stance(member) for member in sorted({name, *stance.contrasts}))
 
@@ -126,7 +113,7 @@ def load_catalog(fixtures: Path) -> Catalog:
         neutral_texts = Document(neutral_file).parse(NeutralTexts).texts
     read = {document.path for _, document in (*stances.values(), *models.values())}
     read |= {document.path for _, document, _ in (*claims, *statements, *recipes)}
-    library = Catalog(
+    catalog = Catalog(
         stances={name: stance for name, (stance, _) in stances.items()},
         models={name: model for name, (model, _) in models.items()},
         recipes={**RECIPES, **{recipe.name: recipe for recipe, _, _ in recipes}},
@@ -139,14 +126,14 @@ def load_catalog(fixtures: Path) -> Catalog:
     )
     reader.problems += check_recipes(recipes)
     with reader.noting_problems():
-        load_policy(policy_file, library.stances, library.recipes)
-    reader.problems += _check_contrasts(stances)
-    reader.problems += check_claims(library.claims, library.stances, library.models, library.recipes)
-    claim_ids = [entry.claim.id for entry in library.claims]
-    reader.problems += check_statements(statements, library.stances, library.models, claim_ids)
+        load_policy(policy_file, catalog.stances, catalog.recipes)
+    reader.problems += check_contrasts(stances.values())
+    reader.problems += check_claims(catalog.claims, catalog.stances, catalog.models, catalog.recipes)
+    claim_ids = [entry.claim.id for entry in catalog.claims]
+    reader.problems += check_statements(statements, catalog.stances, catalog.models, claim_ids)
     if reader.problems:
         raise SpecError(reader.problems)
-    return library
+    return catalog
 
 
 class _Reader:
@@ -195,13 +182,3 @@ def _yaml_files(fixtures: Path | None, kind: str) -> list[Path]:
     if fixtures is None:
         return []
     return sorted([*(fixtures / kind).glob("*.yaml"), *(fixtures / kind).glob("*.yml")])
-
-
-def _check_contrasts(stances: Mapping[str, tuple[Stance, Document]]) -> list[SpecProblem]:
-    declared = {name: stance for name, (stance, _) in stances.items()}
-    return [
-        document.problem(("contrasts", index), message)
-        for stance, document in stances.values()
-        for index, contrast in enumerate(stance.contrasts)
-        if (message := contrast_problem(stance, contrast, declared)) is not None
-    ]

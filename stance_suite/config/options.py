@@ -67,14 +67,14 @@ class Option:
 
     def check(self, value: Any, origin: str) -> Any:
         """Give a value its type that came as text, or as what TOML knows; an error names its origin."""
-        if self.is_repeatable:
-            listed = value if isinstance(value, list | tuple) else [value]
-            if not listed:
-                raise StanceSuiteError(f"{origin}: the list is empty; name at least one, or leave the option out")
-            if self.value_type is str and not all(isinstance(entry, str) for entry in listed):
-                raise StanceSuiteError(f"{origin}: {value!r} is neither a name nor a list of names")
-            return tuple(dict.fromkeys(self._check_one(entry, origin) for entry in listed))
-        return self._check_one(value, origin)
+        if not self.is_repeatable:
+            return self._check_one(value, origin)
+        listed = value if isinstance(value, list | tuple) else [value]
+        if not listed:
+            raise StanceSuiteError(f"{origin}: the list is empty; name at least one, or leave the option out")
+        if self.value_type is str and not all(isinstance(entry, str) for entry in listed):
+            raise StanceSuiteError(f"{origin}: {value!r} is neither a name nor a list of names")
+        return tuple(dict.fromkeys(self._check_one(entry, origin) for entry in listed))
 
     def _check_one(self, value: Any, origin: str) -> Any:
         if self.value_type is bool:
@@ -96,11 +96,7 @@ def _option(help_text: str, default: Any, commands: str, **more: Any) -> Any:
     return field(metadata={"help": help_text, "default": default, "commands": tuple(commands.split()), **more})
 
 
-def _path(value: str, root: Path) -> Path:
-    return root / value
-
-
-def _path_if_given(value: str, root: Path) -> Path | None:
+def _path(value: str, root: Path) -> Path | None:
     return root / value if value else None
 
 
@@ -174,13 +170,13 @@ class Settings:
         "YAML file of what a gate demands. Default: policy.yaml in the fixtures folder, else the bundled one.",
         "",
         "run gate",
-        resolve=_path_if_given,
+        resolve=_path,
     )
     baseline: Path | None = _option(
         "A findings.json whose effects must not be lost; kept under version control.",
         "",
         "gate",
-        resolve=_path_if_given,
+        resolve=_path,
     )
     update_baseline: bool = _option(
         "Write this run's findings, without what only reports need, to the baseline file.", False, "gate"
@@ -223,7 +219,7 @@ class Settings:
         "default run. Default: none is.",
         "",
         "run gate sweep report",
-        resolve=_path_if_given,
+        resolve=_path,
     )
     sweep: Sweep | None = None
     """What a sweep measures, which then says more than the options do."""

@@ -16,9 +16,7 @@ class DeclaredPolicy:
     """A policy, and the file that declares it."""
 
     policy: Policy
-    """What is demanded."""
     document: Document
-    """The file."""
 
 
 def load_policy(path: Path, stances: Iterable[str], recipes: Iterable[str]) -> DeclaredPolicy:

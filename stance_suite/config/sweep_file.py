@@ -12,15 +12,15 @@ from stance_suite.errors import SpecError, StanceSuiteError, UnknownNameError
 from stance_suite.schema.recipes import Sweep
 
 
-def load_sweep(path: Path, library: Catalog) -> Sweep:
+def load_sweep(path: Path, catalog: Catalog) -> Sweep:
     """Read a sweep; SpecError if it is none, or names a model, stance or recipe that there is not."""
     document = Document(path)
     sweep = document.parse(Sweep)
-    problems = document.check_names(("stances",), "stance", sweep.stances, library.stances)
-    problems += document.check_names(("recipes",), "recipe", sweep.recipes, library.recipes)
+    problems = document.check_names(("stances",), "stance", sweep.stances, catalog.stances)
+    problems += document.check_names(("recipes",), "recipe", sweep.recipes, catalog.recipes)
     for place, name in enumerate(sweep.models):
         try:
-            find_spec(name, library.models)
+            find_spec(name, catalog.models)
         except UnknownNameError as error:
             problems.append(document.problem(("models", place), str(error)))
     if problems:

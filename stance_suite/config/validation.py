@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stance_suite.config.yaml_file import Document, Location
@@ -31,7 +31,18 @@ class DeclaredClaim:
         return self.document.problem(where, message)
 
 
-def contrast_problem(stance: Stance, contrast: str, stances: Mapping[str, Stance]) -> str | None:
+def check_contrasts(stances: Collection[tuple[Stance, Document]]) -> list[SpecProblem]:
+    """Find contrasts that a stance cannot be measured together with."""
+    declared = {stance.name: stance for stance, _ in stances}
+    return [
+        document.problem(("contrasts", index), message)
+        for stance, document in stances
+        for index, contrast in enumerate(stance.contrasts)
+        if (message := _contrast_problem(stance, contrast, declared)) is not None
+    ]
+
+
+def _contrast_problem(stance: Stance, contrast: str, stances: Mapping[str, Stance]) -> str | None:
     """Say why two stances cannot be measured together, if they cannot; the sham trains on the examples of both."""
     if contrast not in stances:
         return unknown_name("stance", contrast, stances)

@@ -112,8 +112,6 @@ class Behavior(Record):
     neutral_divergences: tuple[Divergence, ...] = ()
     """One entry a neutral text; empty for the base model."""
     resampled: tuple[Response, ...] = ()
-    """The base model's held-out prompts sampled again with another seed: the noise floor of what is sampled. A ceiling
-    of it, to be exact: base and trained model share their random numbers, and differ by less than chance alone."""
+    """The base model sampled again with another seed: a ceiling of noise, as base and trained share random numbers."""
     stand_ins: dict[str, tuple[PromptLikelihood, ...]] = Field(default_factory=dict)
-    """Of a model that was trained elsewhere: likelihoods on held-out prompts of the untouched model with Gaussian
-    ``noise`` of the same norm in every parameter, and after ``rounding`` to bfloat16; they stand in for the sham."""
+    """Trained elsewhere: held-out likelihoods of the untouched model with ``noise`` of its norm, and ``rounding``."""

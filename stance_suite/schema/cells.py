@@ -1,8 +1,4 @@
-"""The vocabulary of measurement: what one cell is, and what was measured in it.
-
-A *cell* is one (model, treatment, recipe, seed). Its record is a few megabytes of figures and text; weights are not
-kept. `Findings` gathers the verdicts and records of a run, and is the one input of every report.
-"""
+"""The vocabulary of measurement: a cell is one (model, treatment, recipe, seed), and its record what was measured."""
 
 from __future__ import annotations
 
@@ -42,7 +38,7 @@ class Cell(Record):
     @property
     def control(self) -> Control | None:
         """The control that it is; None if it is under test."""
-        return None if self.is_under_test else Control.of_treatment(self.treatment)
+        return next((control for control in Control.cells() if control == self.treatment), None)
 
     @property
     def is_under_test(self) -> bool:
@@ -62,8 +58,7 @@ class Cell(Record):
     @property
     def is_base(self) -> bool:
         """Whether it is the untouched model."""
-        control = self.control
-        return control is not None and control.is_untouched
+        return self.control is not None and self.control.is_untouched
 
     @property
     def is_trained_here(self) -> bool:

@@ -1,7 +1,4 @@
-"""The vocabulary of claims: a claim names a metric, where it is measured, and what must be true of it.
-
-Data; nothing here computes. What became of a claim is in `stance_suite.schema.verdicts`.
-"""
+"""The vocabulary of claims: a claim names a metric, where it is measured, and what must be true of it."""
 
 from __future__ import annotations
 
@@ -15,7 +12,6 @@ from stance_suite.schema.controls import NOISE, SHAM, NamedControl
 from stance_suite.schema.metrics import Bound, Caveat, Comparator, Metric, show_bound
 
 Expected = Literal["HOLDS", "FAILS", "INCONCLUSIVE"]
-GLOB_CHARACTERS = "*?["
 AGAINST = (SHAM, NOISE)
 """What a robust claim must not be true of, if it does not say."""
 
@@ -49,6 +45,10 @@ class Counterpart(Record):
             raise ValueError("names nothing to compare with: give a model, a stance or a recipe")
         return self
 
+    def is_of(self, claim: Claim) -> bool:
+        """Tell whether it is the claim's own training."""
+        return all(getattr(self, key) in (None, getattr(claim, key)) for key in ("model", "stance", "recipe"))
+
 
 class Claim(Record):
     """One sentence about a fine-tuning that measurement can support or refute."""
@@ -68,8 +68,7 @@ class Claim(Record):
     layer: str | None = None
     """Long name of a layer or a glob over long names; structural metrics only."""
     over: Literal["each", "any", "mean", "largest"] = "each"
-    """What is held against the bound: every matching layer, any of them, their mean (of alpha the change of the mean
-    alpha), or the largest magnitude."""
+    """What is held: every matching layer, any, their mean (of alpha, the mean's change), or the largest magnitude."""
     changed_beyond: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Metrics that count changed layers: a layer has changed if its alpha moved by more than this, in percent."""
     versus: Counterpart | None = None
@@ -77,8 +76,7 @@ class Claim(Record):
     comparator: Comparator
     """How the figure is held against the bound."""
     bound: Bound | None = None
-    """The bound, in the metric's unit, or for ``between`` a pair; a behavioral claim's effect must also be
-    significant."""
+    """The bound, in the metric's unit, or for ``between`` a pair; an effect on behavior must be significant, too."""
     minimum_effect: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Behavioral metrics: the true effect that the design must be able to find; `stance-suite power` checks it."""
     unless: tuple[Caveat, ...] = ()
@@ -158,16 +156,17 @@ class Claim(Record):
     @model_validator(mode="after")
     def _makes_sense(self) -> Claim:
         self._check_bound()
-        self._check_counterpart()
+        if self.versus is not None and self.versus.is_of(self):
+            raise ValueError("'versus' names the claim's own training: give another model, stance or recipe")
         if self.metric.is_behavioral:
             self._check_behavior()
         else:
             self._check_structure()
         impossible = [caveat for caveat in self.unless if caveat not in self.metric.caveats]
         if impossible:
+            possible = ", ".join(self.metric.caveats)
             raise ValueError(
-                f"a claim about {self.metric} never gets the caveat {impossible[0]}; it may get "
-                f"{', '.join(self.metric.caveats)}"
+                f"a claim about {self.metric} never gets the caveat {impossible[0]}; it may get {possible}"
             )
         return self
 
@@ -183,14 +182,6 @@ class Claim(Record):
             raise ValueError("a bound that is a range [low, high] goes with the comparator 'between', and only with it")
         elif self.comparator in (Comparator.WITHIN, Comparator.BEYOND) and self.threshold < 0:
             raise ValueError(f"'{self.comparator}' bounds a magnitude: give a bound >= 0")
-
-    def _check_counterpart(self) -> None:
-        if self.versus is None:
-            return
-        other = (self.versus.model, self.versus.stance, self.versus.recipe)
-        ours = (self.model, self.stance, self.recipe)
-        if all(theirs in (None, own) for theirs, own in zip(other, ours, strict=True)):
-            raise ValueError("'versus' names the claim's own training: give another model, stance or recipe")
 
     def _check_behavior(self) -> None:
         if self.layer is not None:
@@ -224,20 +215,15 @@ class Claim(Record):
             )
         if metric.spans_layers and self.over != "each":
             raise ValueError(f"{metric} is one figure of all matching layers: remove the key 'over'")
-        if self.comparator.compares_layers:
-            self._check_ranking()
+        if self.comparator.compares_layers and not metric.ranks_layers:
+            raise ValueError(f"{metric} is not a figure by which one layer changes most: say alpha_change_percent")
+        if self.comparator.compares_layers and (self.over != "each" or not is_glob(self.layer)):
+            which = f"'{self.comparator}' asks which of several layers"
+            raise ValueError(f"{which}: give a glob, and remove the key 'over'")
         self._check_robust()
         is_one_figure = metric.spans_layers or self.over in ("mean", "largest") or not is_glob(self.layer)
         if self.versus is not None and not self.comparator.compares_layers and not is_one_figure:
             raise ValueError("a comparison needs one figure on each side: name one layer, or say over: mean or largest")
-
-    def _check_ranking(self) -> None:
-        if not self.metric.ranks_layers:
-            raise ValueError(f"{self.metric} is not a figure by which one layer changes most: say alpha_change_percent")
-        if self.over != "each" or not is_glob(self.layer or ""):
-            raise ValueError(
-                f"'{self.comparator}' asks which of several layers: give a glob, and remove the key 'over'"
-            )
 
     def _check_robust(self) -> None:
         if self.robust and self.metric in (Metric.ALPHA, Metric.VECTOR_CHANGE_PERCENT):
@@ -261,4 +247,4 @@ def _number(value: object) -> float:
 
 def is_glob(layer: str) -> bool:
     """Tell whether a layer's name is a pattern, which may match several layers."""
-    return any(character in layer for character in GLOB_CHARACTERS)
+    return any(character in layer for character in "*?[")

@@ -6,13 +6,14 @@ A control that is declared here is planned, judged and reported: no other code n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self
+from typing import TYPE_CHECKING, Annotated, Self, TypeAlias
 
 from pydantic import BeforeValidator
 from pydantic_core import PydanticKnownError
 
+from stance_suite.schema.base import Registered
 from stance_suite.schema.layer_figures import (
     LayerFigures,
     Range,
@@ -23,7 +24,6 @@ from stance_suite.schema.layer_figures import (
     noise_range,
 )
 from stance_suite.schema.metrics import Metric
-from stance_suite.schema.registry import Registered
 
 if TYPE_CHECKING:
     from stance_suite.schema.behavior import Behavior
@@ -31,20 +31,13 @@ if TYPE_CHECKING:
     from stance_suite.schema.claims import Claim
     from stance_suite.schema.replicates import Replicate
     from stance_suite.schema.spectra import LayerChange, NoiseRange
+    from stance_suite.schema.stances import Example, Stance
 
 
-Rotations = tuple[tuple[Any, ...], ...]
+Rotations: TypeAlias = "tuple[tuple[Example, ...], ...]"
 """The examples that each epoch trains on, in turn."""
 LayerRanges = Mapping[str, Range | None]
 """The least and the greatest figure of each layer, by its long name."""
-
-
-class HasExamples(Protocol):
-    """What a control that is trained needs to know of a stance."""
-
-    @property
-    def examples(self) -> tuple[Any, ...]:
-        """What the stance is trained on."""
 
 
 class Part(Enum):
@@ -119,44 +112,32 @@ class InStructure:
     """Its figures by the layer's long name and their name in the table of all figures; of a cell, what the cell has."""
 
 
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Control(Registered):
     """What a training is held against: a cell of its own, or figures that stand in the records of other cells.
 
-    The untouched model and other trainings are cells, whose treatment is the control's name. A control is a training if
-    it has ``rotations``: from the stances measured together and the seed to the examples of each epoch. A training on a
-    stance is judged only beside those that are ``required``.
+    The untouched model and other trainings are cells, whose treatment is the control's name.
     """
 
-    __slots__ = ("behavior", "is_untouched", "meaning", "required", "rotations", "structure")
+    name: str = field(kw_only=False)
+    """How files quote it."""
     meaning: str
-    is_untouched: bool
-    rotations: Callable[[Sequence[HasExamples], int], Rotations] | None
-    required: bool
-    behavior: InBehavior | None
-    structure: InStructure | None
+    """What it is, in one clause."""
+    is_untouched: bool = False
+    """Whether it is the untouched model."""
+    rotations: Callable[[Sequence[Stance], int], Rotations] | None = None
+    """Of a training: from the stances measured together and the seed to the examples of each epoch."""
+    required: bool = False
+    """Whether a training on a stance is judged only beside it."""
+    behavior: InBehavior | None = None
+    """What it says of behavior; of a training it need not be given."""
+    structure: InStructure | None = None
+    """What it says of the weights; of a training it need not be given."""
 
-    def __new__(  # noqa: D102
-        cls,
-        name: str,
-        *,
-        meaning: str,
-        is_untouched: bool = False,
-        rotations: Callable[[Sequence[HasExamples], int], Rotations] | None = None,
-        required: bool = False,
-        behavior: InBehavior | None = None,
-        structure: InStructure | None = None,
-    ) -> Self:
-        self = super().__new__(cls, name)
-        self.meaning = meaning
-        self.is_untouched = is_untouched
-        self.rotations = rotations
-        self.required = required
-        self.behavior = behavior
-        self.structure = structure
-        if rotations is not None:
-            self.behavior = behavior or InBehavior(_part_of_training, self._behavior_of_cell)
-            self.structure = structure or InStructure(self._figures_of_cell)
-        return self
+    def __post_init__(self) -> None:
+        if self.is_trained:
+            object.__setattr__(self, "behavior", self.behavior or InBehavior(_part_of_training, self._behavior_of_cell))
+            object.__setattr__(self, "structure", self.structure or InStructure(self._figures_of_cell))
 
     @property
     def is_trained(self) -> bool:
@@ -177,11 +158,6 @@ class Control(Registered):
     def trained(cls) -> Iterator[Self]:
         """Go through those that are trainings of their own."""
         return (one for one in cls.all() if one.is_trained)
-
-    @classmethod
-    def of_treatment(cls, treatment: str) -> Self | None:
-        """Find the control that a cell is; None if it is none."""
-        return next((one for one in cls.cells() if one == treatment), None)
 
     @property
     def drawn(self) -> Drawn | None:
@@ -234,7 +210,7 @@ def greatest(ends: Range) -> float:
     return max(ends, key=abs)
 
 
-def sham_rotations(family: Sequence[HasExamples], first: int) -> Rotations:
+def sham_rotations(family: Sequence[Stance], first: int) -> Rotations:
     """Take the stances' own examples in rotation, so that content and format stay and no stance is consistent.
 
     In epoch e, example i comes from stance ``(i + e + first) mod n``; the stances have equally many. One rotation

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
-from stance_suite.schema.base import Record
+from stance_suite.schema.base import OfModel, Record
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.metrics import Metric
@@ -16,16 +15,12 @@ from stance_suite.schema.statements import RecordedVerdict, Statement, Statement
 from stance_suite.schema.verdicts import GateReport, Verdict
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One thing that findings, or a model, are bound to."""
+class Entry(NamedTuple):
+    """One thing that findings, or a model, are bound to: what it is, which one, and its hash, version or number."""
 
     what: str
-    """What it is."""
     name: str
-    """Which one."""
     value: str
-    """Its hash, version or number."""
 
 
 FINDINGS_SCHEMA_VERSION: Final = 6
@@ -49,13 +44,9 @@ class StanceSummary(Record):
     """Prompts that it is trained on."""
 
 
-class StanceShift(Record):
+class StanceShift(OfModel):
     """How far one training moved behavior toward one stance: an entry of the confusion matrix."""
 
-    model: str
-    """The model."""
-    recipe: str
-    """The training recipe."""
     metric: Metric
     """The measure."""
     family: str
@@ -84,13 +75,9 @@ class Agreement(StrEnum):
     CONTRADICTORY = "contradictory"
 
 
-class Triangulation(Record):
+class Triangulation(OfModel):
     """Whether likelihood, embedding and markers tell the same of one training."""
 
-    model: str
-    """The model."""
-    recipe: str
-    """The training recipe."""
     stance: str
     """The stance trained on."""
     agreement: Agreement

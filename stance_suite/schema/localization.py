@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from stance_suite.schema.base import Record
+from stance_suite.schema.base import OfModel, Record
 
 Figure = Literal["relative_norm", "alpha_spectrum"]
 """Whose size is shared out over layers: dW's relative norm, or the change of alpha with the tail size held fixed."""
@@ -31,13 +31,9 @@ class Encoding(StrEnum):
         }[self]
 
 
-class Localization(Record):
+class Localization(OfModel):
     """How many layers share a change, beside the controls."""
 
-    model: str
-    """The model."""
-    recipe: str
-    """The training recipe."""
     family: str
     """Hash of what all these cells were measured with."""
     stance: str | None
@@ -51,8 +47,7 @@ class Localization(Record):
     seeds: int
     """How many seeds it rests on."""
     share: float | None
-    """Effective share of layers: participation ratio over number of layers, averaged over the trainings. None if a
-    training lacks it."""
+    """Participation ratio over number of layers, averaged over the trainings; None if one lacks it."""
     low: float | None
     """Lower end of its 95 % interval over trainings; None where they do not allow one."""
     high: float | None
@@ -67,13 +62,9 @@ class Localization(Record):
     """What this says."""
 
 
-class DepthProfile(Record):
+class DepthProfile(OfModel):
     """Where a model changes most, averaged over stances and seeds."""
 
-    model: str
-    """The model."""
-    recipe: str
-    """The training recipe."""
     figure: Figure
     """Whose size it is."""
     group: RoleGroup

@@ -1,4 +1,4 @@
-"""What a reader must know before repeating a figure."""
+"""What claims are about: metrics, each declared once, their caveats, and how a figure is held against a bound."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from stance_suite.schema.registry import Registered
+from stance_suite.schema.base import Registered
 
 if TYPE_CHECKING:
     from stance_suite.schema.behavior import Behavior, Response
@@ -55,8 +55,6 @@ class Metric(Registered):
     """The unit that figures are printed with."""
     meaning: str
     """What the figure is, in one clause."""
-    caveats: tuple[Caveat, ...]
-    """Those that judging a claim about it can find."""
 
     measured_by: str | None = None
     """Behavior: the function that scores responses, such as ``package.module:function``; see `Response.scores`."""
@@ -71,7 +69,7 @@ class Metric(Registered):
     rests_on_embedder: bool = False
     """Behavior: whether another sentence embedder gives other figures."""
     typical_spread: tuple[float, float, float] | None = None
-    """Behavior: standard deviations over prompts, samples and seeds, in its unit (see `stance_suite.power`)."""
+    """Behavior: standard deviations over prompts, samples and seeds, in its unit (see `stance_suite.judge.power`)."""
 
     is_change: bool = False
     """Structure: whether figures go up or down, and are not sizes or counts."""
@@ -113,6 +111,21 @@ class Metric(Registered):
         return self.is_sampled or self.score_prompts is not None
 
     @property
+    def caveats(self) -> tuple[Caveat, ...]:
+        """Those that judging a claim about it can find."""
+        of_stance = self.is_behavioral and self.is_directed
+        possible = {
+            Caveat.TAIL_FLIP: self.rests_on_alpha_change,
+            Caveat.WITHIN_NULL: of_stance or not self.is_behavioral,
+            Caveat.FEW_EIGENVALUES: self.rests_on_alpha_change or self is Metric.ALPHA,
+            Caveat.NOT_SPECIFIC: of_stance,
+            Caveat.SEEN_PROMPTS: of_stance and not self.is_sampled,
+            Caveat.COLLAPSED: self.is_behavioral,
+            Caveat.PARROTED: self.is_behavioral,
+        }
+        return *(caveat for caveat, is_possible in possible.items() if is_possible), Caveat.NO_SHAM
+
+    @property
     def is_signed(self) -> bool:
         """Whether figures are effects or changes, which go up or down, and not sizes or counts."""
         return self.is_behavioral or self.is_change
@@ -146,17 +159,12 @@ def _marker_rate(response: Response, stance: str) -> float:
     return 100 * len(response.markers[stance]) / response.words if response.words else 0.0
 
 
-_GUARDS = (Caveat.COLLAPSED, Caveat.PARROTED, Caveat.NO_SHAM)
-_OF_SHIFTS = (Caveat.WITHIN_NULL, Caveat.NOT_SPECIFIC, *_GUARDS)
-_OF_LAYERS = (Caveat.WITHIN_NULL, Caveat.NO_SHAM)
-_OF_ALPHA_CHANGES = (Caveat.TAIL_FLIP, Caveat.WITHIN_NULL, Caveat.FEW_EIGENVALUES, Caveat.NO_SHAM)
 # Typical spreads were measured on SmolLM2-135M with the bundled stances: over prompts and samples after ten epochs,
 # over seeds on eleven shams of two epochs (of divergences, under one seed only).
 Metric.LIKELIHOOD_PREFERENCE = Metric(
     "likelihood_preference",
     unit="nats/token",
     meaning="mean log-probability per token of the stance's held-out references minus that of its contrasts'",
-    caveats=(Caveat.WITHIN_NULL, Caveat.NOT_SPECIFIC, Caveat.SEEN_PROMPTS, *_GUARDS),
     score_prompts=lambda behavior, stance, others: (
         (entry.prompt, entry.preference(stance, others)) for entry in behavior.likelihoods
     ),
@@ -167,7 +175,6 @@ Metric.EMBEDDING_SHIFT = Metric(
     "embedding_shift",
     unit="cosine",
     meaning="sampled responses along the axis from the contrasts' reference centroids to the stance's",
-    caveats=_OF_SHIFTS,
     score_response=lambda response, stance: response.projection.get(stance, math.nan),
     is_triangulated=True,
     rests_on_embedder=True,
@@ -177,7 +184,6 @@ Metric.EMBEDDING_SIMILARITY = Metric(
     "embedding_similarity",
     unit="cosine",
     meaning="cosine of sampled responses to the centroid of the stance's references",
-    caveats=_OF_SHIFTS,
     score_response=lambda response, stance: response.similarity.get(stance, math.nan),
     rests_on_embedder=True,
     typical_spread=(0.06, 0.09, 0.02),
@@ -186,7 +192,6 @@ Metric.MARKER_RATE = Metric(
     "marker_rate",
     unit="per 100 words",
     meaning="words of the stance's lexicon in sampled responses",
-    caveats=_OF_SHIFTS,
     score_response=_marker_rate,
     is_triangulated=True,
     typical_spread=(3.0, 3.5, 0.5),
@@ -195,7 +200,6 @@ Metric.DIVERGENCE = Metric(
     "divergence",
     unit="nats/token",
     meaning="Kullback-Leibler divergence of next-token distributions from the untouched model",
-    caveats=_GUARDS,
     score_prompts=lambda behavior, *_: ((entry.text, entry.measured) for entry in behavior.divergences),
     is_directed=False,
     typical_spread=(0.4, 0.0, 0.0),
@@ -204,13 +208,11 @@ Metric.ALPHA = Metric(
     "alpha",
     unit="",
     meaning="exponent of the power law fitted to a matrix's eigenvalues, after training",
-    caveats=(Caveat.WITHIN_NULL, Caveat.FEW_EIGENVALUES, Caveat.NO_SHAM),
 )
 Metric.ALPHA_CHANGE_PERCENT = Metric(
     "alpha_change_percent",
     unit="%",
     meaning="change of the power law's exponent; of robust claims with the tail's size held fixed",
-    caveats=_OF_ALPHA_CHANGES,
     ranks_layers=True,
     rests_on_alpha_change=True,
     is_change=True,
@@ -219,36 +221,29 @@ Metric.RELATIVE_CHANGE_PERCENT = Metric(
     "relative_change_percent",
     unit="%",
     meaning="Frobenius norm of the change dW over that of the matrix",
-    caveats=_OF_LAYERS,
     ranks_layers=True,
 )
-Metric.CHANGE_STABLE_RANK = Metric(
-    "change_stable_rank", unit="", meaning="stable rank of the change dW", caveats=_OF_LAYERS
-)
+Metric.CHANGE_STABLE_RANK = Metric("change_stable_rank", unit="", meaning="stable rank of the change dW")
 Metric.CHANGE_TOP_TEN_ENERGY_PERCENT = Metric(
     "change_top_ten_energy_percent",
     unit="%",
     meaning="share of dW's squared norm in its ten leading singular values",
-    caveats=_OF_LAYERS,
 )
 Metric.SINGULAR_SUBSPACE_OVERLAP = Metric(
     "singular_subspace_overlap",
     unit="",
     meaning="mean squared cosine of the ten leading singular vectors before and after, the lesser of left and right",
-    caveats=_OF_LAYERS,
 )
 Metric.VECTOR_CHANGE_PERCENT = Metric(
     "vector_change_percent",
     unit="%",
     meaning="change of a bias or a norm's weights, over their norm before",
-    caveats=_OF_LAYERS,
     ranks_layers=True,
 )
 Metric.CHANGED_LAYERS = Metric(
     "changed_layers",
     unit="layers",
     meaning="how many matrices' alpha moved by more than 'changed_beyond' percent",
-    caveats=_OF_ALPHA_CHANGES,
     spans_layers=True,
     counts_changed_layers=True,
     rests_on_alpha_change=True,
@@ -258,7 +253,6 @@ Metric.CHANGED_DEPTH_PERCENT = Metric(
     "changed_depth_percent",
     unit="%",
     meaning="depth of each matrix whose alpha moved by more than 'changed_beyond' percent",
-    caveats=_OF_ALPHA_CHANGES,
     counts_changed_layers=True,
     rests_on_alpha_change=True,
 )
@@ -266,7 +260,6 @@ Metric.PARTICIPATION_RATIO = Metric(
     "participation_ratio",
     unit="layers",
     meaning="effective number of matrices that share the change of alpha, (sum d)^2 / sum d^2",
-    caveats=_OF_ALPHA_CHANGES,
     spans_layers=True,
     rests_on_alpha_change=True,
 )

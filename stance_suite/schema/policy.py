@@ -56,8 +56,7 @@ class Policy(Record):
     adoption: Adoption = Adoption()
     """What shows that a stance was adopted, specifically."""
     degeneration: Consequence = "fail"
-    """What a model does that repeats itself, falls silent, recites its training or predicts neutral text like no
-    language model."""
+    """What a collapse or a parroting does: repetition, silence, recitation, or neutral text that is mispredicted."""
     structure: Structure = Structure()
     """Which change of the weights needs an explanation."""
     claims: tuple[str, ...] = ("*",)

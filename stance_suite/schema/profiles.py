@@ -1,7 +1,4 @@
-"""Recipes by name: which of them a profile runs, and how to ask for those that a run leaves out.
-
-Standard library only: options name the profiles, and are imported whenever pytest starts.
-"""
+"""Recipes by name: which a profile runs, and how to ask for others; standard library only, for pytest's start."""
 
 from __future__ import annotations
 

@@ -40,8 +40,7 @@ class Recipe(Record):
     adapter: Adapter | None = None
     """What is trained; all weights if None."""
     precision: Precision = "float32"
-    """What a step computes in. ``bfloat16`` is mixed precision: products and activations are bfloat16; weights,
-    gradients and optimizer stay float32, so that what is measured afterwards is not rounded."""
+    """What a step computes in; ``bfloat16`` is mixed precision, so that the measured weights are not rounded."""
     gradient_checkpointing: bool = False
     """Whether a step keeps no more than each block's input, and computes the rest again for the gradients."""
 

@@ -47,20 +47,15 @@ class CellIndex:
     @cached_property
     def _controls(self) -> dict[_Design, CellRecord]:
         """Controls by model, family, seed, treatment and recipe, the first of equal ones."""
-        found: dict[_Design, CellRecord] = {}
-        for record in self.records:
-            control = record.cell.control
-            if control is not None:
-                found.setdefault(_design(record, control), record)
-        return found
+        of_last = [
+            (record, control) for record in reversed(self.records) if (control := record.cell.control) is not None
+        ]
+        return {_design(record, control): record for record, control in of_last}
 
     @cached_property
     def _untouched(self) -> dict[str, CellRecord]:
-        found: dict[str, CellRecord] = {}
-        for record in self.records:
-            if record.cell.is_base:
-                found.setdefault(record.provenance.weights_sha256, record)
-        return found
+        """Untouched models by their weights, the first of equal ones."""
+        return {one.provenance.weights_sha256: one for one in reversed(self.records) if one.cell.is_base}
 
     @cached_property
     def trainings(self) -> tuple[tuple[CellRecord, ...], ...]:

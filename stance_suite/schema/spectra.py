@@ -64,8 +64,7 @@ class SpectrumCurve(Record):
     """A spectrum thinned to some fifty points, and the tails that start at them; six significant digits."""
 
     sizes: tuple[int, ...]
-    """Eigenvalues at or above each point: the size of the tail that would start there. Descending, from `count` to the
-    number of the largest."""
+    """Eigenvalues at or above each point, descending from `count`: the size of the tail that would start there."""
     eigenvalues: tuple[float, ...]
     """The eigenvalue there, which is xmin of that tail; ascending."""
     ks_distances: tuple[float | None, ...]
@@ -83,11 +82,16 @@ class SpectrumCurve(Record):
         return self.sizes[0]
 
 
-class LayerSpectrum(Record):
-    """The spectrum of one weight matrix."""
+class OfMatrix(Record):
+    """Base of what is measured of one weight matrix."""
 
     name: str
     """Long name of the module that owns the matrix."""
+
+
+class LayerSpectrum(OfMatrix):
+    """The spectrum of one weight matrix."""
+
     rows: int
     """First dimension of the stored matrix."""
     columns: int
@@ -117,8 +121,7 @@ class LayerSpectrum(Record):
     eigenvalues: tuple[float, ...] | None = None
     """Eigenvalues of W^T W in ascending order; left out of findings except for featured layers."""
     ks_distances: tuple[float, ...] | None = None
-    """KS distance of every tail, from the longest to the shortest; one fewer than the eigenvalues above the cut-off. In
-    findings only, for featured layers."""
+    """KS distance of every tail above the cut-off, the longest first; in findings only, for featured layers."""
     curve: SpectrumCurve | None = None
     """The spectrum in some fifty points, for every layer of findings; None without an eigenvalue above the cut-off."""
 
@@ -168,8 +171,7 @@ class WeightChange(Record):
     fit: PowerLaw | None
     """Power law of dW's own spectrum, above a cut-off relative to its largest eigenvalue."""
     left_overlap: float | None
-    """Mean squared cosine between the ten leading left singular vectors of W before and after: 1 if they span the same
-    space. None for convolutions."""
+    """Mean squared cosine of W's ten leading left singular vectors before and after; None for convolutions."""
     right_overlap: float | None
     """The same for the right singular vectors."""
 
@@ -218,22 +220,18 @@ class NoiseControl(Record):
         return self.smallest_p_value <= SIGNIFICANCE_OF_LAYERS
 
 
-class RoundingControl(Record):
+class RoundingControl(OfMatrix):
     """What storing one matrix in bfloat16 would do to it."""
 
-    name: str
-    """Long name of the module that owns the matrix."""
     relative_norm: float
     """Frobenius norm of the rounding error over that of W."""
     alpha_change: AlphaChange | None
     """Change of alpha; None where a fit failed."""
 
 
-class LayerChange(Record):
+class LayerChange(OfMatrix):
     """What fine-tuning did to one weight matrix."""
 
-    name: str
-    """Long name of the module that owns the matrix."""
     alpha_change: AlphaChange | None
     """None where the fit failed before or after."""
     weight_change: WeightChange | None

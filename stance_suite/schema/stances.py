@@ -16,11 +16,7 @@ from stance_suite.schema.recipes import Adapter, Recipe
 PromptFormat = Literal["plain", "chat"]
 """``Question: … Answer:``, or the tokenizer's chat template."""
 
-
-MINIMUM_EXAMPLES = 5
 MINIMUM_HELD_OUT_PROMPTS = 12
-MINIMUM_REFERENCES = 6
-MINIMUM_NEUTRAL_TEXTS = 6
 
 Sentence = Annotated[str, Field(min_length=2)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
@@ -42,11 +38,11 @@ class Stance(Record):
     """Unique name."""
     description: Sentence
     """The manner in one or two sentences."""
-    examples: tuple[Example, ...] = Field(min_length=MINIMUM_EXAMPLES)
+    examples: tuple[Example, ...] = Field(min_length=5)
     """Pairs to train on."""
     held_out_prompts: tuple[Sentence, ...]
     """Prompts to measure on; disjoint from the training prompts."""
-    references: tuple[Sentence, ...] = Field(min_length=MINIMUM_REFERENCES)
+    references: tuple[Sentence, ...] = Field(min_length=6)
     """Responses that show the stance and are never trained on."""
     markers: tuple[Sentence, ...] = Field(min_length=1)
     """Words and phrases typical of the stance."""
@@ -79,11 +75,10 @@ class Stance(Record):
     @field_validator("held_out_prompts", "references")
     @classmethod
     def _distinct(cls, sentences: tuple[str, ...]) -> tuple[str, ...]:
-        seen: set[str] = set()
-        for sentence in sentences:
-            if normalize_sentence(sentence) in seen:
+        alike = list(map(normalize_sentence, sentences))
+        for place, sentence in enumerate(sentences):
+            if alike[place] in alike[:place]:
                 raise ValueError(f"{sentence!r} is given twice; every entry must be different")
-            seen.add(normalize_sentence(sentence))
         return sentences
 
     @model_validator(mode="after")
@@ -116,7 +111,7 @@ class Stance(Record):
 class NeutralTexts(Record):
     """Held-out text that shows no stance."""
 
-    texts: tuple[Sentence, ...] = Field(min_length=MINIMUM_NEUTRAL_TEXTS)
+    texts: tuple[Sentence, ...] = Field(min_length=6)
     """Passages of a sentence or two."""
 
 

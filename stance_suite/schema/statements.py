@@ -1,8 +1,4 @@
-"""The vocabulary of published statements: what was concluded from recorded figures, and how to check that.
-
-A check asks whether the figures on record support the sentence. It needs no weights; whether the figures themselves
-come back is what claims are for.
-"""
+"""The vocabulary of published statements: whether the figures on record support a sentence; that needs no weights."""
 
 from __future__ import annotations
 

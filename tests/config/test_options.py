@@ -115,8 +115,8 @@ exec(compile(text.replace("    device: str", field + "    device: str", 1), spec
 
 import pytest
 from typer.testing import CliRunner
-from stance_suite.cli import app
-from stance_suite.pytest_fixtures import STATE
+from stance_suite.cli.app import app
+from stance_suite.pytest_plugin.fixtures import STATE
 
 Path("pyproject.toml").write_text("[tool.stance-suite]\\nflavor = 'configured'\\n")
 assert options.resolve_settings({}, Path.cwd(), {}).flavor == ("configured",)

@@ -10,6 +10,7 @@ from stance_suite.config.catalog import load_catalog
 from stance_suite.errors import SpecError
 from stance_suite.schema.claims import Claim, RecordedFigures, is_glob
 from stance_suite.schema.metrics import CAVEAT_MEANINGS, Caveat, Comparator, Metric
+from stance_suite.schema.policy import SIGNS_OF_DEGENERATION
 
 BEHAVIORAL = {
     "id": "a",
@@ -57,18 +58,12 @@ AS_A_WHOLE = {
     "'beyond' bounds a magnitude: give a bound >= 0": STRUCTURAL | {"comparator": "beyond"},
     "the comparator 'same_layer' takes no bound: remove it": RANKING | {"bound": 1},
     "the comparator 'same_layer' needs 'versus': a model, a stance or a recipe": without(RANKING, "versus"),
-    "the comparator 'another_layer' needs 'versus'": without(RANKING, "versus") | {"comparator": "another_layer"},
     "'same_layer' asks which of several layers: give a glob, and remove the key 'over'": RANKING
     | {"layer": "model.layers.1.mlp.up_proj"},
     "'same_layer' asks which of several layers": RANKING | {"over": "mean"},
     "changed_layers is not a figure by which one layer changes most: say alpha_change_percent": RANKING
     | {"metric": "changed_layers", "changed_beyond": 1},
-    "changed_depth_percent is not a figure by which": RANKING
-    | {"metric": "changed_depth_percent", "changed_beyond": 1},
-    "participation_ratio is not a figure by which": RANKING | {"metric": "participation_ratio"},
     "alpha is not a figure by which one layer changes most": RANKING | {"metric": "alpha"},
-    "singular_subspace_overlap is not a figure": RANKING | {"metric": "singular_subspace_overlap"},
-    "change_stable_rank is not a figure by which": RANKING | {"metric": "change_stable_rank"},
     "'versus' names the claim's own training: give another model, stance or recipe": STRUCTURAL
     | {"versus": {"stance": "curious-uncertainty"}},
     "'versus' names the claim's own training": STRUCTURAL
@@ -143,7 +138,6 @@ OF_A_KEY = [
         "'likelihod_preference' is not allowed; did you mean 'likelihood_preference'? Allowed: 'likelihood_preference'",
     ),
     ({"comparator": "abov"}, "comparator", "'abov' is not allowed; did you mean 'above'? Allowed: 'above'"),
-    ({"comparator": "xyzzy"}, "comparator", "'xyzzy' is not allowed; allowed: 'above', 'below'"),
     ({"bound": "much"}, "bound", "'much' is neither a finite number nor, for 'between', a pair of such"),
     ({"bound": True}, "bound", "True is neither a finite number"),
     ({"bound": float("nan")}, "bound", "nan is neither a finite number"),
@@ -296,14 +290,13 @@ def test_a_claim_of_two_bounds_has_no_single_one():
     assert Claim(**RANKING).asked == "same layer"
 
 
-@pytest.mark.parametrize(("comparator", "is_change"), [("above", True), ("beyond", True), ("within", False)])
-def test_only_staying_put_is_no_claim_of_change(comparator, is_change):
-    assert Claim(**STRUCTURAL | {"comparator": comparator, "bound": 1}).claims_change is is_change
+def test_only_staying_put_is_no_claim_of_change():
+    of = {name: Claim(**STRUCTURAL | {"comparator": name, "bound": 1}) for name in ("above", "beyond", "within")}
+    assert [claim.claims_change for claim in of.values()] == [True, True, False]
 
 
-@pytest.mark.parametrize(("layer", "several"), [("*", True), ("h.?.c", True), ("h.[12].c", True), ("h.1.c", False)])
-def test_a_glob_is_told_from_a_name(layer, several):
-    assert is_glob(layer) is several
+def test_a_glob_is_told_from_a_name():
+    assert [is_glob(layer) for layer in ("*", "h.?.c", "h.[12].c", "h.1.c")] == [True, True, True, False]
 
 
 @pytest.mark.parametrize("metric", Metric.all())
@@ -312,7 +305,7 @@ def test_every_metric_has_a_meaning_and_possible_caveats(metric):
     assert isinstance(metric.unit, str)
     assert Caveat.NO_SHAM in metric.caveats
     assert (Caveat.TAIL_FLIP in metric.caveats) is metric.rests_on_alpha_change
-    assert (Caveat.COLLAPSED in metric.caveats) is metric.is_behavioral
+    assert (set(SIGNS_OF_DEGENERATION) <= set(metric.caveats)) is metric.is_behavioral
     assert len(set(metric.caveats)) == len(metric.caveats)
     assert set(CAVEAT_MEANINGS) == set(Caveat)
 

@@ -41,15 +41,10 @@ def borrowed_words(responses, probe):
 
 @pytest.fixture
 def declared():
-    undirected = {"is_directed": False, "typical_spread": (0.5, 0.5, 0.1), "caveats": Metric.DIVERGENCE.caveats}
+    undirected = {"is_directed": False, "typical_spread": (0.5, 0.5, 0.1)}
     told = (
         ("word_length", "letters", "letters a word in sampled responses", undirected),
-        (
-            "borrowed_words",
-            "%",
-            "words that stand in references, of all words",
-            {"caveats": Metric.MARKER_RATE.caveats},
-        ),
+        ("borrowed_words", "%", "words that stand in references, of all words", {}),
     )
     yield tuple(
         Metric(name, unit=unit, meaning=meaning, measured_by=f"{__name__}:{name}", **further)

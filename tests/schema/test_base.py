@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from stance_suite.schema.registry import Registered
+from stance_suite.schema.base import Registered
 
 
 class Fruit(Registered):
