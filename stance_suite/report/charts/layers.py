@@ -1,7 +1,4 @@
-"""Layers: every weight matrix of every training, in files; a page has a table of its own for that.
-
-Dataset: ``layers``, see `stance_suite.report.charts.data.layer_data`.
-"""
+"""Layers, from `data.layer_data`: every weight matrix of every training, in files; a page has a table for that."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Spectra: how a layer's eigenvalues are spread before and after, and which tail was fitted.
-
-Datasets: ``spectrum`` (one row an eigenvalue) and ``fits`` (the fitted tails and the runners-up), see
-`stance_suite.report.charts.data`.
-"""
+"""Spectra, from `data.spectrum_data`: a layer's eigenvalues before and after, and which tail was fitted."""
 
 from __future__ import annotations
 
