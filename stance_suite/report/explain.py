@@ -74,9 +74,8 @@ def _explain_claim(claim: Claim, findings: Findings) -> Explanation:
     sections = [Section("Claim", tuple(_claim_lines(claim, findings)))]
     if verdict is None or verdict.status is Status.NOT_RUN:
         reason = "this run was not asked for it" if verdict is None else verdict.reason
-        title = f"NOT_RUN  {claim.id} on {claim.model}"
-        sections.append(Section("Why there is no verdict", (reason, _how_to_run(claim))))
-        return Explanation(title, tuple(sections))
+        why = Section("Why there is no verdict", (reason, _how_to_run(claim)))
+        return Explanation(f"NOT_RUN  {claim.id} on {claim.model}", (*sections, why))
     sections.append(Section("Verdict", tuple(_verdict_lines(verdict, findings))))
     if verdict.controls:
         sections.append(Section("Controls", (), CONTROL_COLUMNS, tuple(_control_rows(verdict))))

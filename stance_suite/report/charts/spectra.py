@@ -25,12 +25,8 @@ def esd(theme: Theme, width: Width) -> Spec:
     import altair as alt
 
     x = _eigenvalues("eigenvalue (squared singular value)")
-    y = alt.Y(
-        "share:Q",
-        scale=alt.Scale(type="log"),
-        title="share at or above",
-        axis=alt.Axis(values=[10**-k for k in range(6)], format="~g"),
-    )
+    axis = alt.Axis(values=[10**-k for k in range(6)], format="~g")
+    y = alt.Y("share:Q", scale=alt.Scale(type="log"), title="share at or above", axis=axis)
     points = (
         alt.Chart(alt.NamedData("spectrum"))
         .transform_calculate(share="datum.size / datum.count")
