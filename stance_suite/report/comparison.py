@@ -42,7 +42,9 @@ def summary_sentence(comparison: RunComparison) -> str:
 
 def change_row(change: EffectChange) -> tuple[str, ...]:
     """Write one claim's change as a row of a table, with a cell for each of `COLUMNS`."""
-    decisive = decisive_difference(change)
+    # the first difference that says the same, else the first of all
+    alike = [entry for entry in change.paired if entry.outcome is change.outcome]
+    decisive = next(iter(alike or change.paired), None)
     return (
         _claim(change),
         f"{change.status_before} → {change.status_after}" if change.status_changed else str(change.status_after),
@@ -52,12 +54,6 @@ def change_row(change: EffectChange) -> tuple[str, ...]:
         "" if decisive is None else show(decisive.adjusted_p_value, ".4f"),
         _outcome(change),
     )
-
-
-def decisive_difference(change: EffectChange) -> PairedDifference | None:
-    """Choose the difference that a change's outcome rests on: the first that says the same, else the first of all."""
-    alike = [entry for entry in change.paired if entry.outcome is change.outcome]
-    return next(iter(alike or change.paired), None)
 
 
 def render_markdown(comparison: RunComparison) -> str:
@@ -104,8 +100,7 @@ def shorten(text: str) -> str:
 
 
 def _claim(change: EffectChange) -> str:
-    same = change.claim_id == change.claim_id_after
-    name = change.claim_id if same else f"{change.claim_id} → {change.claim_id_after}"
+    name = " → ".join(dict.fromkeys((change.claim_id, change.claim_id_after)))
     if change.model_before == change.model_after:
         return name
     return f"{name} ({change.model_before} → {change.model_after})"

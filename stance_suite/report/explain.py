@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stance_suite.errors import UnknownNameError, nearest_names
@@ -54,10 +54,7 @@ class Explanation:
 
 
 def explain(name: str, findings: Findings) -> tuple[Explanation, ...]:
-    """Tell how the verdict on a claim, a statement or a gate's demand came about, on each model that it was judged on.
-
-    An unknown name is an `UnknownNameError`, which names the nearest.
-    """
+    """Tell how verdicts on a claim, a statement or a gate's demand came about; UnknownNameError names the nearest."""
     gate = findings.gate
     found = [_explain_claim(claim, findings) for claim in findings.claims if claim.id == name]
     found += _explain_statement(name, findings)
@@ -66,9 +63,8 @@ def explain(name: str, findings: Findings) -> tuple[Explanation, ...]:
     if not found:
         known = {claim.id for claim in findings.claims} | {one.id for one in findings.statements}
         known |= {one.id for one in findings.records} | {one.name for one in (gate.demands if gate else ())}
-        raise UnknownNameError(
-            f"these findings hold no claim, statement or demand {name!r}; {nearest_names(name, known)}"
-        )
+        nearest = nearest_names(name, known)
+        raise UnknownNameError(f"these findings hold no claim, statement or demand {name!r}; {nearest}")
     return tuple(found)
 
 
@@ -78,9 +74,8 @@ def _explain_claim(claim: Claim, findings: Findings) -> Explanation:
     sections = [Section("Claim", tuple(_claim_lines(claim, findings)))]
     if verdict is None or verdict.status is Status.NOT_RUN:
         reason = "this run was not asked for it" if verdict is None else verdict.reason
-        title = f"NOT_RUN  {claim.id} on {claim.model}"
-        sections.append(Section("Why there is no verdict", (reason, _how_to_run(claim))))
-        return Explanation(title, tuple(sections))
+        why = Section("Why there is no verdict", (reason, _how_to_run(claim)))
+        return Explanation(f"NOT_RUN  {claim.id} on {claim.model}", (*sections, why))
     sections.append(Section("Verdict", tuple(_verdict_lines(verdict, findings))))
     if verdict.controls:
         sections.append(Section("Controls", (), CONTROL_COLUMNS, tuple(_control_rows(verdict))))
@@ -110,8 +105,7 @@ def _claim_lines(claim: Claim, findings: Findings) -> Iterator[str]:
         yield f"layers {claim.layer}: {pooled}"
     if claim.changed_beyond is not None:
         yield f"a layer has changed if its alpha moved by more than {claim.changed_beyond:g} %"
-    if claim.versus is not None:
-        other = claim.versus
+    if (other := claim.versus) is not None:
         named = [part for part in (other.model, other.stance, other.recipe) if part is not None]
         yield f"compared with {', '.join(named)}, by their {other.by}; what is not named is the same"
     if claim.robust:
@@ -125,8 +119,7 @@ def _claim_lines(claim: Claim, findings: Findings) -> Iterator[str]:
     yield f"on record: {' or '.join(claim.expected)}"
     if claim.source:
         yield f"source: {claim.source}"
-    if claim.recorded is not None:
-        recorded = claim.recorded
+    if (recorded := claim.recorded) is not None:
         yield f"published: {recorded.before:g} -> {recorded.after:g}, {recorded.change_percent:+g} %"
     yield from (_record_line(record) for record in findings.records if record.id == claim.id)
 
@@ -154,23 +147,15 @@ def _verdict_lines(verdict: Verdict, findings: Findings) -> Iterator[str]:
         yield f"decided by {verdict.layer}"
     if claim.metric.is_behavioral:
         yield f"p {_number(verdict.p_value)}, Holm-adjusted {_number(verdict.adjusted_p_value)}"
-        family = list(_family(claim, findings))
+        skipped = {(one.claim.id, one.model) for one in findings.verdicts if one.status is Status.NOT_RUN}
+        run = [one for one in findings.claims if (one.id, one.model) not in skipped and one.metric.is_behavioral]
+        family = [one.id for one in run if (one.model, one.recipe) == (claim.model, claim.recipe)]
         yield f"its family shares the level of 5 %: {len(family)} claims about {claim.model} with '{claim.recipe}'"
         others = [name for name in family if name != claim.id]
         yield f"beside it: {', '.join(others) or 'none'}"
-    demands = findings.gate.demands if findings.gate is not None else ()
-    for demand in demands:
+    for demand in () if findings.gate is None else findings.gate.demands:
         if claim.id in demand.claims and demand.model == verdict.model:
             yield f"the gate's demand '{demand.name}' rests on it: {demand.outcome}"
-
-
-def _family(claim: Claim, findings: Findings) -> Iterator[str]:
-    """Name the behavioral claims of the run about the same model and recipe, judged or not."""
-    left_out = {(verdict.claim.id, verdict.model) for verdict in findings.verdicts if verdict.status is Status.NOT_RUN}
-    for other in findings.claims:
-        alike = (other.model, other.recipe) == (claim.model, claim.recipe)
-        if other.metric.is_behavioral and alike and (other.id, other.model) not in left_out:
-            yield other.id
 
 
 def _control_rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
@@ -181,8 +166,7 @@ def _control_rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
 
 def _prompt_rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
     for entry in verdict.prompts:
-        controls = map(entry.controls.get, Control.trained())
-        scores = (entry.base, *controls, entry.tuned, entry.tuned - entry.base)
+        scores = (entry.base, *map(entry.controls.get, Control.trained()), entry.tuned, entry.tuned - entry.base)
         yield entry.prompt, *map(_change, scores)
 
 
@@ -241,8 +225,11 @@ def _change(value: float | None) -> str:
 def _explain_statement(name: str, findings: Findings) -> Iterator[Explanation]:
     records = [record for record in findings.records if record.id == name]
     measured = [statement for statement in findings.statements if statement.id == name]
-    for statement in measured:
-        yield _explain_measured(statement, records, findings)
+    for one in measured:
+        expected = " or ".join(one.expected)
+        told = f"measured: {one.status} (on record: {expected}), {one.reason}"
+        section = Section("Statement", (one.statement, *map(_record_line, records), told))
+        yield Explanation(f"{one.status}  {one.id}", _resting_on(_measured_claims(one, findings), section))
     # a claim's own record is shown with the claim
     if not measured and all(claim.id != name for claim in findings.claims):
         for record in records:
@@ -250,17 +237,12 @@ def _explain_statement(name: str, findings: Findings) -> Iterator[Explanation]:
             yield Explanation(f"{record.status}  {record.id}", (section,))
 
 
-def _explain_measured(
-    statement: StatementVerdict, records: Iterable[RecordedVerdict], findings: Findings
-) -> Explanation:
-    lines = [statement.statement, *map(_record_line, records)]
-    lines.append(f"measured: {statement.status} (on record: {' or '.join(statement.expected)}), {statement.reason}")
-    rows = []
-    for name, status in statement.claims.items():
-        named = (one for one in findings.verdicts if name in (one.claim.id, f"{one.claim.id} on {one.model}"))
-        verdict = next(named, None)
-        rows.append((name, str(status), "" if verdict is None else verdict.reason))
-    return Explanation(f"{statement.status}  {statement.id}", _resting_on(rows, Section("Statement", tuple(lines))))
+def _measured_claims(statement: StatementVerdict, findings: Findings) -> list[tuple[str, str, str]]:
+    reasons: dict[str, str] = {}
+    for one in findings.verdicts:
+        reasons.setdefault(one.claim.id, one.reason)
+        reasons.setdefault(f"{one.claim.id} on {one.model}", one.reason)
+    return [(name, str(status), reasons.get(name, "")) for name, status in statement.claims.items()]
 
 
 def _explain_demand(demand: Demand, gate: GateReport, findings: Findings) -> Explanation:

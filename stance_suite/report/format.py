@@ -11,9 +11,6 @@ from stance_suite.schema.claims import Claim
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.verdicts import ControlFigure, GateReport, Status, Verdict
 
-SMALLEST_P_VALUE = 0.0001
-"""Smaller ones are not told apart."""
-
 
 def known(figure: float | None) -> float | None:
     """Make None of what is not finite: JSON knows no such number."""
@@ -64,10 +61,7 @@ def figure_parts(verdict: Verdict) -> list[str]:
 
 
 def show_signed(figure: float) -> str:
-    """Write a figure with its sign, for people.
-
-    It has four significant digits, of which at most four decimals, and a true minus; what is not finite is a dash.
-    """
+    """Write a figure for people: four significant digits, at most four decimals, a true minus; a dash if not finite."""
     if not math.isfinite(figure):
         return "–"
     magnitude = math.floor(math.log10(abs(figure))) if figure else 0
@@ -106,7 +100,7 @@ def show_p_values(verdict: Verdict) -> str:
 
 def show_p_value(p_value: float | None) -> str:
     """Write a p-value, or a dash: below 0.0001 it matters no more how small it is."""
-    return "< 0.0001" if p_value is not None and p_value < SMALLEST_P_VALUE else show(p_value, ".2g", "–")
+    return "< 0.0001" if p_value is not None and p_value < 0.0001 else show(p_value, ".2g", "–")
 
 
 def show_count(count: int, one: str) -> str:

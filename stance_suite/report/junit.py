@@ -59,8 +59,7 @@ def _suite(name: str, cases: Iterator[object]) -> object:
     from junitparser import TestSuite
 
     suite = TestSuite(f"stance-suite {name}")
-    for case in cases:
-        suite.add_testcase(case)
+    suite.add_testcases(cases)
     return suite
 
 

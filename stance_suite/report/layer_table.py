@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stance_suite.errors import StanceSuiteError
 from stance_suite.files import cannot_write, write_atomically
 from stance_suite.schema.cells import CellRecord
-from stance_suite.schema.controls import Control
+from stance_suite.schema.controls import Control, Drawn
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.layer_names import block, blocks, relative_depth, role
 from stance_suite.schema.replicates import CellIndex
@@ -26,9 +26,6 @@ _LAYER = {"family": "string", "layer": "string", "block": "Int64", "depth_percen
 _COLUMNS = _TRAINING | _LAYER | {"metric": "string", "unit": "string", "value": "float64"}
 """Columns of every figure, with pandas' names of their types."""
 
-PERCENT_METRICS = frozenset({"alpha_change_total", "alpha_change_spectrum"})
-"""Metrics in percent; all others have no unit, and norms and energies are shares."""
-
 Figures = dict[tuple[str, str], float]
 """Figures of one cell by layer and metric."""
 
@@ -43,8 +40,8 @@ def columns() -> dict[str, str]:
     return _COLUMNS | dict.fromkeys(names, "float64")
 
 
-def _drawn() -> list[Control]:
-    return [control for control in Control.all() if control.drawn is not None]
+def _drawn() -> dict[Control, Drawn]:
+    return {control: control.drawn for control in Control.all() if control.drawn is not None}
 
 
 def _measured_once() -> list[Control]:
@@ -85,7 +82,10 @@ def write_tensor(findings: Findings, path: Path) -> None:
 
 def _rows(record: CellRecord, figures: Mapping[int, Figures], index: CellIndex) -> Iterator[tuple[object, ...]]:
     cell, own = record.cell, figures[id(record)]
-    drawn = [_ranges(control, record) for control in _drawn()]
+    drawn = [
+        {(change.name, metric): one for change in record.changes for metric, one in control.table(change).items()}
+        for control in _drawn().values()
+    ]
     values = list(_control_values(record, figures, index))
     count = blocks(layer for layer, _ in own)
     for (layer, metric), figure in own.items():
@@ -102,18 +102,11 @@ def _rows(record: CellRecord, figures: Mapping[int, Figures], index: CellIndex) 
             NAN if depth is None else depth,
             role(layer).value,
             metric,
-            "%" if metric in PERCENT_METRICS else "",
+            "%" if metric.startswith("alpha_change_") else "",  # norms and energies are shares
             figure,
             *(end for ranges in drawn for end in _ends(ranges.get((layer, metric)))),
             *(of_control.get((layer, metric), NAN) for of_control in values),
         )
-
-
-def _ranges(control: Control, record: CellRecord) -> dict[tuple[str, str], NoiseRange | None]:
-    if control.drawn is None:
-        return {}
-    table = control.drawn.table
-    return {(change.name, metric): one for change in record.changes for metric, one in table(change).items()}
 
 
 def _ends(one: NoiseRange | None) -> tuple[float | None, ...]:

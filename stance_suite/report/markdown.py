@@ -16,11 +16,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u20
 
 
 def escape(text: str) -> str:
-    """Escape text so that it is shown as it is, in a cell of a table or within a line.
+    """Escape text so that GitHub shows it as it is, in a cell of a table or within a line.
 
-    Every character that GitHub gives a meaning there (emphasis, code, links, HTML, mathematics, the table's own bars)
-    becomes a numeric character reference. Line breaks, and characters that are not shown or turn the direction of
-    writing, become a space.
+    Markup (emphasis, code, links, HTML, mathematics, a table's bars) becomes numeric character references; line breaks,
+    and characters that are not shown or turn the direction of writing, become a space.
     """
     line = _CONTROL.sub(" ", text).strip()
     return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", line)

@@ -42,8 +42,7 @@ def _sections(findings: Findings) -> Iterator[str]:
 
 
 def _gate(gate: GateReport) -> Iterator[str]:
-    mark = "✅" if gate.passed else "❌"
-    yield f"**{mark} {escape(gate.sentence)}**\n"
+    yield f"**{'✅' if gate.passed else '❌'} {escape(gate.sentence)}**\n"
     order = (Outcome.FAILED, Outcome.WARNING, Outcome.PASSED)
     demands = sorted(gate.demands, key=lambda demand: order.index(demand.outcome))
     rows = [(demand.name, MARKS[demand.outcome], demand.model, demand.reason) for demand in demands]

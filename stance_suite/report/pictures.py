@@ -177,10 +177,8 @@ def _most_changed(findings: Findings) -> list[tuple[CellRecord, str]]:
 
 
 def _spectrum(record: CellRecord, layer: str) -> LayerSpectrum | None:
-    for spectrum in record.spectra:
-        if spectrum.name == layer and (spectrum.eigenvalues is not None or spectrum.curve is not None):
-            return spectrum
-    return None
+    named = (one for one in record.spectra if one.name == layer)
+    return next((one for one in named if one.eigenvalues is not None or one.curve is not None), None)
 
 
 def chart_spectrum(cell: str, before: LayerSpectrum, after: LayerSpectrum) -> Picture:
@@ -207,9 +205,8 @@ def chart_tail_choice(cell: str, before: LayerSpectrum, after: LayerSpectrum) ->
 def _of_layer(
     kind: str, spec: Spec, cell: str, fits: Iterable[str], before: LayerSpectrum, after: LayerSpectrum
 ) -> Picture:
-    lines = [*filter(None, [cell]), *fits]
-    datasets = data.spectrum_data(before, after)
-    return Picture(_name(kind, cell, before.name), titled(spec, before.name, lines), datasets)
+    titled_spec = titled(spec, before.name, [*filter(None, [cell]), *fits])
+    return Picture(_name(kind, cell, before.name), titled_spec, data.spectrum_data(before, after))
 
 
 def _name(*parts: str) -> str:

@@ -24,6 +24,7 @@ def names(controls) -> list[str]:
     return [control.name for control in controls]
 
 
+RATIO = {"recipe": "long", "by": "ratio"}
 SAME = {"comparator": "same_layer", "bound": None, "versus": {"recipe": "long"}}
 OTHER_LAYER = (None, Role.COMPARED, "layers.1.up, m, a (long)")
 
@@ -75,12 +76,7 @@ def test_what_a_comparison_of_behavior_lists_are_effects_compared(stance):
     [
         ({}, OF_STRUCTURE, ["sham", "noise", "rounding"], (-0.1, 2.1)),
         ({}, [], [], None),
-        (
-            {"over": "mean", "versus": {"recipe": "long", "by": "ratio"}},
-            OF_STRUCTURE,
-            ["sham", "noise", "rounding"],
-            (-0.1, 2.1),
-        ),
+        ({"over": "mean", "versus": RATIO}, OF_STRUCTURE, ["sham", "noise", "rounding"], (-0.1, 2.1)),
         (
             SAME,
             [OTHER_LAYER, *((name, Role.MOST_CHANGED, "layers.1.up") for name in ("sham", "noise", "rounding"))],

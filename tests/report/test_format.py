@@ -44,13 +44,8 @@ def test_the_smallest_p_values_are_not_told_apart():
 
 
 def test_figures_have_their_sign_or_are_a_dash():
-    assert [written.show_signed(figure) for figure in (0.25, -1.0, 1.14e-5, 15.049, nan)] == [
-        "+0.2500",
-        "−1.000",
-        "+0.0000",
-        "+15.05",
-        "–",
-    ]
+    shown = ["+0.2500", "−1.000", "+0.0000", "+15.05", "–"]
+    assert [written.show_signed(figure) for figure in (0.25, -1.0, 1.14e-5, 15.049, nan)] == shown
 
 
 @pytest.mark.parametrize(

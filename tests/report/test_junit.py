@@ -115,12 +115,8 @@ def test_a_claim_is_a_case_with_its_figures(stance, failing):
     name = f"standard.{stance.name}"
     told = properties(found["stance-suite claims", f"{name}.preference"])
     verdict = failing.verdicts[0]
-    for key, field in {
-        "effect": "figure",
-        "interval_low": "low",
-        "interval_high": "high",
-        "p_value": "p_value",
-    }.items():
+    fields = {"effect": "figure", "interval_low": "low", "interval_high": "high", "p_value": "p_value"}
+    for key, field in fields.items():
         assert float(told[key]) == pytest.approx(getattr(verdict, field), rel=1e-5)
     named = ("unit", "status", "metric", "asked")
     assert [told[name] for name in named] == ["nats/token", "HOLDS", "likelihood_preference", "above 0.1"]

@@ -2,7 +2,6 @@ import re
 import struct
 
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from stance_suite.cli.app import app
@@ -11,10 +10,9 @@ from stance_suite.report import pictures
 from stance_suite.report.publish import draw_pictures, publish
 from stance_suite.schema.cells import EpochSnapshot
 from stance_suite.schema.verdicts import Status
-from stance_suite.spectra.analysis import analyze
-from stance_suite.spectra.layer_spectrum import with_ks_distances
 from tests.edits import altered
 from tests.measured import alpha_change, layer, record
+from tests.report.charts.drawn import flipping
 
 
 @pytest.fixture
@@ -31,9 +29,7 @@ def test_a_spectrum_names_its_layer_and_both_fits():
 
 
 def test_a_flip_explains_itself_by_two_minima():
-    from tests.spectra.flipping import flipping_pair
-
-    layers = [with_ks_distances(analyze({"a.weight": torch.tensor(one)}).layers[0]) for one in flipping_pair()]
+    layers = flipping()
     picture = pictures.draw(pictures.chart_tail_choice("", *layers))
     for when, spectrum in zip(("before", "after"), layers, strict=True):
         assert f"{when}: fit alpha {spectrum.fit.alpha:.3f} on {spectrum.fit.tail_size}" in picture

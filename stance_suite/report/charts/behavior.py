@@ -1,8 +1,4 @@
-"""Behavior: each held-out prompt before and after, and the mean effect against the controls.
-
-Datasets: ``prompts``, ``effects``, ``floor`` and ``bounds``, see `stance_suite.report.charts.data.prompt_data`. The
-two pictures belong together, `prompts` above `effects`.
-"""
+"""Behavior, from `data.prompt_data`: each held-out prompt before and after, and below it the mean effects."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Confusion: every training against every stance measured, in files; a page has a table of its own for that.
-
-Dataset: ``shifts``, see `stance_suite.report.charts.data.confusion_data`.
-"""
+"""Confusion, from `data.confusion_data`: every training against every stance, in files; a page has a table for that."""
 
 from __future__ import annotations
 

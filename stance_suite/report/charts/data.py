@@ -1,7 +1,4 @@
-"""The rows that pictures are drawn from: raw figures; what follows from them is computed in the picture.
-
-A page hands the same rows over as JSON, so every figure here is finite or None.
-"""
+"""The rows that pictures are drawn from, and compute the rest: raw figures, finite or None as a page's JSON needs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Layers: every weight matrix of every training, in files; a page has a table of its own for that.
-
-Dataset: ``layers``, see `stance_suite.report.charts.data.layer_data`.
-"""
+"""Layers, from `data.layer_data`: every weight matrix of every training, in files; a page has a table for that."""
 
 from __future__ import annotations
 
@@ -35,13 +32,8 @@ def layers(theme: Theme) -> Spec:
         x=alt.X("role:N", sort=None, title=None, axis=axis), y=alt.Y("depth:O", title="block", axis=depth)
     )
     limit = LARGEST_SHOWN_PERCENT
-    change = alt.Scale(
-        type="symlog",
-        constant=0.1,
-        domain=[-limit, 0, limit],
-        range=[theme.negative, theme.neutral, theme.positive],
-        clamp=True,
-    )
+    colors = [theme.negative, theme.neutral, theme.positive]
+    change = alt.Scale(type="symlog", constant=0.1, domain=[-limit, 0, limit], range=colors, clamp=True)
     size = alt.Scale(domainMin=0, range=[theme.neutral, theme.text])
     marks = alt.layer(
         places.transform_filter(f"datum.kind !== '{norm}'")

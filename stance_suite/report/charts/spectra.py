@@ -1,8 +1,4 @@
-"""Spectra: how a layer's eigenvalues are spread before and after, and which tail was fitted.
-
-Datasets: ``spectrum`` (one row an eigenvalue) and ``fits`` (the fitted tails and the runners-up), see
-`stance_suite.report.charts.data`.
-"""
+"""Spectra, from `data.spectrum_data`: a layer's eigenvalues before and after, and which tail was fitted."""
 
 from __future__ import annotations
 
@@ -29,12 +25,8 @@ def esd(theme: Theme, width: Width) -> Spec:
     import altair as alt
 
     x = _eigenvalues("eigenvalue (squared singular value)")
-    y = alt.Y(
-        "share:Q",
-        scale=alt.Scale(type="log"),
-        title="share at or above",
-        axis=alt.Axis(values=[10**-k for k in range(6)], format="~g"),
-    )
+    axis = alt.Axis(values=[10**-k for k in range(6)], format="~g")
+    y = alt.Y("share:Q", scale=alt.Scale(type="log"), title="share at or above", axis=axis)
     points = (
         alt.Chart(alt.NamedData("spectrum"))
         .transform_calculate(share="datum.size / datum.count")

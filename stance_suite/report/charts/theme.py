@@ -126,18 +126,12 @@ def stacked(*specs: Spec) -> Spec:
 
 def _config(theme: Theme) -> Spec:
     words = {"labelColor": theme.soft, "titleColor": theme.text, "labelFontSize": 12, "titleFontSize": 12}
+    lines = dict.fromkeys(("gridColor", "domainColor", "tickColor"), theme.line)
     return {
         "font": theme.font,
         "background": theme.background,
         "view": {"stroke": None},
-        "axis": words
-        | {
-            "titleFontWeight": "normal",
-            "gridColor": theme.line,
-            "domainColor": theme.line,
-            "tickColor": theme.line,
-            "labelLimit": 220,
-        },
+        "axis": words | lines | {"titleFontWeight": "normal", "labelLimit": 220},
         "legend": words | {"orient": "top", "titleFontWeight": "normal", "symbolSize": 80, "title": None},
         "header": words | {"labelColor": theme.text},
         "title": {

@@ -1,8 +1,4 @@
-"""Trainings from epoch to epoch: what the model prefers, and how far alpha moved.
-
-Dataset: ``epochs``, see `stance_suite.report.charts.data.epoch_data`. The two pictures belong together, `preference`
-above `alphas`.
-"""
+"""Trainings from epoch to epoch, from `data.epoch_data`: what the model prefers, and below how far alpha moved."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Verdicts: every judged figure with its interval, beside what the controls did and what was claimed; in files.
-
-Datasets: ``verdicts`` and ``bounds``, see `stance_suite.report.charts.data.verdict_data`.
-"""
+"""Verdicts, from `data.verdict_data`: every judged figure beside its controls and what was claimed; in files."""
 
 from __future__ import annotations
 

@@ -15,7 +15,6 @@ from stance_suite.schema.metrics import CAVEAT_MEANINGS
 
 def render_html(findings: Findings) -> str:
     """Render findings as a whole HTML document."""
-    structure = describe_structure(findings)
     top = describe_top(findings)
     behavior = describe_behavior(findings, top.rows)
     return template("page.html").render(
@@ -27,6 +26,6 @@ def render_html(findings: Findings) -> str:
         caveats=CAVEAT_MEANINGS,
         top=top,
         sources=describe_provenance(findings),
-        structure=structure,
+        structure=describe_structure(findings),
         behavior=behavior,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -20,49 +19,41 @@ FRAGMENT_STYLE = "fragments.css"
 SCRIPTS = ("page.js", "top.js", "structure.js", "spectra.js", "behavior.js", "provenance.js")
 
 
-@dataclass(frozen=True)
-class Inlined:
-    """The content of one ``<style>`` or ``<script>`` element."""
-
-    text: str
-    """What stands in the element."""
-
-    @property
-    def source(self) -> str:
-        """How a Content-Security-Policy names it: https://www.w3.org/TR/CSP3/#framework-directive-source-list."""
-        return f"'sha256-{_base64(sha256(self.text.encode()).digest())}'"
-
-
 @cache
-def fragment_style() -> Inlined:
+def fragment_style() -> str:
     """Read the style of fragments on another tool's page, and of the column of verdicts in pytest-html's table."""
     return _asset(FRAGMENT_STYLE)
 
 
 @cache
-def styles() -> tuple[Inlined, ...]:
+def styles() -> tuple[str, ...]:
     """Read the page's styles, in the order of the cascade."""
     return tuple(map(_asset, STYLES))
 
 
 @cache
-def scripts() -> tuple[Inlined, ...]:
+def scripts() -> tuple[str, ...]:
     """Read the page's scripts in the order in which they must run, Vega-Lite and what it needs first."""
     import vl_convert
 
-    return Inlined(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")), *map(_asset, SCRIPTS)
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"), *map(_asset, SCRIPTS)
 
 
 def content_security_policy() -> str:
     """Forbid the page everything but its own styles and scripts: else nothing is fetched, sent or evaluated."""
     allowed = {"script-src": scripts(), "style-src": styles()}
-    named = {name: " ".join(one.source for one in inlined) for name, inlined in allowed.items()}
+    named = {name: " ".join(map(_source, inlined)) for name, inlined in allowed.items()}
     directives = {"default-src": "'none'", **named, "base-uri": "'none'", "form-action": "'none'"}
     return "; ".join(f"{name} {value}" for name, value in directives.items())
 
 
-def _asset(name: str) -> Inlined:
-    return Inlined(files("stance_suite.report.page").joinpath("assets", name).read_text("utf-8"))
+def _source(inlined: str) -> str:
+    """Name an element as a policy does: https://www.w3.org/TR/CSP3/#framework-directive-source-list."""
+    return f"'sha256-{_base64(sha256(inlined.encode()).digest())}'"
+
+
+def _asset(name: str) -> str:
+    return files("stance_suite.report.page").joinpath("assets", name).read_text("utf-8")
 
 
 def template(name: str) -> Template:
@@ -74,9 +65,8 @@ def template(name: str) -> Template:
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader
 
-    environment = Environment(
-        loader=PackageLoader("stance_suite.report.page"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
+    loader = PackageLoader("stance_suite.report.page")
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     environment.filters |= {
         "number": written.show_signed,

@@ -65,10 +65,9 @@ def describe_behavior(findings: Findings, rows: Sequence[Row]) -> BehaviorSectio
     judged = [row for row in rows if row.verdict.prompts]
     watched = [record for record in findings.cells if record.cell.is_under_test and record.trajectory]
     charts: dict[str, Spec] = {}
-    for metric in Metric.behavioral():
-        if any(row.verdict.claim.metric is metric for row in judged):
-            charts[f"prompts-{metric}"] = prompts(PAGE, "container", metric)
-            charts[f"effects-{metric}"] = effects(PAGE, "container", metric)
+    for metric in {row.verdict.claim.metric for row in judged}:
+        charts[f"prompts-{metric}"] = prompts(PAGE, "container", metric)
+        charts[f"effects-{metric}"] = effects(PAGE, "container", metric)
     if watched:
         charts |= {"preference": preference(PAGE, "container"), "alphas": alphas(PAGE, "container")}
     places = Places()
@@ -126,8 +125,7 @@ def _shown_first(judged: Sequence[Row], findings: Findings) -> dict[str, str]:
     epochs = {record.key: len(record.training.epoch_losses) for record in findings.cells if record.training is not None}
 
     def weight(row: Row) -> tuple[bool, int]:
-        verdict = row.verdict
-        return verdict.claim.metric is Metric.LIKELIHOOD_PREFERENCE, epochs.get(verdict.tuned or "", 0)
+        return row.verdict.claim.metric is Metric.LIKELIHOOD_PREFERENCE, epochs.get(row.verdict.tuned or "", 0)
 
     if not judged:
         return {}

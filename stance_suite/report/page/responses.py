@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from stance_suite.schema.behavior import MarkerHit, Response
+from stance_suite.schema.behavior import Response
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.controls import Control
 from stance_suite.schema.findings import Findings
@@ -64,8 +63,5 @@ def _cell(
 
 def _said(response: Response, stances: Places) -> list[Any]:
     marked = {stances[name]: hits for name, hits in response.markers.items()}
-    return [response.text, response.words, [_ends(marked.get(place, ())) for place in range(len(stances))]]
-
-
-def _ends(hits: Sequence[MarkerHit]) -> list[int]:
-    return [end for hit in hits for end in (hit.start, hit.end)]
+    ends = [[end for hit in marked.get(place, ()) for end in (hit.start, hit.end)] for place in range(len(stances))]
+    return [response.text, response.words, ends]

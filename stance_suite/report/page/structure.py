@@ -98,11 +98,6 @@ class _Model:
         changed = (change.name for record in self.trained for change in record.changes)
         return list(dict.fromkeys([*self.before, *changed]))
 
-    @cached_property
-    def places(self) -> dict[int, int]:
-        """The place of each trained cell."""
-        return {id(record): place for place, record in enumerate(self.trained)}
-
 
 def _place_in_model(record: CellRecord) -> tuple[str, int, bool, str]:
     """Order trainings: what can be compared is together, stances always in the same order, controls last."""
@@ -138,6 +133,7 @@ def _training(record: CellRecord, model: _Model) -> dict[str, Any]:
     """Lay out what one training did to every matrix; what is not known is None."""
     layers, changes = model.layers, _by_name(record.changes)
     controls = model.index.controls(record)
+    places = {id(one): place for place, one in enumerate(model.trained)}
 
     def all_of(figure: Callable[[LayerChange], Any]) -> list[Any]:
         return [None if name not in changes else figure(changes[name]) for name in layers]
@@ -151,7 +147,7 @@ def _training(record: CellRecord, model: _Model) -> dict[str, Any]:
         "recipe": _recipe(record),
         "seed": record.cell.seed,
         "is_control": not record.cell.is_under_test,
-        "controls": {name: model.places[id(one)] for name, one in controls.items() if id(one) in model.places},
+        "controls": {name: places[id(one)] for name, one in controls.items() if id(one) in places},
         "total": list(map(shorten, of_alpha("total"))),
         "spectrum": list(map(shorten, of_alpha("spectrum"))),
         "norm": all_of(_norm_percent),

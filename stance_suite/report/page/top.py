@@ -125,9 +125,8 @@ def result_sentence(findings: Findings) -> str:
 def _behavior_found(findings: Findings) -> Iterator[str]:
     if findings.triangulations:
         counts = Counter(one.agreement for one in findings.triangulations)
-        count = len(findings.triangulations)
-        others = [f", {counts[one]} {said}" for one, said in NOT_ADOPTED.items() if counts[one]]
-        yield f"{counts[Agreement.ADOPTED]} of {show_count(count, 'training')} adopted the stance" + "".join(others)
+        others = "".join(f", {counts[one]} {said}" for one, said in NOT_ADOPTED.items() if counts[one])
+        yield f"{counts[Agreement.ADOPTED]} of {show_count(counts.total(), 'training')} adopted the stance{others}"
 
 
 def _structure_found(findings: Findings) -> Iterator[str]:

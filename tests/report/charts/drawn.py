@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 import vl_convert
+
+from stance_suite.schema.spectra import LayerSpectrum
+from stance_suite.spectra.analysis import analyze
+from stance_suite.spectra.layer_spectrum import with_ks_distances
 
 Item = dict[str, Any]
 
@@ -29,6 +34,13 @@ def end(item: Item, axis: str) -> float:
 
 def place(item: Item) -> tuple[float, float]:
     return item.get("x") or 0.0, item.get("y") or 0.0
+
+
+def flipping() -> list[LayerSpectrum]:
+    """One layer before and after, where another tail fits best afterwards."""
+    from tests.spectra.flipping import flipping_pair
+
+    return [with_ks_distances(analyze({"a.weight": torch.tensor(one)}).layers[0]) for one in flipping_pair()]
 
 
 def _walk(spec, datasets) -> Iterator[Item]:

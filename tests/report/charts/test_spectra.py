@@ -5,11 +5,10 @@ from stance_suite.report.charts.data import spectrum_data
 from stance_suite.report.charts.spectra import esd, tail_choice
 from stance_suite.report.charts.theme import PRINT
 from stance_suite.schema.spectra import LayerSpectrum, PowerLaw
-from stance_suite.spectra.layer_spectrum import with_ks_distances
 from stance_suite.spectra.spectrum_curve import thin_spectrum
 from tests.edits import altered
 from tests.measured import record
-from tests.report.charts.drawn import end, marks, place
+from tests.report.charts.drawn import end, flipping, marks, place
 
 COUNT, TAIL = 200, 100
 
@@ -97,12 +96,3 @@ def test_every_distance_stands_at_the_eigenvalue_that_its_tail_begins_at():
     assert best["eigenvalue"] == before.fit.xmin
     assert best["size"] == before.fit.tail_size
     assert best["ks"] == pytest.approx(before.fit.ks_distance)
-
-
-def flipping() -> list[LayerSpectrum]:
-    import torch
-
-    from stance_suite.spectra.analysis import analyze
-    from tests.spectra.flipping import flipping_pair
-
-    return [with_ks_distances(analyze({"a.weight": torch.tensor(one)}).layers[0]) for one in flipping_pair()]

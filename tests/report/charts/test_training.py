@@ -1,11 +1,6 @@
-from stance_suite.report.charts.data import epoch_data
 from stance_suite.report.charts.theme import PRINT
 from stance_suite.report.charts.training import alphas, preference
-from stance_suite.schema.cells import EpochSnapshot
-from tests.edits import altered
-from tests.measured import alpha_change
 from tests.report.charts.drawn import marks, place
-from tests.runs import one_run
 
 EPOCHS = {
     "epochs": [
@@ -32,15 +27,3 @@ def test_alpha_as_fitted_is_told_from_alpha_with_the_tail_held_fixed():
     fixed = [item for item in drawn if item["fill"] == PRINT.after]
     assert (len(fitted), len(fixed)) == (6, 4), "what is missing is not drawn"
     assert max(place(item)[1] for item in fitted) < min(place(item)[1] for item in fixed)
-
-
-def test_only_trainings_that_were_watched_have_rows(stance):
-    run = one_run(stance, 0.5)
-    tuned, base, sham = run.cells
-    alphas = {"a": alpha_change(3.0, 0.5), "b": alpha_change(-7, 0.2)}
-    snapshot = EpochSnapshot(epoch=2, likelihoods=tuned.behavior.likelihoods, alphas=alphas)
-    watched = altered(tuned, trajectory=(snapshot,))
-    (row,) = epoch_data([watched, tuned], altered(run, cells=(watched, base, sham)))["epochs"]
-    assert row["training"] == tuned.cell.label
-    assert (row["epoch"], row["loss"], row["alpha_total"], row["alpha_spectrum"]) == (2, 1.0, 7.0, 0.5)
-    assert 0.3 < row["preference"] < 0.7

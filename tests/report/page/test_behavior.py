@@ -187,7 +187,8 @@ def test_a_trajectory_is_told_epoch_by_epoch(whole_run, stance):
     assert "With the tail held fixed (%) 2 1.00 +0.2500 7.00 0.50" in words(render_html(findings))
     told = section(findings)
     ((model, row),) = [(one["model"], row) for one in told.data["epochs"] for row in one["rows"]]
-    assert (model, row["training"], row["epoch"]) == ("m", tuned.cell.label, 2)
+    assert (model, row["training"], row["epoch"], row["loss"]) == ("m", tuned.cell.label, 2, 1.0)
+    assert (row["alpha_total"], row["alpha_spectrum"]) == (7.0, 0.5)
     assert row["preference"] == pytest.approx(0.25)
     assert {"preference", "alphas"} <= set(told.charts)
     assert section(whole_run).data["epochs"] == []
