@@ -166,12 +166,10 @@ def _declared_claims(policy: Policy, findings: Findings, model: str) -> Iterator
         is_demanded = any(fnmatchcase(claim.id, pattern) for pattern in policy.claims)
         if not (is_declared and is_demanded) or verdict.status is Status.NOT_RUN:
             continue
-        if verdict.status is Status.INCONCLUSIVE and not _is_known(verdict):
-            outcome, reason = Outcome.FAILED, f"not measured: {verdict.reason}"
+        if verdict.status is Status.INCONCLUSIVE and not (verdict.as_expected and _is_known(verdict)):
+            outcome, reason = _inconclusive(policy, verdict)
         elif verdict.as_expected:
             outcome, reason = Outcome.PASSED, f"{verdict.status}, as on record: {verdict.reason}"
-        elif verdict.status is Status.INCONCLUSIVE:
-            outcome, reason = _inconclusive(policy, verdict)
         else:
             on_record = " or ".join(claim.expected)
             outcome, reason = Outcome.FAILED, f"{verdict.status}, on record is {on_record}: {verdict.reason}"

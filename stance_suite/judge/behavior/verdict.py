@@ -224,15 +224,12 @@ def _decide(
 ) -> tuple[Status, str]:
     claim, versus, sign = evidence.claim, evidence.versus, _sign(evidence.claim)
     unit = claim.metric.unit
-    if not versus:
-        return Status.INCONCLUSIVE, "the two trainings have no control in common"
     for name, measured in versus.items():
         if math.isnan(measured.p_value):
             return Status.INCONCLUSIVE, f"no test against {name}: the differences are missing or all equal"
     for other, shift in off_stance.items():
         if not math.isfinite(shift):
-            reason = f"the shift toward {other} is unknown: nothing shows that this one is specific"
-            return Status.INCONCLUSIVE, reason
+            return Status.INCONCLUSIVE, f"the shift toward {other} is unknown: nothing shows that this one is specific"
     for name, measured in versus.items():
         far_end = measured.high if sign > 0 else measured.low
         if far_end is not None and sign * far_end < sign * claim.threshold:

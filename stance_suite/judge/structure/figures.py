@@ -23,6 +23,7 @@ class Figure:
     """What is held against the bound."""
 
     value: float
+    """In the metric's unit."""
     layers: tuple[str, ...]
     """Layers that decided: the one nearest to breaking the claim, the largest of a mean, or all that were counted; the
     largest first."""
