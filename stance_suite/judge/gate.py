@@ -41,11 +41,7 @@ class GateTerms:
 
 
 def judge_gate(findings: Findings, terms: GateTerms) -> GateReport:
-    """Hold every model of a run that judged the standard claims against a policy, and a baseline if there is one.
-
-    Every stance of the policy and every stance that standard claims are about must be adopted. A demand that could not
-    be judged is never met by that.
-    """
+    """Hold a run's models against a policy, and a baseline if there is one; what could not be judged is never met."""
     policy = terms.policy
     standard = [claim for claim in findings.claims if claim.id.startswith(f"{STANDARD}.")]
     # of a pair trained elsewhere, the stance's rivals have a preference only

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from stance_suite.judge.behavior.scores import ProbedStance, control_scores, prompt_scores, tuned_scores
-from stance_suite.judge.statistics import SIGNIFICANCE, holm, paired_effect
+from stance_suite.judge.statistics import SIGNIFICANCE, finite, holm, paired_effect
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.findings import Agreement, StanceShift, Triangulation
 from stance_suite.schema.metrics import Metric
@@ -97,5 +97,5 @@ def stance_shift(metric: Metric, stance: str, trained: Sequence[CellRecord], bas
         effect=effect.effect,
         low=effect.low,
         high=effect.high,
-        p_value=None if np.isnan(effect.p_value) else effect.p_value,
+        p_value=finite(effect.p_value),
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from stance_suite.judge.behavior.degeneration import guard
 from stance_suite.judge.behavior.scores import ProbedStance, control_scores, scores_beside, stance_scores, tuned_scores
-from stance_suite.judge.statistics import SIGNIFICANCE, Array, PairedEffect, paired_effect
+from stance_suite.judge.statistics import SIGNIFICANCE, Array, PairedEffect, finite, paired_effect
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.controls import Control, Part, Role
 from stance_suite.schema.metrics import Caveat, Comparator, Metric
@@ -137,8 +137,8 @@ def judge_behavior(evidence: Evidence, adjusted_p_value: float) -> Verdict:
         figure=evidence.effect.effect,
         low=evidence.effect.low,
         high=evidence.effect.high,
-        p_value=_known(evidence.p_value),
-        adjusted_p_value=_known(adjusted_p_value),
+        p_value=finite(evidence.p_value),
+        adjusted_p_value=finite(adjusted_p_value),
         controls=(
             *(_control_figure(Role.EFFECT, effect, control) for control, effect in evidence.versus.items()),
             *beside,
@@ -260,10 +260,6 @@ def _decide(
     return Status.HOLDS, f"{shown} ({unit}), adjusted p = {adjusted_p_value:.4f}{toward}"
 
 
-def _known(p_value: float) -> float | None:
-    return None if math.isnan(p_value) else p_value
-
-
 def _control_figure(
     role: Role, measured: PairedEffect, control: Control | None = None, about: str = ""
 ) -> ControlFigure:
@@ -274,5 +270,5 @@ def _control_figure(
         figure=measured.effect,
         low=measured.low,
         high=measured.high,
-        p_value=_known(measured.p_value),
+        p_value=finite(measured.p_value),
     )
