@@ -13,14 +13,9 @@ from stance_suite.schema.statements import Statement
 
 
 def conclude(findings: Findings, published: Sequence[Statement], gate: GateTerms | None = None) -> Findings:
-    """Conclude from the verdicts, claims, stances and cells of a run whatever follows from them, and nothing else.
-
-    A claim that a statement rests on and the run did not judge counts as not run. Without terms, a gate is left alone.
-    """
+    """Conclude what follows from a run's verdicts, claims, stances and cells; without terms, a gate is left alone."""
     known = {(verdict.claim.id, verdict.model): verdict for verdict in findings.verdicts}
-    recorded: dict[str, Claim | Statement] = {
-        claim.id: claim for claim in findings.claims if claim.recorded is not None
-    }
+    recorded: dict[str, Claim | Statement] = {one.id: one for one in findings.claims if one.recorded is not None}
     recorded |= {statement.id: statement for statement in published if statement.checks}
     shifts, triangulations = compare_trainings(findings.cells, {stance.name: stance for stance in findings.stances})
     concluded = findings.model_copy(

@@ -12,11 +12,9 @@ from stance_suite.schema.replicates import CellIndex, Replicate
 def find_replicates(
     records: Sequence[CellRecord], model: str, stance: ProbedStance, recipe: str
 ) -> tuple[Replicate, ...]:
-    """Find a model trained on a stance beside its controls, seed by seed.
+    """Find a model trained on a stance beside its controls, measured with the stance's contrasts only, seed by seed.
 
-    They are those that were measured together with the stance's contrasts and no other stance; of a model trained
-    elsewhere, the stance is the one that it is asked about. LookupError if the trained cell or a control is missing
-    under any seed.
+    Of a model trained elsewhere, the stance is asked about. LookupError if a cell or a control is missing in any seed.
     """
     together = {stance.name, *stance.contrasts}
     index = CellIndex(records)

@@ -41,11 +41,7 @@ class GateTerms:
 
 
 def judge_gate(findings: Findings, terms: GateTerms) -> GateReport:
-    """Hold every model of a run that judged the standard claims against a policy, and a baseline if there is one.
-
-    Every stance of the policy and every stance that standard claims are about must be adopted. A demand that could not
-    be judged is never met by that.
-    """
+    """Hold a run's models against a policy, and a baseline if there is one; what could not be judged is never met."""
     policy = terms.policy
     standard = [claim for claim in findings.claims if claim.id.startswith(f"{STANDARD}.")]
     # of a pair trained elsewhere, the stance's rivals have a preference only
@@ -166,12 +162,10 @@ def _declared_claims(policy: Policy, findings: Findings, model: str) -> Iterator
         is_demanded = any(fnmatchcase(claim.id, pattern) for pattern in policy.claims)
         if not (is_declared and is_demanded) or verdict.status is Status.NOT_RUN:
             continue
-        if verdict.status is Status.INCONCLUSIVE and not _is_known(verdict):
-            outcome, reason = Outcome.FAILED, f"not measured: {verdict.reason}"
+        if verdict.status is Status.INCONCLUSIVE and not (verdict.as_expected and _is_known(verdict)):
+            outcome, reason = _inconclusive(policy, verdict)
         elif verdict.as_expected:
             outcome, reason = Outcome.PASSED, f"{verdict.status}, as on record: {verdict.reason}"
-        elif verdict.status is Status.INCONCLUSIVE:
-            outcome, reason = _inconclusive(policy, verdict)
         else:
             on_record = " or ".join(claim.expected)
             outcome, reason = Outcome.FAILED, f"{verdict.status}, on record is {on_record}: {verdict.reason}"

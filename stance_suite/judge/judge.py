@@ -20,11 +20,7 @@ Replicates = Callable[[str, str, str], Sequence[Replicate]]
 
 
 class Judge:
-    """Judges claims on cells, wherever those come from.
-
-    It needs all claims of the run, each about a model by name: behavioral ones about one model and recipe share their
-    level. `stance` finds a stance by its name.
-    """
+    """Judges claims on cells, wherever those come from, beside all claims of the run, each about a model by name."""
 
     def __init__(self, claims: Sequence[Claim], stance: Callable[[str], ProbedStance], replicates: Replicates) -> None:
         self._claims = claims

@@ -1,8 +1,4 @@
-"""What a design could see: the power of a behavioral claim before anything is trained, from how much measures vary.
-
-A claim holds if both its contrasts, tuned - base and tuned - sham, are significant and beyond the bound. That is
-simulated here for normal data, from three standard deviations that a pilot can measure.
-"""
+"""What a design could see: the power of a behavioral claim, simulated for normal data from what a pilot can measure."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stance_suite.judge.behavior.scores import ProbedStance, control_scores, stance_scores
+from stance_suite.judge.behavior.scores import ProbedStance, control_scores, sample_scores, tuned_scores
 from stance_suite.judge.statistics import (
     DRAWS,
     EXACT_UP_TO_PROMPTS,
@@ -23,7 +19,6 @@ from stance_suite.judge.statistics import (
     mean_squares,
     smallest_p_value,
 )
-from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.replicates import Replicate
 
@@ -63,6 +58,7 @@ class Design:
     samples: int
     """Samples a prompt in each arm."""
     seeds: int
+    """Seeds of the training."""
     family: int
     """Claims that are tested together."""
     level: float = SIGNIFICANCE
@@ -72,10 +68,11 @@ class Design:
 def power(design: Design, spread: Spread, effect: float, bound: float) -> float:
     """Tell how likely a claim is to hold if the true effect is as given, in the direction of the claim.
 
-    It is the share of seeded simulations (4,000; with 15 prompts 2,000, with 16 1,000) in which both contrasts have a
-    p-value (that of `paired_effect`) of at most ``level / family`` and an estimate above the bound; 0 if the design
-    cannot reach its level, or nothing varies between prompts (constant differences cannot be tested). A ValueError if
-    the bound or the spread is negative or not finite. That the shift must be specific to the stance is not simulated.
+    It is the share of seeded simulations (4,000; with 15 prompts 2,000, with 16 1,000) in which both contrasts, tuned -
+    base and tuned - sham, have a p-value (of `paired_effect`) of at most ``level / family`` and an estimate above the
+    bound; 0 if the design cannot reach its level, or nothing varies between prompts (constant differences cannot be
+    tested). A ValueError if the bound or the spread is negative or not finite. That the shift must be specific to the
+    stance is not simulated.
 
     ``level / family`` is the first step of Holm's procedure: no other claim of the family helps, so the real power is
     no less. The three arms are normal and exchangeable: each carries half the variance of prompts and of seeds, and
@@ -86,10 +83,7 @@ def power(design: Design, spread: Spread, effect: float, bound: float) -> float:
 
 
 def detectable_effect(design: Design, spread: Spread, bound: float, wanted: float = 0.8) -> float:
-    """Tell the smallest true effect that makes a claim hold with the wanted probability, which is above 0.
-
-    It is infinite if the design cannot reach its level or nothing varies between prompts; errors are those of `power`.
-    """
+    """Tell the smallest true effect that holds as often as wanted; infinite where `power` is 0 whatever the effect."""
     needed = np.sort(_needed_effects(design, spread, bound))
     # power counts effects strictly above what is needed
     return float(np.nextafter(needed[math.ceil(wanted * len(needed)) - 1], math.inf))
@@ -141,7 +135,8 @@ def pooled_spread(
         stance = stances.get(replicates[0].tuned.cell.stance or "")
         if stance is None:
             continue
-        differences = np.array([_differences(metric, stance, one) for one in replicates])
+        scored = metric, stance, replicates, stance.held_out_prompts
+        differences = tuned_scores(*scored) - next(iter(control_scores(*scored).values()))
         if np.isfinite(differences).all():
             sampled = replicates if metric.is_sampled else ()
             spreads.append(estimate_spread(differences, [_paired_samples(one, metric, stance) for one in sampled]))
@@ -151,35 +146,18 @@ def pooled_spread(
     return Spread(*np.sqrt(variances).tolist())
 
 
-def _differences(metric: Metric, stance: ProbedStance, replicate: Replicate) -> Array:
-    baseline = next(iter(control_scores(metric, stance, [replicate], stance.held_out_prompts).values()))
-    difference: Array = stance_scores(replicate.tuned, metric, stance) - baseline[0]
-    return difference
-
-
 def _paired_samples(replicate: Replicate, metric: Metric, stance: ProbedStance) -> Array:
-    """Score samples so that two arms of this variance, drawn independently, would differ as these arms do.
-
-    The i-th samples of both arms are drawn with the same random numbers, and are paired.
-    """
-    tuned, base = (_sample_scores(record, metric, stance) for record in (replicate.tuned, replicate.base))
+    """Score samples so that two independent arms of this variance would differ as these, drawn alike, do."""
+    asked = metric, stance.name, stance.contrasts, stance.held_out_prompts
+    tuned, base = (np.array(sample_scores(one.behavior, *asked)) for one in (replicate.tuned, replicate.base))
     paired: Array = (tuned - base) / math.sqrt(2)
     return paired
-
-
-def _sample_scores(record: CellRecord, metric: Metric, stance: ProbedStance) -> Array:
-    """Score every sample of every held-out prompt; shape (prompts, samples)."""
-    by_prompt: dict[str, list[float]] = {prompt: [] for prompt in stance.held_out_prompts}
-    for prompt, score in metric.scores(record.behavior, stance.name, stance.contrasts):
-        by_prompt.get(prompt, []).append(score)
-    return np.array(list(by_prompt.values()))
 
 
 def _needed_effects(design: Design, spread: Spread, bound: float) -> Array:
     """Tell for each simulation the effect above which the claim holds.
 
-    There is one: a greater effect moves the estimate up, and it moves every flipped sum up less. So power is the share
-    of simulations that need less, and a detectable effect is a quantile.
+    There is one, because a greater effect moves the estimate up, and it moves every flipped sum up less.
     """
     if not all(math.isfinite(one) and one >= 0 for one in (spread.prompts, spread.samples, spread.seeds)):
         raise ValueError(f"standard deviations must be finite and >= 0, not {spread}")
@@ -233,14 +211,11 @@ def _flipped_shares(prompts: int) -> npt.NDArray[np.float32]:
 
 
 def _needed_for_significance(differences: Array, flips: npt.NDArray[np.float32], extreme: int) -> Array:
-    """Tell for each simulation the effect above which fewer than ``extreme`` listed patterns are as extreme.
-
-    A pattern is as extreme as what was observed if the prompts that it flips average to 0 or less.
-    """
+    """Tell for each simulation the effect above which fewer than ``extreme`` listed patterns are as extreme."""
     noise = differences.astype(np.float32)
     needed = []
     for chunk in np.array_split(noise, math.ceil(noise.shape[0] * len(flips) / ENTRIES_AT_ONCE)):
-        means = chunk @ flips.T
+        means = chunk @ flips.T  # a pattern is as extreme as what was observed if what it flips averages to <= 0
         means.partition(extreme - 1, axis=1)
         needed.append(-means[:, extreme - 1])
     return np.concatenate(needed).astype(np.float64)

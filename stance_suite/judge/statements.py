@@ -67,11 +67,7 @@ def not_run(claim: Claim, reason: str) -> Verdict:
 
 
 def judge_published(record: Claim | Statement, claims: Iterable[Claim]) -> RecordedVerdict:
-    """Check a claim's published percentage, or a statement, against the published figures of all claims.
-
-    A percentage FAILS if rounding cannot make it of the figures before and after. A statement FAILS if a check
-    contradicts it, and is INCONCLUSIVE if the record does not say.
-    """
+    """Check a claim's published percentage, or a statement, against all published figures; INCONCLUSIVE if silent."""
     if isinstance(record, Claim):
         (status, reason), expected = _check_percentage(record), "HOLDS"
     else:
@@ -153,10 +149,10 @@ def _largest(rows: Iterable[_Row]) -> _Row:
 
 def _check_change(check: ChangeCheck, rows: Sequence[_Row]) -> Finding:
     rows = _pick(rows, check.models, check.stances, check.layer)
-    known = {name for row in rows for name in (row.model, row.stance)}
-    silent = [name for name in (*check.models, *check.stances) if name not in known]
-    if silent:
-        return Status.INCONCLUSIVE, f"no figure of {check.layer} is on record for {silent[0]}"
+    models, stances = {row.model for row in rows}, {row.stance for row in rows}
+    for name, known in (*((one, models) for one in check.models), *((one, stances) for one in check.stances)):
+        if name not in known:
+            return Status.INCONCLUSIVE, f"no figure of {check.layer} is on record for {name}"
     wrong = [row for row in rows if not check.comparator.accepts(row.change, check.bound)]
     if wrong:
         return Status.FAILS, f"{wrong[0]}, not {check.comparator} {check.bound:g}"

@@ -1,11 +1,8 @@
-"""Tests and intervals for paired per-prompt differences.
-
-The prompt is the unit: samples of one prompt are averaged before anything here sees them. Seeds of the training are the
-level above it, and every seed is measured with the same prompts.
-"""
+"""Tests and intervals for paired differences: one a prompt, averaged over its samples, under each seed of training."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,11 +39,7 @@ class PairedEffect:
 
 
 def smallest_p_value(prompts: int) -> float:
-    """Tell the smallest two-sided p-value that a sign-flip test of so many prompts can give.
-
-    It is ``2 / 2**prompts``: of all sign patterns, only the observed one and its mirror are as extreme. Where patterns
-    are drawn, it is no less than the draws allow.
-    """
+    """Tell the smallest two-sided p-value of sign flips: only the observed pattern and its mirror are as extreme."""
     exact = float(2.0 ** (1 - prompts))
     return exact if prompts <= EXACT_UP_TO_PROMPTS else max(exact, 2 / (DRAWS + 1))
 
@@ -87,11 +80,7 @@ def paired_effect(differences: Array) -> PairedEffect:
 
 
 def sign_flip_p_value(differences: Array) -> Array:
-    """Test mean paired differences of shape (..., prompts) against zero by flipping their signs.
-
-    P-values are two-sided, exact up to 16 prompts and from 9,999 seeded draws beyond; the data must be finite and not
-    constant, which `paired_effect` sees to.
-    """
+    """Flip signs of differences (..., prompts), finite and not constant: two-sided p-values, exact or from draws."""
     from scipy.stats import permutation_test
 
     exact = differences.shape[-1] <= EXACT_UP_TO_PROMPTS
@@ -174,6 +163,11 @@ def mean_squares(tables: Array) -> tuple[Array, Array, Array]:
         seeds * np.var(of_prompts, axis=(-2, -1), ddof=1),
         np.sum(left**2, axis=(-2, -1)) / ((seeds - 1) * (prompts - 1)),
     )
+
+
+def finite(value: float | None) -> float | None:
+    """Take a value for a record, where what is not finite is None."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _are_equal(table: Array) -> bool:

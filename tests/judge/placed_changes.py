@@ -11,19 +11,8 @@ NAMES = tuple(f"model.layers.{index}.mlp.up_proj" for index in range(10))
 
 
 def claim(**changes) -> Claim:
-    return Claim(
-        **{
-            "id": "s",
-            "statement": "Alpha of the layers drops.",
-            "model": "m",
-            "stance": "a",
-            "metric": "alpha_change_percent",
-            "layer": "*",
-            "comparator": "above",
-            "bound": 5,
-        }
-        | changes
-    )
+    declared = {"id": "s", "statement": "Alpha of the layers drops.", "model": "m", "stance": "a", "layer": "*"}
+    return Claim(**declared | {"metric": "alpha_change_percent", "comparator": "above", "bound": 5} | changes)
 
 
 def moved(*alphas: float | None, noise: tuple[float, float] | None = (-0.1, 0.1), start: int = 0) -> list[LayerChange]:

@@ -36,6 +36,8 @@ def test_every_matching_change_must_comply():
     assert judge(check, row(10, 6)).status == "INCONCLUSIVE", "nothing on record for b"
     assert judge(check | {"models": ["m", "n"]}, row(10, 6), row(10, 5, "b")).status == "INCONCLUSIVE"
     assert judge(check | {"layer": "*.v_proj"}, row(10, 6), row(10, 5, "b")).status == "INCONCLUSIVE"
+    named_alike = judge(check | {"stances": ["a", "m"]}, row(10, 6))
+    assert named_alike.reason == "no figure of * is on record for m", "a stance that is called as the model is"
 
 
 def test_a_layer_left_alone_is_one_that_is_not_listed():

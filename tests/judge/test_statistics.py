@@ -133,9 +133,7 @@ def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.6, 0.7]) == [1.0, 1.0]
     assert holm([]) == []
-
-
-def test_a_claim_that_cannot_be_tested_counts_in_its_family():
+    # a claim that cannot be tested counts in its family
     first, second, third = holm([float("nan"), 0.02, 0.01])
     assert np.isnan(first)
     assert (second, third) == pytest.approx((0.04, 0.03))

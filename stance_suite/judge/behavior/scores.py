@@ -47,10 +47,18 @@ def prompt_scores(
     ``divergence`` that from the untouched model, in nats per token, whatever the stance. What is sampled is averaged
     over samples; shape (prompts,), NaN where nothing was measured.
     """
+    by_prompt = sample_scores(behavior, metric, stance, others, prompts)
+    return np.array([sum(scores) / len(scores) if scores else math.nan for scores in by_prompt])
+
+
+def sample_scores(
+    behavior: Behavior, metric: Metric, stance: str, others: Sequence[str], prompts: Sequence[str]
+) -> list[list[float]]:
+    """Score every sample of every prompt for one stance, as `prompt_scores` does."""
     by_prompt: dict[str, list[float]] = {prompt: [] for prompt in prompts}
     for prompt, score in metric.scores(behavior, stance, others):
         by_prompt.get(prompt, []).append(score)
-    return np.array([sum(scores) / len(scores) if scores else math.nan for scores in by_prompt.values()])
+    return list(by_prompt.values())
 
 
 def stance_scores(
@@ -76,11 +84,7 @@ def tuned_scores(
 def control_scores(
     metric: Metric, stance: ProbedStance, replicates: Sequence[Replicate], prompts: Sequence[str]
 ) -> dict[Control, Array]:
-    """Score what a trained model must differ from, the baseline first; shape (seeds, prompts) each.
-
-    Those are the controls that are faced, where they were measured under every seed, and what stands in for one that is
-    required and is not there.
-    """
+    """Score the controls that are faced, or what stands in for them, the baseline first; shape (seeds, prompts)."""
     parts = {Part.FACED} if all(one.is_controlled for one in replicates) else {Part.FACED, Part.STAND_IN}
     return _scored(parts, metric, stance, replicates, prompts)
 

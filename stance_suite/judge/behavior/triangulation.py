@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from stance_suite.judge.behavior.scores import ProbedStance, control_scores, prompt_scores, tuned_scores
-from stance_suite.judge.statistics import SIGNIFICANCE, holm, paired_effect
+from stance_suite.judge.statistics import SIGNIFICANCE, finite, holm, paired_effect
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.findings import Agreement, StanceShift, Triangulation
 from stance_suite.schema.metrics import Metric
@@ -17,11 +17,7 @@ from stance_suite.schema.replicates import CellIndex, Replicate
 def compare_trainings(
     records: Sequence[CellRecord], stances: Mapping[str, ProbedStance]
 ) -> tuple[tuple[StanceShift, ...], tuple[Triangulation, ...]]:
-    """Hold every training against every stance it was measured for.
-
-    The shifts are the confusion matrices of each model, recipe and measure. There is one triangulation for each model,
-    recipe and stance whose controls were measured too; of a model trained elsewhere one a stance.
-    """
+    """Hold every training against every stance it was measured for, and triangulate those with controls."""
     index = CellIndex(records)
     shifts: list[StanceShift] = []
     triangulations, elsewhere = [], []
@@ -81,10 +77,7 @@ def _agreement(toward: Sequence[Metric], away: Sequence[Metric]) -> Agreement:
 
 
 def stance_shift(metric: Metric, stance: str, trained: Sequence[CellRecord], base: Sequence[CellRecord]) -> StanceShift:
-    """Measure how far one training moved behavior toward one stance, over all held-out prompts.
-
-    The stance is scored against all others that were measured with it; trained cells and untouched models are aligned.
-    """
+    """Measure how far one training moved behavior toward one stance and from all others, over held-out prompts."""
     behavior = trained[0].behavior
     others = [name for name in behavior.likelihoods[0].log_probability if name != stance]
     prompts = [prompt for prompt in behavior.prompt_texts if prompt not in behavior.seen_prompts]
@@ -104,5 +97,5 @@ def stance_shift(metric: Metric, stance: str, trained: Sequence[CellRecord], bas
         effect=effect.effect,
         low=effect.low,
         high=effect.high,
-        p_value=None if np.isnan(effect.p_value) else effect.p_value,
+        p_value=finite(effect.p_value),
     )

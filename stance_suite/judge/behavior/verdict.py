@@ -10,7 +10,7 @@ import numpy as np
 
 from stance_suite.judge.behavior.degeneration import guard
 from stance_suite.judge.behavior.scores import ProbedStance, control_scores, scores_beside, stance_scores, tuned_scores
-from stance_suite.judge.statistics import SIGNIFICANCE, Array, PairedEffect, paired_effect
+from stance_suite.judge.statistics import SIGNIFICANCE, Array, PairedEffect, finite, paired_effect
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.controls import Control, Part, Role
 from stance_suite.schema.metrics import Caveat, Comparator, Metric
@@ -137,8 +137,8 @@ def judge_behavior(evidence: Evidence, adjusted_p_value: float) -> Verdict:
         figure=evidence.effect.effect,
         low=evidence.effect.low,
         high=evidence.effect.high,
-        p_value=_known(evidence.p_value),
-        adjusted_p_value=_known(adjusted_p_value),
+        p_value=finite(evidence.p_value),
+        adjusted_p_value=finite(adjusted_p_value),
         controls=(
             *(_control_figure(Role.EFFECT, effect, control) for control, effect in evidence.versus.items()),
             *beside,
@@ -224,15 +224,12 @@ def _decide(
 ) -> tuple[Status, str]:
     claim, versus, sign = evidence.claim, evidence.versus, _sign(evidence.claim)
     unit = claim.metric.unit
-    if not versus:
-        return Status.INCONCLUSIVE, "the two trainings have no control in common"
     for name, measured in versus.items():
         if math.isnan(measured.p_value):
             return Status.INCONCLUSIVE, f"no test against {name}: the differences are missing or all equal"
     for other, shift in off_stance.items():
         if not math.isfinite(shift):
-            reason = f"the shift toward {other} is unknown: nothing shows that this one is specific"
-            return Status.INCONCLUSIVE, reason
+            return Status.INCONCLUSIVE, f"the shift toward {other} is unknown: nothing shows that this one is specific"
     for name, measured in versus.items():
         far_end = measured.high if sign > 0 else measured.low
         if far_end is not None and sign * far_end < sign * claim.threshold:
@@ -263,10 +260,6 @@ def _decide(
     return Status.HOLDS, f"{shown} ({unit}), adjusted p = {adjusted_p_value:.4f}{toward}"
 
 
-def _known(p_value: float) -> float | None:
-    return None if math.isnan(p_value) else p_value
-
-
 def _control_figure(
     role: Role, measured: PairedEffect, control: Control | None = None, about: str = ""
 ) -> ControlFigure:
@@ -277,5 +270,5 @@ def _control_figure(
         figure=measured.effect,
         low=measured.low,
         high=measured.high,
-        p_value=_known(measured.p_value),
+        p_value=finite(measured.p_value),
     )

@@ -93,10 +93,7 @@ def _other_measurement(ours: CellRecord, theirs: CellRecord, where: str) -> Iter
 
 
 def _by_training(findings: Findings) -> dict[tuple[str, str], CellRecord]:
-    """Sort the cells trained on a stance by model and training, the first of each.
-
-    Other seeds are other draws of the same: how much they vary is what a baseline must bear.
-    """
+    """Find the first cell of each training on a stance; how much other seeds vary is what a baseline must bear."""
     found: dict[tuple[str, str], CellRecord] = {}
     for record in findings.cells:
         if record.cell.is_on_stance:

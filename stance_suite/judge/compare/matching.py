@@ -101,10 +101,7 @@ class EffectTable:
 
 
 def effect_table(verdict: Verdict, cells: Mapping[str, CellRecord]) -> EffectTable:
-    """Gather the effects that a behavioral verdict rests on, from the cells of its run by key.
-
-    One row a seed, if scoring the verdict's cells gives the verdict's own scores; else one row, their average.
-    """
+    """Gather a verdict's effects from cells by key: one row a seed if they give its own scores, else the average."""
     prompts = tuple(entry.prompt for entry in verdict.prompts)
     # none if the model was trained elsewhere
     controls = [one for one in Control.trained() if prompts and all(one in entry.controls for entry in verdict.prompts)]

@@ -17,7 +17,7 @@ from stance_suite.judge.compare.matching import (
     redefined_keys,
     why_unmatched,
 )
-from stance_suite.judge.statistics import SIGNIFICANCE, Array, PairedEffect, holm, paired_effect, smallest_p_value
+from stance_suite.judge.statistics import SIGNIFICANCE, PairedEffect, finite, holm, paired_effect, smallest_p_value
 from stance_suite.schema.comparison import EffectChange, Estimate, Outcome, PairedDifference, RunComparison, Unmatched
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.metrics import Comparator
@@ -84,7 +84,7 @@ def compare_runs(before: Findings, after: Findings, negligible: float = NEGLIGIB
 def _why_not_comparable(ours: Verdict, theirs: Verdict, before: Findings, after: Findings) -> str:
     """Tell why the figures of two verdicts must not be subtracted; empty if they may."""
     for which, verdict in (("first", ours), ("second", theirs)):
-        if _finite(verdict.figure) is None:
+        if finite(verdict.figure) is None:
             return f"no figure in the {which} run ({verdict.status})"
     redefined = [key for key in redefined_keys(ours.claim, theirs.claim) if key not in JUDGING]
     if redefined:
@@ -129,22 +129,18 @@ def _tests(ours: EffectTable, theirs: EffectTable, negligible: float) -> list[_T
         if len(ours.seeds) < 2 or ours.seeds != theirs.seeds:
             before, after = (table.mean(axis=0, keepdims=True) for table in (before, after))
         differences = after - before
-        matters_beyond = negligible * _root_mean_square(before)
+        size, size_before = (float(np.sqrt(np.mean(table.mean(axis=0) ** 2))) for table in (differences, before))
         tests.append(
             _Test(
                 control=control,
                 before=float(before.mean()),
                 after=float(after.mean()),
                 measured=paired_effect(differences),
-                tested=not _root_mean_square(differences) <= matters_beyond,
-                matters_beyond=matters_beyond,
+                tested=not size <= negligible * size_before,
+                matters_beyond=negligible * size_before,
             )
         )
     return tests
-
-
-def _root_mean_square(table: Array) -> float:
-    return float(np.sqrt(np.mean(table.mean(axis=0) ** 2)))
 
 
 def _change(pair: tuple[Verdict, Verdict], why_not: str, tested: Sequence[PairedDifference]) -> EffectChange:
@@ -204,8 +200,8 @@ def _paired_difference(verdict: Verdict, test: _Test, adjusted_p_value: float, f
         difference=measured.effect,
         low=measured.low,
         high=measured.high,
-        p_value=_finite(measured.p_value),
-        adjusted_p_value=_finite(adjusted_p_value),
+        p_value=finite(measured.p_value),
+        adjusted_p_value=finite(adjusted_p_value),
         prompts=measured.prompts,
         seeds=measured.seeds,
         outcome=_outcome_of(test, verdict.claim.comparator, adjusted_p_value, family),
@@ -229,11 +225,7 @@ def _outcome_of(test: _Test, comparator: Comparator, adjusted_p_value: float, fa
 
 
 def _estimate(verdict: Verdict) -> Estimate:
-    return Estimate(figure=_finite(verdict.figure), low=_finite(verdict.low), high=_finite(verdict.high))
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+    return Estimate(figure=finite(verdict.figure), low=finite(verdict.low), high=finite(verdict.high))
 
 
 def _unmatched(verdict: Verdict, own: Findings, other: Findings) -> Unmatched:

@@ -23,6 +23,7 @@ class Figure:
     """What is held against the bound."""
 
     value: float
+    """In the metric's unit."""
     layers: tuple[str, ...]
     """Layers that decided: the one nearest to breaking the claim, the largest of a mean, or all that were counted; the
     largest first."""
@@ -42,10 +43,7 @@ def known_figures(figures: LayerFigures) -> dict[str, float]:
 
 
 def pool(claim: Claim, figures: LayerFigures, base: CellRecord) -> Figure | None:
-    """Make the one figure that is held against the bound.
-
-    None if no layer has a figure, or none of those that the claim is about. The alphas of `base` weigh a mean change.
-    """
+    """Make the figure held against the bound; None if no layer has one. The alphas of `base` weigh a mean change."""
     known = known_figures(figures)
     missing = len(figures) - len(known)
     if claim.metric.counts_changed_layers:
@@ -118,11 +116,8 @@ def pool_drawn(claim: Claim, replicate: Replicate, drawn: Drawn) -> FigureRange 
 
 
 def favorable(claim: Claim, low: float, high: float) -> float:
-    """Take the figure of a range where a claim is likeliest to be true of it.
-
-    Of a claim that nothing changes (``within``), which controls cannot speak against, the greater in magnitude.
-    """
-    if claim.bound is None or not claim.claims_change:
+    """Take the figure of a range where a claim is likeliest to be true of it."""
+    if claim.bound is None or not claim.claims_change:  # controls cannot speak against what does not change
         return greatest((low, high))
     bounds = claim.bound if isinstance(claim.bound, tuple) else (claim.bound,)
     points = (low, high, *(bound for bound in bounds if low < bound < high))

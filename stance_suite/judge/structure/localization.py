@@ -1,8 +1,4 @@
-"""Localized or distributed: which model takes up a stance in few layers?
-
-The layers of a model are a fixed set and no sample, so nothing is resampled over them. What varies are the trainings:
-stances, and seeds. An interval is over these; a single training has none, and is never called localized or distributed.
-"""
+"""Localized or distributed: do few layers take up a stance? Trainings vary; layers are a fixed set and no sample."""
 
 from __future__ import annotations
 
@@ -62,11 +58,7 @@ def localize(findings: Findings) -> tuple[Localization, ...]:
 
 
 def change_size(change: LayerChange, figure: Figure) -> float | None:
-    """Take the size of one matrix's change, not negative; None where it is not known.
-
-    Of dW its norm over W's, 0 if the matrix did not change; of alpha the change with the tail held fixed, in
-    percent.
-    """
+    """Take the size of one matrix's change: dW's norm over W's, or alpha's change, the tail held fixed, in percent."""
     if figure == "alpha_spectrum":
         return None if change.alpha_change is None else abs(change.alpha_change.spectrum)
     if change.failure is not None:

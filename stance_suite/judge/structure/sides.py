@@ -22,7 +22,9 @@ class Side:
     """The figures that a claim is about, of one trained model and of its controls."""
 
     claim: Claim
+    """The claim."""
     replicate: Replicate
+    """The trained model and its controls, of one seed."""
 
     @property
     def name(self) -> str:
@@ -64,10 +66,7 @@ class Side:
 
     @property
     def required_controls(self) -> tuple[Control, ...]:
-        """Those that a robust claim of change must not be true of.
-
-        They are those that it names; where one that is required was not measured, others stand in for the trainings.
-        """
+        """Those that a robust claim of change must not be true of: those that it names, or stand-ins for trainings."""
         against = self.claim.against
         if self.replicate.is_controlled:
             return against
@@ -94,21 +93,17 @@ class Side:
 def structural_caveats(
     claim: Claim, decided: Sequence[tuple[Side, Sequence[str]]], within_null: bool
 ) -> tuple[Caveat, ...]:
-    """Find what a reader must know of the layers that decided on each side.
-
-    `within_null` says whether a control shows the same; a missing control is told elsewhere.
-    """
+    """Find what a reader must know of the layers that decided on each side, and if a control shows the same."""
     places = [(side, layer) for side, layers in decided for layer in layers]
     changes = [side.changes.get(layer) for side, layer in places]
     moved = [one.alpha_change for one in changes if one is not None and one.alpha_change is not None]
-    rests_on_change = claim.metric.rests_on_alpha_change
-    tails: list[int] = []
-    if rests_on_change:
-        tails = [min(alpha.tail_before, alpha.tail_after) for alpha in moved]
-    elif claim.metric is Metric.ALPHA:
+    if not claim.metric.rests_on_alpha_change:
+        moved = []
+    tails = [min(alpha.tail_before, alpha.tail_after) for alpha in moved]
+    if claim.metric is Metric.ALPHA:
         tails = [side.tail(layer) for side, layer in places]
     found = {
-        Caveat.TAIL_FLIP: rests_on_change and any(alpha.tail_flip for alpha in moved),
+        Caveat.TAIL_FLIP: any(alpha.tail_flip for alpha in moved),
         Caveat.WITHIN_NULL: within_null and claim.claims_change,
         Caveat.FEW_EIGENVALUES: any(tail < FEW_TAIL_EIGENVALUES for tail in tails),
     }

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from glob import escape
 
+from stance_suite.judge.statistics import finite
 from stance_suite.judge.structure.figures import Figure, favorable, known_figures, margin
 from stance_suite.judge.structure.sides import Side, structural_caveats
 from stance_suite.schema.claims import Claim
@@ -35,9 +36,8 @@ def judge_structure(claim: Claim, replicate: Replicate, counterpart: Replicate |
         judged = _judge_any_robustly(claim, sides[0])
     else:
         judged = _judge_figure(claim, sides)
-    caveats = list(judged.caveats)
-    if not all(side.replicate.is_controlled for side in sides):
-        caveats.append(Caveat.NO_SHAM)
+    lonely = not all(side.replicate.is_controlled for side in sides)
+    caveats = (*judged.caveats, Caveat.NO_SHAM) if lonely else judged.caveats
     status, reason = judged.status, judged.reason
     ruled_out = [caveat for caveat in claim.unless if caveat in caveats]
     if status is Status.HOLDS and ruled_out:
@@ -46,7 +46,7 @@ def judge_structure(claim: Claim, replicate: Replicate, counterpart: Replicate |
         update={
             "status": status,
             "reason": reason,
-            "caveats": tuple(caveats),
+            "caveats": caveats,
             "replicates": (ReplicateCells.of(replicate),),
             "counterpart": () if counterpart is None else (ReplicateCells.of(counterpart),),
         }
@@ -54,10 +54,7 @@ def judge_structure(claim: Claim, replicate: Replicate, counterpart: Replicate |
 
 
 def worst(verdicts: Sequence[Verdict], seeds: Sequence[int]) -> Verdict:
-    """Take the verdict that is farthest from HOLDS: a structural claim must hold under every seed.
-
-    Of equals the first; FAILS is farther than INCONCLUSIVE. With several seeds its reason names its.
-    """
+    """Take the first verdict that is farthest from HOLDS, and name its seed: the claim must hold under every one."""
     order = (Status.HOLDS, Status.INCONCLUSIVE, Status.FAILS)
     seed, verdict = max(zip(seeds, verdicts, strict=True), key=lambda pair: order.index(pair[1].status))
     if len(seeds) == 1:
@@ -85,7 +82,7 @@ def _judge_figure(claim: Claim, sides: Sequence[Side]) -> Verdict:
         model=claim.model,
         status=status,
         reason=reason,
-        figure=value if math.isfinite(value) else None,
+        figure=finite(value),
         layer=next(iter(tuned[0].layers), None),
         controls=controls,
         caveats=structural_caveats(claim, decided, within_null=_accepts(claim, value) and bool(shared_by)),
@@ -116,11 +113,7 @@ def _judge_any_robustly(claim: Claim, ours: Side) -> Verdict:
 
 
 def _judge_most_changed(claim: Claim, ours: Side, theirs: Side) -> Verdict:
-    """Judge a claim about which layer changed most, here and there.
-
-    INCONCLUSIVE where no single layer changed most, or one has no figure. A robust claim that the layer is the same
-    fails if it changes most under a control, too.
-    """
+    """Judge which layer changed most, here and there; a robust claim of the same fails if it is a control's, too."""
     ranked = [_ranked(side.layers) for side in (ours, theirs)]
     for side, layers in zip((ours, theirs), ranked, strict=True):
         if not layers:

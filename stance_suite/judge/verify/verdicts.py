@@ -68,11 +68,7 @@ def is_gate_known(findings: Findings, baseline: Findings | None) -> bool:
 
 
 def judge_again(findings: Findings) -> tuple[Verdict, ...]:
-    """Judge every claim that findings have a verdict on.
-
-    Left as they are: ERROR, NOT_RUN whose cells are not there, and verdicts on what is no claim of these findings.
-    NOT_RUN become those whose cells are missing.
-    """
+    """Judge what findings have a verdict on, as far as cells are there; ERROR and verdicts on no claim stay."""
     claims = {(claim.id, claim.model): claim for claim in findings.claims}
     statuses = {(verdict.claim.id, verdict.model): verdict.status for verdict in findings.verdicts}
     stances = {stance.name: stance for stance in findings.stances}

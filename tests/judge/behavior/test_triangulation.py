@@ -83,6 +83,7 @@ def test_a_training_without_its_controls_is_left_out(stance, library):
     assert triangulations == ()
     other_seed = cells(stance, seed=1)
     assert CellIndex([one.tuned, *other_seed.records[1:]]).replicates() == ()
+    assert CellIndex([*one.records, *other_seed.records]).replicates() == ((one, other_seed),)
 
 
 def test_families_are_not_mixed(stance, library):
@@ -92,11 +93,6 @@ def test_families_are_not_mixed(stance, library):
     both, _ = compare_trainings([*moved, *one.records], library.stances)
     assert [shift for shift in both if shift.family == "f"] == list(first)
     assert len(both) == 2 * len(first)
-
-
-def test_seeds_of_one_training_are_gathered(stance):
-    first, second = cells(stance), cells(stance, seed=1)
-    assert CellIndex([*first.records, *second.records]).replicates() == ((first, second),)
 
 
 def test_spreads_are_pooled_over_trainings(stance, library):

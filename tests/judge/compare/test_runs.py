@@ -188,11 +188,7 @@ def test_several_seeds_that_disagree_are_noise(stance):
     # without the cells nobody can tell that the seeds disagree
     blind = only(*(altered(run, cells=()) for run in (before, torn)))
     assert (blind.paired[0].seeds, blind.outcome) == (1, Outcome.REGRESSED)
-
-
-def test_other_seeds_are_averaged(stance):
-    before = one_run(stance, 0.5, levels=(0.5, 0.5))
-    assert only(before, one_run(stance, 0.5, levels=(0.5, 0.5, 0.5))).paired[0].seeds == 1
+    assert only(one_run(stance, 0.5, levels=(0.5, 0.5)), before).paired[0].seeds == 1, "other seeds are averaged"
 
 
 def test_cells_that_do_not_give_the_verdicts_scores_are_not_believed(stance):
@@ -296,10 +292,8 @@ def test_ambiguous_verdicts_are_listed_and_not_guessed(stance):
 
 def test_what_was_not_run_is_matched_last(stance):
     small, large = (one_run(stance, 0.5, model=name, id=f"{name}.adopted") for name in ("small", "large"))
-    not_small, not_large = (
-        verdict_of(behavioral(stance, id=f"{name}.adopted", model=name), Status.NOT_RUN, model=name)
-        for name in ("small", "large")
-    )
+    claims = [behavioral(stance, id=f"{name}.adopted", model=name) for name in ("small", "large")]
+    not_small, not_large = (verdict_of(claim, Status.NOT_RUN, model=claim.model) for claim in claims)
     before = altered(small, verdicts=(*small.verdicts, not_large))
     change = only(before, altered(large, verdicts=(not_small, *large.verdicts)))
     assert (change.claim_id, change.claim_id_after) == ("small.adopted", "large.adopted")

@@ -11,6 +11,7 @@ from stance_suite.judge.structure.verdict import judge_structure
 from stance_suite.schema.layer_figures import layer_figures
 from stance_suite.schema.spectra import WeightChange
 from stance_suite.schema.verdicts import Status
+from tests.edits import altered
 from tests.judge.placed_changes import NAMES, claim, moved, replicate, vectors
 from tests.measured import alpha_change, layer, record
 
@@ -56,6 +57,7 @@ def test_every_pooling_with_and_without_missing_layers(changes, value, layers, m
 @pytest.mark.parametrize("figures", [{}, {NAMES[0]: None}, {NAMES[0]: math.nan, NAMES[1]: math.inf}])
 def test_nothing_known_is_no_figure(changes, figures):
     assert pool(claim(**changes), figures, BASE) is None
+    assert pool(claim(metric="participation_ratio"), dict.fromkeys(NAMES, 0.0), BASE) is None, "nothing changed"
 
 
 def test_no_layer_at_all_is_no_count_and_none_known_is_a_count_with_all_missing():
@@ -65,17 +67,10 @@ def test_no_layer_at_all_is_no_count_and_none_known_is_a_count_with_all_missing(
     assert (found.value, found.missing) == (0.0, 1)
 
 
-def test_nothing_changed_has_no_participation_ratio():
-    assert pool(claim(metric="participation_ratio"), dict.fromkeys(NAMES, 0.0), BASE) is None
-
-
 def test_the_mean_change_of_alpha_is_the_change_of_the_mean_alpha():
     fits = [(6.0, 10.0), (2.0, 0.0)]
-    spectra = tuple(
-        one.model_copy(update={"fit": one.fit.model_copy(update={"alpha": alpha})})
-        for one, (alpha, _) in zip(BASE.spectra, fits, strict=False)
-    )
-    base = BASE.model_copy(update={"spectra": spectra})
+    pairs = zip(BASE.spectra, fits, strict=False)
+    base = altered(BASE, spectra=tuple(altered(one, fit=altered(one.fit, alpha=alpha)) for one, (alpha, _) in pairs))
     figures = {name: change for name, (_, change) in zip(NAMES, fits, strict=False)}
     assert pool(claim(over="mean"), figures, base).value == pytest.approx(100 * ((6.6 + 2.0) / 8 - 1))
     assert pool(claim(over="mean"), figures | {NAMES[2]: 1.0}, base) is None, "a layer whose alpha is not known"
@@ -89,9 +84,8 @@ def test_what_lies_outside_of_the_blocks_is_before_or_after_them():
     assert pool(depth, {"lm_head": 9.0}, BASE).value == 100.0
 
 
-def figure(change=None, record_updates=None, **about):
-    tuned = replicate([change] if change is not None else moved(4.0), **(record_updates or {})).tuned
-    return list(layer_figures(claim(**about), tuned).values())
+def figure(change, **about):
+    return list(layer_figures(claim(**about), replicate([change]).tuned).values())
 
 
 def changed(**updates):
@@ -131,12 +125,8 @@ def test_the_figure_of_one_matrix(metric, change, value):
     assert figure(change, metric=metric) == [pytest.approx(value) if value is not None else None]
 
 
-def test_a_robust_claim_takes_alpha_with_the_tail_fixed():
-    assert figure(changed()) == [4.0]
+def test_alpha_itself_is_that_of_the_trained_model_and_a_robust_change_has_the_tail_fixed():
     assert figure(changed(), robust=True) == [3.0]
-
-
-def test_alpha_itself_is_that_of_the_trained_model():
     tuned = replicate(moved(4.0, 5.0)).tuned
     lost = tuned.spectra[1].model_copy(update={"fit": None})
     figures = layer_figures(claim(metric="alpha"), tuned.model_copy(update={"spectra": (tuned.spectra[0], lost)}))

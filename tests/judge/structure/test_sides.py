@@ -172,9 +172,8 @@ def test_no_change_under_a_control_is_a_known_control():
 @pytest.mark.parametrize("against", [["sham"], ["noise"], ["sham", "noise"]])
 def test_a_model_trained_elsewhere_is_held_against_stand_ins(against):
     def elsewhere(rounding, noise=(-0.1, 0.1)):
-        return judge_structure(
-            claim(robust=True, against=against), replicate(moved(8, 9, 10, noise=noise), None, rounding=rounding)
-        )
+        one = replicate(moved(8, 9, 10, noise=noise), None, rounding=rounding)
+        return judge_structure(claim(robust=True, against=against), one)
 
     quiet = elsewhere((0.1, 0.1, 0.1))
     assert (quiet.status, quiet.caveats, quiet.cells) == (Status.HOLDS, (Caveat.NO_SHAM,), ("tuned", "base"))

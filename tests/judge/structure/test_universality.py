@@ -50,10 +50,7 @@ def test_a_profile_averages_stances_seeds_and_the_layers_of_a_bin():
         apart = [by_training if bin % 2 == 0 else by_layer * (-1) ** place for place, bin in enumerate(bins)]
         return {f"h.{place}.attn.c_attn": 10.0 + bins[place] + apart[place] for place in range(blocks)}
 
-    large = [
-        trained(sizes(20, 9, 9), "a", model="large"),
-        trained(sizes(20, -9, 9), "b", seed=1, model="large"),
-    ]
+    large = [trained(sizes(20, 9, 9), "a", model="large"), trained(sizes(20, -9, 9), "b", seed=1, model="large")]
     found = universality(findings(*large, trained(sizes(10), "a", model="small")))
     assert pair(found).correlation == pytest.approx(1.0)
     profile = next(one for one in found.profiles if (one.model, one.group) == ("large", "all"))
