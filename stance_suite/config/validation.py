@@ -114,8 +114,7 @@ def _check_counterpart(declared: DeclaredClaim, stances: Mapping[str, Stance]) -
     rival = claim.versus.stance if claim.versus is not None else None
     if rival is None or rival not in stances or claim.stance not in stances or not claim.metric.is_behavioral:
         return []
-    ours, theirs = (set(stances[name].held_out_prompts) for name in (claim.stance, rival))
-    if ours == theirs:
+    if {*stances[claim.stance].held_out_prompts} == {*stances[rival].held_out_prompts}:
         return []
     message = f"{rival} and {claim.stance} have other held-out prompts, so their effects cannot be compared by prompt"
     return [declared.problem("versus", message)]

@@ -259,10 +259,7 @@ def _noise_table(change: LayerChange) -> dict[str, NoiseRange | None]:
     noise = change.noise
     if noise is None:
         return {}
-    found: dict[str, NoiseRange | None] = {
-        "alpha_change_total": noise.alpha_total,
-        "alpha_change_spectrum": noise.alpha_spectrum,
-    }
+    found = {"alpha_change_total": noise.alpha_total, "alpha_change_spectrum": noise.alpha_spectrum}
     if change.weight_change is not None:
         found |= {"change_stable_rank": noise.stable_rank, "change_top_ten_energy": noise.top_ten_energy}
     return found
