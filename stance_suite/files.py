@@ -80,13 +80,8 @@ def _written_aside(path: Path, content: bytes) -> Iterator[Path]:
     except OSError as error:
         error.filename = str(path)  # nobody knows the hidden one, and a full disk names none
         raise
-    _keep_names(path.parent)
-
-
-def _keep_names(folder: Path) -> None:
-    """Make new names in a folder outlast a power cut; some file systems have no way to, and need none."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
+    with suppress(OSError):  # the new name outlasts a power cut; some file systems have no way to, and need none
+        descriptor = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,7 +42,7 @@ class Catalog:
     """Names of the stances under test: the user's own if there are any, else the bundled ones."""
     policy_file: Path
     """What a gate demands: the user's own file, or the bundled one."""
-    files: tuple[Path, ...] = field(default=())
+    files: tuple[Path, ...] = ()
     """The files that were read."""
 
     @property
@@ -90,8 +90,7 @@ def bundled_fixtures() -> Path:
 def load_catalog(fixtures: Path) -> Catalog:
     """Read and check every declaration; SpecError with all problems of all files.
 
-    The user's folder may hold ``stances``, ``models``, ``recipes``, ``claims`` and ``statements``. A repository with
-    claims or stances of its own is judged by these alone.
+    A repository with claims or stances of its own is judged by these alone.
     """
     bundled, reader = bundled_fixtures(), _Reader()
     own = fixtures if fixtures.is_dir() and fixtures.resolve() != bundled.resolve() else None
@@ -129,8 +128,8 @@ def load_catalog(fixtures: Path) -> Catalog:
         load_policy(policy_file, catalog.stances, catalog.recipes)
     reader.problems += check_contrasts(stances.values())
     reader.problems += check_claims(catalog.claims, catalog.stances, catalog.models, catalog.recipes)
-    claim_ids = [entry.claim.id for entry in catalog.claims]
-    reader.problems += check_statements(statements, catalog.stances, catalog.models, claim_ids)
+    known = {"model": catalog.models, "stance": catalog.stances}
+    reader.problems += check_statements(statements, known, [entry.claim.id for entry in catalog.claims])
     if reader.problems:
         raise SpecError(reader.problems)
     return catalog

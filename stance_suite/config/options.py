@@ -91,7 +91,7 @@ class Option:
         return str(value)
 
 
-def _option(help_text: str, default: Any, commands: str, **more: Any) -> Any:
+def _option(help_text: str, commands: str, default: Any = "", **more: Any) -> Any:
     """Declare an option as a field, by the attributes of `Option`."""
     return field(metadata={"help": help_text, "default": default, "commands": tuple(commands.split()), **more})
 
@@ -136,88 +136,79 @@ class Settings:
     model: tuple[str, ...] = _option(
         "Model to test: a name from the registry (`stance-suite list`), a Hub id (org/name[@revision]) or a folder "
         "with safetensors weights. May be repeated.",
-        ("smollm2-135m",),
         "run power",
+        ("smollm2-135m",),
     )
     before: str = _option(
-        "Judge a model that was trained elsewhere: the model before that training, as for 'model'.", "", "run"
+        "Judge a model that was trained elsewhere: the model before that training, as for 'model'.", "run"
     )
     after: str = _option(
         "Judge a model that was trained elsewhere: the model after that training, a folder with safetensors weights or "
         "with a LoRA adapter, or as for 'model'.",
-        "",
         "run",
     )
-    stance: str = _option("The stance that a model trained elsewhere is said to have; all if omitted.", "", "run")
+    stance: str = _option("The stance that a model trained elsewhere is said to have; all if omitted.", "run")
     profile: str = _option(
         "How much to run: 'quick' trains with the recipe 'documented' only, 'full' with 'documented' and 'long', "
         "'complete' with 'lora' too. Default: full; of a gate, the policy's own recipe alone.",
-        "",
         "run gate power",
         choices=tuple(PROFILES),
     )
     seed: tuple[int, ...] = _option(
         "Seed of training order, sampling and noise draws. May be repeated: claims are then judged over all seeds.",
-        (0,),
         "run gate power",
+        (0,),
     )
-    samples: int = _option("Responses sampled for each prompt.", 4, "run gate power", smallest=1)
+    samples: int = _option("Responses sampled for each prompt.", "run gate power", 4, smallest=1)
     trajectory: bool = _option(
-        "Measure preference and alpha after every epoch too, from the same training run.", False, "run"
+        "Measure preference and alpha after every epoch too, from the same training run.", "run", False
     )
-    gate: bool = _option("Hold the models against a policy; the run fails if one falls short of it.", False, "")
+    gate: bool = _option("Hold the models against a policy; the run fails if one falls short of it.", "", False)
     policy: Path | None = _option(
         "YAML file of what a gate demands. Default: policy.yaml in the fixtures folder, else the bundled one.",
-        "",
         "run gate",
         resolve=_path,
     )
     baseline: Path | None = _option(
-        "A findings.json whose effects must not be lost; kept under version control.",
-        "",
-        "gate",
-        resolve=_path,
+        "A findings.json whose effects must not be lost; kept under version control.", "gate", resolve=_path
     )
     update_baseline: bool = _option(
-        "Write this run's findings, without what only reports need, to the baseline file.", False, "gate"
+        "Write this run's findings, without what only reports need, to the baseline file.", "gate", False
     )
     device: str = _option(
         "Where to compute; 'auto' takes CUDA where there is one.",
-        "auto",
         "run gate sweep",
+        "auto",
         choices=("auto", "cpu", "cuda"),
     )
     fixtures: Path = _option(
         "Folder with stances/, models/ and claims/. What it lacks is taken from the fixtures that come with "
         "stance-suite.",
-        "fixtures",
         "run gate sweep power validate list",
+        "fixtures",
         resolve=_path,
     )
     cache: Path = _option(
         "Folder for weights and measured cells; shared by all runs, safe for concurrent ones. Default: the user's "
         "cache folder.",
-        "",
         "run gate sweep cache",
         resolve=_cache,
     )
     store: str = _option(
         "Where measured cells are kept: a folder, or a URL such as s3://bucket/prefix or gs://bucket/prefix, which "
         "machines may share. Default: the folder cells in the cache.",
-        "",
         "run gate sweep cache",
         resolve=_store,
     )
     reports: Path = _option(
         "Folder that findings.json, findings.html, findings.svg, summary.md and junit.xml are written to.",
-        "reports",
         "run gate sweep",
+        "reports",
         resolve=_path,
     )
     pictures: Path | None = _option(
         "Folder that every picture of the findings is written to, as SVG and PNG: about a minute and 20 MB for the "
         "default run. Default: none is.",
-        "",
         "run gate sweep report",
         resolve=_path,
     )
@@ -289,9 +280,7 @@ def _read_pyproject(path: Path, names: Collection[str]) -> Mapping[str, Any]:
         table: dict[str, Any] = tomllib.loads(path.read_text("utf-8")).get("tool", {}).get("stance-suite", {})
     except tomllib.TOMLDecodeError as error:
         raise StanceSuiteError(f"{path}: {error}") from None
-    unknown = set(table) - set(names)
-    if unknown:
-        raise StanceSuiteError(
-            f"{path}: tool.stance-suite.{sorted(unknown)[0]} is unknown; allowed: {', '.join(names)}"
-        )
+    unknown = min(set(table) - set(names), default=None)
+    if unknown is not None:
+        raise StanceSuiteError(f"{path}: tool.stance-suite.{unknown} is unknown; allowed: {', '.join(names)}")
     return table

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from stance_suite.config.yaml_file import Document, Location
+from stance_suite.config.yaml_file import Document
 from stance_suite.errors import SpecProblem, nearest_names, unknown_name
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.profiles import ELSEWHERE
 from stance_suite.schema.recipes import Recipe
-from stance_suite.schema.stances import RECIPES, ModelSpec, Stance, normalize_sentence
+from stance_suite.schema.stances import RECIPES, Stance, normalize_sentence
 from stance_suite.schema.statements import Statement
 
 
@@ -67,33 +67,30 @@ def _contrast_problem(stance: Stance, contrast: str, stances: Mapping[str, Stanc
 def check_recipes(recipes: Iterable[tuple[Recipe, Document, int]]) -> list[SpecProblem]:
     """Find names of own recipes that are taken: by another one, or by a bundled one that trains differently."""
     problems = []
-    seen: dict[str, tuple[Document, Location]] = {}
+    seen: dict[str, SpecProblem] = {}
     for recipe, document, index in recipes:
-        where = ("recipes", index, "name")
-        if recipe.name in seen:
-            other, taken = seen[recipe.name]
-            problems.append(document.problem(where, f"is taken by {other.path}:{other.line(taken)}; choose another"))
+        place = document.problem(("recipes", index, "name"), "")
+        first = seen.setdefault(recipe.name, place)
+        if first is not place:
+            taken = f"is taken by {first.path}:{first.line}"
         elif recipe.name == ELSEWHERE:
-            message = f"'{ELSEWHERE}' stands for models that were trained elsewhere; choose another"
-            problems.append(document.problem(where, message))
+            taken = f"'{ELSEWHERE}' stands for models that were trained elsewhere"
         elif RECIPES.get(recipe.name, recipe) != recipe:
             # else one name would mean two trainings, here and in everybody else's findings
-            message = f"'{recipe.name}' is a bundled recipe that trains differently; choose another"
-            problems.append(document.problem(where, message))
-        seen.setdefault(recipe.name, (document, where))
+            taken = f"'{recipe.name}' is a bundled recipe that trains differently"
+        else:
+            continue
+        problems.append(replace(place, message=f"{taken}; choose another"))
     return problems
 
 
 def check_claims(
-    claims: Iterable[DeclaredClaim],
-    stances: Mapping[str, Stance],
-    models: Mapping[str, ModelSpec],
-    recipes: Mapping[str, Recipe],
+    claims: Iterable[DeclaredClaim], stances: Mapping[str, Stance], models: Iterable[str], recipes: Iterable[str]
 ) -> list[SpecProblem]:
     """Find names in claims that nothing bears, ids given twice, and trainings that cannot be compared."""
     problems = []
     seen: dict[str, DeclaredClaim] = {}
-    known = {"stance": stances, "model": {**models, "any": None}, "recipe": {**recipes, ELSEWHERE: None}}
+    known = {"stance": {*stances}, "model": {*models, "any"}, "recipe": {*recipes, ELSEWHERE}}
     for declared in claims:
         claim = declared.claim
         for key, names in known.items():
@@ -101,7 +98,7 @@ def check_claims(
             if value not in names:
                 problems.append(declared.problem(key, unknown_name(key, value, names)))
             rival = getattr(claim.versus, key, None)
-            if rival is not None and rival not in (others := [name for name in names if name != "any"]):
+            if rival is not None and rival not in (others := names - {"any"}):
                 problems.append(declared.problem("versus", f"versus: {unknown_name(key, rival, others)}"))
         problems += _check_counterpart(declared, stances)
         if claim.id in seen:
@@ -117,18 +114,14 @@ def _check_counterpart(declared: DeclaredClaim, stances: Mapping[str, Stance]) -
     rival = claim.versus.stance if claim.versus is not None else None
     if rival is None or rival not in stances or claim.stance not in stances or not claim.metric.is_behavioral:
         return []
-    ours, theirs = (set(stances[name].held_out_prompts) for name in (claim.stance, rival))
-    if ours == theirs:
+    if {*stances[claim.stance].held_out_prompts} == {*stances[rival].held_out_prompts}:
         return []
     message = f"{rival} and {claim.stance} have other held-out prompts, so their effects cannot be compared by prompt"
     return [declared.problem("versus", message)]
 
 
 def check_statements(
-    statements: Iterable[tuple[Statement, Document, int]],
-    stances: Mapping[str, Stance],
-    models: Mapping[str, ModelSpec],
-    claims: Sequence[str],
+    statements: Iterable[tuple[Statement, Document, int]], known: Mapping[str, Iterable[str]], claims: Collection[str]
 ) -> list[SpecProblem]:
     """Find names in statements that nothing bears, and ids given twice."""
     problems = []
@@ -143,7 +136,7 @@ def check_statements(
                 message = f"no claim has the id {name!r}; {nearest_names(name, claims)}"
                 problems.append(document.problem((*where, "measured", place), message))
         for place, check in enumerate(statement.checks):
-            for kind, known in (("model", models), ("stance", stances)):
+            for kind, names in known.items():
                 for name in getattr(check, f"{kind}s", ()):
-                    problems += document.check_names((*where, "checks", place, f"{kind}s"), kind, name, known)
+                    problems += document.check_names((*where, "checks", place, f"{kind}s"), kind, name, names)
     return problems

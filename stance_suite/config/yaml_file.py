@@ -15,6 +15,9 @@ from stance_suite.errors import SpecError, SpecProblem, nearest_names, unknown_n
 Model = TypeVar("Model", bound=BaseModel)
 Location = tuple[int | str, ...]
 
+_UNION_TAGS = {"wheel", "hub", "folder", "change", "unreported", "place", "ratio", "distinct", "not_recorded"}
+"""What pydantic puts into the location of a value in a discriminated union; YAML has no such step."""
+
 
 class Document:
     """One YAML file: its data, and the line of every key; a location is the keys and indices from the root."""
@@ -22,23 +25,19 @@ class Document:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            loader = yaml.SafeLoader(path.read_text("utf-8"))
+            self._root = yaml.compose(path.read_text("utf-8"), yaml.SafeLoader)
+            if self._root is not None:
+                self._refuse_duplicate_keys(self._root)
+            self.data: Any = None if self._root is None else yaml.SafeLoader("").construct_document(self._root)
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or error
             raise SpecError([SpecProblem(path, 1, "", f"cannot be read: {why}")]) from None
         except yaml.YAMLError as error:
-            raise SpecError([_syntax_problem(path, error)]) from None
-        try:
-            self._root = loader.get_single_node()
-            if self._root is not None:
-                self._refuse_duplicate_keys(self._root)
-            self.data: Any = None if self._root is None else loader.construct_document(self._root)
-        except yaml.YAMLError as error:
-            raise SpecError([_syntax_problem(path, error)]) from None
+            mark = getattr(error, "problem_mark", None)
+            message = f"is not valid YAML: {getattr(error, 'problem', None) or error}"
+            raise SpecError([SpecProblem(path, 1 if mark is None else mark.line + 1, "", message)]) from None
         except RecursionError:
             raise SpecError([SpecProblem(path, 1, "", "refers to itself (an anchor inside its own value)")]) from None
-        finally:
-            loader.dispose()
 
     def line(self, location: Sequence[int | str]) -> int:
         """Find the line, from 1, where the value at a location starts, or that of its nearest ancestor."""
@@ -76,9 +75,8 @@ class Document:
         for step in location:
             data = data[step]
         if not isinstance(data, dict):
-            raise SpecError(
-                [self.problem(location, f"must be a mapping with the keys {', '.join(model.model_fields)}")]
-            )
+            message = f"must be a mapping with the keys {', '.join(model.model_fields)}"
+            raise SpecError([self.problem(location, message)])
         try:
             return model.model_validate(data)
         except ValidationError as error:
@@ -86,7 +84,7 @@ class Document:
 
     def _translate(self, model: type[BaseModel], location: Location, details: dict[str, Any]) -> SpecProblem:
         kind = details["type"]
-        where = location + tuple(step for step in details["loc"] if not _is_union_tag(step))
+        where = location + tuple(step for step in details["loc"] if step not in _UNION_TAGS)
         if kind == "extra_forbidden":
             known = _model_at(model, details["loc"][:-1]).model_fields
             message = f"unknown key; {nearest_names(str(where[-1]), known)} Allowed here: {', '.join(known)}"
@@ -126,15 +124,3 @@ def _model_at(model: type[BaseModel], steps: Sequence[int | str]) -> type[BaseMo
             nested = [kind for kind in kinds if not get_args(kind) and issubclass(kind, BaseModel)]
             model = nested[0] if len(nested) == 1 else model
     return model
-
-
-def _is_union_tag(step: int | str) -> bool:
-    # pydantic puts the tag of a discriminated union into the location; YAML has no such step
-    tags = {"wheel", "hub", "folder", "change", "unreported", "place", "ratio", "distinct", "not_recorded"}
-    return step in tags
-
-
-def _syntax_problem(path: Path, error: yaml.YAMLError) -> SpecProblem:
-    mark = getattr(error, "problem_mark", None)
-    line = mark.line + 1 if mark is not None else 1
-    return SpecProblem(path, line, "", f"is not valid YAML: {getattr(error, 'problem', None) or error}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
@@ -45,11 +45,7 @@ class _Declaring(type):
 
 
 class Registered(str, metaclass=_Declaring):
-    """A name that code declares and files quote. It exists once: what was read is what was declared.
-
-    What is known of it are the fields of the subclass, a ``dataclass(frozen=True, eq=False, repr=False)`` with the name
-    first.
-    """
+    """A name that code declares once and files quote; subclass by ``dataclass(frozen=True, eq=False, repr=False)``."""
 
     __slots__ = ()
 
@@ -64,8 +60,7 @@ class Registered(str, metaclass=_Declaring):
     def named(cls, name: object) -> Self:
         """Find what was declared; else a ValueError lists the names there are, as pydantic's of an enum does."""
         if isinstance(name, str) and name in cls._known:
-            found: Self = cls._known[name]
-            return found
+            return cast(Self, cls._known[name])
         *others, last = (repr(str(one)) for one in cls._known)
         raise PydanticKnownError("enum", {"expected": f"{', '.join(others)} or {last}" if others else last})
 
@@ -79,14 +74,8 @@ class Registered(str, metaclass=_Declaring):
         """Take back a declaration: for tests that declare something of their own."""
         del cls._known[name]
 
-    def __reduce__(self) -> tuple[Callable[[str], Self], tuple[str]]:
+    def __reduce__(self) -> tuple[Callable[[str], Self], tuple[str]]:  # copies are made by it, too
         return self.named, (str(self),)
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:

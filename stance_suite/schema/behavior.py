@@ -66,10 +66,7 @@ class PromptLikelihood(Record):
 
 
 class Divergence(Record):
-    """How far next-token distributions moved on one text: the mean Kullback-Leibler divergence over its tokens.
-
-    It is zero only if nothing moved, and blind to direction: read it beside noise's and the sham's.
-    """
+    """Mean Kullback-Leibler divergence over one text's tokens: zero only if nothing moved, and blind to direction."""
 
     text: str
     """The prompt as declared, or the neutral text."""

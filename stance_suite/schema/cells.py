@@ -80,9 +80,8 @@ class Cell(Record):
         """Short readable name, such as ``curious-uncertainty (long)``; a seed other than 0 is named."""
         if self.is_elsewhere:
             return "trained elsewhere" + (f" (seed {self.seed})" if self.seed else "")
-        details = [*([self.recipe] if self.recipe else []), *([f"seed {self.seed}"] if self.seed else [])]
-        what = self.trained_on
-        return f"{what} ({', '.join(details)})" if details else what
+        details = ", ".join(filter(None, (self.recipe, f"seed {self.seed}" if self.seed else None)))
+        return f"{self.trained_on} ({details})" if details else self.trained_on
 
 
 class Provenance(Record):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from stance_suite.schema.base import Record
 from stance_suite.schema.controls import NOISE, SHAM, NamedControl
 from stance_suite.schema.metrics import Bound, Caveat, Comparator, Metric, show_bound
 
 Expected = Literal["HOLDS", "FAILS", "INCONCLUSIVE"]
+Acceptable = Annotated[
+    tuple[Expected, ...], Field(min_length=1), BeforeValidator(lambda one: (one,) if isinstance(one, str) else one)
+]
+"""A verdict, or several."""
 AGAINST = (SHAM, NOISE)
 """What a robust claim must not be true of, if it does not say."""
 
@@ -85,7 +89,7 @@ class Claim(Record):
     """Structural metrics: judge alpha with the tail size held fixed, and refuse a change that a control shows too."""
     against: tuple[NamedControl, ...] = Field(default=AGAINST, min_length=1)
     """Controls that a robust structural claim of change must not be true of (behavior always faces base and sham)."""
-    expected: tuple[Expected, ...] = Field(default=("HOLDS",), min_length=1)
+    expected: Acceptable = ("HOLDS",)
     """The verdict on record, or several that are acceptable: the test passes while the verdict is one of them."""
     source: str = ""
     """Where the claim comes from."""
@@ -110,14 +114,11 @@ class Claim(Record):
         return self.versus is not None and self.versus.by == "ratio" and not self.comparator.compares_layers
 
     @property
-    def is_difference(self) -> bool:
-        """Whether its figure is one cell's minus another's."""
-        return self.versus is not None and self.versus.by == "difference" and not self.comparator.compares_layers
-
-    @property
     def is_signed(self) -> bool:
         """Whether its figure goes up or down, and is not a size, a count or a ratio."""
-        return self.is_difference or (self.metric.is_signed and not self.is_ratio)
+        if self.versus is None or self.comparator.compares_layers:
+            return self.metric.is_signed
+        return self.versus.by == "difference"
 
     @property
     def is_count(self) -> bool:
@@ -133,11 +134,6 @@ class Claim(Record):
     def claims_change(self) -> bool:
         """Whether controls that show the same speak against it."""
         return self.comparator is not Comparator.WITHIN
-
-    @field_validator("expected", mode="before")
-    @classmethod
-    def _one_or_several(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
 
     @field_validator("bound", mode="before")
     @classmethod
@@ -162,12 +158,11 @@ class Claim(Record):
             self._check_behavior()
         else:
             self._check_structure()
-        impossible = [caveat for caveat in self.unless if caveat not in self.metric.caveats]
-        if impossible:
-            possible = ", ".join(self.metric.caveats)
-            raise ValueError(
-                f"a claim about {self.metric} never gets the caveat {impossible[0]}; it may get {possible}"
-            )
+        possible = self.metric.caveats
+        for caveat in self.unless:
+            if caveat not in possible:
+                told = f"never gets the caveat {caveat}; it may get {', '.join(possible)}"
+                raise ValueError(f"a claim about {self.metric} {told}")
         return self
 
     def _check_bound(self) -> None:

@@ -1,7 +1,4 @@
-"""The vocabulary of controls: what a training is held against, each declared once, with all that is known of it.
-
-A control that is declared here is planned, judged and reported: no other code names it.
-"""
+"""The vocabulary of controls: declared once, each is planned, judged and reported, and no other code names it."""
 
 from __future__ import annotations
 
@@ -114,10 +111,7 @@ class InStructure:
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Control(Registered):
-    """What a training is held against: a cell of its own, or figures that stand in the records of other cells.
-
-    The untouched model and other trainings are cells, whose treatment is the control's name.
-    """
+    """What a training is held against: a cell of its own, or figures that stand in the records of other cells."""
 
     name: str = field(kw_only=False)
     """How files quote it."""
@@ -180,20 +174,17 @@ class Control(Registered):
         return self.structure.figures(claim, replicate)
 
     def _behavior_of_cell(self, replicate: Replicate) -> Behavior | None:
-        record = replicate.controls.get(self)
-        return None if record is None else record.behavior
+        return replicate.controls[self].behavior if self in replicate.controls else None
 
     def _figures_of_cell(self, claim: Claim, replicate: Replicate) -> LayerFigures | None:
-        record = replicate.controls.get(self)
-        return None if record is None else layer_figures(claim, record)
+        return layer_figures(claim, replicate.controls[self]) if self in replicate.controls else None
 
 
 def _only(chosen: Callable[[Control], bool]) -> BeforeValidator:
     def check(value: object) -> object:
         allowed = [one for one in Control.all() if chosen(one)]
         if value not in allowed:
-            expected = " or ".join(repr(str(one)) for one in allowed)
-            raise PydanticKnownError("enum", {"expected": expected})
+            raise PydanticKnownError("enum", {"expected": " or ".join(repr(str(one)) for one in allowed)})
         return value
 
     return BeforeValidator(check)
@@ -213,9 +204,8 @@ def greatest(ends: Range) -> float:
 def sham_rotations(family: Sequence[Stance], first: int) -> Rotations:
     """Take the stances' own examples in rotation, so that content and format stay and no stance is consistent.
 
-    In epoch e, example i comes from stance ``(i + e + first) mod n``; the stances have equally many. One rotation
-    favors some stances, unless their number divides that of the examples; so every epoch takes the next. `first` says
-    which stance gives the first example of the first epoch; another is a replicate.
+    In epoch e, example i comes from stance ``(i + e + first) mod n``; one rotation alone would favor some, unless their
+    number divides that of the examples. Another `first` is a replicate.
     """
     count, stances = len(family[0].examples), len(family)
     return tuple(
@@ -260,21 +250,16 @@ def _noise_figures(claim: Claim, replicate: Replicate) -> LayerFigures:
 
 
 def _noise_concentration(claim: Claim, record: CellRecord, layers: int) -> Range | None:
-    wanted = "alpha_spectrum" if claim.robust else "alpha_total"
-    for one in record.concentration:
-        if (one.figure, one.layers) == (wanted, layers) and one.noise_participation_ratio is not None:
-            return one.noise_participation_ratio
-    return None
+    wanted = "alpha_spectrum" if claim.robust else "alpha_total", layers
+    found = (one.noise_participation_ratio for one in record.concentration if (one.figure, one.layers) == wanted)
+    return next(filter(None, found), None)
 
 
 def _noise_table(change: LayerChange) -> dict[str, NoiseRange | None]:
     noise = change.noise
     if noise is None:
         return {}
-    found: dict[str, NoiseRange | None] = {
-        "alpha_change_total": noise.alpha_total,
-        "alpha_change_spectrum": noise.alpha_spectrum,
-    }
+    found = {"alpha_change_total": noise.alpha_total, "alpha_change_spectrum": noise.alpha_spectrum}
     if change.weight_change is not None:
         found |= {"change_stable_rank": noise.stable_rank, "change_top_ten_energy": noise.top_ten_energy}
     return found

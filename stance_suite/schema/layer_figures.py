@@ -26,10 +26,7 @@ _NOISE_RANGES: Mapping[Metric, tuple[Callable[[NoiseControl], NoiseRange | None]
 
 
 def layer_figures(claim: Claim, record: CellRecord) -> LayerFigures:
-    """Find the claim's figure of every matching layer in a cell, by the layer's long name; None where there is none.
-
-    Of metrics that count layers or share out a change it is the change of alpha.
-    """
+    """Find the claim's figure of every matching layer in a cell; for metrics of many layers the change of alpha."""
     match claim.metric:
         case Metric.ALPHA:
             by_layer = {layer.name: layer.fit.alpha if layer.fit else None for layer in record.spectra}

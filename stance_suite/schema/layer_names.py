@@ -70,22 +70,15 @@ def blocks(names: Iterable[str]) -> int:
 
 
 def relative_depth(name: str, blocks: int) -> float | None:
-    """Tell how deep in its model a layer lies, in percent; None outside of blocks.
-
-    ``100 * block / blocks``: 0 for the first block, 62.5 for block 15 of 24.
-    """
+    """Tell how deep in its model a layer lies, in percent: 62.5 for block 15 of 24; None outside of blocks."""
     index = block(name)
     return None if index is None else 100 * index / blocks
 
 
 def role(name: str) -> Role:
-    """Tell what a layer does in its block.
-
-    `BIAS` for every parameter called bias, a norm's too; `OTHER` for what is not known, such as a router to
-    experts.
-    """
+    """Tell what a layer does in its block; `OTHER` for what is not known, such as a router to experts."""
     parts = name.lower().split(".")
-    if parts[-1] == "bias":
+    if parts[-1] == "bias":  # a norm's too
         return Role.BIAS
     if len(parts) > 1 and parts[-1] == "weight":
         parts.pop()

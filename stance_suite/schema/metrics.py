@@ -282,10 +282,7 @@ class Comparator(StrEnum):
         return self in (Comparator.SAME_LAYER, Comparator.ANOTHER_LAYER)
 
     def margin(self, figure: float, bound: Bound) -> float:
-        """Tell how far a figure is from breaking the comparison; it is negative on the wrong side of the bound.
-
-        `WITHIN` and `BEYOND` bound the magnitude. NaN if figure or bound is not finite, or if layers are compared.
-        """
+        """Tell how far a figure is on the right side of the bound; NaN if not finite, or if layers are compared."""
         low, high = bound if isinstance(bound, tuple) else (bound, bound)
         if self.compares_layers or not all(map(math.isfinite, (figure, low, high))):
             return math.nan

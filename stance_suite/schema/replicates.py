@@ -47,10 +47,8 @@ class CellIndex:
     @cached_property
     def _controls(self) -> dict[_Design, CellRecord]:
         """Controls by model, family, seed, treatment and recipe, the first of equal ones."""
-        of_last = [
-            (record, control) for record in reversed(self.records) if (control := record.cell.control) is not None
-        ]
-        return {_design(record, control): record for record, control in of_last}
+        controls = ((record, record.cell.control) for record in reversed(self.records))
+        return {_design(record, control): record for record, control in controls if control is not None}
 
     @cached_property
     def _untouched(self) -> dict[str, CellRecord]:

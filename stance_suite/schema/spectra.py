@@ -82,14 +82,14 @@ class SpectrumCurve(Record):
         return self.sizes[0]
 
 
-class OfMatrix(Record):
-    """Base of what is measured of one weight matrix."""
+class OfTensor(Record):
+    """Base of what is told of one tensor."""
 
     name: str
-    """Long name of the module that owns the matrix."""
+    """Long name of the module that owns the matrix; of other tensors, the parameter's."""
 
 
-class LayerSpectrum(OfMatrix):
+class LayerSpectrum(OfTensor):
     """The spectrum of one weight matrix."""
 
     rows: int
@@ -220,7 +220,7 @@ class NoiseControl(Record):
         return self.smallest_p_value <= SIGNIFICANCE_OF_LAYERS
 
 
-class RoundingControl(OfMatrix):
+class RoundingControl(OfTensor):
     """What storing one matrix in bfloat16 would do to it."""
 
     relative_norm: float
@@ -229,7 +229,7 @@ class RoundingControl(OfMatrix):
     """Change of alpha; None where a fit failed."""
 
 
-class LayerChange(OfMatrix):
+class LayerChange(OfTensor):
     """What fine-tuning did to one weight matrix."""
 
     alpha_change: AlphaChange | None
@@ -259,19 +259,15 @@ class Concentration(Record):
     """The same for the Gini coefficient."""
 
 
-class VectorChange(Record):
+class VectorChange(OfTensor):
     """What fine-tuning did to a bias or a norm's weights."""
 
-    name: str
-    """Name of the parameter."""
     relative_norm: float | None
     """Norm of the change over the norm before; None where the parameter was zero, or is not finite."""
 
 
-class SkippedTensor(Record):
+class SkippedTensor(OfTensor):
     """A tensor whose spectrum is not measured."""
 
-    name: str
-    """Name of the parameter."""
     reason: str
     """Why not."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from stance_suite.schema.base import Record
-from stance_suite.schema.claims import Expected
+from stance_suite.schema.claims import Acceptable, Expected
 from stance_suite.schema.metrics import Comparator
 from stance_suite.schema.verdicts import Status
 
@@ -110,24 +110,15 @@ class Statement(Record):
     """The verdict on record, of the checks."""
     measured: tuple[str, ...] = ()
     """Ids of the claims that must hold for it to be true; judged where the run asks for their models."""
-    expected_measured: tuple[Expected, ...] = Field(default=("HOLDS",), min_length=1)
+    expected_measured: Acceptable = ("HOLDS",)
     """The verdict on record of these claims taken together, or several that are acceptable."""
     source: str = ""
     """Where the statement comes from."""
 
-    @field_validator("expected_measured", mode="before")
-    @classmethod
-    def _one_or_several(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
-
     @model_validator(mode="after")
-    def _rests_on_something(self) -> Statement:
+    def _makes_sense(self) -> Statement:
         if not self.checks and not self.measured:
             raise ValueError("rests on nothing: give 'checks' of the record, or claims under 'measured'")
-        return self
-
-    @model_validator(mode="after")
-    def _ranges_ascend(self) -> Statement:
         for check in self.checks:
             for name in ("count", "depth", "between"):
                 low, high = getattr(check, name, (0, 0))

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from stance_suite.config.catalog import bundled_fixtures, load_catalog
 from stance_suite.errors import SpecError, UnknownNameError
-from stance_suite.schema.claims import Claim
 from stance_suite.schema.recipes import Adapter, Recipe
 from stance_suite.schema.stances import RECIPES, Stance
 
@@ -131,9 +130,7 @@ def test_a_file_that_is_no_stance_is_refused_with_its_line(tmp_path, text, messa
 def test_all_problems_of_all_files_are_told_at_once(tmp_path):
     write_stance(tmp_path, extra=1)
     declare(tmp_path, "claims", "claims: 3\n")
-    with pytest.raises(SpecError) as raised:
-        load_catalog(tmp_path)
-    assert len(raised.value.problems) == 2
+    assert len(problem_of(tmp_path).splitlines()) == 2
 
 
 def test_neutral_texts_of_ones_own_replace_the_bundled(tmp_path, library):
@@ -157,10 +154,7 @@ claims:
     comparator: above
     bound: 0.1
 """
-BAD_CLAIMS = [
-    ("above", "bigger", ":7: claims.0.comparator: 'bigger' is not allowed; allowed: 'above', 'below'"),
-    ("bound: 0.1\n", "bound: 0.1\n" + CLAIM.partition("\n")[2], "own.yaml:9: claims.1.id: is taken by "),
-]
+CLAIM_TWICE = ("bound: 0.1\n", "bound: 0.1\n" + CLAIM.partition("\n")[2], "own.yaml:9: claims.1.id: is taken by ")
 RECIPE = """\
 recipes:
   - name: gentle
@@ -210,7 +204,7 @@ BAD_STATEMENTS = [
 @pytest.mark.parametrize(
     ("kind", "text", "old", "new", "message"),
     [
-        *(("claims", CLAIM, *case) for case in BAD_CLAIMS),
+        ("claims", CLAIM, *CLAIM_TWICE),
         *(("recipes", RECIPE, *case) for case in BAD_RECIPES),
         *(("statements", STATEMENT, *case) for case in BAD_STATEMENTS),
     ],
@@ -234,11 +228,8 @@ def test_a_users_recipes_stand_beside_the_bundled_ones(tmp_path, library):
     assert (declared.suite, len(declared.claims)) == (library.suite, len(library.claims)), "which stay in place"
     declare(tmp_path, "claims", CLAIM.replace("metric:", "recipe: gentle\n    metric:"))
     assert [entry.claim.recipe for entry in load_catalog(tmp_path).claims] == ["gentle"]
-
-
-def test_a_bundled_recipe_may_be_declared_again_as_it_is(tmp_path):
-    declare(tmp_path, "recipes", "recipes: [{name: documented, epochs: 2}]\n")
-    assert load_catalog(tmp_path).recipes == RECIPES
+    declare(tmp_path, "recipes", "recipes: [{name: documented, epochs: 2}]\n", "again")
+    assert load_catalog(tmp_path).recipes == declared.recipes, "a bundled one may be declared again as it is"
 
 
 def test_the_page_about_recipes_shows_every_key_and_recipes_that_can_be_read(tmp_path):
@@ -286,6 +277,4 @@ def test_a_stance_survives_yaml(tmp_path_factory, sentences):
 def test_a_claim_survives_yaml(tmp_path, library):
     claims = [entry.claim for entry in library.claims]
     declare(tmp_path, "claims", yaml.safe_dump({"claims": [claim.model_dump(mode="json") for claim in claims]}))
-    read = [entry.claim for entry in load_catalog(tmp_path).claims]
-    assert read == claims
-    assert all(isinstance(claim, Claim) for claim in read)
+    assert [entry.claim for entry in load_catalog(tmp_path).claims] == claims

@@ -17,10 +17,7 @@ def test_the_command_line_beats_the_environment_which_beats_pyproject(tmp_path):
     assert resolve_settings({}, tmp_path, environment).seed == (2,)
     assert resolve_settings({}, tmp_path, {}).model == ("a", "b")
     assert resolve_settings({}, tmp_path, {}).seed == (1,)
-
-
-def test_seed_zero_on_the_command_line_counts_as_given(tmp_path):
-    assert resolve_settings({"seed": [0]}, tmp_path, {"STANCE_SUITE_SEED": "7"}).seed == (0,)
+    assert resolve_settings({"seed": [0]}, tmp_path, environment).seed == (0,), "which counts as given"
 
 
 def test_what_is_given_twice_counts_once(tmp_path):
@@ -28,18 +25,12 @@ def test_what_is_given_twice_counts_once(tmp_path):
     assert (settings.seed, settings.model) == ((1, 0), ("b", "a"))
 
 
-@pytest.mark.parametrize(
-    ("given", "environment", "pyproject", "on"),
-    [
-        ({}, {}, "", False),
-        ({"trajectory": True}, {}, "", True),
-        ({"trajectory": None}, {"STANCE_SUITE_TRAJECTORY": "1"}, "", True),
-        ({}, {}, "[tool.stance-suite]\ntrajectory = true\n", True),
-    ],
-)
-def test_a_switch_is_off_until_it_is_given(tmp_path, given, environment, pyproject, on):
-    (tmp_path / "pyproject.toml").write_text(pyproject)
-    assert resolve_settings(given, tmp_path, environment).trajectory is on
+def test_a_switch_is_off_until_it_is_given(tmp_path):
+    assert resolve_settings({}, tmp_path, {}).trajectory is False
+    assert resolve_settings({"trajectory": True}, tmp_path, {}).trajectory is True
+    assert resolve_settings({"trajectory": None}, tmp_path, {"STANCE_SUITE_TRAJECTORY": "1"}).trajectory is True
+    (tmp_path / "pyproject.toml").write_text("[tool.stance-suite]\ntrajectory = true\n")
+    assert resolve_settings({}, tmp_path, {}).trajectory is True
 
 
 def test_the_profile_decides_the_recipes(tmp_path):

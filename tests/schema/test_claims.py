@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from stance_suite.config.catalog import load_catalog
 from stance_suite.errors import SpecError
-from stance_suite.schema.claims import Claim, RecordedFigures, is_glob
+from stance_suite.schema.claims import Claim, is_glob
 from stance_suite.schema.metrics import CAVEAT_MEANINGS, Caveat, Comparator, Metric
 from stance_suite.schema.policy import SIGNS_OF_DEGENERATION
 
@@ -171,16 +171,14 @@ OF_A_KEY = [
     ({"versus": {"stance": "confident"}}, "versus", "versus: no stance is called 'confident'; did you"),
     ({"versus": {"recipe": "lorra"}}, "versus", "versus: no recipe is called 'lorra'; did you mean 'l"),
     ({"comparater": "above"}, "comparater", "unknown key; did you mean 'comparator'"),
-    ({"recorded": {"before": 0, "after": 1, "change_percent": 1}}, "recorded.before", "Input should be greater than 0"),
-    (
-        {"recorded": {"before": 1, "after": float("inf"), "change_percent": 1}},
-        "recorded.after",
-        "Input should be a finite number",
-    ),
-    (
-        {"recorded": {"before": 1, "after": 1, "change_percent": float("nan")}},
-        "recorded.change_percent",
-        "Input should be a finite number",
+    *(
+        ({"recorded": {"before": 1, "after": 1, "change_percent": 1} | {key: value}}, f"recorded.{key}", message)
+        for value, message, *keys in (
+            (0, "Input should be greater than 0", "before", "after"),
+            (float("inf"), "Input should be a finite number", "before", "after", "change_percent"),
+            (float("nan"), "Input should be ", "before", "after", "change_percent"),
+        )
+        for key in keys
     ),
 ]
 
@@ -287,6 +285,7 @@ def test_a_claim_of_two_bounds_has_no_single_one():
         _ = claim.threshold
     assert Claim(**STRUCTURAL).threshold == -30.0
     assert Claim(**STRUCTURAL).asked == "below -30"
+    assert Claim(**BEHAVIORAL).asked == "above 0.1"
     assert Claim(**RANKING).asked == "same layer"
 
 
@@ -308,18 +307,6 @@ def test_every_metric_has_a_meaning_and_possible_caveats(metric):
     assert (set(SIGNS_OF_DEGENERATION) <= set(metric.caveats)) is metric.is_behavioral
     assert len(set(metric.caveats)) == len(metric.caveats)
     assert set(CAVEAT_MEANINGS) == set(Caveat)
-
-
-@given(st.floats(), st.floats(), st.floats())
-@settings(deadline=None)
-def test_recorded_figures_are_finite(before, after, change):
-    try:
-        figures = RecordedFigures(before=before, after=after, change_percent=change)
-    except ValidationError:
-        return
-    assert 0 < figures.before < float("inf")
-    assert 0 < figures.after < float("inf")
-    assert abs(figures.change_percent) < float("inf")
 
 
 @given(

@@ -42,6 +42,7 @@ from stance_suite.schema.recipes import Sweep
 from stance_suite.schema.replicates import CellIndex
 from stance_suite.schema.verdicts import ControlFigure, Status
 from tests import made_up_run
+from tests.measured import alpha_change, layer
 from tests.runs import behavioral, structural, training
 
 STANCE = "curious-uncertainty"
@@ -107,23 +108,11 @@ def test_figures_of_other_records_are_judged_and_reported(echo, library):
 
 def test_a_robust_claim_may_name_it(echo, stance):
     claim = structural(stance, comparator="above", bound=1, robust=True, against=["echo"])
-    (one,) = made_up_replicates(stance)
-    verdict = judge_structure(claim, one)
-    assert verdict.status is Status.FAILS
-    assert "true of the control echo as well" in verdict.reason
-
-
-def made_up_replicates(stance):
-    from tests.measured import alpha_change, layer
-
     one = training(stance, 0.5)
     changed = one.tuned.model_copy(update={"changes": (layer("model.layers.0.q_proj", alpha_change(9, 9)),)})
-    return [replace(one, tuned=changed)]
-
-
-@pytest.fixture
-def stance(library):
-    return library.stance(STANCE)
+    verdict = judge_structure(claim, replace(one, tuned=changed))
+    assert verdict.status is Status.FAILS
+    assert "true of the control echo as well" in verdict.reason
 
 
 def test_a_training_of_its_own_is_a_cell_beside_the_tuned_one(shuffled, stance):
@@ -146,12 +135,12 @@ def test_a_training_of_its_own_is_a_cell_beside_the_tuned_one(shuffled, stance):
 
 
 def test_its_cells_are_reported_wherever_the_shams_are(shuffled, whole_run):
-    others = [one for one in whole_run.cells if one.cell.control is SHAM]
     extra = [
         one.model_copy(
             update={"cell": one.cell.model_copy(update={"treatment": "shuffled"}), "key": f"shuffled-{one.cell.seed}"}
         )
-        for one in others
+        for one in whole_run.cells
+        if one.cell.control is SHAM
     ]
     run = whole_run.model_copy(update={"cells": (*whole_run.cells, *extra)})
     read = Findings.model_validate_json(run.model_dump_json())

@@ -11,8 +11,6 @@ ROLES = {
         "self_attn.o_proj output, self_attn.q_norm.weight norm, mlp.gate_proj gate, mlp.up_proj up, "
         "mlp.down_proj down, post_attention_layernorm.weight norm"
     ),
-    "model.layers.0": "self_attn.k_proj.weight key",
-    "model.layers.15": "self_attn.q_proj query",
     "model": "embed_tokens embedding, norm.weight norm",
     "lm_head": " head",
     # GPT-2

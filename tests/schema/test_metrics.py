@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stance_suite.schema.metrics import Comparator, show_bound
+from stance_suite.schema.metrics import Comparator
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
 NOT_FINITE = st.sampled_from([math.nan, math.inf, -math.inf])
@@ -56,15 +56,3 @@ def test_the_margin_has_the_sign_of_the_verdict(comparator, figure, low, high):
 )
 def test_the_margin_is_the_distance_to_the_nearest_bound(comparator, figure, bound, margin):
     assert Comparator(comparator).margin(figure, bound) == margin
-
-
-@pytest.mark.parametrize(
-    ("comparator", "bound", "shown"),
-    [
-        ("above", 0.1, "above 0.1"),
-        ("between", (50.0, 70.0), "between 50 and 70"),
-        ("another_layer", None, "another layer"),
-    ],
-)
-def test_a_comparison_is_shown_in_words(comparator, bound, shown):
-    assert show_bound(Comparator(comparator), bound) == shown
