@@ -6,7 +6,6 @@ exports carry are those of the originals; widths are small and the values random
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -101,13 +100,8 @@ def build_pythia(folder: Path, tokenizer: Any) -> None:
     _save(folder, tokenizer, _seeded(GPTNeoXForCausalLM, config), torch.float16, buffers)
 
 
-BUILDERS: dict[str, Callable[[Path, Any], None]] = {
-    "qwen2-0.5b": build_qwen2,
-    "distilgpt2": build_distilgpt2,
-    "pythia-160m": build_pythia,
-}
+BUILDERS = {"qwen2-0.5b": build_qwen2, "distilgpt2": build_distilgpt2, "pythia-160m": build_pythia}
 """By the documented model's name in the registry."""
-
 
 MATRICES = {
     "qwen2-0.5b": (

@@ -1,4 +1,4 @@
-"""What a place must offer to keep records in, and how something that is to be made there is claimed."""
+"""What a place must offer to keep records in, how what is to be made there is claimed, and what is said if it fails."""
 
 from __future__ import annotations
 
