@@ -78,10 +78,7 @@ def read_folder(folder: Path) -> dict[str, bytes]:
 @contextmanager
 def serve(hub: Hub) -> Iterator[Hub]:
     """Serve until the block is left, on a port that is free."""
-    handler = type("Handler", (_Handler,), {"hub": hub})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    server.block_on_close = False
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
     hub.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
@@ -127,16 +124,14 @@ class _Handler(BaseHTTPRequestHandler):
         repository = self.hub.repositories.get(name)
         if repository is None:
             self._send(401, b"", {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"})
-            return None
-        if repository.refusal is not None:
+        elif repository.refusal is not None:
             status, code = repository.refusal
             self._send(status, b"", {"X-Error-Code": code} if code else {})
-            return None
-        commit = repository.branches.get(revision, revision)
-        if commit not in repository.commits:
+        elif (commit := repository.branches.get(revision, revision)) in repository.commits:
+            return commit, repository.commits[commit]
+        else:
             self._send(404, b"", {"X-Error-Code": "RevisionNotFound", "X-Error-Message": "Invalid rev id"})
-            return None
-        return commit, repository.commits[commit]
+        return None
 
     def _describe(self, name: str, revision: str) -> None:
         if found := self._find(name, revision):
@@ -167,13 +162,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif path not in files:
             self._send(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit})
         elif large := _large_file(path, files[path]):
-            headers = {
-                "Location": f"http://localhost:{self.hub.port}/delivery/{name}/{commit}/{path}",
-                "X-Repo-Commit": commit,
-                "X-Linked-ETag": f'"{large["oid"]}"',
-                "X-Linked-Size": str(large["size"]),
-            }
-            self._send(302, b"", headers)
+            location = f"http://localhost:{self.hub.port}/delivery/{name}/{commit}/{path}"
+            linked = {"X-Linked-ETag": f'"{large["oid"]}"', "X-Linked-Size": str(large["size"])}
+            self._send(302, b"", {"Location": location, "X-Repo-Commit": commit, **linked})
         else:
             self._send_file(path, files[path], {"ETag": f'"{_git_hash(files[path])}"', "X-Repo-Commit": commit})
 
@@ -197,8 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        breaks = self.hub.broken.get(name)
-        if breaks:
+        if breaks := self.hub.broken.get(name):
             content = content[: breaks.pop(0)]
             self.close_connection = True
         self.wfile.write(content)

@@ -6,7 +6,6 @@ exports carry are those of the originals; widths are small and the values random
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,19 +45,9 @@ def build_tiny(folder: Path, tokenizer: Any) -> None:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        tie_word_embeddings=True,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=None,
-        initializer_range=0.2,
-    )
+    own = {"vocab_size": len(tokenizer), "bos_token_id": None, "initializer_range": 0.2}
+    own |= {"num_key_value_heads": 2, "tie_word_embeddings": True}
+    config = LlamaConfig(**_common(tokenizer) | own, **_sizes(32, 64, 2))
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
@@ -79,16 +68,8 @@ def build_qwen2(folder: Path, tokenizer: Any) -> None:
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
-    config = Qwen2Config(
-        hidden_size=64,
-        intermediate_size=96,
-        num_hidden_layers=24,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=POSITIONS,
-        tie_word_embeddings=True,
-        **_common(tokenizer),
-    )
+    own = {"num_key_value_heads": 2, "max_position_embeddings": POSITIONS, "tie_word_embeddings": True}
+    config = Qwen2Config(**own, **_sizes(64, 96, 24), **_common(tokenizer))
     _save(folder, tokenizer, _seeded(Qwen2ForCausalLM, config), torch.bfloat16, {})
 
 
@@ -108,17 +89,8 @@ def build_pythia(folder: Path, tokenizer: Any) -> None:
     import torch
     from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
-    config = GPTNeoXConfig(
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=12,
-        num_attention_heads=4,
-        max_position_embeddings=POSITIONS,
-        rotary_pct=0.25,
-        use_parallel_residual=True,
-        tie_word_embeddings=False,
-        **_common(tokenizer),
-    )
+    own = {"rotary_pct": 0.25, "use_parallel_residual": True, "tie_word_embeddings": False}
+    config = GPTNeoXConfig(**own, max_position_embeddings=POSITIONS, **_sizes(64, 128, 12), **_common(tokenizer))
     buffers = {}
     for layer in range(config.num_hidden_layers):
         attention = f"gpt_neox.layers.{layer}.attention"
@@ -128,13 +100,8 @@ def build_pythia(folder: Path, tokenizer: Any) -> None:
     _save(folder, tokenizer, _seeded(GPTNeoXForCausalLM, config), torch.float16, buffers)
 
 
-BUILDERS: dict[str, Callable[[Path, Any], None]] = {
-    "qwen2-0.5b": build_qwen2,
-    "distilgpt2": build_distilgpt2,
-    "pythia-160m": build_pythia,
-}
+BUILDERS = {"qwen2-0.5b": build_qwen2, "distilgpt2": build_distilgpt2, "pythia-160m": build_pythia}
 """By the documented model's name in the registry."""
-
 
 MATRICES = {
     "qwen2-0.5b": (
@@ -165,6 +132,10 @@ def _common(tokenizer: Any) -> dict[str, Any]:
     end = tokenizer.eos_token_id
     tokens = {"bos_token_id": end, "eos_token_id": end, "pad_token_id": tokenizer.pad_token_id}
     return {"vocab_size": VOCABULARY, "initializer_range": SPREAD, **tokens}
+
+
+def _sizes(width: int, inner: int, layers: int) -> dict[str, int]:
+    return {"hidden_size": width, "intermediate_size": inner, "num_hidden_layers": layers, "num_attention_heads": 4}
 
 
 def _seeded(architecture: Any, config: Any) -> Any:

@@ -44,7 +44,7 @@ Baseline = Annotated[Path | None, typer.Option("--baseline", help="The findings.
 def show_fingerprint(what: FindingsOrModel) -> None:
     """Print the hashes that findings are bound to, or those of a model's files and its number of parameters."""
     from stance_suite.judge.verify.fingerprints import fingerprint_findings
-    from stance_suite.models.fingerprint import fingerprint_model
+    from stance_suite.models.files import fingerprint_model
     from stance_suite.models.sources import locate
 
     path = Path(what).expanduser()

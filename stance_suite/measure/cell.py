@@ -36,8 +36,7 @@ from stance_suite.schema.recipes import Recipe
 from stance_suite.schema.stances import Example, PromptFormat
 from stance_suite.spectra.model_spectra import MeasuredModel, measure_model
 from stance_suite.spectra.parallel import limited_cores
-from stance_suite.spectra.rounding import control_rounding
-from stance_suite.spectra.weight_change import alpha_changes, compare_models
+from stance_suite.spectra.weight_change import alpha_changes, compare_models, control_rounding
 
 COMPUTING_LIBRARIES = (
     "torch", "transformers", "tokenizers", "accelerate", "peft", "sentence-transformers", "numpy", "scipy",

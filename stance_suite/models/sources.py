@@ -48,20 +48,13 @@ def locate(spec: ModelSpec, cache: Path, base: Weights | None = None) -> Weights
             folder = spec.source.path
     if base is not None and (folder / ADAPTER_CONFIG).is_file():
         _check_adapter(folder)
-    else:
-        _check_model(folder)
-    if base is not None:
-        prompt_format = base.prompt_format
-    else:
-        prompt_format = spec.prompt_format or ("chat" if _has_chat_template(folder) else "plain")
-    return Weights(spec.name, folder, hash_files(folder), prompt_format, commit)
-
-
-def _check_model(folder: Path) -> None:
-    if not any(folder.glob("*.safetensors")):
+    elif not any(folder.glob("*.safetensors")):
         raise no_safetensors(folder, (path.name for path in folder.iterdir()))
-    if not (folder / "config.json").is_file():
+    elif not (folder / "config.json").is_file():
         raise WeightsUnavailableError(f"{folder} has weights but no config.json; save the model with save_pretrained")
+    declared = spec.prompt_format if base is None else base.prompt_format
+    prompt_format = declared or ("chat" if _has_chat_template(folder) else "plain")
+    return Weights(spec.name, folder, hash_files(folder), prompt_format, commit)
 
 
 def _check_adapter(folder: Path) -> None:

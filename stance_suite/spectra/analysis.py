@@ -116,9 +116,8 @@ def analyze(model: Any, *, fused: Fused = "whole", device: str = "cpu") -> Analy
     checkpoint = open_checkpoint(model)
     tensors = sort_tensors(checkpoint, fused)
     if not tensors.matrices:
-        reasons = "; ".join(f"{entry.name} {entry.reason}" for entry in tensors.skipped[:3])
-        told = f"{checkpoint.source} holds no weight matrix to analyze: {reasons or 'no tensor'}"
-        raise WeightsUnavailableError(told)
+        reasons = "; ".join(f"{entry.name} {entry.reason}" for entry in tensors.skipped[:3]) or "no tensor"
+        raise WeightsUnavailableError(f"{checkpoint.source} holds no weight matrix to analyze: {reasons}")
     # eigenvalues of a change are as small as the change
     cutoff = relative_cutoff if checkpoint.is_adapter else absolute_cutoff
     return Analysis(checkpoint.source, measure_spectra(tensors.matrices, device, cutoff), tensors.skipped)
@@ -126,6 +125,8 @@ def analyze(model: Any, *, fused: Fused = "whole", device: str = "cpu") -> Analy
 
 def describe_layer(place: int, layer: LayerSpectrum) -> dict[str, Any]:
     """Describe a layer, with eigenvalues, as a row of the table with its place; NaN where nothing was fitted."""
+    from scipy.special import logsumexp
+
     fit, eigenvalues = layer.fit, np.asarray(layer.eigenvalues or (), dtype=float)
     larger, smaller = max(layer.rows, layer.columns), min(layer.rows, layer.columns)
     largest = float(layer.spectral_norm**2)
@@ -141,7 +142,8 @@ def describe_layer(place: int, layer: LayerSpectrum) -> dict[str, Any]:
     if fit is not None:
         row |= _figures(fit, FIELDS_OF_FIT) | {"xmax": float(eigenvalues[-1])}
         row |= {"alpha_weighted": fit.alpha * np.log10(largest)}
-        row |= {"log_alpha_norm": _log_alpha_norm(eigenvalues, fit.alpha)}
+        logs = np.log(eigenvalues[eigenvalues > 0])  # the sum of lambda ** alpha itself may overflow
+        row |= {"log_alpha_norm": float(logsumexp(fit.alpha * logs) / np.log(10))}
         if (other := layer.runner_up) is not None:
             row |= {"runner_up_alpha": other.alpha, "runner_up_gap": other.ks_distance - fit.ks_distance}
     return row
@@ -149,11 +151,3 @@ def describe_layer(place: int, layer: LayerSpectrum) -> dict[str, Any]:
 
 def _figures(record: Record | None, fields: dict[str, str]) -> dict[str, Any]:
     return {} if record is None else {column: getattr(record, field) for column, field in fields.items()}
-
-
-def _log_alpha_norm(eigenvalues: np.ndarray, alpha: float) -> float:
-    """log10 of sum(lambda ** alpha), which itself may overflow."""
-    from scipy.special import logsumexp
-
-    positive = eigenvalues[eigenvalues > 0]
-    return float(logsumexp(alpha * np.log(positive)) / np.log(10))

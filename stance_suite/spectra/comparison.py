@@ -13,9 +13,8 @@ from stance_suite.schema.spectra import LayerChange, RoundingControl
 from stance_suite.spectra.analysis import Analysis, describe_layer
 from stance_suite.spectra.matrices import Fused
 from stance_suite.spectra.model_spectra import measure_model
-from stance_suite.spectra.rounding import control_rounding
 from stance_suite.spectra.significance import FIGURES
-from stance_suite.spectra.weight_change import DRAWS, StructureChange, compare_models
+from stance_suite.spectra.weight_change import DRAWS, StructureChange, compare_models, control_rounding
 
 if TYPE_CHECKING:
     from pandas import DataFrame

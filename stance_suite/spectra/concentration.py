@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,22 +13,12 @@ from stance_suite.spectra.power_law import Array
 
 @dataclass(frozen=True)
 class LayerDraws:
-    """Changes of one layer's alpha under noise, in percent; arrays of shape (draws,), empty without a fit."""
+    """Changes of one layer's alpha under noise, in percent; arrays of shape (draws,), empty where none is known."""
 
-    total: Array
+    total: Array = field(default_factory=lambda: np.empty(0))
     """Of the fitted alpha."""
-    spectrum: Array
+    spectrum: Array = field(default_factory=lambda: np.empty(0))
     """Of alpha with the tail size held fixed."""
-
-    @classmethod
-    def still(cls, draws: int) -> LayerDraws:
-        """Stand for a layer that did not change: noise of its norm changes nothing."""
-        return cls(np.zeros(draws), np.zeros(draws))
-
-    @classmethod
-    def none(cls) -> LayerDraws:
-        """Stand for a layer whose noise is not known, which is then left out."""
-        return cls(np.empty(0), np.empty(0))
 
 
 def measure_concentration(changes: Sequence[LayerChange], noise: Sequence[LayerDraws]) -> tuple[Concentration, ...]:

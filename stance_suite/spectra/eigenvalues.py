@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,24 +23,12 @@ class NotFiniteError(Exception):
     """A matrix holds NaN or infinite values; it has no spectrum."""
 
 
-class Solver(Protocol):
-    """Where Gram matrices are formed and solved."""
-
-    def gram(self, blocks: Iterable[Block], size: int) -> Any:
-        """Form ``W^T W`` (size, size) in float64 from blocks of W's rows; NotFiniteError if W holds NaN or infinity."""
-
-    def eigenvalues(self, gram: Any) -> Array:
-        """Solve a Gram matrix for all eigenvalues: ascending, rounding below zero clipped."""
-
-    def leading_vectors(self, gram: Any, eigenvalues: Array, count: int) -> Array:
-        """Solve for leading right singular vectors of W, given all eigenvalues: orthonormal columns (size, count)."""
-
-
 @dataclass(frozen=True)
 class CpuSolver:
     """LAPACK through NumPy and SciPy."""
 
     def gram(self, blocks: Iterable[Block], size: int) -> Array:
+        """Form ``W^T W`` (size, size) in float64 from blocks of W's rows; NotFiniteError if W holds NaN or infinity."""
         gram = np.zeros((size, size))
         for block in blocks:
             rows = block.astype(np.float64)
@@ -51,10 +39,12 @@ class CpuSolver:
         return gram
 
     def eigenvalues(self, gram: Array) -> Array:
+        """Solve a Gram matrix for all eigenvalues: ascending, rounding below zero clipped."""
         found: Array = np.linalg.eigvalsh(gram).astype(np.float64, copy=False)
         return np.clip(found, 0.0, None)
 
     def leading_vectors(self, gram: Array, eigenvalues: Array, count: int) -> Array:
+        """Solve for leading right singular vectors of W, given all eigenvalues: orthonormal columns (size, count)."""
         # NumPy solves for all vectors or none, at three times the cost. The eigenvalues are known, so a polynomial that
         # is large on the leading ones and small on the rest lifts the wanted vectors out of random ones (Zhou, Saad,
         # Tiago and Chelikowsky, "Self-consistent-field calculations using Chebyshev-filtered subspace iteration", J.
@@ -103,6 +93,10 @@ class TorchSolver:
 
         vectors: Array = torch.linalg.eigh(gram)[1][:, -count:].cpu().numpy()
         return vectors
+
+
+Solver = CpuSolver | TorchSolver
+"""Where Gram matrices are formed and solved."""
 
 
 def choose_solver(device: str = "cpu") -> Solver:

@@ -48,8 +48,7 @@ def limited_cores(count: int | None) -> Iterator[None]:
 
 def cores() -> int:
     """Count the cores that this process may use: at least 1."""
-    limit = _limit.get()
-    if limit is not None:
+    if (limit := _limit.get()) is not None:
         return limit
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -173,7 +173,6 @@ def _distance_of_every_tail(logs: Array, alphas: Array) -> Array:
             block[np.tri(len(block), k=-1, dtype=bool)] = 0  # points below the tail
             distances[starts] = gap.max(axis=1)
     distances[~(np.isfinite(distances) & np.isfinite(alphas) & (alphas > 1))] = 1.0
-    for start in np.flatnonzero(distances <= distances.min() + SINGLE_PRECISION):
-        if distances[start] < 1.0:
-            distances[start] = tail_distance(logs, float(alphas[start]), int(start))
+    for start in np.flatnonzero((distances <= distances.min() + SINGLE_PRECISION) & (distances < 1.0)):
+        distances[start] = tail_distance(logs, float(alphas[start]), int(start))
     return distances

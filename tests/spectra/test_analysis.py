@@ -78,10 +78,8 @@ def test_an_adapters_update_is_cut_off_relative_to_its_own_size(tmp_path):
 
     generator = torch.Generator().manual_seed(0)
     factors = {"A": torch.randn(32, 60, generator=generator), "B": 1e-5 * torch.randn(50, 32, generator=generator)}
-    save_file(
-        {f"base_model.model.a.lora_{side}.weight": factor for side, factor in factors.items()},
-        tmp_path / "adapter_model.safetensors",
-    )
+    named = {f"base_model.model.a.lora_{side}.weight": factor for side, factor in factors.items()}
+    save_file(named, tmp_path / "adapter_model.safetensors")
     (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 32, "lora_alpha": 32}')
     (layer,) = analyze(tmp_path).layers
     assert layer.spectral_norm**2 < 1e-5

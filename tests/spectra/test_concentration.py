@@ -28,7 +28,7 @@ def test_a_single_layer_has_all():
 def test_noise_shows_how_concentrated_chance_is():
     changes = [layer("a", alpha_change(3.0, 0.1)), layer("b", alpha_change(0.1, 0.1)), layer("c", None)]
     draws = np.random.default_rng(0).standard_normal((3, 500))
-    noise = [LayerDraws(draws[0], draws[1]), LayerDraws(draws[1], draws[2]), LayerDraws.none()]
+    noise = [LayerDraws(draws[0], draws[1]), LayerDraws(draws[1], draws[2]), LayerDraws()]
     norm, total, spectrum = measure_concentration(changes, noise)
     assert (norm.figure, norm.layers, norm.participation_ratio) == ("relative_norm", 3, pytest.approx(3))
     assert norm.noise_gini is None
@@ -43,7 +43,8 @@ def test_layers_that_stayed_are_so_in_the_noise_too():
     changes = [layer(str(i), alpha_change(0.1 * i, 0.1)) for i in range(1, 7)]
     changes += [layer(str(i), alpha_change(0.0, 0.0)) for i in range(7, 31)]
     generator = np.random.default_rng(0)
-    noise = [LayerDraws(*generator.standard_normal((2, 200))) for _ in range(6)] + [LayerDraws.still(200)] * 24
+    noise = [LayerDraws(*generator.standard_normal((2, 200))) for _ in range(6)]
+    noise += [LayerDraws(np.zeros(200), np.zeros(200))] * 24
     _, total, _ = measure_concentration(changes, noise)
     assert total.gini > 0.8
     assert total.noise_gini[0] < total.gini < total.noise_gini[1]
@@ -52,7 +53,7 @@ def test_layers_that_stayed_are_so_in_the_noise_too():
 def test_layers_that_failed_or_did_not_change_are_left_out_of_both_sides():
     failed = layer("c", None).model_copy(update={"failure": "after: holds NaN"})
     changes = [layer("a", alpha_change(3.0, 0.1)), layer("b", alpha_change(0.1, 0.1)), failed]
-    noise = [LayerDraws(np.ones(9), np.ones(9)), LayerDraws(np.ones(5), np.ones(5)), LayerDraws.none()]
+    noise = [LayerDraws(np.ones(9), np.ones(9)), LayerDraws(np.ones(5), np.ones(5)), LayerDraws()]
     assert [found.layers for found in measure_concentration(changes, noise)] == [2, 2, 2]
     changes = [layer("a", alpha_change(0.0, 0.0)), layer("b", alpha_change(0.0, 0.0))]
-    assert [found.figure for found in measure_concentration(changes, [LayerDraws.none()] * 2)] == ["relative_norm"]
+    assert [found.figure for found in measure_concentration(changes, [LayerDraws()] * 2)] == ["relative_norm"]

@@ -34,7 +34,9 @@ def open_checkpoint(model: Any) -> Checkpoint:
     if isinstance(model, Checkpoint):
         return model
     if isinstance(model, str) and not _looks_like_a_path(model):
-        return _open_named(model)
+        settings = resolve_settings({}, Path.cwd())
+        spec = find_spec(model, load_catalog(settings.fixtures).models)
+        return _open_folder(locate(spec, settings.cache).folder)
     if isinstance(model, str | Path):
         return _open_path(Path(model).expanduser())
     if isinstance(model, Mapping):
@@ -51,12 +53,6 @@ def _looks_like_a_path(text: str) -> bool:
     """Tell paths from names: a mistyped file name must not be taken for a Hub id, and asked for on the network."""
     path = Path(text).expanduser()
     return path.exists() or path.is_absolute() or text.startswith((".", "~")) or path.suffix in FILE_SUFFIXES
-
-
-def _open_named(name: str) -> Checkpoint:
-    settings = resolve_settings({}, Path.cwd())
-    spec = find_spec(name, load_catalog(settings.fixtures).models)
-    return _open_folder(locate(spec, settings.cache).folder)
 
 
 def _open_path(path: Path) -> Checkpoint:

@@ -9,18 +9,15 @@ from pathlib import Path
 from stance_suite.errors import WeightsUnavailableError
 from stance_suite.models.checkpoints.tensors import Block, Index, StoredTensor
 
-SINGLE_FILE = "model.safetensors"
-INDEX_FILE = "model.safetensors.index.json"
-
 
 def read_folder(folder: Path) -> dict[str, StoredTensor]:
     """List the tensors of the model in a folder, as ``save_pretrained`` writes it; empty if there is none.
 
     They are those of the shards that the index names, else of ``model.safetensors``, else of every safetensors file.
     """
-    index = folder / INDEX_FILE
+    index = folder / "model.safetensors.index.json"
     if not index.is_file():
-        single = folder / SINGLE_FILE
+        single = folder / "model.safetensors"
         return read_headers([single] if single.is_file() else sorted(folder.glob("*.safetensors")))
     try:
         weight_map = json.loads(index.read_text("utf-8"))["weight_map"]

@@ -84,8 +84,4 @@ def natural_order(name: str) -> tuple[tuple[bool, int, str], ...]:
 
 
 def _sum(base: StoredTensor, update: StoredTensor) -> StoredTensor:
-    def read(index: Index) -> Block:
-        total: Block = base.read(index).astype(np.float32) + update.read(index)
-        return total
-
-    return StoredTensor(base.shape, base.dtype, read)
+    return StoredTensor(base.shape, base.dtype, lambda index: base.read(index).astype(np.float32) + update.read(index))

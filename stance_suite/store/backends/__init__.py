@@ -17,10 +17,8 @@ from stance_suite.store.backends.protocol import Backend
 def open_backend(location: str) -> Backend:
     """Open a folder, or a URL that fsspec knows; nothing is made before something is written."""
     protocol, separator, rest = location.partition("://")
-    if not separator:
-        return FolderBackend(Path(location))
-    if protocol in ("file", "local"):
-        return FolderBackend(Path(rest))
+    if not separator or protocol in ("file", "local"):
+        return FolderBackend(Path(rest if separator else location))
     from stance_suite.store.backends.remote import RemoteBackend
 
     return RemoteBackend(location)

@@ -7,8 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from stance_suite.files import create_atomically, rehearse_writing
-from stance_suite.store.backends.errors import reading, writing
-from stance_suite.store.backends.protocol import LOCK_SUFFIX, OURS, Backend, Kept
+from stance_suite.store.backends.protocol import LOCK_SUFFIX, OURS, Backend, Kept, reading, writing
 
 REHEARSED = 2**20
 """How many bytes are written and removed before a record is made: about as many as it takes."""

@@ -1,4 +1,4 @@
-"""What a place must offer to keep records in, and how something that is to be made there is claimed."""
+"""What a place must offer to keep records in, how what is to be made there is claimed, and what is said if it fails."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from stance_suite.files import ordinary_mode
-from stance_suite.store.backends.errors import writing
+from stance_suite.errors import StanceSuiteError
+from stance_suite.files import FULL, ordinary_mode
 
 OURS = re.compile(r"[0-9a-f]{64}(\.json\.gz|\.damaged)?")
 """What is kept is called so; whatever else lies in the same place is somebody's own, and left alone."""
 LOCK_SUFFIX = ".lock"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Kept:
-    """One thing that is kept."""
+    """One thing that is kept, ordered by name."""
 
     name: str
     """Its name."""
@@ -103,3 +103,34 @@ class Backend(ABC):
 
     def _lock_file(self, name: str) -> Path:
         return self._locks / f"{name}{LOCK_SUFFIX}"
+
+
+# file systems raise what their clients do: botocore's errors, aiohttp's, Google's
+
+
+@contextmanager
+def reading(place: Path | str) -> Iterator[None]:
+    """Turn what keeps a place from being read into a StanceSuiteError; FileNotFoundError passes."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise StanceSuiteError(f"{place} cannot be read: {_reason(error)}; mend that, or name another store") from None
+
+
+@contextmanager
+def writing(place: Path | str) -> Iterator[None]:
+    """Turn what keeps a place from being written into a StanceSuiteError."""
+    try:
+        yield
+    except Exception as error:
+        full = isinstance(error, OSError) and error.errno in FULL
+        way_out = "free space" if full else "make it writable or name another store"
+        raise StanceSuiteError(
+            f"{place} cannot be written: {_reason(error)}; {way_out}, and run again: finished cells are kept"
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__

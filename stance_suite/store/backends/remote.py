@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stance_suite.errors import StanceSuiteError
-from stance_suite.store.backends.errors import reading, writing
-from stance_suite.store.backends.protocol import Backend, Kept
+from stance_suite.store.backends.protocol import Backend, Kept, reading, writing
 
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
 """What has to be installed for a protocol."""
@@ -120,10 +119,8 @@ class RemoteBackend(Backend):
         listed: list[dict[str, Any]] = []
         with reading(self._url("")), suppress(FileNotFoundError):
             listed = self._files.ls(self._prefix, detail=True)
-        files = [entry for entry in listed if entry["type"] == "file"]
-        return sorted(
-            (Kept(entry["name"].rpartition("/")[2], int(entry["size"])) for entry in files), key=lambda one: one.name
-        )
+        files = (entry for entry in listed if entry["type"] == "file")
+        return sorted(Kept(entry["name"].rpartition("/")[2], int(entry["size"])) for entry in files)
 
 
 def _folder_of_claims(location: str) -> Path:
