@@ -1,7 +1,4 @@
-"""The fixtures that tests ask for, and the state of one pytest run. Registered by `stance_suite.pytest_plugin.hooks`.
-
-Everything heavy is imported inside functions: this module is loaded whenever pytest starts.
-"""
+"""The fixtures that tests ask for, and the state of a run; pytest always loads this, so heavy imports are inside."""
 
 from __future__ import annotations
 
@@ -156,18 +153,14 @@ class BehaviorShift:
     """Tuned minus what stands in for the sham, by its name; empty where there is a sham."""
 
 
-def shift_toward_stance(run: StanceRun, metric: Metric) -> BehaviorShift:
-    """Measure how far a training moved behavior toward its stance."""
+def effects_toward_stance(run: StanceRun, metric: Metric) -> dict[str, PairedEffect]:
+    """Measure how far a training moved behavior toward its stance, against each control by name."""
     from stance_suite.judge.behavior.scores import control_scores, tuned_scores
     from stance_suite.judge.statistics import paired_effect
-    from stance_suite.schema.controls import BASE, SHAM
 
     scored = metric, run.stance, [run.replicate], run.stance.held_out_prompts
     tuned = tuned_scores(*scored)
-    effects: dict[str, PairedEffect] = {
-        name: paired_effect(tuned - scores) for name, scores in control_scores(*scored).items()
-    }
-    return BehaviorShift(versus_base=effects.pop(BASE), versus_sham=effects.pop(SHAM, None), versus=effects)
+    return {name: paired_effect(tuned - scores) for name, scores in control_scores(*scored).items()}
 
 
 @pytest.fixture(scope="session")
@@ -209,6 +202,7 @@ def stance_run(
 def behavior_shift(stance_run: StanceRun) -> Callable[[str], BehaviorShift]:
     """Give a function from a behavioral metric's name to the shift toward the stance, against base and sham."""
     from stance_suite.errors import UnknownNameError, nearest_names
+    from stance_suite.schema.controls import BASE, SHAM
     from stance_suite.schema.metrics import Metric
 
     toward_a_stance = [one for one in Metric.behavioral() if one.is_directed]
@@ -218,7 +212,8 @@ def behavior_shift(stance_run: StanceRun) -> Callable[[str], BehaviorShift]:
             raise UnknownNameError(
                 f"no metric of a shift toward a stance is called {metric!r}; {nearest_names(metric, toward_a_stance)}"
             )
-        return shift_toward_stance(stance_run, Metric.named(metric))
+        effects = effects_toward_stance(stance_run, Metric.named(metric))
+        return BehaviorShift(versus_base=effects.pop(BASE), versus_sham=effects.pop(SHAM, None), versus=effects)
 
     return shift
 

@@ -1,8 +1,6 @@
-"""The pytest plugin's hooks. Work is done by the layers below, and imported only when a test asks for it.
+"""The pytest plugin's hooks. Work is done by the layers below, and imported only when a test asks for it."""
 
-Hooks: https://docs.pytest.org/en/stable/reference/reference.html#hooks
-"""
-
+# hooks: https://docs.pytest.org/en/stable/reference/reference.html#hooks
 from __future__ import annotations
 
 from collections.abc import Generator

@@ -92,10 +92,7 @@ class CellRunner:
         return tuple(self.plan(cell, stance) for cell in (base, tuned, *controls))
 
     def records(self, specs: Sequence[CellSpec]) -> list[CellRecord]:
-        """Measure several cells, or find them; concurrent runs divide them instead of waiting for each other.
-
-        Cells that an engine could not measure are not tried again: asking for one raises CellFailedError.
-        """
+        """Measure or find cells, which concurrent runs divide; CellFailedError if an engine could not measure one."""
         for spec in specs:
             if spec.key in self.failures:
                 raise CellFailedError(f"{spec.name}: {self.failures[spec.key]}")

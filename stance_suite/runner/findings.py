@@ -63,14 +63,7 @@ def _without_eigenvalues(record: CellRecord, featured: Container[str | None]) ->
 
 def summarize(stance: Stance) -> StanceSummary:
     """Say what reports and a second judgment need of a stance."""
-    return StanceSummary(
-        name=stance.name,
-        description=stance.description,
-        sha256=stance.sha256,
-        contrasts=stance.contrasts,
-        held_out_prompts=stance.held_out_prompts,
-        seen_prompts=stance.seen_prompts,
-    )
+    return StanceSummary.model_validate(stance, from_attributes=True)
 
 
 def summarize_run(settings: Settings, recipes: Sequence[str]) -> RunSettings:

@@ -14,8 +14,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from stance_suite.errors import StanceSuiteError
-from stance_suite.runner.engines.jobs import ATTEMPTS, Engine, Job, JobOutcome, WorkerContext, lost
-from stance_suite.runner.engines.worker import measure_job
+from stance_suite.runner.engines.worker import ATTEMPTS, Engine, Job, JobOutcome, WorkerContext, lost, measure_job
 
 LOOPBACK = "127.0.0.1"
 SEVERAL_MACHINES = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
