@@ -236,10 +236,7 @@ def spectral_delta(stance_run: StanceRun) -> Mapping[str, LayerChange]:
 def statement_verdict(
     stance_statement: Statement, stance_session: Session, request: pytest.FixtureRequest
 ) -> StatementVerdict:
-    """Judge a statement by the claims that it rests on.
-
-    Skips if one of them is not run; an expected failure if it is not HOLDS and that is on record.
-    """
+    """Judge a statement by its claims: skips if one is not run; fails as expected if it is not HOLDS, as on record."""
     with usage_errors_end_the_run():
         judged = stance_session.judge_statement(stance_statement)
     request.node.stash[JUDGED] = judged
@@ -251,10 +248,7 @@ def statement_verdict(
 def recorded_verdict(
     stance_record: Claim | Statement, stance_session: Session, request: pytest.FixtureRequest
 ) -> RecordedVerdict:
-    """Judge whether a record agrees with itself, or bears out what was said of it; takes no weights.
-
-    An expected failure if it does not and that is known.
-    """
+    """Judge whether a record agrees with itself, or bears out what was said of it; expected to fail if known not to."""
     from stance_suite.judge.statements import judge_published
 
     judged = judge_published(stance_record, [declared.claim for declared in stance_session.library.claims])
@@ -266,10 +260,7 @@ def recorded_verdict(
 
 @pytest.fixture
 def verdict(stance_claim: Claim, stance_session: Session, request: pytest.FixtureRequest) -> Verdict:
-    """Judge the claim.
-
-    Skips if it is not run; an expected failure if it is not HOLDS and that is on record.
-    """
+    """Judge the claim: skips if it is not run; an expected failure if it is not HOLDS and that is on record."""
     with usage_errors_end_the_run():
         judged = stance_session.judge(stance_claim)
     request.node.stash[VERDICT] = judged

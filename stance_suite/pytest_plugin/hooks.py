@@ -78,8 +78,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         values["stance_claim"] = [
             claim
             for claim in values["stance_claim"]
-            if claim.metric in marker.args
-            or ("behavioral" if claim.metric.is_behavioral else "structural") in marker.args
+            if {claim.metric, "behavioral" if claim.metric.is_behavioral else "structural"} & {*marker.args}
         ]
     for name in wanted:
         ids = [getattr(value, "id", getattr(value, "name", value)) for value in values[name]]

@@ -1,7 +1,6 @@
 """Many cells at once on the machines of a Ray cluster: a task a cell, with the resources that it is estimated to take.
 
-Ray places tasks, runs those of a lost machine again, and keeps processes between them, so that each loads base weights
-once: https://docs.ray.io/en/latest/ray-core/tasks.html
+Ray runs those of a lost machine again, and keeps processes: https://docs.ray.io/en/latest/ray-core/tasks.html
 """
 
 from __future__ import annotations
