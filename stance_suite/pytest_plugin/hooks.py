@@ -47,8 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         collector = VerdictCollector(config.stash[STATE])
         config.pluginmanager.register(collector, "stance-suite-collector")
-        page = config.getoption("htmlpath", None)
-        if page:
+        if page := config.getoption("htmlpath", None):
             config.pluginmanager.register(HtmlReport(collector, page), "stance-suite-html")
 
 

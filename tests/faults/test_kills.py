@@ -2,7 +2,6 @@
 
 import random
 import signal
-import time
 
 import pytest
 
@@ -54,9 +53,7 @@ def test_other_runs_that_are_terminated_leave_nothing_damaged_and_go_on(
     tool, start, run_suite, project, finished_template
 ):
     process = start(tool)
-    while not stored(project):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
+    process.wait_until(lambda: stored(project))
     process.terminate()
     process.communicate()
     assert process.returncode != 0

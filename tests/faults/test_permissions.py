@@ -63,10 +63,8 @@ def test_reports_that_cannot_be_written_are_told_before_anything_is_measured(com
 
 def test_reports_that_cannot_be_written_end_pytest_with_one_sentence(project, tiny_model, start):
     (project / "reports").write_text("a file where a folder should be")
-    process = start("pytest")
-    output, errors = process.communicate()
-    assert process.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "ERROR: stance-suite: " in errors
-    assert "reports cannot be written: " in errors
-    assert "Traceback" not in output + errors
+    done = start("pytest").finish(pytest.ExitCode.USAGE_ERROR)
+    assert "ERROR: stance-suite: " in done.stderr
+    assert "reports cannot be written: " in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
     assert not stored(project)

@@ -94,8 +94,7 @@ def test_a_run_killed_in_the_middle_of_the_second_stance_reuses_the_first(start,
     process = start("stance-suite")
     process.wait_until(lambda: "engaged-difficulty (documented): fine-tuning …\n" in process.errors.read_text())
     process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    process.finish(-signal.SIGKILL)
     kept = sorted((project / "cache" / "cells").glob("*.json.gz"))
     assert len(kept) == 3, "base, the first stance and the sham"
     written = [path.stat().st_mtime_ns for path in kept]

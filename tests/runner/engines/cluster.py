@@ -1,7 +1,6 @@
 """A Ray cluster of three machines, all on this one: a process of its own, so that it can be killed as a whole.
 
-Run as a program, it prints the cluster's address and obeys standard input: ``remove N`` kills machine N, its end ends
-the cluster.
+Run as a program, it prints its address and obeys standard input: ``remove N`` kills machine N, its end ends them all.
 """
 
 from __future__ import annotations
