@@ -32,7 +32,6 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from stance_suite.config.catalog import bundled_fixtures, load_catalog
-from stance_suite.config.catalog import find_spec as find_model
 from stance_suite.config.options import resolve_settings
 from stance_suite.measure.behavior.divergence import Passage, score_passages
 from stance_suite.measure.behavior.generation import generate
@@ -41,9 +40,8 @@ from stance_suite.measure.cell import CellMeasurer
 from stance_suite.measure.devices import place
 from stance_suite.measure.training import fine_tune
 from stance_suite.models.loading import load, load_model
-from stance_suite.models.sources import locate
 from stance_suite.progress import SilentProgress
-from stance_suite.runner.cell_runner import specify_cell
+from stance_suite.runner.cell_runner import CellRunner
 from stance_suite.runner.estimates.memory import CONTEXT_OF_CUDA, LIBRARIES_OF_CUDA, estimate_memory
 from stance_suite.schema.cells import Cell
 from stance_suite.schema.stances import RECIPES
@@ -87,10 +85,9 @@ def spec_of(folder: Path, sizes: dict[str, int]) -> Any:
     heads = {"num_attention_heads": sizes["hidden_size"] // 32, "num_key_value_heads": sizes["hidden_size"] // 96}
     LlamaForCausalLM(LlamaConfig(**sizes, **heads, **ids, tie_word_embeddings=True)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    settings = resolve_settings({"cache": "cache"}, folder, {})
-    cell = Cell(model=folder.name, treatment="stance", stance=STANCE, recipe="documented", seed=0)
-    weights = locate(find_model(str(folder), {}), folder)
-    return specify_cell(cell, STANCE, catalog, settings, weights, "cpu")
+    settings = resolve_settings({"cache": "cache", "device": "cpu"}, folder, {})
+    cell = Cell(model=str(folder), treatment="stance", stance=STANCE, recipe="documented", seed=0)
+    return CellRunner(settings, catalog, SilentProgress(), None).plan(cell, STANCE)
 
 
 def compare(spec: Any, device: str) -> Iterator[Row]:

@@ -18,8 +18,8 @@ from stance_suite.measure.behavior.probe import (
     measure_divergences,
     measure_likelihoods,
     sample_responses,
+    score_responses,
 )
-from stance_suite.measure.behavior.responses import score_responses
 from stance_suite.models.loading import load
 from stance_suite.models.sources import locate
 

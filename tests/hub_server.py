@@ -1,7 +1,4 @@
-"""A model hub on 127.0.0.1 that speaks what huggingface_hub asks for, keeps a log, and fails where a test wants it to.
-
-Large files are handed on to a second host name, as the real Hub hands them on to its content delivery network.
-"""
+"""A model hub on 127.0.0.1 that speaks what huggingface_hub asks for, keeps a log, and fails wherever a test wants."""
 
 from __future__ import annotations
 
@@ -18,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 LARGE_SUFFIXES = (".safetensors", ".bin")
+"""Handed on to a second host name, as the real Hub hands them on to its content delivery network."""
 
 
 @dataclass(frozen=True)

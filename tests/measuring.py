@@ -29,11 +29,6 @@ def measure(
     seed: int = 0,
 ) -> CellRecord:
     """Measure a base, a stance or a sham with the family of a stance, or find it."""
-    cell = Cell(
-        model=str(model),
-        treatment=treatment,
-        stance=stance if treatment == "stance" else None,
-        recipe=None if treatment == "base" else recipe,
-        seed=seed,
-    )
+    told = {"stance": stance if treatment == "stance" else None, "recipe": None if treatment == "base" else recipe}
+    cell = Cell(model=str(model), treatment=treatment, seed=seed, **told)
     return cell_runner.records([cell_runner.plan(cell, stance)])[0]

@@ -1,8 +1,4 @@
-"""`stance-suite` and `pytest` as a user starts them, in processes forked from one that has imported the libraries.
-
-Most of a short run would be imports otherwise. stance-suite's own modules are not imported before the fork, nor are
-pytest's plugins.
-"""
+"""`stance-suite` and `pytest` as a user starts them, forked from a process that has imported all libraries but ours."""
 
 from __future__ import annotations
 
@@ -101,15 +97,11 @@ class Program:
         """Wait for its end, with this code if one is given; that of a killed one is negative, as in `subprocess`."""
         output, errors = self.communicate()
         assert code in (None, self.returncode), output + errors
-        return subprocess.CompletedProcess(self.args, self.process.exitcode, output, errors)
+        return subprocess.CompletedProcess(self.args, self.returncode, output, errors)
 
 
 def start_program(
-    tool: Tool,
-    *arguments: str,
-    cwd: Path,
-    prepare: Preparation = nothing,
-    environment: Mapping[str, str] | None = None,
+    tool: Tool, *arguments: str, cwd: Path, prepare: Preparation = nothing, environment: Mapping[str, str] | None = None
 ) -> Program:
     """Start a program, after what prepares its process; the environment is this process's unless another is given.
 

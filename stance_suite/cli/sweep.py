@@ -24,7 +24,7 @@ from stance_suite.runner.run_result import RunResult, judge_claims
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from stance_suite.runner.engines.jobs import Engine
+    from stance_suite.runner.engines.worker import Engine
     from stance_suite.runner.estimates.limits import Available
     from stance_suite.runner.session import Session
     from stance_suite.runner.sweep import SweptCell

@@ -95,10 +95,7 @@ class CellSpec:
 
 
 class CellMeasurer:
-    """Trains and measures cells; keeps the untouched models and spectra that they are compared with.
-
-    The device is ``cpu`` or ``cuda``; without a number of threads, PyTorch chooses.
-    """
+    """Trains and measures cells on ``cpu`` or ``cuda``; keeps the untouched models that they are compared with."""
 
     def __init__(self, device: str, progress: Progress, threads: int | None) -> None:
         self.device = device
@@ -179,15 +176,13 @@ class CellMeasurer:
 
     def _measure_structure(self, spec: CellSpec, model: Any) -> dict[str, Any]:
         baseline = self._baseline(spec.weights)
-        beside: dict[str, Any]
+        measured = baseline if spec.cell.is_base else measure_model(model)
+        found: dict[str, Any] = {"spectra": measured.spectra, "skipped": measured.tensors.skipped}
         if spec.cell.is_base:
-            measured = baseline
-            beside = {"rounding": control_rounding(measured)}
-        else:
-            measured = measure_model(model)
-            change = compare_models(baseline, measured, seed=spec.cell.seed)
-            beside = {"changes": change.layers, "vector_changes": change.vectors, "concentration": change.concentration}
-        return {"spectra": measured.spectra, "skipped": measured.tensors.skipped, **beside}
+            return found | {"rounding": control_rounding(measured)}
+        change = compare_models(baseline, measured, seed=spec.cell.seed)
+        beside = {"changes": change.layers, "vector_changes": change.vectors, "concentration": change.concentration}
+        return found | beside
 
     def _fresh(self, weights: Weights) -> tuple[Any, Any]:
         """Copy the untouched model and its tokenizer, which are read from disk once."""

@@ -11,7 +11,7 @@ import copy
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from stance_suite.errors import StanceSuiteError
 from stance_suite.models.prompts import render_example
 from stance_suite.progress import OnStep
 from stance_suite.schema.cells import Training
-from stance_suite.schema.recipes import Adapter, Precision, Recipe, RecipeSummary
+from stance_suite.schema.recipes import Adapter, Recipe, RecipeSummary
 from stance_suite.schema.stances import Example, PromptFormat
 
 OPTIMIZER, SCHEDULE = "adamw_torch_fused", "linear"
@@ -41,6 +41,7 @@ def fine_tune(
     Each epoch trains on the next of the rotations, which have equally many examples; `on_epoch` hears of epochs done
     and of the model in evaluation mode, which it must leave alone.
     """
+    import torch
     from transformers import set_seed
 
     set_seed(seed)
@@ -64,7 +65,9 @@ def fine_tune(
         arguments = _arguments(recipe, seed, scratch, model.device.type)
         trainer = _trainer(trained, tokenizer, encoded, arguments, on_step, look)
         # Trainer's own option wraps the model's forward for good: what is measured afterwards would be rounded
-        trainer.autocast_smart_context_manager = lambda *_, **__: _autocast(model, recipe.precision)
+        trainer.autocast_smart_context_manager = lambda *_, **__: torch.autocast(
+            model.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"
+        )
         trainer.train()
     if recipe.adapter:
         trained.merge_and_unload()
@@ -151,13 +154,6 @@ def _attach(model: Any, adapter: Adapter) -> Any:
         r=adapter.rank, lora_alpha=adapter.alpha, target_modules="all-linear", lora_dropout=0.0, task_type="CAUSAL_LM"
     )
     return get_peft_model(model, config)
-
-
-def _autocast(model: Any, precision: Precision) -> AbstractContextManager[Any]:
-    import torch
-
-    context: AbstractContextManager[Any] = torch.autocast(model.device.type, dtype=torch.bfloat16)
-    return context if precision == "bfloat16" else nullcontext()
 
 
 @contextmanager

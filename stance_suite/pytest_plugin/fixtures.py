@@ -1,7 +1,4 @@
-"""The fixtures that tests ask for, and the state of one pytest run. Registered by `stance_suite.pytest_plugin.hooks`.
-
-Everything heavy is imported inside functions: this module is loaded whenever pytest starts.
-"""
+"""The fixtures that tests ask for, and the state of a run; pytest always loads this, so heavy imports are inside."""
 
 from __future__ import annotations
 
@@ -156,18 +153,14 @@ class BehaviorShift:
     """Tuned minus what stands in for the sham, by its name; empty where there is a sham."""
 
 
-def shift_toward_stance(run: StanceRun, metric: Metric) -> BehaviorShift:
-    """Measure how far a training moved behavior toward its stance."""
+def effects_toward_stance(run: StanceRun, metric: Metric) -> dict[str, PairedEffect]:
+    """Measure how far a training moved behavior toward its stance, against each control by name."""
     from stance_suite.judge.behavior.scores import control_scores, tuned_scores
     from stance_suite.judge.statistics import paired_effect
-    from stance_suite.schema.controls import BASE, SHAM
 
     scored = metric, run.stance, [run.replicate], run.stance.held_out_prompts
     tuned = tuned_scores(*scored)
-    effects: dict[str, PairedEffect] = {
-        name: paired_effect(tuned - scores) for name, scores in control_scores(*scored).items()
-    }
-    return BehaviorShift(versus_base=effects.pop(BASE), versus_sham=effects.pop(SHAM, None), versus=effects)
+    return {name: paired_effect(tuned - scores) for name, scores in control_scores(*scored).items()}
 
 
 @pytest.fixture(scope="session")
@@ -209,6 +202,7 @@ def stance_run(
 def behavior_shift(stance_run: StanceRun) -> Callable[[str], BehaviorShift]:
     """Give a function from a behavioral metric's name to the shift toward the stance, against base and sham."""
     from stance_suite.errors import UnknownNameError, nearest_names
+    from stance_suite.schema.controls import BASE, SHAM
     from stance_suite.schema.metrics import Metric
 
     toward_a_stance = [one for one in Metric.behavioral() if one.is_directed]
@@ -218,7 +212,8 @@ def behavior_shift(stance_run: StanceRun) -> Callable[[str], BehaviorShift]:
             raise UnknownNameError(
                 f"no metric of a shift toward a stance is called {metric!r}; {nearest_names(metric, toward_a_stance)}"
             )
-        return shift_toward_stance(stance_run, Metric.named(metric))
+        effects = effects_toward_stance(stance_run, Metric.named(metric))
+        return BehaviorShift(versus_base=effects.pop(BASE), versus_sham=effects.pop(SHAM, None), versus=effects)
 
     return shift
 
@@ -241,10 +236,7 @@ def spectral_delta(stance_run: StanceRun) -> Mapping[str, LayerChange]:
 def statement_verdict(
     stance_statement: Statement, stance_session: Session, request: pytest.FixtureRequest
 ) -> StatementVerdict:
-    """Judge a statement by the claims that it rests on.
-
-    Skips if one of them is not run; an expected failure if it is not HOLDS and that is on record.
-    """
+    """Judge a statement by its claims: skips if one is not run; fails as expected if it is not HOLDS, as on record."""
     with usage_errors_end_the_run():
         judged = stance_session.judge_statement(stance_statement)
     request.node.stash[JUDGED] = judged
@@ -256,10 +248,7 @@ def statement_verdict(
 def recorded_verdict(
     stance_record: Claim | Statement, stance_session: Session, request: pytest.FixtureRequest
 ) -> RecordedVerdict:
-    """Judge whether a record agrees with itself, or bears out what was said of it; takes no weights.
-
-    An expected failure if it does not and that is known.
-    """
+    """Judge whether a record agrees with itself, or bears out what was said of it; expected to fail if known not to."""
     from stance_suite.judge.statements import judge_published
 
     judged = judge_published(stance_record, [declared.claim for declared in stance_session.library.claims])
@@ -271,10 +260,7 @@ def recorded_verdict(
 
 @pytest.fixture
 def verdict(stance_claim: Claim, stance_session: Session, request: pytest.FixtureRequest) -> Verdict:
-    """Judge the claim.
-
-    Skips if it is not run; an expected failure if it is not HOLDS and that is on record.
-    """
+    """Judge the claim: skips if it is not run; an expected failure if it is not HOLDS and that is on record."""
     with usage_errors_end_the_run():
         judged = stance_session.judge(stance_claim)
     request.node.stash[VERDICT] = judged

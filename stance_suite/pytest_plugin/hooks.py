@@ -1,8 +1,6 @@
-"""The pytest plugin's hooks. Work is done by the layers below, and imported only when a test asks for it.
+"""The pytest plugin's hooks. Work is done by the layers below, and imported only when a test asks for it."""
 
-Hooks: https://docs.pytest.org/en/stable/reference/reference.html#hooks
-"""
-
+# hooks: https://docs.pytest.org/en/stable/reference/reference.html#hooks
 from __future__ import annotations
 
 from collections.abc import Generator
@@ -49,8 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         collector = VerdictCollector(config.stash[STATE])
         config.pluginmanager.register(collector, "stance-suite-collector")
-        page = config.getoption("htmlpath", None)
-        if page:
+        if page := config.getoption("htmlpath", None):
             config.pluginmanager.register(HtmlReport(collector, page), "stance-suite-html")
 
 
@@ -80,8 +77,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         values["stance_claim"] = [
             claim
             for claim in values["stance_claim"]
-            if claim.metric in marker.args
-            or ("behavioral" if claim.metric.is_behavioral else "structural") in marker.args
+            if {claim.metric, "behavioral" if claim.metric.is_behavioral else "structural"} & {*marker.args}
         ]
     for name in wanted:
         ids = [getattr(value, "id", getattr(value, "name", value)) for value in values[name]]

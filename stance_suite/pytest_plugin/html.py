@@ -1,8 +1,6 @@
-"""What pytest-html's report shows of a run: the findings in short on top, and in each test's row what it found.
+"""What pytest-html's report shows of a run: the findings in short on top, and in each test's row what it found."""
 
-Hooks: https://pytest-html.readthedocs.io/en/latest/api_reference.html
-"""
-
+# hooks: https://pytest-html.readthedocs.io/en/latest/api_reference.html
 from __future__ import annotations
 
 import math
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stance_suite.pytest_plugin.collector import VerdictCollector
-from stance_suite.pytest_plugin.fixtures import JUDGED, STATE, VERDICT, StanceRun, shift_toward_stance
+from stance_suite.pytest_plugin.fixtures import JUDGED, STATE, VERDICT, StanceRun, effects_toward_stance
 
 if TYPE_CHECKING:
     from stance_suite.runner.session import Session
@@ -137,11 +135,9 @@ def _triangulation(agreed: Triangulation, run: StanceRun) -> Found:
 
 
 def _effects(run: StanceRun, metric: Metric) -> list[ControlFigure]:
-    from stance_suite.schema.controls import BASE, SHAM, Control, Role
+    from stance_suite.schema.controls import Control, Role
     from stance_suite.schema.verdicts import ControlFigure
 
-    shift = shift_toward_stance(run, metric)
-    effects = {BASE: shift.versus_base, SHAM: shift.versus_sham, **shift.versus}
     return [
         ControlFigure(
             control=Control.named(name),
@@ -151,6 +147,5 @@ def _effects(run: StanceRun, metric: Metric) -> list[ControlFigure]:
             high=effect.high,
             p_value=None if math.isnan(effect.p_value) else effect.p_value,
         )
-        for name, effect in effects.items()
-        if effect is not None
+        for name, effect in effects_toward_stance(run, metric).items()
     ]

@@ -73,11 +73,31 @@ class CellRunner:
         return self._weights[pair.label]
 
     def plan(self, cell: Cell, stance: str) -> CellSpec:
-        """Lay out how a cell is measured with the family of a stance."""
-        pair = self._settings.pair
+        """Lay out how a cell is trained and measured, asked the prompts of the stance's family; nothing is loaded."""
+        pair, family = self._settings.pair, self._catalog.family(stance)
         weights = self.weights(cell.model if pair is None else pair.before)
-        derivative = None if pair is None or cell.is_base else self.derivative(pair)
-        return specify_cell(cell, stance, self._catalog, self._settings, weights, self.device, derivative)
+        # what a model trained elsewhere has seen is not known
+        trained = family if pair is None else ()
+        probe = Probe(
+            prompts=tuple(dict.fromkeys(prompt for member in family for prompt in member.held_out_prompts)),
+            seen_prompts=tuple(dict.fromkeys(example.prompt for member in trained for example in member.examples)),
+            references={member.name: member.references for member in family},
+            markers={member.name: member.markers for member in family},
+            training_responses=tuple(example.response for member in family for example in member.examples),
+            neutral_texts=self._catalog.neutral_texts,
+            sampling=Sampling(samples=self._settings.samples),
+        )
+        return CellSpec(
+            cell=cell,
+            weights=weights,
+            derivative=None if pair is None or cell.is_base else self.derivative(pair),
+            rotations=_rotations(cell, family),
+            recipe=self._catalog.recipes.get(cell.recipe) if cell.recipe else None,
+            prompt_format=family[0].prompt_format or weights.prompt_format,
+            probe=probe,
+            trajectory=self._settings.trajectory and cell.is_trained_here,
+            device=self.device,
+        )
 
     def plan_training(self, model: str, stance: str, recipe: str, seed: int) -> tuple[CellSpec, ...]:
         """Lay out the untouched model, the trained one and its trained controls; a model trained elsewhere has none."""
@@ -92,10 +112,7 @@ class CellRunner:
         return tuple(self.plan(cell, stance) for cell in (base, tuned, *controls))
 
     def records(self, specs: Sequence[CellSpec]) -> list[CellRecord]:
-        """Measure several cells, or find them; concurrent runs divide them instead of waiting for each other.
-
-        Cells that an engine could not measure are not tried again: asking for one raises CellFailedError.
-        """
+        """Measure or find cells, which concurrent runs divide; CellFailedError if an engine could not measure one."""
         for spec in specs:
             if spec.key in self.failures:
                 raise CellFailedError(f"{spec.name}: {self.failures[spec.key]}")
@@ -103,41 +120,6 @@ class CellRunner:
         found = self.store.get_or_make_all({key: partial(self._measurer.measure, spec) for key, spec in new.items()})
         self._records |= {key: record.model_copy(update={"cell": new[key].cell}) for key, record in found.items()}
         return [self._records[spec.key].model_copy(update={"cell": spec.cell}) for spec in specs]
-
-
-def specify_cell(
-    cell: Cell,
-    stance: str,
-    catalog: Catalog,
-    settings: Settings,
-    weights: Weights,
-    device: str,
-    derivative: Weights | None = None,
-) -> CellSpec:
-    """Lay out how a cell is trained and measured, asked the prompts of the stance's family; nothing is loaded."""
-    family = catalog.family(stance)
-    # what a model trained elsewhere has seen is not known
-    trained = family if settings.pair is None else ()
-    probe = Probe(
-        prompts=tuple(dict.fromkeys(prompt for member in family for prompt in member.held_out_prompts)),
-        seen_prompts=tuple(dict.fromkeys(example.prompt for member in trained for example in member.examples)),
-        references={member.name: member.references for member in family},
-        markers={member.name: member.markers for member in family},
-        training_responses=tuple(example.response for member in family for example in member.examples),
-        neutral_texts=catalog.neutral_texts,
-        sampling=Sampling(samples=settings.samples),
-    )
-    return CellSpec(
-        cell=cell,
-        weights=weights,
-        derivative=derivative,
-        rotations=_rotations(cell, family),
-        recipe=catalog.recipes.get(cell.recipe) if cell.recipe else None,
-        prompt_format=family[0].prompt_format or weights.prompt_format,
-        probe=probe,
-        trajectory=settings.trajectory and cell.is_trained_here,
-        device=device,
-    )
 
 
 def _rotations(cell: Cell, family: Sequence[Stance]) -> tuple[tuple[Example, ...], ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -63,14 +63,7 @@ def _without_eigenvalues(record: CellRecord, featured: Container[str | None]) ->
 
 def summarize(stance: Stance) -> StanceSummary:
     """Say what reports and a second judgment need of a stance."""
-    return StanceSummary(
-        name=stance.name,
-        description=stance.description,
-        sha256=stance.sha256,
-        contrasts=stance.contrasts,
-        held_out_prompts=stance.held_out_prompts,
-        seen_prompts=stance.seen_prompts,
-    )
+    return StanceSummary.model_validate(stance, from_attributes=True)
 
 
 def summarize_run(settings: Settings, recipes: Sequence[str]) -> RunSettings:
@@ -78,9 +71,7 @@ def summarize_run(settings: Settings, recipes: Sequence[str]) -> RunSettings:
     pair = settings.pair
     return RunSettings(
         models=settings.model if pair is None else (),
-        before=None if pair is None else pair.before,
-        after=None if pair is None else pair.after,
-        stance=None if pair is None else pair.stance,
+        **({} if pair is None else asdict(pair)),
         profile=settings.profile or None,
         recipes=tuple(recipes),
         seeds=settings.seed,

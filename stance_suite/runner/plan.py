@@ -89,16 +89,15 @@ def trainings_of(claim: Claim) -> tuple[tuple[str, str, str], ...]:
 def plan_run(settings: Settings, catalog: Catalog, policy: DeclaredPolicy | None) -> RunPlan:
     """Gather what a run is about; with a policy, its standard claims are judged beside the declared ones."""
     pair = settings.pair
-    if pair is not None:
-        models: tuple[str, ...] = (pair.label,)
-        recipes: tuple[str, ...] = (ELSEWHERE,)
-        stances = catalog.suite if pair.stance is None else (pair.stance,)
-    else:
+    if pair is None:
         models, recipes = settings.model, settings.recipes
         stances = (settings.sweep and settings.sweep.stances) or catalog.suite
         if policy is not None:
             further = settings.recipes if settings.profile else ()
             recipes = tuple(dict.fromkeys([policy.policy.recipe, *further]))
+    else:
+        models, recipes = (pair.label,), (ELSEWHERE,)
+        stances = catalog.suite if pair.stance is None else (pair.stance,)
     declared = [
         replace(entry, claim=entry.claim.model_copy(update={"model": model}))
         for entry in catalog.claims

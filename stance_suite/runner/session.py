@@ -81,10 +81,7 @@ class Session:
             refuse_too_little_memory(self.run_plan, self.cell_runner, workers)
 
     def judge(self, claim: Claim) -> Verdict:
-        """Judge one claim, once, measuring what it needs: NOT_RUN if the run leaves it out, ERROR if measuring broke.
-
-        What the user can mend raises StanceSuiteError.
-        """
+        """Judge a claim, once: NOT_RUN if left out, ERROR if measuring broke; raises what the user can mend."""
         key = claim.id, claim.model
         if key not in self._judged:
             reason = self.run_plan.reason_not_run(claim)
@@ -114,10 +111,7 @@ class Session:
         return Replicate(tuned, base, {one.cell.control: one for one in controls if one.cell.control is not None})
 
     def findings(self, verdicts: Sequence[Verdict], cells: Mapping[str, Cell], command: str) -> Findings:
-        """Gather what reports are made of, hold every training against every stance, and a gate's models to the policy.
-
-        A baseline that cannot be read, or that measured something else, is refused.
-        """
+        """Gather what reports are made of, hold trainings against every stance, and a gate's models to the policy."""
         findings, terms = self.gather(verdicts, cells, command), None
         if self.policy is not None and self.settings.gate:
             baseline = None if self.settings.update_baseline else self.settings.baseline

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from stance_suite.config.catalog import find_spec
 from stance_suite.errors import StanceSuiteError
-from stance_suite.runner.engines.jobs import Engine, Job, JobOutcome, WorkerContext
+from stance_suite.runner.engines.worker import Engine, Job, JobOutcome, WorkerContext
 from stance_suite.runner.estimates.estimate import estimate
 from stance_suite.runner.plan import cells_of_sweep
 from stance_suite.runner.session import Session

@@ -8,12 +8,12 @@ from tests.programs import run_program
 from tests.sweeping import findings_of, measured, stored
 
 
-def refused_run(project, path, mode):
+def refused_run(project, path, mode, code=None):
     """Sweep while a file or folder has these permissions."""
     before = path.stat().st_mode
     path.chmod(mode)
     try:
-        return run_sweep(project, prepare=without_privileges)
+        return run_sweep(project, code=code, prepare=without_privileges)
     finally:
         path.chmod(before)
 
@@ -35,8 +35,7 @@ def test_a_store_that_cannot_be_written_is_told_before_anything_is_measured(unfi
 
 def test_a_store_that_cannot_be_written_is_read(undisturbed, tmp_path):
     project = undisturbed.copy(tmp_path / "project")
-    done = refused_run(project, project / "cache" / "cells", 0o555)
-    assert done.returncode == 0, done.stderr
+    refused_run(project, project / "cache" / "cells", 0o555, code=0)
     assert findings_of(project) == undisturbed.findings
 
 
@@ -64,10 +63,8 @@ def test_reports_that_cannot_be_written_are_told_before_anything_is_measured(com
 
 def test_reports_that_cannot_be_written_end_pytest_with_one_sentence(project, tiny_model, start):
     (project / "reports").write_text("a file where a folder should be")
-    process = start("pytest")
-    output, errors = process.communicate()
-    assert process.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "ERROR: stance-suite: " in errors
-    assert "reports cannot be written: " in errors
-    assert "Traceback" not in output + errors
+    done = start("pytest").finish(pytest.ExitCode.USAGE_ERROR)
+    assert "ERROR: stance-suite: " in done.stderr
+    assert "reports cannot be written: " in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
     assert not stored(project)

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from stance_suite.store.findings import read_findings
 from stance_suite.store.record_file import unpack
@@ -41,9 +42,9 @@ def start_sweep(project: Path, *arguments: str, prepare: Preparation = nothing) 
     return sweeping.start_sweep(project, *asked, prepare=prepare)
 
 
-def run_sweep(project: Path, *arguments: str, prepare: Preparation = nothing) -> subprocess.CompletedProcess:
-    """Run it to its end."""
-    return start_sweep(project, *arguments, prepare=prepare).finish()
+def run_sweep(project: Path, *arguments: str, code: int | None = None, **how: Any) -> subprocess.CompletedProcess:
+    """Run it to its end, with this code if one is given."""
+    return start_sweep(project, *arguments, **how).finish(code)
 
 
 def kill_at(programs: Sequence[Program], moments: Iterable[float], signals: Iterable[signal.Signals]) -> None:

@@ -90,20 +90,11 @@ def test_two_workers_train_each_cell_once_and_agree(finished, run_suite, project
     assert [entry[2] for entry in found] == pytest.approx([entry[2] for entry in expected], abs=1e-3)
 
 
-def test_two_concurrent_runs_share_one_cache(start, project):
-    runs = [start("pytest", f"--stance-reports=reports-{i}", "-pno:cacheprovider") for i in range(2)]
-    told = [process.communicate() for process in runs]
-    assert [process.returncode for process in runs] == [0, 0], told
-    assert sum((stages(errors) for _, errors in told), Counter()) == Counter(TRAINED)
-    assert verdicts_of(project, "reports-0") == verdicts_of(project, "reports-1")
-
-
 def test_a_run_killed_in_the_middle_of_the_second_stance_reuses_the_first(start, run_suite, project):
     process = start("stance-suite")
     process.wait_until(lambda: "engaged-difficulty (documented): fine-tuning …\n" in process.errors.read_text())
     process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    process.finish(-signal.SIGKILL)
     kept = sorted((project / "cache" / "cells").glob("*.json.gz"))
     assert len(kept) == 3, "base, the first stance and the sham"
     written = [path.stat().st_mtime_ns for path in kept]

@@ -11,12 +11,6 @@ def test_recipes_that_were_used_are_told_with_what_they_share(whole_run):
     assert (recipe.optimizer, recipe.schedule, recipe.weight_decay) == ("adamw_torch_fused", "linear", 0)
 
 
-def test_every_layer_has_a_curve_and_featured_ones_have_all_eigenvalues(whole_run):
-    spectra = [layer for cell in whole_run.cells for layer in cell.spectra]
-    assert all(layer.curve is not None for layer in spectra)
-    assert 0 < sum(layer.eigenvalues is not None for layer in spectra) < len(spectra)
-
-
 PAIR = {"before": "smollm2-135m", "after": "./tuned", "stance": "curious-uncertainty"}
 
 

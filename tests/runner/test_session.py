@@ -167,6 +167,7 @@ def test_only_featured_layers_keep_their_eigenvalues(session, tiny_model):
     kept = {layer.name for cell in findings.cells for layer in cell.spectra if layer.eigenvalues is not None}
     top = max(record.changes, key=lambda change: abs(change.alpha_change.total) if change.alpha_change else 0)
     assert kept == {top.name}
+    assert all(layer.curve is not None for cell in findings.cells for layer in cell.spectra)
     assert all(layer.eigenvalues is not None for layer in record.spectra), "the cached record stays whole"
 
 

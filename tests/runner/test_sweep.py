@@ -6,7 +6,7 @@ from stance_suite.config.options import resolve_settings
 from stance_suite.config.sweep_file import apply_sweep
 from stance_suite.errors import StanceSuiteError
 from stance_suite.progress import SilentProgress
-from stance_suite.runner.engines.jobs import JobOutcome
+from stance_suite.runner.engines.worker import JobOutcome
 from stance_suite.runner.run_result import judge_claims
 from stance_suite.runner.session import Session
 from stance_suite.runner.sweep import lay_out, measure, measured_cells, without_damaged

@@ -33,10 +33,7 @@ class Run:
 
 @pytest.fixture
 def gate(tmp_path, monkeypatch):
-    """Run a gate in a folder of its own, on the user's cache; the policy asks for one stance unless told otherwise.
-
-    Prints what it said, and how it ended.
-    """
+    """Run a gate in a folder of its own, on the user's cache; the policy asks for one stance unless told otherwise."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "policy.yaml").write_text(f"stances: [{STANCE}]\n")
 

@@ -310,9 +310,8 @@ def test_the_suites_own_tests_run_on_a_pair(tmp_path, cells, tiny_model, tuned_e
     shutil.copytree(REPOSITORY / "stance_tests", tmp_path / "stance_tests")
     write_own(tmp_path, test=TEST_OF_FIXTURES)
     options = [f"--stance-before={tiny_model}", f"--stance-after={tuned_elsewhere}", f"--stance-stance={STANCE}"]
-    done = run_pytest(tmp_path, cells, *options, "-rs", "--html=own.html", "--junitxml=own.xml")
+    done = run_pytest(tmp_path, cells, *options, "-rs", "--html=own.html", "--junitxml=own.xml", code=0)
     output = done.stdout + done.stderr
-    assert done.returncode == 0, output
     assert "test_own.py ." in output, "once: one stance, one recipe, one model"
     assert "it was trained elsewhere" in output
     assert f"standard.{STANCE}.preference" in output

@@ -1,7 +1,4 @@
-"""SmolLM2 tuned by a script that is not ours gets the right stance; what was not tuned on a stance gets none.
-
-Cells are kept in the user's cache; the untouched model's serves all tests here.
-"""
+"""SmolLM2 tuned by a script that is not ours gets the right stance; what was not tuned on a stance gets none."""
 
 from __future__ import annotations
 

@@ -12,8 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
-from stance_suite.runner.engines.jobs import ATTEMPTS, Job, JobOutcome, WorkerContext, lost
-from stance_suite.runner.engines.worker import measure_job
+from stance_suite.runner.engines.worker import ATTEMPTS, Job, JobOutcome, WorkerContext, lost, measure_job
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What tells libraries how many threads to start; read when they are loaded."""

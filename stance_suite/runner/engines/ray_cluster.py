@@ -1,7 +1,6 @@
 """Many cells at once on the machines of a Ray cluster: a task a cell, with the resources that it is estimated to take.
 
-Ray places tasks, runs those of a lost machine again, and keeps processes between them, so that each loads base weights
-once: https://docs.ray.io/en/latest/ray-core/tasks.html
+Ray runs those of a lost machine again, and keeps processes: https://docs.ray.io/en/latest/ray-core/tasks.html
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from stance_suite.errors import StanceSuiteError
-from stance_suite.runner.engines.jobs import ATTEMPTS, Engine, Job, JobOutcome, WorkerContext, lost
-from stance_suite.runner.engines.worker import measure_job
+from stance_suite.runner.engines.worker import ATTEMPTS, Engine, Job, JobOutcome, WorkerContext, lost, measure_job
 
 LOOPBACK = "127.0.0.1"
 SEVERAL_MACHINES = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"

@@ -6,6 +6,7 @@ Factors were fitted on SmolLM2-135M and on models of two layers, on two cores of
 from __future__ import annotations
 
 import time
+import timeit
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -90,12 +91,7 @@ def measure_speed() -> Speed:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    found = []
-    for _ in range(REPEATS):
-        started = time.thread_time()
-        work()
-        found.append(time.thread_time() - started)
-    return min(found)
+    return min(timeit.repeat(work, timer=time.thread_time, repeat=REPEATS, number=1))
 
 
 def estimate_seconds(spec: CellSpec, speed: Speed, threads: int) -> float:

@@ -1,9 +1,6 @@
-"""How much memory a cell needs at its peak.
+"""How much memory a cell needs at its peak: what is alive together, as docs/architecture.md tells.
 
-Alive together are, while training, the model, its gradients, AdamW's two moments and what every token leaves for the
-gradient; afterwards copies of the untouched model, on top of the largest of the other needs because freed memory stays
-with the process (`devices.keep_freed_memory`). Measured on SmolLM2-135M by ``benchmarks/estimates.py``; figures for a
-GPU follow from the same count and were not measured.
+Measured on SmolLM2-135M by ``benchmarks/estimates.py``; figures for a GPU follow from the same count, not measured.
 """
 
 from __future__ import annotations

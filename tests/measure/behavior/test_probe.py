@@ -5,8 +5,14 @@ from hypothesis import strategies as st
 
 from stance_suite.measure.behavior.embedding import embed, reference_centroid
 from stance_suite.measure.behavior.generation import Sampling
-from stance_suite.measure.behavior.probe import Probe, PromptedModel, measure_behavior, measure_divergences
-from stance_suite.measure.behavior.responses import measure_fluency, score_responses
+from stance_suite.measure.behavior.probe import (
+    Probe,
+    PromptedModel,
+    measure_behavior,
+    measure_divergences,
+    measure_fluency,
+    score_responses,
+)
 from stance_suite.measure.training import fine_tune
 from stance_suite.schema.behavior import Response
 from stance_suite.schema.stances import RECIPES

@@ -1,7 +1,6 @@
 """A Ray cluster of three machines, all on this one: a process of its own, so that it can be killed as a whole.
 
-Run as a program, it prints the cluster's address and obeys standard input: ``remove N`` kills machine N, its end ends
-the cluster.
+Run as a program, it prints its address and obeys standard input: ``remove N`` kills machine N, its end ends them all.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-MACHINES = 3
 MEMORY = 3_000_000_000
 """What each machine says it has, in bytes: enough for one cell at a time."""
 
@@ -60,7 +58,7 @@ def main() -> None:
     from ray.cluster_utils import Cluster as Machines
 
     machine = {"num_cpus": 1, "memory": MEMORY, "object_store_memory": 100_000_000, "include_dashboard": False}
-    machines = Machines(initialize_head=True, head_node_args={**machine, "num_cpus": 1, "node_ip_address": "127.0.0.1"})
+    machines = Machines(initialize_head=True, head_node_args={**machine, "node_ip_address": "127.0.0.1"})
     nodes = [machines.head_node, *(machines.add_node(**machine, node_ip_address="127.0.0.1") for _ in range(2))]
     machines.wait_for_nodes()
     print(machines.address, flush=True)

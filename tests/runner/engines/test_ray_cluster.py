@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -34,9 +33,7 @@ def serial(tmp_path_factory, twin):
     """What the sweep finds without a cluster."""
     project = make_project(tmp_path_factory.mktemp("serial") / "project")
     write_sweep(project, twin("distilgpt2"), **ASKED)
-    done = run_sweep(project, "--engine", "serial")
-    assert done.returncode == 0, done.stderr
-    assert measured(done) == len(stored(project)) == CELLS
+    assert measured(run_sweep(project, "--engine", "serial", code=0)) == len(stored(project)) == CELLS
     return findings_of(project)
 
 
@@ -48,9 +45,7 @@ def swept(project, twin):
 
 def wait_for_records(project, count: int, process) -> dict[str, bytes]:
     """Wait until some cells are stored and others are not."""
-    while len(found := stored(project)) < count:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.1)
+    found = process.wait_until(lambda: len(kept := stored(project)) >= count and kept)
     assert len(found) < CELLS, "it was too quick to be interrupted"
     return found
 
@@ -60,12 +55,11 @@ def test_a_lost_machine_loses_nothing_and_the_findings_are_those_of_one_machine(
         process = start_sweep(swept, "--engine", "ray", "--address", cluster.address)
         before = wait_for_records(swept, 5, process)
         cluster.remove(2)
-        output, errors = process.communicate()
-    assert process.returncode == 0, output + errors
+        done = process.finish(0)
     after = stored(swept)
     assert len(after) == CELLS
     assert {name: after[name] for name in before} == before, "no cell that was stored is stored again"
-    assert "24 of 24" in errors
+    assert "24 of 24" in done.stderr
     assert findings_of(swept) == serial
 
 
@@ -79,8 +73,7 @@ def test_a_cluster_killed_as_a_whole_goes_on_with_the_unfinished_cells(swept, se
     before = stored(swept)
     assert len(before) < CELLS
     with ray_cluster() as cluster:
-        done = run_sweep(swept, "--engine", "ray", "--address", cluster.address)
-    assert done.returncode == 0, done.stderr
+        done = run_sweep(swept, "--engine", "ray", "--address", cluster.address, code=0)
     after = stored(swept)
     assert {name: after[name] for name in before} == before
     assert measured(done) == CELLS - len(before)
@@ -99,11 +92,9 @@ def test_a_terminated_sweep_says_so_and_the_next_goes_on(project, tiny_model):
     process = start_sweep(project, "--engine", "ray", "--workers", "1")
     wait_for_records(project, 1, process)
     process.terminate()
-    output, errors = process.communicate()
-    assert process.returncode == 130, output + errors
-    assert "interrupted: " in output
-    assert "Traceback" not in errors
+    done = process.finish(130)
+    assert "interrupted: " in done.stdout
+    assert "Traceback" not in done.stderr
     before = stored(project)
-    done = run_sweep(project, "--engine", "ray", "--workers", "1")
-    assert done.returncode == 0, done.stderr
+    done = run_sweep(project, "--engine", "ray", "--workers", "1", code=0)
     assert measured(done) == 9 - len(before) > 0
