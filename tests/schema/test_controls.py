@@ -131,7 +131,11 @@ def test_a_training_of_its_own_is_a_cell_beside_the_tuned_one(shuffled, stance):
     assert "'shuffled'" in json.dumps(prompts(PAGE, "container", verdict.claim.metric))
     assert verdict.replicates[0].controls == {"sham": "m-sham-0", "shuffled": "shuffled"}
     assert verdict.cells == ("m-stance-0", "m-base-0", "m-sham-0", "shuffled")
-    assert "shuffled" in names(judge_structure(structural(stance), beside)) or not one.tuned.changes
+    moved = {"changes": (layer("model.layers.0.q_proj", alpha_change(9, 9)),)}
+    controls = {control: record.model_copy(update=moved) for control, record in beside.controls.items()}
+    everywhere = replace(beside, tuned=beside.tuned.model_copy(update=moved), controls=controls)
+    judged = judge_structure(structural(stance, comparator="above", bound=1), everywhere)
+    assert {"sham", "shuffled"} <= set(names(judged))
 
 
 def test_its_cells_are_reported_wherever_the_shams_are(shuffled, whole_run):
