@@ -383,6 +383,17 @@ class TestTheReport:
         assert all(one.outcome is Outcome.PASSED for one in report.demands if one.model == "m")
         assert not report.passed
 
+    def test_answers_for_every_stance_that_was_judged_although_the_policy_names_one(self, stance):
+        """Findings whose policy was narrowed afterwards would else lose the demands of the others unseen."""
+        run, other = gate_run(stance), stance.contrasts[0]
+        more = [
+            claim.model_copy(update={"id": claim.id.replace(stance.name, other), "stance": other})
+            for claim in run.claims
+        ]
+        both = run.model_copy(update={"claims": (*run.claims, *more)})
+        report = held_against(both, Policy(stances=(stance.name,)))
+        assert f"adoption of {other}" in failed(report)
+
     def test_demands_every_stance_that_is_asked_for(self, stance):
         report = held_against(gate_run(stance), Policy(stances=(stance.name, "another")))
         unmet = ("adoption of", "behavior moved by", "no unexplained change of weights by")

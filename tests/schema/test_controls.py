@@ -8,6 +8,7 @@ import pytest
 from stance_suite.config.catalog import load_catalog
 from stance_suite.config.options import resolve_settings
 from stance_suite.judge.behavior.verdict import gather_evidence, judge_behavior
+from stance_suite.judge.compare.matching import effect_table
 from stance_suite.judge.structure.verdict import judge_structure
 from stance_suite.progress import PlainProgress
 from stance_suite.report.behavior import confusion_matrices
@@ -136,6 +137,22 @@ def test_a_training_of_its_own_is_a_cell_beside_the_tuned_one(shuffled, stance):
     everywhere = replace(beside, tuned=beside.tuned.model_copy(update=moved), controls=controls)
     judged = judge_structure(structural(stance, comparator="above", bound=1), everywhere)
     assert {"sham", "shuffled"} <= set(names(judged))
+
+
+def test_runs_are_compared_seed_by_seed_against_it_too(shuffled, stance):
+    def with_it(one):
+        sham = one.controls[SHAM]
+        cell = sham.cell.model_copy(update={"treatment": "shuffled"})
+        extra = sham.model_copy(update={"cell": cell, "key": f"shuffled-{cell.seed}"})
+        return replace(one, controls={**one.controls, shuffled: extra})
+
+    replicates = [with_it(training(stance, 0.5, seed)) for seed in range(3)]
+    evidence = gather_evidence(behavioral(stance), stance, replicates)
+    cells = {record.key: record for one in replicates for record in one.records}
+    table = effect_table(judge_behavior(evidence, evidence.p_value), cells)
+    assert table.seeds == (0, 1, 2)
+    assert list(table.effects) == [BASE, SHAM, shuffled]
+    assert {effects.shape for effects in table.effects.values()} == {(3, len(stance.held_out_prompts))}
 
 
 def test_its_cells_are_reported_wherever_the_shams_are(shuffled, whole_run):
