@@ -9,9 +9,12 @@ from contextlib import contextmanager
 import typer
 
 from stance_suite.cli.cache import list_cells, prune_cells, verify_cells
-from stance_suite.cli.declared import list_everything, show_power, validate
-from stance_suite.cli.findings import compare_findings, explain_claim, report
+from stance_suite.cli.compare import compare_findings
+from stance_suite.cli.declared import list_everything, validate
+from stance_suite.cli.explain import explain_claim
+from stance_suite.cli.power import show_power
 from stance_suite.cli.record import show_fingerprint, verify_findings
+from stance_suite.cli.report import report
 from stance_suite.cli.run import gate, run
 from stance_suite.cli.spectra import audit_pair, show_spectra
 from stance_suite.cli.sweep import sweep

@@ -13,7 +13,6 @@ from stance_suite.cli.options import takes_settings
 from stance_suite.config.options import Settings
 from stance_suite.errors import StanceSuiteError
 from stance_suite.progress import choose_progress
-from stance_suite.store.cell_store import open_store
 
 DAMAGED = 1
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -35,6 +34,8 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be remov
 def list_cells(settings: Settings) -> None:
     """List every measured cell that is kept: what was done to which model, how long it took and what it takes."""
     from rich.filesize import decimal
+
+    from stance_suite.store.cell_store import open_store
 
     opened = open_store(settings.store)
     records = opened.records()
@@ -61,6 +62,8 @@ def list_cells(settings: Settings) -> None:
 @takes_settings("cache", first=("store",))
 def verify_cells(settings: Settings) -> None:
     """Read every record to find damage; exit 1 if there is any. A damaged one is set aside, and measured again."""
+    from stance_suite.store.cell_store import open_store
+
     opened = open_store(settings.store)
     keys = opened.keys()
     damaged = 0
@@ -92,6 +95,7 @@ def prune_cells(
     from rich.filesize import decimal
 
     from stance_suite.measure.cell import library_versions
+    from stance_suite.store.cell_store import open_store
     from stance_suite.store.prune import Prunable, find_waste
 
     unwanted = Prunable(

@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stance_suite.cli.options import FindingsFile
-from stance_suite.config.catalog import find_spec, load_catalog
 from stance_suite.config.options import resolve_settings
-from stance_suite.config.policy_file import load_policy
 from stance_suite.errors import StanceSuiteError
 from stance_suite.files import hash_file
-from stance_suite.schema.findings import Entry, Findings
-from stance_suite.store.findings import read_findings
 
 if TYPE_CHECKING:
     from stance_suite.judge.verify.differences import Discrepancy
+    from stance_suite.schema.findings import Findings
 
 EDITED = 1
 """Exit code where something recorded does not follow from the file's own figures."""
@@ -43,9 +40,12 @@ Baseline = Annotated[Path | None, typer.Option("--baseline", help="The findings.
 
 def show_fingerprint(what: FindingsOrModel) -> None:
     """Print the hashes that findings are bound to, or those of a model's files and its number of parameters."""
+    from stance_suite.config.catalog import find_spec, load_catalog
     from stance_suite.judge.verify.fingerprints import fingerprint_findings
     from stance_suite.models.files import fingerprint_model
     from stance_suite.models.sources import locate
+    from stance_suite.schema.findings import Entry
+    from stance_suite.store.findings import read_findings
 
     path = Path(what).expanduser()
     if path.is_file() or path.suffix == ".json":
@@ -65,6 +65,7 @@ def verify_findings(
 ) -> None:
     """Recompute every verdict from the cells in the file; exit 1, naming each difference, if it was edited."""
     from stance_suite.judge.verify.verdicts import verify
+    from stance_suite.store.findings import read_findings
 
     found = read_findings(findings)
     if found.cells and not any(record.spectra for record in found.cells):
@@ -110,6 +111,8 @@ def _left_open(found: Findings, baseline: Findings | None) -> Iterator[str]:
 
 
 def _compare_declarations(found: Findings, fixtures: Path, policy: Path | None) -> tuple[Discrepancy, ...]:
+    from stance_suite.config.catalog import load_catalog
+    from stance_suite.config.policy_file import load_policy
     from stance_suite.judge.verify.declarations import Declarations, check_declarations
 
     catalog = load_catalog(fixtures)

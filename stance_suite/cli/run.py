@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,9 +12,9 @@ from stance_suite.config.options import Pair, Settings
 from stance_suite.errors import StanceSuiteError
 from stance_suite.progress import choose_progress
 from stance_suite.runner.run_result import RunResult, judge_claims
-from stance_suite.schema.findings import Findings
-from stance_suite.schema.policy import standard_id
-from stance_suite.schema.verdicts import Status
+
+if TYPE_CHECKING:
+    from stance_suite.schema.findings import Findings
 
 NOT_AS_DEMANDED = 1
 
@@ -65,6 +65,9 @@ def _measure(settings: Settings) -> RunResult:
 
 
 def _stance_found(pair: Pair, findings: Findings) -> str:
+    from stance_suite.schema.policy import standard_id
+    from stance_suite.schema.verdicts import Status
+
     found = []
     for verdict in findings.verdicts:
         if verdict.claim.id == standard_id(verdict.claim.stance, "preference") and verdict.status is Status.HOLDS:

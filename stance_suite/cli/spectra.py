@@ -10,11 +10,11 @@ import typer
 
 from stance_suite.cli.console import open_console, print_table, write_file
 from stance_suite.errors import StanceSuiteError
-from stance_suite.schema.spectra import SkippedTensor
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from stance_suite.schema.spectra import SkippedTensor
     from stance_suite.spectra.analysis import Analysis
     from stance_suite.spectra.comparison import Comparison
 

@@ -15,9 +15,7 @@ import typer
 
 from stance_suite.cli.console import open_console, print_table
 from stance_suite.cli.options import takes_settings
-from stance_suite.config.catalog import load_catalog
 from stance_suite.config.options import Settings
-from stance_suite.config.sweep_file import apply_sweep, load_sweep
 from stance_suite.progress import choose_progress
 from stance_suite.runner.run_result import RunResult, judge_claims
 
@@ -94,6 +92,8 @@ def sweep(
     Writes findings.json with its reports, and tensor.parquet. Exit 1 if a cell failed or a verdict differs from the
     record; 130 if it was interrupted.
     """
+    from stance_suite.config.catalog import load_catalog
+    from stance_suite.config.sweep_file import apply_sweep, load_sweep
     from stance_suite.report.publish import rehearse_publishing
     from stance_suite.runner.estimates import limits
     from stance_suite.runner.session import Session

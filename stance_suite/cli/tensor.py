@@ -10,12 +10,11 @@ import typer
 
 from stance_suite.cli.console import open_console, print_table
 from stance_suite.cli.options import FindingsFile
-from stance_suite.report.format import show
-from stance_suite.schema.localization import Localization, Universality
-from stance_suite.store.findings import read_findings
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from stance_suite.schema.localization import Localization, Universality
 
 
 LOCALIZATION_COLUMNS = (
@@ -33,6 +32,7 @@ def export_tensor(findings: FindingsFile, to: To) -> None:
     from stance_suite.judge.structure.localization import localize
     from stance_suite.judge.structure.universality import universality
     from stance_suite.report.layer_table import write_tensor
+    from stance_suite.store.findings import read_findings
 
     found = read_findings(findings)
     write_tensor(found, to)
@@ -47,6 +47,8 @@ def export_tensor(findings: FindingsFile, to: To) -> None:
 
 
 def _print_localization(console: Console, found: Sequence[Localization]) -> None:
+    from stance_suite.report.format import show
+
     """Print stances together; one by one only where a family has a single stance, or several seeds tell more."""
     shown = [one for one in found if one.stance is None or one.seeds > 1]
     together = {(one.model, one.recipe, one.family) for one in shown}
@@ -74,6 +76,8 @@ def _print_localization(console: Console, found: Sequence[Localization]) -> None
 
 
 def _print_universality(console: Console, found: Universality) -> None:
+    from stance_suite.report.format import show
+
     most_changed = [
         (
             *(one.model, one.recipe, FIGURE_NAMES[one.figure]),
