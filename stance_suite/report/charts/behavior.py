@@ -39,12 +39,12 @@ def _prompts(theme: Theme, width: Width, metric: Metric, controls: Sequence[Cont
     names = ("base", *map(str, controls), "tuned")
     # a model trained elsewhere has none
     has_controls = " || ".join(f"isValid(extent(pluck(data('prompts'), '{name}'))[0])" for name in names[1:-1])
-    shown = alt.ExprRef(f"{has_controls} ? [{', '.join(map(repr, names))}] : ['base', 'tuned']")
+    shown = alt.ExprRef(f"{has_controls} ? [{', '.join(map(repr, names))}] : ['{names[0]}', 'tuned']")
 
     def scale(base: str, control: str, tuned: str) -> alt.Scale:
         return looks(names, base, *(control for _ in controls), tuned)
 
-    legend = alt.Legend(labelExpr=f"datum.label === 'base' ? '{_baseline(metric)}' : datum.label", values=shown)
+    legend = alt.Legend(labelExpr=f"datum.label === '{names[0]}' ? '{_baseline(metric)}' : datum.label", values=shown)
     score = alt.X("score:Q", title=f"score ({metric.unit})", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6))
     effect = alt.EncodingSortField(field="effect", op="max", order="descending")
     rows = alt.Chart().encode(y=alt.Y("prompt:N", sort=effect, title=None, axis=_names(theme, width)))
