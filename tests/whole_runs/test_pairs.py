@@ -201,7 +201,7 @@ def test_what_stands_in_depends_on_what_is_deterministic(pair):
 
 def test_a_second_run_only_reads(pair, reopen, monkeypatch):
     first = judge_all(pair)
-    monkeypatch.setattr(CellMeasurer, "measure", None)
+    monkeypatch.setattr(CellMeasurer, "measure", lambda *_: pytest.fail("a cell was measured again"))
     assert judge_all(reopen()) == first
     seen = {prompt for record in records_of(pair) for prompt in record.behavior.seen_prompts}
     assert not seen, "what a model trained elsewhere has seen is not known"
