@@ -101,15 +101,15 @@ class TestResponses:
         expect(section.get_by_role("status").filter(has_text="highlighted")).to_contain_text(f"sample {sample + 1}")
 
     def test_have_the_stances_markers_highlighted(self, section, form, findings, tuned):
+        """And nothing else; there may be none: that depends on what the model said on this machine."""
         asked, stance = held_out(findings, tuned.cell.stance), tuned.cell.stance
-        choose(form, Sample="1", Markers=stance)
-        found = section.locator("#response-list figure.tuned").evaluate_all(
-            "figures => figures.map(figure => [...figure.querySelectorAll('mark')].map(mark => mark.textContent))"
-        )
-        responses = said(tuned, asked, sample=0)
-        wanted = [[one.text[hit.start : hit.end] for hit in one.markers[stance]] for one in responses]
-        assert any(wanted)
-        assert found == wanted
+        for sample in sorted({one.sample for one in tuned.behavior.responses}):
+            choose(form, Sample=str(sample + 1), Markers=stance)
+            found = section.locator("#response-list figure.tuned").evaluate_all(
+                "figures => figures.map(figure => [...figure.querySelectorAll('mark')].map(mark => mark.textContent))"
+            )
+            responses = said(tuned, asked, sample)
+            assert found == [[one.text[hit.start : hit.end] for hit in one.markers[stance]] for one in responses]
 
     def test_can_be_chosen_from_the_keyboard(self, page, section, form, findings, tuned):
         choose(form, Sample="1")
