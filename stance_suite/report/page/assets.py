@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from stance_suite.files import write_atomically
 from stance_suite.report import format as written
 from stance_suite.report.behavior import mean_divergences
 
@@ -34,9 +36,21 @@ def styles() -> tuple[str, ...]:
 @cache
 def scripts() -> tuple[str, ...]:
     """Read the page's scripts in the order in which they must run, Vega-Lite and what it needs first."""
-    import vl_convert
+    return _vega(), *map(_asset, SCRIPTS)
 
-    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"), *map(_asset, SCRIPTS)
+
+def _vega() -> str:
+    """Bundle Vega-Lite and what it needs, or read what the user's cache has kept: bundling takes seconds."""
+    import vl_convert
+    from platformdirs import user_cache_path
+
+    kept = user_cache_path("stance-suite", appauthor=False) / f"vega-{vl_convert.__version__}.js"
+    with suppress(OSError):
+        return kept.read_text("utf-8")
+    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    with suppress(OSError):  # a cache that cannot be written costs time only
+        write_atomically(kept, bundle.encode())
+    return bundle
 
 
 def content_security_policy() -> str:

@@ -8,9 +8,10 @@ from hashlib import sha256
 from importlib.resources import files
 
 import pytest
+import vl_convert
 
 from stance_suite.errors import StanceSuiteError
-from stance_suite.report.page import render_html
+from stance_suite.report.page import assets, render_html
 from stance_suite.report.page.assets import FRAGMENT_STYLE, SCRIPTS, STYLES
 from stance_suite.report.publish import publish, render
 from stance_suite.schema.findings import Findings
@@ -115,3 +116,14 @@ def test_every_script_parses(name):
 def test_every_asset_is_part_of_the_page_or_of_fragments():
     there = {entry.name for entry in ASSETS.iterdir()}
     assert there == {*SCRIPTS, *STYLES, FRAGMENT_STYLE}
+
+
+@pytest.mark.parametrize(("writable", "times"), [(True, 1), (False, 2)])
+def test_vega_is_bundled_once_for_all_reports_where_the_cache_can_be_written(tmp_path, monkeypatch, writable, times):
+    bundled = []
+    monkeypatch.setattr(vl_convert, "javascript_bundle", lambda snippet: bundled.append(snippet) or f"vega; {snippet}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    if not writable:
+        (tmp_path / "cache").write_text("a file where the folder should be")
+    assert assets._vega() == assets._vega() == f"vega; {bundled[0]}"
+    assert len(bundled) == times
