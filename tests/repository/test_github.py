@@ -29,6 +29,7 @@ def read(path: Path) -> dict:
 
 CI, RELEASE = (read(GITHUB / "workflows" / f"{name}.yml") for name in ("ci", "release"))
 FORMS = {path.name: read(path) for path in GITHUB.glob("ISSUE_TEMPLATE/*.yml") if path.name != "config.yml"}
+CHOOSER = read(GITHUB / "ISSUE_TEMPLATE" / "config.yml")
 DEPENDABOT = read(GITHUB / "dependabot.yml")
 CITATION = read(REPOSITORY / "CITATION.cff")
 JOBS = {**CI["jobs"], **RELEASE["jobs"]}
@@ -38,7 +39,7 @@ MATRIX = CI["jobs"]["parts"]["strategy"]["matrix"]
 
 
 SCHEMAS = {"github-workflows": [CI, RELEASE], "dependabot": [DEPENDABOT], "citation-file-format": [CITATION]}
-SCHEMAS |= {"github-issue-forms": FORMS.values(), "github-issue-config": [read(GITHUB / "ISSUE_TEMPLATE" / "config.yml")]}
+SCHEMAS |= {"github-issue-forms": FORMS.values(), "github-issue-config": [CHOOSER]}
 
 
 @pytest.mark.parametrize(("schema", "documents"), SCHEMAS.items(), ids=SCHEMAS.keys())
