@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Annotated
 
 import typer
 
+from stance_suite import __version__
 from stance_suite.cli.cache import list_cells, prune_cells, verify_cells
 from stance_suite.cli.compare import compare_findings
 from stance_suite.cli.declared import list_everything, validate
@@ -57,6 +59,20 @@ def _usage_errors() -> Iterator[None]:
     except StanceSuiteError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(USAGE_ERROR) from None
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"stance-suite {__version__}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[bool, typer.Option("--version", callback=_show_version, help="Show the version and exit.")]
+
+
+@app.callback()
+def _options(version: VersionOption = False) -> None:
+    pass
 
 
 for group, commands in ((app, COMMANDS), (cache, CACHE_COMMANDS)):

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from stance_suite import __version__
 from stance_suite.cli.app import COMMANDS
 from tests.conftest import write_own
 from tests.programs import invoke
@@ -23,6 +24,10 @@ def test_validate_checks_the_bundled_files_without_loading_torch(tmp_path):
     assert done.stdout.startswith("0 ")
     assert "3 stances, 4 models" in done.stdout
     assert done.stdout.rstrip().endswith("False False")
+
+
+def test_version_is_told():
+    assert invoke("--version", code=0).output == f"stance-suite {__version__}\n"
 
 
 def test_list_shows_what_is_declared(tmp_path, monkeypatch):
