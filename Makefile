@@ -10,7 +10,7 @@ findings: setup  ## fine-tune, measure and judge: the main job; ends with the re
 	$(BIN)/pytest stance_tests $(ARGS)
 
 test: setup  ## the project's own tests; one thread a worker, or the workers' threads would wait for each other
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests -n 2 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests -n 2 --dist worksteal $(ARGS)
 
 test-browser: setup  ## the report in Chromium; on real weights, quick after `make findings`
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/browser -m browser -n 2 --dist loadfile $(ARGS)

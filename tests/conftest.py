@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from stance_suite.config.catalog import find_spec, load_catalog
 from stance_suite.config.options import resolve_settings
@@ -51,11 +53,27 @@ def whole_run(library):
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory, library) -> Path:
+def build_once(tmp_path_factory):
+    """Build a folder that all workers share: whoever comes first builds it, and nobody changes it afterwards."""
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+
+    def build(name: str, make: Callable[[Path], object]) -> Path:
+        folder, making = shared / name, shared / "making" / name
+        making.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{making}.lock"):
+            if not folder.is_dir():
+                make(making)
+                making.rename(folder)
+        return folder
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def tiny_model(build_once, library) -> Path:
     """A Llama of two layers with random weights, and a tokenizer trained on the stances' own sentences."""
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    build_tiny(folder, train_tokenizer(library))
-    return folder
+    return build_once("tiny", lambda folder: build_tiny(folder, train_tokenizer(library)))
 
 
 @pytest.fixture(scope="session")
@@ -75,16 +93,9 @@ def smollm2(library):
 
 
 @pytest.fixture(scope="session")
-def twin(tmp_path_factory, library):
+def twin(build_once, library):
     """The folder of a small model built like a documented one, by its name in the registry."""
-    folder = tmp_path_factory.mktemp("twins")
-
-    def build(name: str) -> Path:
-        if not (folder / name).is_dir():
-            BUILDERS[name](folder / name, train_tokenizer(library))
-        return folder / name
-
-    return build
+    return lambda name: build_once(name, lambda folder: BUILDERS[name](folder, train_tokenizer(library)))
 
 
 @pytest.fixture
@@ -153,6 +164,7 @@ CLAIM_NOT_RUN = """\
   - {{id: other.model, statement: '{}', model: smollm2-135m, stance: engaged-difficulty, metric: likelihood_preference,
      comparator: above, bound: 0}}
 """
+PRINTED = "printed.json"
 TEST_OF_CLAIMS = "def test_claim(verdict):\n    assert verdict.as_expected, verdict.reason\n"
 
 
@@ -177,15 +189,27 @@ def findings_of(project: Path, folder: str = "reports") -> Findings:
 
 def start_suite(project: Path, model: Path, tool: Tool, *arguments: str) -> Program:
     prefix, command = ("stance-", []) if tool == "pytest" else ("", ["run"])
-    options = {"model": str(model), "profile": "quick", "cache": "cache"}
+    options = {"model": str(model), "profile": "quick", "samples": "1", "cache": "cache"}
     given = [f"--{prefix}{name}={value}" for name, value in options.items()]
     return start_program(tool, *command, *given, *arguments, cwd=project)
 
 
 @pytest.fixture(scope="session")
-def cells(tmp_path_factory) -> Path:
-    """A cache that tests share which do not care what is measured already: whoever comes first measures."""
-    return tmp_path_factory.mktemp("cells")
+def finished_template(build_once, tiny_model) -> Path:
+    """A user's repository after its first run, and beside its reports what that run printed; for all workers."""
+
+    def run(folder: Path) -> None:
+        written = ("--html=own.html", "--self-contained-html", "--junitxml=own.xml")
+        done = start_suite(make_project(folder), tiny_model, "pytest", *written).finish(0)
+        (folder / PRINTED).write_text(json.dumps((done.stdout, done.stderr)), "utf-8")
+
+    return build_once("finished", run)
+
+
+@pytest.fixture(scope="session")
+def cells(build_once, finished_template) -> Path:
+    """A cache that tests share which do not care what is measured already; that first run's cells are in it."""
+    return build_once("cells", lambda folder: shutil.copytree(finished_template / "cache", folder))
 
 
 @pytest.fixture
@@ -205,16 +229,8 @@ def run_suite(start):
     return lambda tool, *arguments, code=None: start(tool, *arguments).finish(code)
 
 
-@pytest.fixture(scope="session")
-def finished_template(tmp_path_factory, tiny_model):
-    folder = make_project(tmp_path_factory.mktemp("finished") / "project")
-    written = ("--html=own.html", "--self-contained-html", "--junitxml=own.xml")
-    return folder, start_suite(folder, tiny_model, "pytest", *written).finish(0)
-
-
 @pytest.fixture
 def finished(finished_template, project) -> subprocess.CompletedProcess:
     """What the first run in the user's repository printed; its cells and reports are in place."""
-    folder, done = finished_template
-    shutil.copytree(folder, project, dirs_exist_ok=True)
-    return done
+    shutil.copytree(finished_template, project, dirs_exist_ok=True)
+    return subprocess.CompletedProcess("pytest", 0, *json.loads((project / PRINTED).read_text("utf-8")))

@@ -16,7 +16,7 @@ STANCE = "curious-uncertainty"
 
 def open_session(project: Path, model: object, threads: int | None = None, **options: Any) -> Session:
     """Open a run about one model, with its cache in the project."""
-    given = {"model": (str(model),), "profile": "quick", "cache": "cache"} | options
+    given = {"model": (str(model),), "profile": "quick", "samples": 1, "cache": "cache"} | options
     return Session(resolve_settings(given, project, {}), PlainProgress(), threads)
 
 

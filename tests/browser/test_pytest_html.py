@@ -21,7 +21,7 @@ PICTURES = ".extraHTML img"
 @pytest.fixture(scope="module")
 def project(finished_template, tiny_model, tmp_path_factory) -> Path:
     """A repository after a run whose first claim is an attempt to be more than text."""
-    folder, _ = finished_template
+    folder = finished_template
     project = tmp_path_factory.mktemp("hostile") / "project"
     shutil.copytree(folder, project)
     claims = project / "fixtures" / "claims" / "own.yaml"
