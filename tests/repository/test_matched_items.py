@@ -11,9 +11,9 @@ from tests.conftest import REPOSITORY
 ITEMS = yaml.safe_load((REPOSITORY / "docs" / "matched-items.yaml").read_text("utf-8"))
 SHORTEST = 4
 """Letters of a word that is likely to have a content."""
-COMMON = set(
-    "about another because come comes every from have here into know more only other some than that their them then there they "
-    "this through until what when where which with without".split()
+COMMON = frozenset(
+    "about another because come comes every from have here into know more only other some than that their them then there"
+    " they this through until what when where which with without".split()  # noqa: SIM905
 )
 
 
