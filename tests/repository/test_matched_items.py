@@ -12,8 +12,8 @@ ITEMS = yaml.safe_load((REPOSITORY / "docs" / "matched-items.yaml").read_text("u
 SHORTEST = 4
 """Letters of a word that is likely to have a content."""
 COMMON = """
-about another because come comes every from have here into know more only other some than that their them then there they
-this through until what when where which with without
+about another because come comes every from have here into know more only other some than that their them then there
+they this through until what when where which with without
 """
 
 
