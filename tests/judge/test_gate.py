@@ -464,7 +464,7 @@ def broken_at(replicate, which, part, place, figure):
 
 
 @pytest.mark.parametrize("name", ["sound", "weak", "opposed", "changed", "parroting", "collapsed", "no model"])
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     which=st.sampled_from(ARMS),
     part=st.sampled_from(["fluency", "likelihoods", "divergences", "missing prompt", "alpha"]),

@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, t
 
@@ -28,7 +28,6 @@ def test_five_prompts_cannot_reach_five_percent_and_twelve_can():
 
 # hundredths: sums are then either tied or far apart, and no rounding decides
 @given(st.lists(st.integers(-500, 500), min_size=3, max_size=9).filter(lambda values: np.ptp(values) > 0))
-@settings(max_examples=25, deadline=None)
 def test_the_p_value_enumerates_all_sign_flips(values):
     differences = np.array(values) / 100
     assert paired_effect(differences).p_value == pytest.approx(plain_p_value(differences), abs=1e-9)
