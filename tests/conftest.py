@@ -12,9 +12,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import hypothesis
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 from stance_suite.config.catalog import find_spec, load_catalog
 from stance_suite.config.options import resolve_settings
@@ -29,9 +29,9 @@ REPOSITORY = Path(__file__).parent.parent
 
 # Loaded here, for Hypothesis takes a profile of its own where CI is set. The same few examples for everyone, so that no
 # change is blamed for what another run did not draw; `--hypothesis-profile=ci`, as in `make test-slow`, draws new ones.
-hypothesis.settings.register_profile("default", max_examples=25, deadline=None, derandomize=True, database=None)
-hypothesis.settings.register_profile("ci", max_examples=200, deadline=None, database=None, print_blob=True)
-hypothesis.settings.load_profile("default")
+settings.register_profile("default", max_examples=25, deadline=None, derandomize=True, database=None)
+settings.register_profile("ci", max_examples=200, deadline=None, database=None, print_blob=True)
+settings.load_profile("default")
 
 
 @pytest.fixture(scope="session")

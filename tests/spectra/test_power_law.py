@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stance_suite.spectra.power_law import alpha_change, alpha_of_tail, fit_power_law
@@ -33,6 +33,7 @@ def test_a_planted_exponent_is_recovered_whatever_is_at_zero(alpha, count):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(20, 200))
+@settings(max_examples=40, deadline=None)
 def test_the_fit_is_the_textbooks(seed, count):
     points = np.random.default_rng(seed).lognormal(0, 1, count)
     fit = fit_power_law(points)

@@ -154,9 +154,9 @@ def test_only_directions_that_a_matrix_has_are_compared():
     assert layer.weight_change.right_overlap == pytest.approx(1, abs=1e-6)
 
 
-def test_one_structured_change_among_a_hundred_noisy_layers_is_found():
+def test_one_structured_change_among_hundreds_of_noisy_layers_is_found():
     generator = torch.Generator().manual_seed(0)
-    first = {f"l{i}.weight": torch.randn(40, 30, generator=generator) for i in range(100)}
+    first = {f"l{i}.weight": torch.randn(40, 30, generator=generator) for i in range(200)}
     second = {name: value + 1e-3 * torch.randn(40, 30, generator=generator) for name, value in first.items()}
     one_direction = torch.outer(torch.randn(40, generator=generator), torch.randn(30, generator=generator))
     second["l7.weight"] = first["l7.weight"] + 1e-3 * one_direction
