@@ -111,8 +111,8 @@ def _exact_sign_flip_p_value(differences: Array) -> Array:
 @cache
 def _sign_patterns(prompts: int) -> Array:
     """List the patterns that leave the first prompt's sign, one a column: the others are their mirrors."""
-    patterns: Array = 1.0 - 2.0 * (np.arange(2 ** (prompts - 1)) >> np.arange(prompts)[:, None] & 1)
-    return patterns
+    flipped = np.arange(2 ** (prompts - 1)) >> np.arange(prompts)[:, None] & 1
+    return np.asarray(1 - 2 * flipped, dtype=np.float64)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -18,6 +18,8 @@ from tests.gates import demand, edited, failed, gate_run, held_against, judged_r
 from tests.measured import FLUENCY, beside
 from tests.runs import behavioral, findings, structural
 
+pytestmark = pytest.mark.usefixtures("remembered_effects")
+
 CONSEQUENCES = [("fail", Outcome.FAILED), ("warn", Outcome.WARNING), ("ignore", Outcome.PASSED)]
 UNKNOWN = [math.nan, math.inf, -math.inf]
 TOWARD = [ControlFigure(role="toward", about="another", figure=figure) for figure in UNKNOWN]
