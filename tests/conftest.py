@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 from stance_suite.config.catalog import find_spec, load_catalog
 from stance_suite.config.options import resolve_settings
@@ -25,6 +26,12 @@ from tests.programs import Program, Tool, start_program
 from tests.twins import BUILDERS, build_tiny, train_tokenizer
 
 REPOSITORY = Path(__file__).parent.parent
+
+# Loaded here, for Hypothesis takes a profile of its own where CI is set. The same few examples for everyone, so that no
+# change is blamed for what another run did not draw; `--hypothesis-profile=ci`, as in `make test-slow`, draws new ones.
+settings.register_profile("default", max_examples=25, deadline=None, derandomize=True, database=None)
+settings.register_profile("ci", max_examples=200, deadline=None, database=None, print_blob=True)
+settings.load_profile("default")
 
 
 @pytest.fixture(scope="session")

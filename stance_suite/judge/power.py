@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -154,6 +155,7 @@ def _paired_samples(replicate: Replicate, metric: Metric, stance: ProbedStance) 
     return paired
 
 
+@lru_cache(maxsize=100)  # the powers of many effects, and the effect of a power, rest on the same simulations
 def _needed_effects(design: Design, spread: Spread, bound: float) -> Array:
     """Tell for each simulation the effect above which the claim holds.
 

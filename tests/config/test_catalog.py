@@ -2,7 +2,7 @@ import re
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stance_suite.config.catalog import bundled_fixtures, load_catalog
@@ -258,7 +258,6 @@ words = st.text(st.characters(categories=["Lu", "Ll", "Nd"]), min_size=3, max_si
 
 
 @given(st.lists(words, min_size=40, max_size=40, unique_by=str.casefold))
-@settings(deadline=None)
 def test_a_stance_survives_yaml(tmp_path_factory, sentences):
     stance = Stance(
         name="made-up",

@@ -18,6 +18,8 @@ from tests.gates import demand, edited, failed, gate_run, held_against, judged_r
 from tests.measured import FLUENCY, beside
 from tests.runs import behavioral, findings, structural
 
+pytestmark = pytest.mark.usefixtures("remembered_effects")
+
 CONSEQUENCES = [("fail", Outcome.FAILED), ("warn", Outcome.WARNING), ("ignore", Outcome.PASSED)]
 UNKNOWN = [math.nan, math.inf, -math.inf]
 TOWARD = [ControlFigure(role="toward", about="another", figure=figure) for figure in UNKNOWN]
@@ -464,7 +466,7 @@ def broken_at(replicate, which, part, place, figure):
 
 
 @pytest.mark.parametrize("name", ["sound", "weak", "opposed", "changed", "parroting", "collapsed", "no model"])
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     which=st.sampled_from(ARMS),
     part=st.sampled_from(["fluency", "likelihoods", "divergences", "missing prompt", "alpha"]),

@@ -67,7 +67,7 @@ COMPARATORS = st.sampled_from([one for one in Comparator if not one.compares_lay
 @given(
     st.sampled_from(STRUCTURAL), COMPARATORS, st.sampled_from(["each", "any", "mean", "largest"]), LOST, st.booleans()
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_structural_claim_holds_on_what_is_lost(metric, comparator, over, lost, every):
     declared = about(metric, comparator, over)
     whole = replicate(moved(5, 7, 9, start=1), vector_changes=vectors(0.1, 0.2, 0.3))
@@ -91,7 +91,7 @@ COMPARISONS = [
 
 
 @given(st.sampled_from(COMPARISONS + RANKINGS), LOST, st.booleans(), st.sampled_from([1, -1]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_comparison_or_rank_holds_on_what_is_lost(declared, lost, every, order):
     figures = {"tuned": moved(5, 7, 9), "sham": moved(1, 2, 3), "vector_changes": vectors(0.1, 0.2, 0.3)}
     whole, again = (replicate(**figures, key=key) for key in ("whole", "again"))
@@ -101,7 +101,6 @@ def test_no_comparison_or_rank_holds_on_what_is_lost(declared, lost, every, orde
 
 
 @given(st.lists(FINITE, min_size=3, max_size=3), st.sampled_from(["each", "any", "mean", "largest"]), COMPARATORS)
-@settings(max_examples=100, deadline=None)
 def test_the_change_of_the_mean_needs_every_alpha_before(alphas, over, comparator):
     """Of the base model only a mean needs the alphas; it must not hold on lost ones."""
     one = replicate(moved(5, 7, 9))

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -313,7 +313,6 @@ def test_every_metric_has_a_meaning_and_possible_caveats(metric):
     st.sampled_from(Comparator),
     st.one_of(st.none(), st.floats(), st.integers(), st.lists(st.floats(), max_size=3), st.text(max_size=3)),
 )
-@settings(deadline=None)
 def test_a_bound_is_finite_or_the_claim_is_refused(comparator, bound):
     base = RANKING if comparator.compares_layers else without(STRUCTURAL, "bound")
     try:

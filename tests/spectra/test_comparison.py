@@ -75,14 +75,12 @@ def test_an_adapter_is_applied_to_what_comes_before(tmp_path):
 
 
 def test_noise_against_noise_gives_uniform_p_values_of_alpha():
-    """Many draws of one layer stand for many layers: the observed change is one more draw."""
+    """The observed change of each layer is one more draw."""
     generator = np.random.default_rng(0)
-    matrix = torch.tensor(generator.standard_t(5, (60, 40)), dtype=torch.float32)
-    p_values = []
-    for seed in range(60):
-        noisy = matrix + 1e-2 * torch.randn(matrix.shape, generator=torch.Generator().manual_seed(seed))
-        (layer,) = compare({"a.weight": matrix}, {"a.weight": noisy}, seed=seed).change.layers
-        p_values.append([layer.noise.alpha_total.p_value, layer.noise.alpha_spectrum.p_value])
+    drawn = torch.tensor(generator.standard_t(5, (80, 60, 40)), dtype=torch.float32)
+    model = {f"layers.{i}.weight": matrix for i, matrix in enumerate(drawn)}
+    noises = [layer.noise for layer in compare(model, pushed(model, 1e-2)).change.layers]
+    p_values = [[noise.alpha_total.p_value, noise.alpha_spectrum.p_value] for noise in noises]
     from scipy.stats import kstest
 
     for column in np.transpose(p_values):

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stance_suite.spectra import eigenvalues
@@ -15,7 +15,6 @@ def in_blocks(matrix, size=7):
 
 @each_solver
 @given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 40), columns=st.integers(1, 40))
-@settings(max_examples=40, deadline=None)
 def test_they_are_the_squared_singular_values(solver, seed, rows, columns):
     matrix = np.random.default_rng(seed).standard_normal((max(rows, columns), min(rows, columns))).astype(np.float32)
     expected = np.sort(np.linalg.svd(matrix.astype(np.float64), compute_uv=False) ** 2)

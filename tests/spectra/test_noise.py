@@ -2,7 +2,7 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
@@ -124,7 +124,6 @@ def test_large_noise_is_not_left_to_perturbation_theory(monkeypatch):
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([12, 25, 90]), st.sampled_from([1e-4, 1e-2, 0.3]))
-@settings(max_examples=40, deadline=None)
 def test_looking_only_at_tails_that_can_win_loses_none(seed, count, size):
     generator = np.random.default_rng(seed)
     eigenvalues = np.sort(generator.lognormal(0, 1.5, count))
@@ -148,10 +147,10 @@ def test_draws_that_cross_the_cut_off_are_fitted_with_what_is_above_it():
     assert found.alphas == pytest.approx([fit_power_law(values**2).alpha for values in drawn], rel=1e-9)
 
 
-@pytest.mark.parametrize("shape", [(60, 60), (20, 150), (400, 40), (150, 200)])
+@pytest.mark.parametrize("shape", [(60, 60), (20, 150), (400, 40), (75, 100)])
 def test_the_shape_of_noise_is_that_of_gaussian_matrices(shape):
     generator = np.random.default_rng(5)
-    drawn = draw_noise_shape(shape, 10, 1500, generator)
-    squares = [np.linalg.svd(generator.standard_normal(shape), compute_uv=False) ** 2 for _ in range(1500)]
+    drawn = draw_noise_shape(shape, 10, 500, generator)
+    squares = [np.linalg.svd(generator.standard_normal(shape), compute_uv=False) ** 2 for _ in range(500)]
     assert_same_law(drawn.stable_ranks, [values.sum() / values[0] for values in squares])
     assert_same_law(drawn.leading_energies, [values[:10].sum() / values.sum() for values in squares])

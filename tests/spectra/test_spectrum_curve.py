@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -29,7 +29,6 @@ def lognormal(count, seed=0):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 400), st.integers(0, 3), st.integers(1, 5))
-@settings(max_examples=150, deadline=None)
 def test_curves_are_the_spectrums_whatever_it_looks_like(seed, count, zeros, repeats):
     values = np.sort(np.concatenate([np.zeros(zeros), np.repeat(lognormal(count, seed).round(2) + 0.01, repeats)]))
     spectrum = layer(values)

@@ -87,7 +87,7 @@ def test_the_alpha_of_a_small_change_does_not_depend_on_its_size(before):
 
 def test_the_noise_is_seeded_and_has_the_norm_of_the_change(before, push):
     """Ranges of alpha grow with the change that the noise is matched to."""
-    pair = before, before * 1.01
+    pair = before[:40, :20], before[:40, :20] * 1.01
     assert compare_one(*pair, seed=0) == compare_one(*pair, seed=0)
     assert compare_one(*pair, seed=0) != compare_one(*pair, seed=1)
     small, large = (compare_one(before, before + size * push).noise for size in (1e-4, 1e-3))

@@ -198,7 +198,7 @@ def test_a_prompt_that_was_not_measured_is_inconclusive(stance):
     st.sampled_from([Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_SHIFT, Metric.EMBEDDING_SIMILARITY]),
     st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_behavior_never_holds_on_nan(library, prompt, which, value, metric, contrasts_only):
     stance = library.stance("curious-uncertainty")
     measured = {"tuned": said(stance, toward=0.5), "base": said(stance, seed=1), "sham": said(stance, seed=2)}

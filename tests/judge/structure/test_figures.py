@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stance_suite.judge.structure.figures import pool
@@ -186,7 +186,6 @@ def test_how_many_layers_change_and_where(metric, beyond, bound, status, shown):
 
 
 @given(st.lists(st.floats(-50, 50), min_size=1, max_size=10), st.floats(0, 60))
-@settings(deadline=None)
 def test_counting_is_counting(alphas, beyond):
     figures = dict(zip(NAMES, alphas, strict=False))
     found = pool(claim(metric="changed_layers", changed_beyond=beyond), figures, BASE)

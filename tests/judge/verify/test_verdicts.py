@@ -2,33 +2,14 @@ from functools import partial
 
 import pytest
 
-from stance_suite.judge.behavior import triangulation
-from stance_suite.judge.behavior import verdict as behavior
 from stance_suite.judge.conclude import conclude
 from stance_suite.judge.gate import GateTerms
-from stance_suite.judge.statistics import paired_effect
 from stance_suite.judge.verify.verdicts import verify
 from stance_suite.schema.verdicts import Status
 from tests.edits import edited
 from tests.made_up_run import LAYERS, POLICY
 
-_effects = {}
-
-
-@pytest.fixture(autouse=True)
-def effects_of_the_same_table_are_computed_once(monkeypatch):
-    """Every edit leaves nearly all scores as they were, and their bootstraps are what takes time."""
-
-    def remembered(table):
-        key = table.shape, table.tobytes()
-        if key not in _effects:
-            _effects[key] = paired_effect(table)
-        return _effects[key]
-
-    for module in (behavior, triangulation):
-        monkeypatch.setattr(module, "paired_effect", remembered)
-
-
+pytestmark = pytest.mark.usefixtures("remembered_effects")
 TUNED = "stance-curious-uncertainty-0"
 FIRST, SECOND, _ = LAYERS
 LIKELIHOOD, MARKERS, FLIP = "own.likelihood", "own.markers", "own.flip"

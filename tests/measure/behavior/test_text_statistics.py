@@ -3,7 +3,7 @@ import re
 import time
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from stance_suite.measure.behavior import text_statistics
@@ -119,7 +119,6 @@ def test_long_responses_are_compared_fast(library):
 
 
 @given(st.lists(texts, max_size=4))
-@settings(max_examples=100, deadline=None)
 def test_distinct_bigrams_are_a_share_and_do_not_grow_when_texts_come_twice(pool):
     share = distinct_bigrams(pool)
     if math.isnan(share):
@@ -130,7 +129,6 @@ def test_distinct_bigrams_are_a_share_and_do_not_grow_when_texts_come_twice(pool
 
 
 @given(st.one_of(st.text(), st.lists(st.sampled_from("abc"), max_size=60).map(" ".join)))
-@settings(max_examples=100, deadline=None)
 def test_repetition_agrees_with_asking_of_each_word_whether_a_window_around_it_came_before(text):
     words = words_of(text)
     windows = [words[start : start + 4] for start in range(len(words) - 3)]
@@ -140,7 +138,6 @@ def test_repetition_agrees_with_asking_of_each_word_whether_a_window_around_it_c
 
 
 @given(few_words, st.lists(few_words, max_size=3))
-@settings(max_examples=100, deadline=None)
 def test_the_copied_share_agrees_with_trying_every_run(text, sources):
     words = text.split()
     runs = [words[start:end] for start in range(len(words)) for end in range(start + 4, len(words) + 1)]
@@ -150,7 +147,6 @@ def test_the_copied_share_agrees_with_trying_every_run(text, sources):
 
 @given(texts, texts)
 @example("x" * 10_000, "a " * 5000)
-@settings(max_examples=100, deadline=None)
 def test_counts_and_shares_of_any_text_are_bounded(text, other):
     words = count_words(text)
     assert 0 <= words <= (len(text) + 1) / 2
@@ -233,7 +229,6 @@ def test_a_set_of_markers_is_compiled_once():
 
 
 @given(texts, marker_sets)
-@settings(max_examples=150, deadline=None)
 def test_every_hit_shows_a_marker_inside_the_text_after_the_hit_before(text, markers):
     hits = find_markers(text, markers)
     edges = [edge for hit in hits for edge in (hit.start, hit.end)]
@@ -244,7 +239,6 @@ def test_every_hit_shows_a_marker_inside_the_text_after_the_hit_before(text, mar
 
 
 @given(texts, st.sampled_from(MARKERS), texts)
-@settings(max_examples=150, deadline=None)
 def test_a_marker_put_into_a_text_without_any_is_found_once(left, marker, right):
     assume(not find_markers(f"{left} | {right}", [marker]))
     (hit,) = find_markers(f"{left} {marker} {right}", [marker])
