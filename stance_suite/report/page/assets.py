@@ -6,6 +6,7 @@ from base64 import b64encode
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
+from importlib.metadata import version
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ def _vega() -> str:
     import vl_convert
     from platformdirs import user_cache_path
 
-    kept = user_cache_path("stance-suite", appauthor=False) / f"vega-{vl_convert.__version__}.js"
+    kept = user_cache_path("stance-suite", appauthor=False) / f"vega-{version('vl-convert-python')}.js"
     with suppress(OSError):
         return kept.read_text("utf-8")
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
