@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -25,6 +26,13 @@ from tests.programs import Program, Tool, start_program
 from tests.twins import BUILDERS, build_tiny, train_tokenizer
 
 REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def only_new_objects_are_searched_for_garbage():
+    """Every training collects garbage, a third of a second among what libraries leave in memory."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
