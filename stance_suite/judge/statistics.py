@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ EXACT_UP_TO_PROMPTS = 16
 """Up to this many prompts all sign flips are enumerated (2^16); beyond, they are drawn."""
 DRAWS = 9_999
 SEED = 0
+ROUNDING = 1e-12
+"""Sums that differ by less, as a share of what is summed, are equal."""
 
 Array = npt.NDArray[np.float64]
 
@@ -81,19 +84,35 @@ def paired_effect(differences: Array) -> PairedEffect:
 
 def sign_flip_p_value(differences: Array) -> Array:
     """Flip signs of differences (..., prompts), finite and not constant: two-sided p-values, exact or from draws."""
+    if differences.shape[-1] <= EXACT_UP_TO_PROMPTS:
+        return _exact_sign_flip_p_value(differences)
     from scipy.stats import permutation_test
 
-    exact = differences.shape[-1] <= EXACT_UP_TO_PROMPTS
     p_values: Array = permutation_test(
         (differences,),
         np.mean,
         permutation_type="samples",  # of a single sample: its signs are flipped
         vectorized=True,
-        n_resamples=np.inf if exact else DRAWS,
+        n_resamples=DRAWS,
         axis=-1,
         rng=np.random.default_rng(SEED),
     ).pvalue
     return p_values
+
+
+def _exact_sign_flip_p_value(differences: Array) -> Array:
+    """Count the patterns whose sum is as far from zero as the observed one: one matrix product."""
+    observed = np.abs(np.sum(differences, axis=-1, keepdims=True))
+    ties = ROUNDING * np.sum(np.abs(differences), axis=-1, keepdims=True)
+    p_values: Array = np.mean(np.abs(differences @ _sign_patterns(differences.shape[-1])) >= observed - ties, axis=-1)
+    return p_values
+
+
+@cache
+def _sign_patterns(prompts: int) -> Array:
+    """List the patterns that leave the first prompt's sign, one a column: the others are their mirrors."""
+    patterns: Array = 1.0 - 2.0 * (np.arange(2 ** (prompts - 1)) >> np.arange(prompts)[:, None] & 1)
+    return patterns
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -172,4 +191,4 @@ def finite(value: float | None) -> float | None:
 
 def _are_equal(table: Array) -> bool:
     # up to rounding: a spread of one unit in the last place is none
-    return bool(np.ptp(np.mean(table, axis=0)) <= 1e-12 * np.max(np.abs(table)))
+    return bool(np.ptp(np.mean(table, axis=0)) <= ROUNDING * np.max(np.abs(table)))
