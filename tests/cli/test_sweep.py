@@ -13,6 +13,12 @@ from tests.sweeping import findings_of, measured, stored, write_sweep
 sweep = partial(invoke, "sweep", "sweep.yaml", "--cache", "cache")
 
 
+@pytest.fixture(autouse=True)
+def workers_are_forked(monkeypatch):
+    """New ones would import the libraries first, as they do in tests/faults/test_workers.py."""
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: forks)
+
+
 @pytest.fixture
 def swept(finished, project, tiny_model, monkeypatch):
     """A user's repository with a sweep of three cells: an untouched model, a stance and its sham."""
@@ -29,9 +35,7 @@ def forget(project, *treatments):
     return stored(project)
 
 
-def test_processes_find_what_one_after_another_finds_and_nothing_is_measured_twice(swept, monkeypatch):
-    # new processes would import the libraries; another test starts them
-    monkeypatch.setattr(multiprocessing, "get_context", lambda _: forks)
+def test_processes_find_what_one_after_another_finds_and_nothing_is_measured_twice(swept):
     assert measured(sweep("--engine", "serial", "--reports", "serial", code=0)) == 0
     before = forget(swept, "stance", "sham")
     together = sweep("--workers", 2, code=0)
