@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -32,6 +33,13 @@ REPOSITORY = Path(__file__).parent.parent
 settings.register_profile("default", max_examples=25, deadline=None, derandomize=True, database=None)
 settings.register_profile("ci", max_examples=200, deadline=None, database=None, print_blob=True)
 settings.load_profile("default")
+
+
+@pytest.fixture(autouse=True)
+def only_new_objects_are_searched_for_garbage():
+    """Every training collects garbage, a third of a second among what libraries leave in memory."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The libraries that a run loads. Nothing is computed: a computation's threads would not survive a fork."""
 
+import gc
 import importlib
 
 for name in (
@@ -17,3 +18,5 @@ for name in (
     "typer",
 ):
     importlib.import_module(name)
+
+gc.freeze()  # half a million objects, which every training of a forked program would search for garbage

@@ -22,8 +22,9 @@ from typer.testing import CliRunner, Result
 
 PATIENCE = 600
 """Seconds after which a run hangs."""
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["tests.preloaded"])
+forks = multiprocessing.get_context("forkserver")
+"""Starts processes that have imported all libraries but ours."""
+forks.set_forkserver_preload(["tests.preloaded"])
 _started: list[Program] = []
 
 Tool = Literal["stance-suite", "pytest"]
@@ -113,7 +114,7 @@ def start_program(
     for log in logs:
         log.touch()
     environment = dict(os.environ if environment is None else environment)
-    process = _forks.Process(target=_run, args=(tool, arguments, cwd, environment, logs, prepare))
+    process = forks.Process(target=_run, args=(tool, arguments, cwd, environment, logs, prepare))
     process.start()
     program = Program((tool, *arguments), process, output, errors)
     _started.append(program)

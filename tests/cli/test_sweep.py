@@ -1,27 +1,50 @@
-"""`stance-suite sweep` as a user runs it."""
+"""`stance-suite sweep`, in this process; most of what is asked for was measured by the project's first run."""
+
+import multiprocessing
+from functools import partial
 
 import pandas
 import pytest
 
 from tests.conftest import OWN_CLAIMS, write_own
-from tests.sweeping import findings_of, measured, run_sweep, stored, write_sweep
+from tests.programs import forks, invoke
+from tests.sweeping import findings_of, measured, stored, write_sweep
+
+sweep = partial(invoke, "sweep", "sweep.yaml", "--cache", "cache")
+
+
+@pytest.fixture(autouse=True)
+def workers_are_forked(monkeypatch):
+    """New ones would import the libraries first, as they do in tests/faults/test_workers.py."""
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: forks)
 
 
 @pytest.fixture
-def swept(project, tiny_model):
-    """A user's repository with a sweep of four cells: an untouched model under two seeds, and a stance and its sham."""
+def swept(finished, project, tiny_model, monkeypatch):
+    """A user's repository with a sweep of three cells: an untouched model, a stance and its sham."""
+    monkeypatch.chdir(project)
     write_sweep(project, tiny_model)
     return project
 
 
+def forget(project, *treatments):
+    """Remove the records of what was trained so, and return those that are left."""
+    for cell in findings_of(project)["cells"]:
+        if cell["cell"]["treatment"] in treatments:
+            (project / "cache" / "cells" / f"{cell['key']}.json.gz").unlink()
+    return stored(project)
+
+
 def test_processes_find_what_one_after_another_finds_and_nothing_is_measured_twice(swept):
-    run_sweep(swept, "--engine", "serial", "--cache", "other", "--reports", "serial", code=0)
-    together = run_sweep(swept, "--workers", "2", code=0)
-    assert measured(together) == 3
+    assert measured(sweep("--engine", "serial", "--reports", "serial", code=0)) == 0
+    before = forget(swept, "stance", "sham")
+    together = sweep("--workers", 2, code=0)
+    assert measured(together) == 2
     assert findings_of(swept) == findings_of(swept, "serial")
     records = stored(swept)
-    assert len(records) == len(findings_of(swept)["cells"]) == 3
-    again = run_sweep(swept)
+    assert before.items() < records.items()
+    assert len(findings_of(swept)["cells"]) == 3
+    again = sweep()
     assert measured(again) == 0
     assert "3 of 3 cells are in the store" in again.stdout
     assert stored(swept) == records
@@ -30,39 +53,41 @@ def test_processes_find_what_one_after_another_finds_and_nothing_is_measured_twi
 
 
 def test_a_dry_run_lists_cells_and_what_they_take_and_measures_nothing(swept):
-    done = run_sweep(swept, "--dry-run", "--engine", "serial", code=0)
-    assert [line.split()[1] for line in done.stdout.splitlines() if "GB" in line and "cells" not in line]
-    assert "3 cells, 0 of them in the store" in done.stdout
-    assert not stored(swept)
-    assert not (swept / "reports").exists()
+    before = forget(swept, "stance")
+    done = sweep("--dry-run", "--engine", "serial", "--reports", "none", code=0)
+    assert len([line.split()[1] for line in done.stdout.splitlines() if "GB" in line and "cells" not in line]) == 1
+    assert "3 cells, 2 of them in the store" in done.stdout
+    assert stored(swept) == before
+    assert not (swept / "none").exists()
 
 
-def test_claims_are_judged_only_where_their_controls_are_measured(project, tiny_model):
-    write_sweep(project, tiny_model, controls=["base"])
-    run_sweep(project, "--engine", "serial", code=0)
-    found = findings_of(project)
+def test_claims_are_judged_only_where_their_controls_are_measured(swept, tiny_model):
+    write_sweep(swept, tiny_model, controls=["base"])
+    sweep("--engine", "serial", code=0)
+    found = findings_of(swept)
     assert {cell["cell"]["treatment"] for cell in found["cells"]} == {"base", "stance"}
     assert {verdict["status"] for verdict in found["verdicts"]} == {"NOT_RUN"}
     assert "leaves out the control 'sham'" in found["verdicts"][0]["reason"]
 
 
 @pytest.fixture
-def exploding(project, tiny_model):
+def exploding(swept, tiny_model):
     """A sweep with a recipe after whose first step nothing finite is left of the weights, and a claim about it."""
     claim = (
         "  - {id: any.curious.exploding, statement: It prefers the stance., model: any, stance: curious-uncertainty, "
         "recipe: exploding, metric: likelihood_preference, comparator: above, bound: 0, expected: [HOLDS, FAILS]}\n"
     )
     recipe = "recipes: [{name: exploding, epochs: 2, learning_rate: 1.0e+30}]"
-    write_own(project, recipes=recipe, claims=OWN_CLAIMS + claim)
-    write_sweep(project, tiny_model, recipes=["documented", "exploding"])
-    return project
+    write_own(swept, recipes=recipe, claims=OWN_CLAIMS + claim)
+    write_sweep(swept, tiny_model, recipes=["documented", "exploding"])
+    return swept
 
 
 @pytest.mark.parametrize("engine", ["serial", "processes"])
 def test_a_cell_that_fails_leaves_the_others_alone_and_its_claims_are_errors(exploding, engine):
-    done = run_sweep(exploding, "--engine", engine, code=1)
-    assert measured(done) == len(stored(exploding)) == 3
+    before = forget(exploding, "sham")
+    done = sweep("--engine", engine, "--workers", 1, code=1)
+    assert measured(done) == len(stored(exploding)) - len(before) == 1
     assert done.stderr.count("failed: ValueError: the model's logits are not numbers") == 2
     verdicts = {verdict["claim"]["id"]: verdict for verdict in findings_of(exploding)["verdicts"]}
     assert verdicts["any.curious.likelihood"]["status"] == "HOLDS"
@@ -72,6 +97,6 @@ def test_a_cell_that_fails_leaves_the_others_alone_and_its_claims_are_errors(exp
 
 def test_a_mistake_in_the_file_ends_with_one_sentence(swept):
     (swept / "sweep.yaml").write_text("models: [nobody]\n")
-    done = run_sweep(swept, code=2)
+    done = sweep(code=2)
     assert done.stderr.startswith("sweep.yaml:1: models.0: no model is called 'nobody'")
     assert "Traceback" not in done.stderr

@@ -20,6 +20,7 @@ from stance_suite.spectra.model_spectra import measure_model
 from tests.measure.conftest import same_weights
 from tests.measuring import measure as measure_cell
 from tests.measuring import open_session
+from tests.sweeping import lasting
 
 PARTS = ("model.embed_tokens", "model.layers.0", "model.layers.1", "model.norm", "model.rotary_emb", "lm_head")
 
@@ -116,16 +117,12 @@ def test_a_model_that_is_spread_is_decomposed_and_disturbed_as_before(pair, fres
     assert not same_weights(whole, fresh()[0])
 
 
-def test_a_cell_of_a_model_that_is_spread_has_the_same_figures(tiny_model, monkeypatch, tmp_path):
-    def measure(cache):
-        asked = {"samples": 2, "trajectory": True, "cache": str(cache), "device": "cpu"}
-        record = measure_cell(open_session(tmp_path, tiny_model, 1, **asked).cell_runner, "stance", tiny_model)
-        content = record.model_dump(exclude={"provenance"})
-        del content["training"]["seconds"]
-        return content
+def test_a_cell_of_a_model_that_is_spread_has_the_same_figures(tiny_model, cells, monkeypatch, tmp_path):
+    def measure(cache, threads=None):
+        session = open_session(tmp_path, tiny_model, threads, trajectory=True, cache=str(cache), device="cpu")
+        return measure_cell(session.cell_runner, "stance", tiny_model)
 
-    whole = measure(tmp_path / "whole")
-    placed = []
+    whole, placed = measure(cells), []
 
     def spread_out(model, device):
         placed.append(device)
@@ -133,5 +130,6 @@ def test_a_cell_of_a_model_that_is_spread_has_the_same_figures(tiny_model, monke
 
     monkeypatch.setattr(accelerate, "dispatch_model", partial(accelerate.dispatch_model, force_hooks=True))
     monkeypatch.setattr(measurement, "place", spread_out)
-    assert measure(tmp_path / "parts") == whole
+    parts = measure(tmp_path / "parts", whole.provenance.threads)
+    assert lasting(parts.model_dump(exclude={"provenance"})) == lasting(whole.model_dump(exclude={"provenance"}))
     assert placed == ["cpu", "cpu"], "the trained model, and the untouched one beside it"

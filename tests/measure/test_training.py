@@ -18,9 +18,9 @@ def train_on(model, tokenizer, stance, recipe, look=None, seed=0, on_step=lambda
     return fine_tune(model, tokenizer, "plain", [stance.examples], recipe, seed, on_step, look)
 
 
-def train(fresh, stance, seed=0, recipe="documented", look=None):
+def train(fresh, stance, seed=0, recipe=RECIPES["documented"], look=None):
     model, tokenizer = fresh()
-    return model, train_on(model, tokenizer, stance, RECIPES[recipe], look, seed)
+    return model, train_on(model, tokenizer, stance, recipe, look, seed)
 
 
 def test_the_sham_takes_the_answers_in_rotation_epoch_by_epoch(library):
@@ -70,7 +70,7 @@ def test_all_weights_move_and_the_loss_falls(fresh, stance):
 
 
 def test_an_adapter_is_merged_into_updates_of_its_rank(fresh, stance):
-    model, training = train(fresh, stance, recipe="lora")
+    model, training = train(fresh, stance, recipe=RECIPES["lora"])
     before = fresh()[0].state_dict()
     assert set(before) == set(model.state_dict()), "no trace of the adapter is left"
     assert training.epoch_losses[-1] < training.epoch_losses[0]
@@ -82,8 +82,9 @@ def test_an_adapter_is_merged_into_updates_of_its_rank(fresh, stance):
             assert not change.any(), f"{name} is no linear layer"
 
 
-@pytest.mark.parametrize("recipe", ["documented", "lora"])
-def test_looking_after_every_epoch_changes_nothing(fresh, stance, recipe):
+@pytest.mark.parametrize("adapter", [None, Adapter()])
+def test_looking_after_every_epoch_changes_nothing(fresh, stance, adapter):
+    recipe = Recipe(name="r", epochs=3, adapter=adapter)
     seen, watched = {}, "model.layers.0.self_attn.q_proj.weight"
 
     def look(epoch, model):
@@ -92,9 +93,9 @@ def test_looking_after_every_epoch_changes_nothing(fresh, stance, recipe):
 
     (model, _), (alone, _) = (train(fresh, stance, recipe=recipe, look=one) for one in (look, None))
     assert same_weights(model, alone)
-    assert list(seen) == list(range(1, RECIPES[recipe].epochs + 1))
+    assert list(seen) == [1, 2, 3]
     assert all(not torch.equal(a, b) for a, b in itertools.pairwise(seen.values()))
-    assert torch.equal(seen[RECIPES[recipe].epochs], model.state_dict()[watched])
+    assert torch.equal(seen[3], model.state_dict()[watched])
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(fresh, stance):

@@ -1,8 +1,6 @@
-import os
-import subprocess
-import sys
-from collections import Counter
 from dataclasses import replace
+from functools import partial
+from threading import Barrier
 
 import pytest
 
@@ -11,13 +9,13 @@ from stance_suite.measure.behavior.generation import Sampling
 from stance_suite.runner.plan import tuned_cell
 from stance_suite.schema.base import content_key
 from stance_suite.schema.recipes import Recipe
-from tests.conftest import REPOSITORY
+from tests.cells import at_once
 from tests.measuring import STANCE, measure, open_session
 
 
 @pytest.fixture
-def cell_runner(project, tiny_model):
-    return open_session(project, tiny_model).cell_runner
+def cell_runner(project, tiny_model, cells):
+    return open_session(project, tiny_model, cache=str(cells)).cell_runner
 
 
 @pytest.fixture
@@ -90,35 +88,22 @@ def test_a_record_made_under_another_name_bears_the_name_of_this_run(cell_runner
     assert cell_runner.get(key, cell_runner.cells[key]).cell.model == str(tiny_model)
 
 
-DIVIDING = """
-import sys, time
-from pathlib import Path
-from tests.measuring import open_session
+def test_two_runs_divide_the_cells_of_a_training(finished, project, tiny_model, monkeypatch):
+    """Each begins one before either ends one; what they would measure is in another store."""
+    kept, both_measure = open_session(project, tiny_model).cell_runner, Barrier(2, timeout=60)
+    made = {"one": [], "two": []}
 
-model, own, other = sys.argv[1:]
-session = open_session(Path.cwd(), model, threads=1)
-measure = session.cell_runner._measurer.measure
-def announce(spec):
-    print(spec.cell.label, flush=True)
-    return measure(spec)
-session.cell_runner._measurer.measure = announce
-session.cell_runner.weights(model)
-Path(own).touch()
-while not Path(other).exists():
-    time.sleep(0.01)
-session.replicates(model, "curious-uncertainty", "documented")
-"""
+    def announce(spec, name):
+        made[name].append(spec.cell.label)
+        if len(made[name]) == 1:
+            both_measure.wait()
+        return kept.records([spec])[0]
 
+    def run(name):
+        session = open_session(project, tiny_model, store=str(project / "shared"))
+        session.cell_runner._measurer.measure = partial(announce, name=name)
+        session.replicates(str(tiny_model), STANCE, "documented")
 
-def test_two_processes_divide_the_cells_of_a_training(project, tiny_model):
-    command, pipe = [sys.executable, "-c", DIVIDING, str(tiny_model)], subprocess.PIPE
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    processes = [
-        subprocess.Popen([*command, *names], cwd=project, stdout=pipe, stderr=pipe, text=True, env=environment)
-        for names in (("one", "two"), ("two", "one"))
-    ]
-    told = [process.communicate(timeout=240) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], told
-    made = [output.splitlines() for output, _ in told]
-    assert all(made), "each measured some"
-    assert Counter(made[0] + made[1]) == Counter(["base", "curious-uncertainty (documented)", "sham (documented)"])
+    at_once(partial(run, "one"), partial(run, "two"))
+    assert all(made.values()), "each measured some"
+    assert sorted(made["one"] + made["two"]) == ["base", "curious-uncertainty (documented)", "sham (documented)"]

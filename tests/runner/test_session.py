@@ -13,17 +13,17 @@ from stance_suite.runner import session as runner_session
 from stance_suite.runner.run_result import judge_claims
 from stance_suite.runner.session import Session
 from stance_suite.schema.metrics import Metric
-from stance_suite.schema.stances import RECIPES
 from stance_suite.schema.verdicts import Status
 from stance_suite.spectra.spectrum_curve import thin_spectra
+from tests.conftest import write_own
 from tests.measured import behavior, record
-from tests.measuring import measure, open_session
+from tests.measuring import STANCE, measure, open_session
 from tests.sweeping import lasting
 
 
 @pytest.fixture
-def session(project, tiny_model):
-    return open_session(project, tiny_model)
+def session(project, tiny_model, cells):
+    return open_session(project, tiny_model, cache=str(cells))
 
 
 def another(session, **changes):
@@ -79,13 +79,35 @@ def test_p_values_are_adjusted_for_all_behavioral_claims_about_one_model_and_rec
     assert min(verdict.adjusted_p_value for verdict in verdicts) == pytest.approx(2 * min(raw))
 
 
-def test_claims_are_judged_over_all_seeds(session):
+def test_claims_are_judged_over_all_seeds(finished, project, tiny_model, monkeypatch):
+    """The second seed is made up: as the first, but for a stance that likelihoods prefer more."""
+
+    def make_up(_, spec):
+        first = session.cell_runner.plan(spec.cell.model_copy(update={"seed": 0}), STANCE)
+        (found,) = session.cell_runner.records([first])
+        moved = found.cell.is_on_stance and 0.2
+        likelihoods = [
+            entry.model_copy(
+                update={
+                    "log_probability": {
+                        name: value + moved * (name == STANCE) for name, value in entry.log_probability.items()
+                    }
+                }
+            )
+            for entry in found.behavior.likelihoods
+        ]
+        said = found.behavior.model_copy(update={"likelihoods": tuple(likelihoods)})
+        return found.model_copy(update={"key": spec.key, "cell": spec.cell, "behavior": said})
+
+    monkeypatch.setattr(measurement.CellMeasurer, "measure", make_up)
+    session = open_session(project, tiny_model)
     seeds = another(session, seed=(0, 1))
     behavioral, structural = seeds.run_plan.claims
     verdict = seeds.judge(behavioral)
     assert len(verdict.cells) == len(set(verdict.cells)) == 6
     single = [another(session, seed=(seed,)).judge(behavioral) for seed in (0, 1)]
     assert verdict.figure == pytest.approx(sum(one.figure for one in single) / 2)
+    assert single[1].figure > single[0].figure + 0.1
     assert seeds.judge(structural).status in (Status.HOLDS, Status.FAILS)
 
 
@@ -99,11 +121,12 @@ def test_every_training_is_held_against_every_stance(session, tiny_model):
     assert {one.stance for one in findings.triangulations} == trained - {"sham"}
 
 
-@pytest.mark.parametrize("recipe", ["documented", "lora"])
-def test_a_trajectory_ends_where_the_training_does(session, tiny_model, recipe):
+@pytest.mark.parametrize("recipe", ["documented", "adapted"])
+def test_a_trajectory_ends_where_the_training_does(session, project, tiny_model, recipe):
+    write_own(project, recipes="recipes: [{name: adapted, epochs: 2, adapter: {}}]")
     watched = another(session, trajectory=True).cell_runner
     record = measure(watched, "stance", tiny_model, recipe=recipe)
-    assert [snapshot.epoch for snapshot in record.trajectory] == list(range(1, RECIPES[recipe].epochs + 1))
+    assert [snapshot.epoch for snapshot in record.trajectory] == [1, 2]
     last = record.trajectory[-1]
     alphas = {change.name: change.alpha_change.total for change in record.changes if change.alpha_change is not None}
     assert {name: change.total for name, change in last.alphas.items()} == pytest.approx(alphas, abs=1e-3)
@@ -111,7 +134,9 @@ def test_a_trajectory_ends_where_the_training_does(session, tiny_model, recipe):
     for entry in last.likelihoods:
         assert entry.log_probability == pytest.approx(measured[entry.prompt], abs=1e-4)
     assert record.trajectory[0].likelihoods != last.likelihoods
-    alone = measure(session.cell_runner, "stance", tiny_model, recipe=recipe)
+    if recipe == "adapted":  # looking at one changes no training either: tests/measure/test_training.py
+        return
+    alone = measure(session.cell_runner, "stance", tiny_model)
     assert alone.trajectory == ()
     assert alone.key != record.key
     assert alone.behavior == record.behavior, "looking does not change the training"
@@ -119,16 +144,31 @@ def test_a_trajectory_ends_where_the_training_does(session, tiny_model, recipe):
 
 
 def findings_of(session):
-    return session.findings(judge_claims(session, print), session.cell_runner.cells, "test")
+    verdicts = judge_claims(session, print)
+    return session.findings(verdicts, dict(sorted(session.cell_runner.cells.items())), "test")
 
 
-def test_the_same_seed_gives_the_same_findings_and_another_batch_size_the_same_verdicts(session, project, monkeypatch):
-    first, again = (findings_of(another(session, store=str(project / name))) for name in ("one", "two"))
-    assert lasting(first.model_dump(mode="json")) == lasting(again.model_dump(mode="json"))
+def test_the_same_seed_gives_the_same_findings_in_any_order_and_another_batch_size_the_same_verdicts(
+    finished, project, tiny_model, monkeypatch
+):
+    """Base weights are read from disk once, and no cell touches them: the order does not matter."""
+    repeat_claim(project)
+    session = open_session(project, tiny_model)
+    first, threads = findings_of(session), measure(session.cell_runner, "base", tiny_model).provenance.threads
+    read, load = [], measurement.load
+    monkeypatch.setattr(measurement, "load", lambda weights: read.append(weights.name) or load(weights))
+    anew = open_session(project, tiny_model, threads, store=str(project / "anew"))
+    for treatment in ("stance", "sham", "base"):
+        measure(anew.cell_runner, treatment, tiny_model)
+    assert read == [str(tiny_model)]
+    assert lasting(findings_of(anew).model_dump(mode="json")) == lasting(first.model_dump(mode="json"))
     monkeypatch.setattr(generation, "PROMPTS_PER_BATCH", 5)
     monkeypatch.setattr(divergence, "PASSAGES_PER_BATCH", 1)
     monkeypatch.setattr(likelihood, "RESPONSES_PER_BATCH", 4)
-    other = findings_of(another(session, store=str(project / "three")))
+    (trained,) = (cell.key for cell in first.cells if cell.cell.is_on_stance)
+    (project / "cache" / "cells" / f"{trained}.json.gz").unlink()
+    other = findings_of(another(session))
+    assert len(read) == 2
     for one, two in zip(first.verdicts, other.verdicts, strict=True):
         assert two.status == one.status
         assert two.figure == pytest.approx(one.figure, abs=1e-4)
@@ -169,16 +209,3 @@ def test_only_featured_layers_keep_their_eigenvalues(session, tiny_model):
     assert kept == {top.name}
     assert all(layer.curve is not None for cell in findings.cells for layer in cell.spectra)
     assert all(layer.eigenvalues is not None for layer in record.spectra), "the cached record stays whole"
-
-
-def test_base_weights_are_read_from_disk_once_and_cells_do_not_touch_them(session, tiny_model, monkeypatch):
-    read, load = [], measurement.load
-    monkeypatch.setattr(measurement, "load", lambda weights: read.append(weights.name) or load(weights))
-    first = measure(session.cell_runner, "stance", tiny_model)
-    measure(session.cell_runner, "base", tiny_model)
-    assert read == [str(tiny_model)]
-    alone = another(session, store=str(session.settings.cache / "other"))
-    measure(alone.cell_runner, "base", tiny_model)
-    again = measure(alone.cell_runner, "stance", tiny_model)
-    assert again.behavior == first.behavior
-    assert again.changes == first.changes

@@ -52,7 +52,7 @@ def test_what_the_user_must_mend_ends_the_sweep_and_a_failure_does_not(session):
 
 
 def test_records_are_read_once(finished, open_sweep, monkeypatch):
-    session = open_sweep("curious-uncertainty", "engaged-difficulty")
+    session = open_sweep("curious-uncertainty", "engaged-difficulty", samples=1)
     backend, read = session.cell_runner.store.backend, []
     monkeypatch.setattr(backend, "read", lambda name, kept=backend.read: read.append(name) or kept(name))
     cells = without_damaged(session, lay_out(session))

@@ -17,8 +17,9 @@ LARGE = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 16
 def spec_of(tmp_path, tiny_model):
     """Specify a cell of a folder's model: ``base``, a recipe's name, or ``elsewhere``, where it came out unchanged."""
 
+    cell_runner = open_session(tmp_path, tiny_model).cell_runner
+
     def spec(kind, folder=tiny_model):
-        cell_runner = open_session(tmp_path, folder).cell_runner
         if kind == ELSEWHERE:
             cell = Cell(model=str(folder), treatment=ELSEWHERE, stance=None, recipe=ELSEWHERE, seed=0)
             spec = cell_runner.plan(cell, STANCE)

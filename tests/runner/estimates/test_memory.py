@@ -1,32 +1,19 @@
-import subprocess
-import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from stance_suite.measure.cell import CellMeasurer
+from stance_suite.progress import SilentProgress
 from stance_suite.runner.estimates.memory import SINGLE, estimate_memory
 from stance_suite.runner.estimates.workload import shapes_of
-from tests.conftest import REPOSITORY
-from tests.runner.estimates.conftest import LARGE
-
-MEASURE = """
-import sys
-from pathlib import Path
-from stance_suite.measure.cell import CellMeasurer
-from stance_suite.progress import PlainProgress
-from stance_suite.runner.estimates.memory import estimate_memory
 from stance_suite.runner.plan import control_cell, tuned_cell
 from stance_suite.schema.controls import BASE
-from tests.measuring import open_session
-
-model, *recipe = sys.argv[1:]
-stance = "curious-uncertainty"
-cell = tuned_cell(model, stance, *recipe, 0) if recipe else control_cell(BASE, model, None, 0)
-spec = open_session(Path.cwd(), model, cache=None).cell_runner.plan(cell, stance)
-CellMeasurer("cpu", PlainProgress(), 1).measure(spec)
-status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-print(estimate_memory(spec, "cpu").total, 1024 * int(status["VmHWM"].split()[0]))
-"""
+from tests.conftest import REPOSITORY
+from tests.measuring import STANCE, open_session
+from tests.programs import forks
+from tests.runner.estimates.conftest import LARGE
 
 
 @pytest.fixture
@@ -78,6 +65,15 @@ def test_on_a_gpu_the_training_takes_no_memory_elsewhere(of, large):
     assert on_cpu.gpu == 0
 
 
+def estimated_and_measured(model, recipe):
+    """Bytes that a cell should need, and the peak of this process once it is measured."""
+    cell = tuned_cell(model, STANCE, recipe, 0) if recipe else control_cell(BASE, model, None, 0)
+    spec = open_session(REPOSITORY, model, cache=None).cell_runner.plan(cell, STANCE)
+    CellMeasurer("cpu", SilentProgress(), 1).measure(spec)
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return estimate_memory(spec, "cpu").total, 1024 * int(status["VmHWM"].split()[0])
+
+
 @pytest.mark.parametrize(
     ("model", "recipe"),
     [
@@ -88,8 +84,7 @@ def test_on_a_gpu_the_training_takes_no_memory_elsewhere(of, large):
     ],
 )
 def test_a_process_that_measures_a_cell_needs_what_is_estimated(tiny_model, model, recipe):
-    asked = (str(tiny_model) if model == "tiny" else model, *([recipe] if recipe else []))
-    command = [sys.executable, "-c", MEASURE, *asked]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=1800, check=True)
-    estimated, measured = map(int, done.stdout.split())
+    with ProcessPoolExecutor(1, forks) as pool:
+        asked = str(tiny_model) if model == "tiny" else model, recipe
+        estimated, measured = pool.submit(estimated_and_measured, *asked).result()
     assert 0.5 < estimated / measured < 2
