@@ -238,8 +238,8 @@ GATE = ("--stance-gate", "--stance-policy=policy.yaml")
 class TestInPytest:
     @pytest.mark.parametrize(
         ("options", "tests"),
-        [(("-n2",), "1 passed"), (("-k", "nothing"), "1 deselected")],
-        ids=["two workers", "nothing selected"],
+        [(("-n1",), "1 passed"), (("-k", "nothing"), "1 deselected")],
+        ids=["a worker", "nothing selected"],
     )
     def test_it_fails_the_run_although_no_test_fails(self, suite, options, tests):
         done = suite(*GATE, *options, GITHUB_STEP_SUMMARY="step.md", code=1)
@@ -260,7 +260,7 @@ class TestInPytest:
         ("given", "message"),
         [
             (("--stance-gate", "--stance-policy=missing.yaml"), "missing.yaml:1: cannot be read"),
-            ((*GATE, "--stance-baseline=missing.json", "-n2"), "missing.json cannot be read"),
+            ((*GATE, "--stance-baseline=missing.json", "-n1"), "missing.json cannot be read"),
         ],
         ids=["policy", "baseline"],
     )

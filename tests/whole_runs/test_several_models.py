@@ -42,15 +42,14 @@ def figures(findings):
 
 def test_claims_about_any_model_are_judged_on_each(declared, cells, tiny_model, second_model):
     models = [str(tiny_model), str(second_model)]
-    done = run_both(declared, cells, "pytest", models, "-v", "-n2")
-    assert "5 passed" in done.stdout
+    done = run_both(declared, cells, "pytest", models, "-v")
     findings = findings_of(declared)
     judged = figures(findings)
     assert list(judged) == [(name, model) for name in OWN for model in models]
     for name in OWN:
         assert judged[name, models[0]][1] != judged[name, models[1]][1], "two models, two figures"
         for model in models:
-            assert f"PASSED test_own.py::test_claim[{name}-{model}]" in done.stdout
+            assert f"test_own.py::test_claim[{name}-{model}]" in done.stdout
     assert all(verdict.claim.model == verdict.model for verdict in findings.verdicts)
     cells_of = {key: {record.key for record in findings.cells if record.cell.model == key} for key in models}
     for verdict in findings.verdicts:
@@ -71,6 +70,17 @@ def test_claims_about_any_model_are_judged_on_each(declared, cells, tiny_model, 
     command = findings_of(declared, "command")
     assert (command.verdicts, command.statements) == (findings.verdicts, findings.statements)
     assert {record.key for record in command.cells} == {one.key for one in findings.cells}
+
+
+@pytest.mark.slow
+def test_two_workers_find_the_same(declared, cells, tiny_model, second_model):
+    models = [str(tiny_model), str(second_model)]
+    run_both(declared, cells, "pytest", models)
+    run_both(declared, cells, "pytest", models, "-n2", "--stance-reports=workers")
+    alone, shared = findings_of(declared), findings_of(declared, "workers")
+    assert len(shared.verdicts) == 4
+    assert (figures(shared), shared.statements) == (figures(alone), alone.statements)
+    assert {record.key for record in shared.cells} == {one.key for one in alone.cells}
 
 
 def test_a_model_asked_for_twice_is_judged_once(declared, cells, tiny_model):
