@@ -22,7 +22,7 @@ from stance_suite.config.options import resolve_settings
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.stances import Stance
 from stance_suite.store.findings import read_findings
-from tests.hub_server import Hub, serve
+from tests.hub_server import Hub, ask_hub, serve
 from tests.programs import Program, Tool, start_program
 from tests.twins import BUILDERS, build_tiny, train_tokenizer
 
@@ -114,17 +114,14 @@ def twin(build_once, library):
 
 
 @pytest.fixture
-def hub():
-    """A model hub on this machine, empty."""
+def hub(tmp_path, monkeypatch):
+    """A model hub on this machine, empty, which this process asks; it keeps files in the test's folder."""
+    from huggingface_hub import close_session
+
     with serve(Hub()) as serving:
+        ask_hub(serving.endpoint, tmp_path / "hf", monkeypatch)
         yield serving
-
-
-@pytest.fixture
-def hub_environment(hub, tmp_path) -> dict[str, str]:
-    """Environment of a process that asks this hub and has a Hub cache of its own."""
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
-    return inherited | {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DOWNLOAD_TIMEOUT": "1"}
+        close_session()  # else the server waits for what more its connections ask
 
 
 @pytest.fixture(scope="session")

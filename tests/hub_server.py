@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+import pytest
 
 LARGE_SUFFIXES = (".safetensors", ".bin")
 """Handed on to a second host name, as the real Hub hands them on to its content delivery network."""
@@ -71,6 +74,26 @@ class Hub:
 
 def read_folder(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def ask_hub(endpoint: str, folder: Path, patch: pytest.MonkeyPatch | None = None) -> None:
+    """Let the Hub's client in this process ask this hub, keep files in this folder, and not wait between attempts.
+
+    What it reads from the environment it has read when it was imported.
+    """
+    from huggingface_hub import constants
+
+    patch = patch or pytest.MonkeyPatch()
+    for name, value in {
+        "ENDPOINT": endpoint,
+        "HUGGINGFACE_CO_URL_TEMPLATE": endpoint + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_CACHE": str(folder),
+        "HF_HUB_OFFLINE": False,
+        "HF_TOKEN_PATH": str(folder / "no token"),
+    }.items():
+        patch.setattr(constants, name, value)
+    patch.delenv("HF_TOKEN", raising=False)
+    patch.setattr(time, "sleep", lambda _: None)
 
 
 @contextmanager

@@ -1,60 +1,38 @@
-"""Weights from a hub on 127.0.0.1; every load is a process of its own, because the Hub's address is read at import."""
+"""Weights from a hub on 127.0.0.1."""
 
 import hashlib
-import json
+import os
 import re
 import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.hub_server import Repository, read_folder
+from stance_suite.config.catalog import find_spec
+from stance_suite.errors import StanceSuiteError
+from stance_suite.models import hub as client
+from stance_suite.models.loading import load
+from stance_suite.models.sources import locate as locate_weights
+from tests.hub_server import Repository, ask_hub, read_folder
+from tests.programs import invoke, run_program
 
 COMMIT, LATER = "a" * 40, "b" * 40
-LOCATE = """
-import json, sys
-from pathlib import Path
-from stance_suite.errors import StanceSuiteError
-from stance_suite.config.catalog import find_spec, load_catalog
-from stance_suite.models.loading import load
-from stance_suite.models.sources import locate
-try:
-    weights = locate(find_spec(sys.argv[1], load_catalog(Path("none")).models), Path("cache"))
-except StanceSuiteError as error:
-    sys.exit(f"{type(error).__name__}: {error}")
-found = {"folder": str(weights.folder), "sha256": weights.sha256, "commit": weights.commit}
-if "load" in sys.argv:
-    found["parameters"] = sum(parameter.numel() for parameter in load(weights)[0].parameters())
-print(json.dumps(found))
-"""
-COMMAND_LINE = "from stance_suite.cli.app import main; main()"
+NOWHERE = "http://127.0.0.1:9"
 CUT = 12 * 2**20
 """Past the first piece of 10 MiB that the Hub's client writes: what came before is kept."""
 
 
 @pytest.fixture
-def run_python(hub_environment, tmp_path):
-    def run(code, *arguments, **environment):
-        command = [sys.executable, "-c", code, *arguments]
-        surroundings = {"cwd": tmp_path, "env": {**hub_environment, **environment}}
-        return subprocess.run(command, **surroundings, capture_output=True, text=True, timeout=120, check=False)
+def locate(hub, library, tmp_path):
+    """Locate a model: what was found, or the error's one line."""
 
-    return run
-
-
-@pytest.fixture
-def locate(run_python):
-    """Locate a model in a new process: what was found, or the error's one line."""
-
-    def run(*arguments, **environment):
-        done = run_python(LOCATE, *arguments, **environment)
-        if done.returncode == 0:
-            return json.loads(done.stdout)
-        lines = [line for line in done.stderr.splitlines() if "StanceSuiteError" in line or "Error: " in line]
-        assert "Traceback" not in done.stderr, done.stderr
-        return lines[-1]
+    def run(asked):
+        try:
+            return locate_weights(find_spec(asked, library.models), tmp_path / "cache")
+        except StanceSuiteError as error:
+            return f"{type(error).__name__}: {error}"
 
     return run
 
@@ -79,17 +57,17 @@ def large(hub):
 def test_a_documented_model_is_fetched_at_its_pinned_commit_and_loaded(hub, library, twin, locate, name):
     source = library.models[name].source
     hub.repositories[source.repository] = Repository({source.revision: read_folder(twin(name))})
-    found = locate(name, "load")
-    assert found["commit"] == source.revision
-    assert read_folder(Path(found["folder"])) == read_folder(twin(name))
-    assert found["parameters"] > 100_000
+    found = locate(name)
+    assert found.commit == source.revision
+    assert read_folder(found.folder) == read_folder(twin(name))
+    assert sum(parameter.numel() for parameter in load(found)[0].parameters()) > 100_000
     revisions = {path.split("/")[4] for path in (one.path for one in hub.content_requests()) if "/resolve/" in path}
     assert revisions == {source.revision}
 
 
 def test_only_what_is_loaded_is_fetched(hub, small, locate):
     found = locate(f"org/small@{COMMIT}")
-    assert set(read_folder(Path(found["folder"]))) == set(small) - {"pytorch_model.bin", "README.md"}
+    assert set(read_folder(found.folder)) == set(small) - {"pytorch_model.bin", "README.md"}
     assert not hub.transfers("pytorch_model.bin")
     assert all("org/small" in one.path for one in hub.log), "and nothing else is asked"
     assert not any("torch" in one.user_agent for one in hub.log), "nor told"
@@ -100,21 +78,21 @@ def test_a_branch_that_moved_on_does_not_change_what_is_pinned(hub, small, locat
     hub.repositories["org/small"].commits[LATER] = moved
     hub.repositories["org/small"].branches["main"] = LATER
     pinned, newest = locate(f"org/small@{COMMIT}"), locate("org/small")
-    assert (pinned["commit"], newest["commit"]) == (COMMIT, LATER)
-    assert read_folder(Path(pinned["folder"]))["config.json"] == small["config.json"]
-    assert pinned["sha256"] != newest["sha256"]
+    assert (pinned.commit, newest.commit) == (COMMIT, LATER)
+    assert read_folder(pinned.folder)["config.json"] == small["config.json"]
+    assert pinned.sha256 != newest.sha256
     assert len(hub.transfers("model.safetensors")) == 1, "both commits hold the same weights"
 
 
 @pytest.mark.parametrize("asked", ["org/small", f"org/small@{COMMIT}"])
-def test_a_second_load_asks_nothing_of_the_hub_and_needs_none(hub, small, locate, asked):
+def test_a_second_load_asks_nothing_of_the_hub_and_needs_none(hub, small, locate, asked, tmp_path, monkeypatch):
     first = locate(asked)
     hub.log.clear()
     assert locate(asked) == first
     assert not hub.log
-    assert locate(asked, HF_ENDPOINT="http://127.0.0.1:9") == first
-    told = locate("org/other", HF_ENDPOINT="http://127.0.0.1:9")
-    assert re.search(r"org/other@main .* cannot be reached \(.*\); connect", told)
+    ask_hub(NOWHERE, tmp_path / "hf", monkeypatch)
+    assert locate(asked) == first
+    assert re.search(r"org/other@main .* cannot be reached \(.*\); connect", locate("org/other"))
 
 
 @pytest.mark.parametrize(
@@ -166,37 +144,32 @@ def test_a_repository_that_is_no_model_is_refused_and_not_fetched(hub, locate, f
 def test_a_connection_that_breaks_once_is_taken_up_where_it_broke(hub, large, locate):
     hub.broken["model.safetensors"] = [CUT]
     found = locate("org/large")
-    assert (Path(found["folder"]) / "model.safetensors").read_bytes() == large
+    assert (found.folder / "model.safetensors").read_bytes() == large
     deliveries = [one for one in hub.transfers("model.safetensors") if one.path.startswith("/delivery/")]
     assert [one.range for one in deliveries] == [None, f"bytes={10 * 2**20}-"]
 
 
-def test_a_connection_that_stays_broken_ends_with_one_sentence_and_nothing_half_done(hub, small, run_python, tmp_path):
+def test_a_connection_that_stays_broken_ends_with_one_sentence_and_nothing_half_done(hub, small, tmp_path):
     """The Hub's client keeps no half file for the next process: the file starts anew, whole ones are not asked for."""
     hub.broken["model.safetensors"] = [1000] * 50
-    asked = ["spectra", f"org/small@{COMMIT}"]
-    broken = run_python(COMMAND_LINE, *asked)
-    assert broken.returncode == 2, broken.stdout + broken.stderr
-    last = broken.stderr.strip().splitlines()[-1]
+    asked = "spectra", f"org/small@{COMMIT}"
+    last = invoke(*asked, code=2).output.strip().splitlines()[-1]
     assert last.startswith(f"org/small@{COMMIT}: the download from the Hugging Face Hub broke off (")
     assert last.endswith("; try again: files that arrived whole are kept")
-    assert "Traceback" not in broken.stderr
-    assert not [path for path in (tmp_path / "hf").rglob("*incomplete*") if path.is_file()]
+    assert not [path for path in tmp_path.rglob("*incomplete*") if path.is_file()]
     hub.broken.clear()
     hub.log.clear()
-    done = run_python(COMMAND_LINE, *asked, "--csv", "table.csv")
-    assert done.returncode == 0, done.stderr
+    invoke(*asked, "--csv", tmp_path / "table.csv", code=0)
     assert len((tmp_path / "table.csv").read_text().splitlines()) == 1 + 26
     fetched = {Path(one.path).name for one in hub.content_requests()}
     assert fetched == {"model.safetensors", "config.json"}, "the tokenizer had arrived"
 
 
-def test_pytest_ends_with_a_usage_error_where_the_weights_do_not_arrive(hub, small, hub_environment, project):
+def test_pytest_ends_with_a_usage_error_where_the_weights_do_not_arrive(hub, small, project):
     hub.broken["model.safetensors"] = [1000] * 50
-    command = [sys.executable, "-m", "pytest", "--stance-model=org/small", "--stance-cache=cache"]
-    options = {"capture_output": True, "text": True, "timeout": 120}
-    done = subprocess.run(command, cwd=project, env=hub_environment, check=False, **options)
-    assert done.returncode == 4, done.stdout + done.stderr
+    prepare = partial(ask_hub, hub.endpoint, project / "hf")
+    given = "--stance-model=org/small", "--stance-cache=cache"
+    done = run_program("pytest", *given, cwd=project, prepare=prepare, code=4)
     assert "org/small@main: the download from the Hugging Face Hub broke off" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
@@ -211,23 +184,42 @@ def test_a_damaged_file_is_removed_and_never_used(hub, small, locate, name):
     hub.damaged.clear()
     hub.log.clear()
     found = locate("org/small")
-    assert read_folder(Path(found["folder"]))[name] == small[name]
+    assert read_folder(found.folder)[name] == small[name]
     assert hub.transfers(name)
 
 
-def test_a_run_that_is_killed_before_the_check_leaves_nothing_that_counts_as_checked(hub, small, locate, run_python):
+def die_before_the_check(endpoint, folder):
+    ask_hub(endpoint, folder)
+    client._check = lambda *_: os._exit(9)
+
+
+def test_a_run_that_is_killed_before_the_check_leaves_nothing_that_counts_as_checked(hub, small, locate, tmp_path):
     hub.damaged.add("model.safetensors")
-    killed = "import os\nfrom stance_suite.models import hub\nhub._check = lambda *_: os._exit(9)\n" + LOCATE
-    assert run_python(killed, f"org/small@{COMMIT}").returncode == 9
-    assert "model.safetensors has the checksum" in locate(f"org/small@{COMMIT}")
+    asked = f"org/small@{COMMIT}"
+    prepare = partial(die_before_the_check, hub.endpoint, tmp_path / "hf")
+    run_program("stance-suite", "spectra", asked, cwd=tmp_path, prepare=prepare, code=9)
+    assert "model.safetensors has the checksum" in locate(asked)
 
 
 @pytest.mark.parametrize(
     ("hanging", "message"),
-    [("api", r"is not in the local Hub cache, and .* cannot be reached \(\w*Timeout"), ("delivery", "broke off")],
+    [("api", "is not in the local Hub cache, and .* cannot be reached"), ("delivery", "the download .* broke off")],
 )
-def test_a_hub_that_hangs_is_given_up_on(hub, small, locate, hanging, message):
+def test_a_hub_that_hangs_is_given_up_on(hub, small, locate, hanging, message, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.1)
     hub.hangs.add(hanging)
-    started = time.monotonic()
-    assert re.match(f"WeightsUnavailableError: org/small@main.* {message}", locate("org/small"))
-    assert time.monotonic() - started < 30
+    assert re.match(rf"WeightsUnavailableError: org/small@main.* {message} \(\w*Timeout", locate("org/small"))
+
+
+def test_the_environment_names_the_hub_and_the_folder_of_its_files(hub, small, tmp_path):
+    """In a process of its own: the Hub's client reads both when it is imported."""
+    fetch = (
+        "import sys; from stance_suite.models.hub import download; from stance_suite.schema.stances import HubSource; "
+        "download(HubSource(kind='hub', repository='org/small', revision='main'))"
+    )
+    named = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "home")}
+    subprocess.run([sys.executable, "-c", fetch], env=os.environ | named, check=True)
+    assert hub.transfers("model.safetensors")
+    assert list((tmp_path / "home").rglob("model.safetensors"))

@@ -2,11 +2,14 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from junitparser import JUnitXml
 
+from stance_suite.config.options import resolve_settings
+from stance_suite.errors import StanceSuiteError
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.verdicts import Outcome
 from stance_suite.store.findings import read_findings
@@ -39,7 +42,7 @@ def gate(tiny_model, cells):
     """Run `stance-suite gate`."""
 
     def run(*options, model=tiny_model, policy="policy.yaml", cache=cells, code=None):
-        return invoke("gate", model, "--policy", policy, "--cache", cache, *options, code=code)
+        return invoke("gate", model, "--policy", policy, "--cache", cache, "--samples", 1, *options, code=code)
 
     return run
 
@@ -108,13 +111,14 @@ def test_a_policy_that_cannot_be_read_is_refused(gate):
 
 
 @pytest.fixture
-def baseline(gate, cells) -> Path:
+def baseline(gate, build_once) -> Path:
     """A baseline that the lenient policy's run wrote."""
-    path = cells / "baseline.json"
-    if not path.exists():
-        written = ("--baseline", str(path), "--update-baseline", "--reports", str(cells / "reports"))
-        gate(*written, policy="lenient.yaml", code=0)
-    return path
+
+    def write(folder):
+        gate("--baseline", folder / "baseline.json", "--update-baseline", policy="lenient.yaml", code=0)
+        shutil.rmtree("reports")
+
+    return build_once("baseline", write) / "baseline.json"
 
 
 def changed(baseline, **update) -> str:
@@ -140,8 +144,11 @@ def test_a_baseline_that_cannot_serve_is_refused_before_training(gate, baseline,
 
 
 def test_a_baseline_of_other_settings_is_refused_once_they_are_known(gate, baseline):
-    done = gate("--baseline", str(baseline), "--samples", "2", policy="lenient.yaml", code=2)
-    assert "was sampled 4 times a prompt in the baseline, 2 times here" in told(done)[-1]
+    cells = json.loads(baseline.read_text())["cells"]
+    for cell in cells:
+        cell["behavior"]["responses"] += [one | {"sample": 1} for one in cell["behavior"]["responses"]]
+    done = gate("--baseline", changed(baseline, cells=cells), policy="lenient.yaml", code=2)
+    assert "was sampled 2 times a prompt in the baseline, 1 times here" in told(done)[-1]
     assert not Path("reports").exists()
 
 
@@ -217,7 +224,7 @@ def suite(tiny_model, cells):
     Path("test_own.py").write_text("def test_plain():\n    pass\n")
 
     def run(*options, model=tiny_model, code=None, **environment):
-        given = ["-pno:cacheprovider", f"--stance-cache={cells}", *options]
+        given = ["-pno:cacheprovider", f"--stance-cache={cells}", "--stance-samples=1", *options]
         if model is not None:
             given.append(f"--stance-model={model}")
         return run_program("pytest", *given, code=code, cwd=Path.cwd(), environment={**os.environ, **environment})
@@ -231,8 +238,8 @@ GATE = ("--stance-gate", "--stance-policy=policy.yaml")
 class TestInPytest:
     @pytest.mark.parametrize(
         ("options", "tests"),
-        [((), "1 passed"), (("-n2",), "1 passed"), (("-k", "nothing"), "1 deselected")],
-        ids=["one process", "two workers", "nothing selected"],
+        [(("-n1",), "1 passed"), (("-k", "nothing"), "1 deselected")],
+        ids=["a worker", "nothing selected"],
     )
     def test_it_fails_the_run_although_no_test_fails(self, suite, options, tests):
         done = suite(*GATE, *options, GITHUB_STEP_SUMMARY="step.md", code=1)
@@ -243,40 +250,39 @@ class TestInPytest:
         assert len(findings().gate.demands) == 4
         assert Path("step.md").read_text().count("## stance-suite") == 1
 
-    def test_what_meets_its_policy_passes(self, suite):
-        done = suite(STANCE_SUITE_GATE="true", STANCE_SUITE_POLICY="lenient.yaml", code=0)
-        assert "The gate passed: 4 demands were met, 1 with a warning." in done.stdout
-
     def test_collecting_alone_judges_nothing(self, suite):
         done = suite(*GATE, "--collect-only", code=0)
         assert "test_plain" in done.stdout
-        assert "gate" not in done.stdout
+        assert "The gate" not in done.stdout
         assert not Path("reports").exists()
 
     @pytest.mark.parametrize(
         ("given", "message"),
         [
             (("--stance-gate", "--stance-policy=missing.yaml"), "missing.yaml:1: cannot be read"),
-            ((*GATE, "--stance-baseline=missing.json"), "missing.json cannot be read"),
-            ((*GATE, "-n2"), "holds no *.safetensors file"),
+            ((*GATE, "--stance-baseline=missing.json", "-n1"), "missing.json cannot be read"),
         ],
-        ids=["policy", "baseline", "model"],
+        ids=["policy", "baseline"],
     )
     def test_bad_input_ends_the_run_before_training(self, suite, given, message):
-        Path("empty").mkdir()
-        done = suite(*given, model="empty", code=4)
+        done = suite(*given, code=4)
         assert message in done.stdout + done.stderr
         assert "passed" not in done.stdout, "it is told before any test runs"
         assert "fine-tuning" not in done.stderr
         assert "Traceback" not in done.stdout + done.stderr
         assert not Path("reports").exists()
 
-    def test_a_baseline_is_accepted_and_another_written_if_asked_for(self, suite, baseline):
-        written = ("--stance-baseline=baseline.json", "--stance-update-baseline")
-        assert suite("--stance-gate", "--stance-policy=lenient.yaml", *written).returncode == 0
-        assert read_findings(Path("baseline.json")).verdicts == read_findings(baseline).verdicts
-        done = suite("--stance-gate", "--stance-policy=lenient.yaml", f"--stance-baseline={baseline}", code=0)
+    def test_the_environment_may_ask_for_it_and_a_baseline_is_accepted(self, suite, baseline):
+        given = {"STANCE_SUITE_GATE": "true", "STANCE_SUITE_POLICY": "lenient.yaml"}
+        done = suite(f"--stance-baseline={baseline}", **given, code=0)
         assert f"passed    no regression: standard.{STANCE}.preference" in done.stdout
+        assert "The gate passed: 6 demands were met, 1 with a warning." in done.stdout
+
+    def test_a_baseline_is_written_if_asked_for(self, suite, baseline):
+        written = ("--stance-baseline=baseline.json", "--stance-update-baseline")
+        done = suite("--stance-gate", "--stance-policy=lenient.yaml", *written, code=0)
+        assert "The gate passed: 4 demands were met, 1 with a warning." in done.stdout
+        assert read_findings(Path("baseline.json")).verdicts == read_findings(baseline).verdicts
 
     def test_a_gate_that_breaks_has_not_passed(self, suite):
         Path("conftest.py").write_text(
@@ -290,5 +296,5 @@ class TestInPytest:
     def test_a_run_without_it_does_not_look_at_its_options(self, suite):
         Path("pyproject.toml").write_text("[tool.stance-suite]\nmodle = 'a'\n")
         suite(model=None, code=0)
-        asked = suite("--stance-gate", model=None, code=4)
-        assert "tool.stance-suite.modle is unknown" in asked.stdout + asked.stderr
+        with pytest.raises(StanceSuiteError, match=r"tool\.stance-suite\.modle is unknown"):
+            resolve_settings({"gate": True}, Path(), {})

@@ -22,7 +22,7 @@ from stance_suite.schema.verdicts import Status
 from stance_suite.spectra.model_spectra import measure_model
 from stance_suite.store.findings import read_findings
 from tests.conftest import REPOSITORY, write_own
-from tests.measuring import measure
+from tests.measuring import measure, open_session
 from tests.pairs import STANCE, open_pair, train_elsewhere
 from tests.programs import invoke, run_program
 from tests.twins import build_sibling
@@ -47,8 +47,11 @@ def both(session):
 
 
 @pytest.fixture(scope="session")
-def tuned_elsewhere(tiny_model, tmp_path_factory):
-    return train_elsewhere(tiny_model, STANCE, tmp_path_factory.mktemp("elsewhere") / "tuned", 10, learning_rate=2e-3)
+def tuned_elsewhere(tiny_model, build_once):
+    def tune(folder):
+        train_elsewhere(tiny_model, STANCE, folder / "tuned", 10, learning_rate=2e-3)
+
+    return build_once("elsewhere", tune) / "tuned"
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +62,7 @@ def repository(tmp_path, monkeypatch):
 @pytest.fixture
 def reopen(tmp_path, cells, tiny_model, tuned_elsewhere):
     """Open the pair once more, with what the repository declares by now."""
-    return lambda after=tuned_elsewhere, stance=STANCE: open_pair(tmp_path, cells, tiny_model, after, stance)
+    return lambda after=tuned_elsewhere, stance=STANCE: open_pair(tmp_path, cells, tiny_model, after, stance, samples=1)
 
 
 @pytest.fixture
@@ -82,7 +85,7 @@ def records_of(session):
 
 
 def run_pytest(root, cells, *arguments, code=None):
-    given = (f"--stance-cache={cells}", "-pno:cacheprovider", *map(str, arguments))
+    given = (f"--stance-cache={cells}", "--stance-samples=1", "-pno:cacheprovider", *map(str, arguments))
     return run_program("pytest", *given, code=code, cwd=root)
 
 
@@ -208,15 +211,16 @@ def test_a_second_run_only_reads(pair, reopen, monkeypatch):
 
 
 def test_the_untouched_model_is_decomposed_once_and_as_it_would_be_alone(
-    tmp_path, tiny_model, tuned_elsewhere, monkeypatch
+    tmp_path, cells, tiny_model, tuned_elsewhere, monkeypatch
 ):
     decomposed = []
     monkeypatch.setattr(measurement, "measure_model", lambda model: decomposed.append(model) or measure_model(model))
-    session = open_pair(tmp_path, tmp_path / "cache", tiny_model, tuned_elsewhere, STANCE)
+    session = open_pair(tmp_path, tmp_path / "cache", tiny_model, tuned_elsewhere, STANCE, samples=1)
     before, _ = both(session)
     assert len(decomposed) == 2
-    other = open_pair(tmp_path, tmp_path / "another cache", tiny_model, tuned_elsewhere, STANCE)
-    alone = measure(other.cell_runner, "base", tiny_model)
+    # the first run measured it without anything trained elsewhere
+    alone = measure(open_session(tmp_path, tiny_model, cache=cells).cell_runner, "base", tiny_model)
+    assert len(decomposed) == 2
     assert (alone.spectra, alone.rounding) == (before.spectra, before.rounding)
 
 
@@ -244,25 +248,34 @@ USAGE_ERRORS = [
 
 
 @pytest.mark.parametrize(("given", "message"), USAGE_ERRORS, ids=str)
-def test_bad_input_is_told_before_anything_is_loaded(tmp_path, cells, given, message):
+def test_bad_input_is_told_before_anything_is_loaded(given, message):
+    done = invoke("run", *(f"--{name}={value}" for name, value in given.items()), code=2)
+    assert_told_at_once(message, done.output)
+
+
+def test_pytest_tells_it_before_anything_is_loaded(tmp_path, cells):
     write_own(tmp_path, test="def test_claim(verdict): ...\n")
-    by_pytest = run_pytest(tmp_path, cells, *(f"--stance-{name}={value}" for name, value in given.items()), code=4)
-    by_command = invoke("run", *(f"--{name}={value}" for name, value in given.items()), code=2)
-    for output in (by_pytest.stdout + by_pytest.stderr, by_command.output):
-        assert message in output
-        assert "Traceback" not in output
-        assert "stance-suite: weights" not in output
+    given, message = USAGE_ERRORS[-1]
+    done = run_pytest(tmp_path, cells, *(f"--stance-{name}={value}" for name, value in given.items()), code=4)
+    assert_told_at_once(message, done.stdout + done.stderr)
+
+
+def assert_told_at_once(message, output):
+    assert message in output
+    assert "Traceback" not in output
+    assert "stance-suite: weights" not in output
 
 
 def test_the_command_names_the_stance_it_found(cells, tiny_model, tuned_elsewhere):
     tuned, none_expected = (tuned_elsewhere, f"{STANCE} (no_sham)"), ()
+    given = "--before", tiny_model, "--cache", cells, "--samples", 1
     for (after, found), asked, code in (
         (tuned, ("--stance", STANCE), 0),
         (tuned, none_expected, 0),
         (tuned, ("--stance", "confident-expertise"), 1),
         ((tiny_model, "none"), none_expected, 0),
     ):
-        done = invoke("run", "--before", tiny_model, "--after", after, "--cache", cells, *asked)
+        done = invoke("run", *given, "--after", after, *asked)
         assert done.output.splitlines()[-1] == f"stance found in {after}: {found}"
         assert done.exit_code == code, done.output
         assert "ERROR" not in done.output

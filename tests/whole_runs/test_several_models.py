@@ -12,10 +12,8 @@ OWN = ("any.curious.likelihood", "any.engaged.alpha")
 
 
 @pytest.fixture(scope="session")
-def second_model(tiny_model, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "second"
-    build_sibling(folder, tiny_model)
-    return folder
+def second_model(tiny_model, build_once):
+    return build_once("second", lambda folder: build_sibling(folder, tiny_model, num_hidden_layers=1))
 
 
 @pytest.fixture
@@ -34,7 +32,7 @@ def run_both(project, cells, tool, models, *arguments):
     prefix = "stance-" if tool == "pytest" else ""
     command = [] if tool == "pytest" else ["run"]
     asked = [f"--{prefix}model={model}" for model in models]
-    options = [f"--{prefix}profile=quick", f"--{prefix}cache={cells}", *arguments]
+    options = [f"--{prefix}profile=quick", f"--{prefix}samples=1", f"--{prefix}cache={cells}", *arguments]
     return run_program(tool, *command, *asked, *options, cwd=project, code=0)
 
 
@@ -44,7 +42,7 @@ def figures(findings):
 
 def test_claims_about_any_model_are_judged_on_each(declared, cells, tiny_model, second_model):
     models = [str(tiny_model), str(second_model)]
-    done = run_both(declared, cells, "pytest", models, "-v", "-rA")
+    done = run_both(declared, cells, "pytest", models, "-v")
     findings = findings_of(declared)
     judged = figures(findings)
     assert list(judged) == [(name, model) for name in OWN for model in models]
@@ -71,12 +69,18 @@ def test_claims_about_any_model_are_judged_on_each(declared, cells, tiny_model, 
     run_both(declared, cells, "stance-suite", models, "--reports=command")
     command = findings_of(declared, "command")
     assert (command.verdicts, command.statements) == (findings.verdicts, findings.statements)
+    assert {record.key for record in command.cells} == {one.key for one in findings.cells}
 
-    done = run_both(declared, cells, "pytest", models, "-n2", "--stance-reports=workers")
-    shared = findings_of(declared, "workers")
-    assert (figures(shared), shared.statements) == (judged, findings.statements)
-    assert {record.key for record in shared.cells} == {one.key for one in findings.cells}
-    assert "5 passed" in done.stdout
+
+@pytest.mark.slow
+def test_two_workers_find_the_same(declared, cells, tiny_model, second_model):
+    models = [str(tiny_model), str(second_model)]
+    run_both(declared, cells, "pytest", models)
+    run_both(declared, cells, "pytest", models, "-n2", "--stance-reports=workers")
+    alone, shared = findings_of(declared), findings_of(declared, "workers")
+    assert len(shared.verdicts) == 4
+    assert (figures(shared), shared.statements) == (figures(alone), alone.statements)
+    assert {record.key for record in shared.cells} == {one.key for one in alone.cells}
 
 
 def test_a_model_asked_for_twice_is_judged_once(declared, cells, tiny_model):

@@ -2,37 +2,41 @@
 
 import json
 import re
-import subprocess
-import sys
+from functools import partial
+from pathlib import Path
 
 import pytest
 import yaml
 
+from stance_suite.config.catalog import find_spec
 from stance_suite.config.options import resolve_settings
 from stance_suite.errors import StanceSuiteError
+from stance_suite.models.loading import load
+from stance_suite.models.sources import locate
 from stance_suite.progress import PlainProgress
 from stance_suite.runner.session import Session
 from stance_suite.schema.verdicts import Status
+from stance_suite.spectra.model_spectra import measure_model
 from stance_suite.store.findings import read_findings
 from tests.conftest import write_own
-from tests.hub_server import Repository, read_folder
+from tests.hub_server import Repository, ask_hub, read_folder
+from tests.programs import run_program
 from tests.twins import BUILDERS, HEAD_OF_PYTHIA, MATRICES, expected_matrices
 
-COMMAND_LINE = "from stance_suite.cli.app import main; main()"
 COUNTS = {"qwen2-0.5b": 24 * 7 + 1, "distilgpt2": 6 * 4 + 2, "pythia-160m": 12 * 4 + 2}
 VERDICTS_DIFFER = 1
 
 
 @pytest.fixture
-def findings(hub, hub_environment, library, twin, tmp_path):
+def findings(hub, library, twin, tmp_path):
     """What the command line finds about a model when given its name and a hub that holds it at the pinned commit."""
 
     def run(name):
         source = library.models[name].source
         hub.repositories[source.repository] = Repository({source.revision: read_folder(twin(name))})
         asked = ["--model", name, "--profile", "quick", "--samples", "1", "--cache", "cache"]
-        how = {"cwd": tmp_path, "env": hub_environment, "capture_output": True, "text": True, "timeout": 240}
-        done = subprocess.run([sys.executable, "-c", COMMAND_LINE, "run", *asked], check=False, **how)
+        prepare = partial(ask_hub, hub.endpoint, tmp_path / "fetched")
+        done = run_program("stance-suite", "run", *asked, cwd=tmp_path, prepare=prepare)
         # random weights need not bear the record out
         assert done.returncode in (0, VERDICTS_DIFFER), done.stdout + done.stderr
         assert "Traceback" not in done.stderr
@@ -43,6 +47,21 @@ def findings(hub, hub_environment, library, twin, tmp_path):
 
 
 @pytest.mark.parametrize("name", BUILDERS)
+def test_every_matrix_of_a_documented_model_is_measured_and_no_other(library, twin, name):
+    spec = find_spec(str(twin(name)), {})
+    measured = measure_model(load(locate(spec, Path()))[0]).spectra
+    assert {layer.name for layer in measured} == expected_matrices(name)
+    assert len(measured) == COUNTS[name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "distilgpt2",
+        pytest.param("pythia-160m", marks=pytest.mark.slow),
+        pytest.param("qwen2-0.5b", marks=pytest.mark.slow),
+    ],
+)
 def test_a_documented_model_runs_by_its_name_alone(findings, library, name):
     found = findings(name)
     own = [entry.claim for entry in library.claims if entry.claim.model == name]
