@@ -1,4 +1,4 @@
-"""`stance-suite` and `pytest` as a user starts them, forked from a process that has imported all libraries but ours."""
+"""`stance-suite` and `pytest` as a user starts them, forked from a process that has imported all that they load."""
 
 from __future__ import annotations
 
