@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from typing import Any, Literal
 
 import psutil
 from typer.testing import CliRunner, Result
+
+from tests.forked_workers import fork_workers
 
 PATIENCE = 600
 """Seconds after which a run hangs."""
@@ -169,6 +172,8 @@ def _run(
         else:
             import pytest
 
+            if workers := re.search(r"(?:^| )-n[ =]?(\d)", " ".join(arguments)):
+                fork_workers(int(workers[1]))
             # libraries of the preloaded process that have a plugin for pytest, too
             sys.argv[1:1] = ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
             sys.exit(pytest.console_main())
