@@ -35,6 +35,7 @@ def remount(folder, option: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{option}", folder], check=True)
 
 
+@pytest.mark.slow
 def test_a_store_without_room_for_another_record_is_told_before_it_is_measured(undisturbed, tmp_path):
     project = undisturbed.copy(tmp_path / "project", without=2)
     cells, before = project / "cache" / "cells", stored(project)
@@ -48,6 +49,7 @@ def test_a_store_without_room_for_another_record_is_told_before_it_is_measured(u
         assert_goes_on(project, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_store_that_fills_up_while_a_cell_is_measured_keeps_the_others(undisturbed, tmp_path):
     project = undisturbed.copy(tmp_path / "project", without=2)
     cells, before = project / "cache" / "cells", stored(project)
@@ -88,6 +90,7 @@ def test_a_disk_that_fills_up_with_reports_leaves_no_half_of_one(undisturbed, tm
         assert_goes_on(project, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_disk_that_turned_read_only_is_one_sentence(undisturbed, tmp_path):
     project = undisturbed.copy(tmp_path / "project", without=1)
     cells = project / "cache" / "cells"

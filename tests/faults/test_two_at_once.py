@@ -29,6 +29,7 @@ def note_what_is_measured(into: Path) -> None:
     CellMeasurer.measure = noted
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_store_measure_every_cell_once_and_find_the_same(undisturbed, tmp_path):
     project = undisturbed.copy(tmp_path / "project", without=2)
     note = partial(note_what_is_measured, project / "measured")

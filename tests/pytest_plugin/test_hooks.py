@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.conftest import findings_of, write_own
+from tests.measuring import open_session
 from tests.programs import run_program
 from tests.pytest_plugin.conftest import stages
 
@@ -60,25 +61,33 @@ def test_two_workers_train_a_cell_once_and_agree_with_one(by_two_workers, finish
     assert [entry[2] for entry in found] == pytest.approx([entry[2] for entry in expected], abs=1e-3)
 
 
-def test_another_seed_trains_anew_and_if_killed_in_the_middle_of_a_stance_goes_on_with_it(
-    finished, start, run_suite, project
-):
+def test_a_run_killed_in_the_middle_of_a_stance_goes_on_with_it(finished, start, run_suite, project):
     def cells():
         return {path: path.stat().st_mtime_ns for path in (project / "cache" / "cells").glob("*.json.gz")}
 
-    curious, engaged, sham = (label.replace(")", ", seed 1)") for label in TRAINED)
+    first, engaged = findings_of(project), TRAINED[1]
+    for record in first.cells:
+        if record.cell.label in ("base", engaged):
+            (project / "cache" / "cells" / f"{record.key}.json.gz").unlink()
     before = cells()
-    process = start("stance-suite", "--seed=1")
+    process = start("stance-suite")
     process.wait_until(lambda: f"{engaged}: fine-tuning …\n" in process.errors.read_text())
     process.kill()
-    assert stages(process.finish(-signal.SIGKILL).stderr) == Counter([curious, engaged, sham])
+    process.finish(-signal.SIGKILL)
     kept = cells()
-    assert len(kept) - len(before) == 3, "base, the first stance and the sham"
+    assert kept.items() > before.items()
+    assert len(kept) == 3, "the base is measured"
 
-    assert stages(run_suite("pytest", "--stance-seed=1", code=0).stderr) == Counter([engaged])
+    assert stages(run_suite("pytest", code=0).stderr) == Counter([engaged])
     assert cells().items() > kept.items()
-    assert {record.cell.seed for record in findings_of(project).cells} == {1}
-    assert len(verdicts_of(project)) == 2
+    assert findings_of(project).verdicts == first.verdicts
+
+
+def test_another_seed_needs_other_cells(finished, project, tiny_model):
+    for seed, missing in ((0, []), (1, ["base", "stance", "sham"])):
+        runner = open_session(project, tiny_model, seed=(seed,)).cell_runner
+        plans = runner.plan_training(str(tiny_model), "curious-uncertainty", "documented", seed)
+        assert [spec.cell.treatment for spec in plans if not runner.store.has(spec.key)] == missing
 
 
 def test_other_claims_retrain_nothing_and_pictures_are_drawn_into_the_folder_that_is_named(otherwise):
