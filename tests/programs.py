@@ -38,6 +38,13 @@ def nothing() -> None:
     """Leave the process as it is."""
 
 
+def draw_nothing() -> None:
+    """Leave pictures empty: before the first one is drawn, a second goes by."""
+    from stance_suite.report import pictures
+
+    pictures.draw = lambda _: "<svg></svg>"
+
+
 @dataclass(frozen=True)
 class Program:
     """A program under way, with what `subprocess.Popen` has."""

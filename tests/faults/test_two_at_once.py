@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.trials import assert_nothing_is_half_written, run_sweep, start_sweep
-from tests.programs import run_program
+from tests.programs import draw_nothing, run_program
 from tests.sweeping import COMMAND, findings_of, measured, stored
 
 
@@ -19,6 +19,7 @@ def note_what_is_measured(into: Path) -> None:
     """Have this process write down the key of every cell that it measures itself."""
     from stance_suite.measure.cell import CellMeasurer
 
+    draw_nothing()
     measure = CellMeasurer.measure
 
     def noted(measurer, spec):

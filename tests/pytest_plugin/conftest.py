@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CLAIM_NOT_RUN, OWN_CLAIMS, PRINTED, TEST_OF_CLAIMS, findings_of, start_suite, write_own
+from tests.programs import nothing
 
 HOSTILE = """<script>document.title='x'</script>"><img src=x onerror=alert(1)>{{7*7}}"""
 STATEMENTS = """\
@@ -90,10 +91,10 @@ def write_whole_suite(project: Path) -> Path:
 def rerun_once(build_once, finished_template, tiny_model):
     """Run `pytest` once more in a copy of that repository, edited before."""
 
-    def rerun(name: str, edit: Callable[[Path], object], *arguments: str, code: int):
+    def rerun(name: str, edit: Callable[[Path], object], *arguments: str, code: int, **how):
         def make(folder: Path) -> None:
             edit(shutil.copytree(finished_template, folder))
-            done = start_suite(folder, tiny_model, "pytest", *arguments).finish(code)
+            done = start_suite(folder, tiny_model, "pytest", *arguments, **how).finish(code)
             (folder / PRINTED).write_text(json.dumps((done.stdout, done.stderr)), "utf-8")
 
         project = build_once(name, make)
@@ -124,4 +125,4 @@ def otherwise(rerun_once):
         write_own(project, claims=CLAIMS_ON_RECORD + other, test=TEST_OF_CLAIMS + TEST_OF_FIXTURES)
         (project / "conftest.py").write_text(BREAKS)
 
-    return rerun_once("otherwise", edit, "-rsx", "--stance-pictures=drawn", code=1)
+    return rerun_once("otherwise", edit, "-rsx", "--stance-pictures=drawn", code=1, prepare=nothing)
