@@ -162,10 +162,10 @@ def test_a_model_that_cannot_be_had_is_one_message(project, model, message):
     assert_refused(run_program("stance-suite", "run", "--model", model, "--cache=cache", cwd=project), message)
 
 
-def test_a_hub_that_cannot_be_reached_is_one_message_from_workers_that_are_started_anew(project):
+def test_a_hub_that_cannot_be_reached_is_one_message_from_a_worker_that_is_started_anew(project):
     # huggingface_hub reads its endpoint when it is imported
     environment = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9"}
-    command = [sys.executable, "-m", "pytest", "-n2", "--stance-model=some-org/some-model", "--stance-cache=cache"]
+    command = [sys.executable, "-m", "pytest", "-n1", "--stance-model=some-org/some-model", "--stance-cache=cache"]
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     assert_refused(done, "the Hugging Face Hub cannot be reached (")
 
