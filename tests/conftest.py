@@ -23,7 +23,7 @@ from stance_suite.schema.findings import Findings
 from stance_suite.schema.stances import Stance
 from stance_suite.store.findings import read_findings
 from tests.hub_server import Hub, ask_hub, serve
-from tests.programs import Program, Tool, start_program
+from tests.programs import Preparation, Program, Tool, draw_nothing, nothing, start_program
 from tests.twins import BUILDERS, build_tiny, train_tokenizer
 
 REPOSITORY = Path(__file__).parent.parent
@@ -199,11 +199,13 @@ def findings_of(project: Path, folder: str = "reports") -> Findings:
     return read_findings(project / folder / "findings.json")
 
 
-def start_suite(project: Path, model: Path, tool: Tool, *arguments: str) -> Program:
+def start_suite(
+    project: Path, model: Path, tool: Tool, *arguments: str, prepare: Preparation = draw_nothing
+) -> Program:
     prefix, command = ("stance-", []) if tool == "pytest" else ("", ["run"])
     options = {"model": str(model), "profile": "quick", "samples": "1", "cache": "cache"}
     given = [f"--{prefix}{name}={value}" for name, value in options.items()]
-    return start_program(tool, *command, *given, *arguments, cwd=project)
+    return start_program(tool, *command, *given, *arguments, cwd=project, prepare=prepare)
 
 
 @pytest.fixture(scope="session")
@@ -212,7 +214,7 @@ def finished_template(build_once, tiny_model) -> Path:
 
     def run(folder: Path) -> None:
         written = ("--html=own.html", "--self-contained-html", "--junitxml=own.xml")
-        done = start_suite(make_project(folder), tiny_model, "pytest", *written).finish(0)
+        done = start_suite(make_project(folder), tiny_model, "pytest", *written, prepare=nothing).finish(0)
         (folder / PRINTED).write_text(json.dumps((done.stdout, done.stderr)), "utf-8")
 
     return build_once("finished", run)

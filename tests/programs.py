@@ -1,10 +1,11 @@
-"""`stance-suite` and `pytest` as a user starts them, forked from a process that has imported all libraries but ours."""
+"""`stance-suite` and `pytest` as a user starts them, forked from a process that has imported all that they load."""
 
 from __future__ import annotations
 
 import atexit
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from typing import Any, Literal
 import psutil
 from typer.testing import CliRunner, Result
 
+from tests.forked_workers import fork_workers
+
 PATIENCE = 600
 """Seconds after which a run hangs."""
 forks = multiprocessing.get_context("forkserver")
@@ -34,6 +37,13 @@ Preparation = Callable[[], None]
 
 def nothing() -> None:
     """Leave the process as it is."""
+
+
+def draw_nothing() -> None:
+    """Leave pictures empty: before the first one is drawn, a second goes by."""
+    from stance_suite.report import pictures
+
+    pictures.draw = lambda _: "<svg></svg>"
 
 
 @dataclass(frozen=True)
@@ -170,6 +180,8 @@ def _run(
         else:
             import pytest
 
+            if workers := re.search(r"(?:^| )-n[ =]?(\d)", " ".join(arguments)):
+                fork_workers(int(workers[1]))
             # libraries of the preloaded process that have a plugin for pytest, too
             sys.argv[1:1] = ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
             sys.exit(pytest.console_main())

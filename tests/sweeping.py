@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from tests.programs import Preparation, Program, nothing, start_program
+from tests.programs import Preparation, Program, draw_nothing, start_program
 
 PASSING = {"created", "seconds", "command"}
 """What differs between runs that find the same: when, how long, and by which command."""
@@ -24,7 +24,7 @@ def write_sweep(project: Path, model: Path, **asked: Any) -> None:
     (project / "sweep.yaml").write_text(yaml.safe_dump(sweep))
 
 
-def start_sweep(project: Path, *arguments: str, prepare: Preparation = nothing) -> Program:
+def start_sweep(project: Path, *arguments: str, prepare: Preparation = draw_nothing) -> Program:
     return start_program(
         "stance-suite", "sweep", "sweep.yaml", "--cache", "cache", *arguments, cwd=project, prepare=prepare
     )

@@ -11,6 +11,7 @@ from stance_suite.report.page.top import result_sentence
 from stance_suite.store.findings import read_findings
 from tests.browser.acting import GRAVE
 from tests.conftest import start_suite
+from tests.programs import nothing
 
 pytestmark = pytest.mark.browser
 
@@ -27,7 +28,9 @@ def project(finished_template, tiny_model, tmp_path_factory) -> Path:
     claims = project / "fixtures" / "claims" / "own.yaml"
     stated = "After training on curious-uncertainty the model prefers that stance."
     claims.write_text(claims.read_text().replace(stated, "'" + HOSTILE.replace("'", "''") + "'"))
-    done = start_suite(project, tiny_model, "pytest", "--html=x.html", "--self-contained-html").finish()
+    done = start_suite(
+        project, tiny_model, "pytest", "--html=x.html", "--self-contained-html", prepare=nothing
+    ).finish()
     assert done.returncode == 0, done.stdout + done.stderr
     return project
 

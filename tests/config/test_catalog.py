@@ -257,7 +257,7 @@ def test_an_unknown_stance_suggests_the_nearest(library):
 words = st.text(st.characters(categories=["Lu", "Ll", "Nd"]), min_size=3, max_size=12)
 
 
-@given(st.lists(words, min_size=40, max_size=40, unique_by=str.casefold))
+@given(st.lists(words, min_size=31, max_size=31, unique_by=str.casefold))
 def test_a_stance_survives_yaml(tmp_path_factory, sentences):
     stance = Stance(
         name="made-up",

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from stance_suite.store.findings import read_findings
 from tests.conftest import make_project
-from tests.faults.trials import assert_nothing_is_half_written, run_sweep, start_sweep
+from tests.faults.trials import assert_nothing_is_half_written, run_sweep
 from tests.sweeping import findings_of, measured, stored, write_sweep
 
 CELLS = 3
@@ -23,13 +24,12 @@ class Undisturbed:
 
     project: Path
     findings: Any
-    processor_seconds: float
 
     def copy(self, to: Path, without: int = 0) -> Path:
-        """Copy the repository with its store and no reports; so many cells fewer are stored."""
+        """Copy the repository with its store and no reports; so many cells fewer are stored, the cheapest first."""
         shutil.copytree(self.project, to, ignore=shutil.ignore_patterns("reports"), dirs_exist_ok=True)
-        for name in sorted(stored(to))[:without]:
-            (to / "cache" / "cells" / name).unlink()
+        for cell in sorted(self.findings["cells"], key=lambda cell: cell["cell"]["treatment"])[:without]:
+            (to / "cache" / "cells" / f"{cell['key']}.json.gz").unlink()
         return to
 
 
@@ -43,17 +43,20 @@ def assert_goes_on(project: Path, undisturbed: Undisturbed) -> None:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory, tiny_model) -> Undisturbed:
-    project = make_project(tmp_path_factory.mktemp("undisturbed") / "project")
-    write_sweep(project, tiny_model)
-    trial = start_sweep(project)
-    spent = 0.0
-    while trial.process.is_alive():
-        now = trial.processor_seconds
-        spent = now if now < float("inf") else spent
-        trial.process.join(0.05)
-    assert measured(trial.finish(0)) == len(stored(project)) == CELLS
-    return Undisturbed(project, findings_of(project), spent)
+def undisturbed(build_once, finished_template, tiny_model) -> Undisturbed:
+    """What a sweep finds in cells of the user's first run."""
+
+    def run(folder: Path) -> None:
+        write_sweep(make_project(folder), tiny_model)
+        (folder / "cache" / "cells").mkdir(parents=True)
+        for record in read_findings(finished_template / "reports" / "findings.json").cells:
+            if record.cell.stance in (None, "curious-uncertainty"):
+                shutil.copy(finished_template / "cache" / "cells" / f"{record.key}.json.gz", folder / "cache" / "cells")
+        assert measured(run_sweep(folder, code=0)) == 0
+
+    project = build_once("undisturbed", run)
+    assert len(stored(project)) == CELLS
+    return Undisturbed(project, findings_of(project))
 
 
 @pytest.fixture

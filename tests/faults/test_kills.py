@@ -5,21 +5,36 @@ import signal
 
 import pytest
 
+from tests.conftest import make_project
 from tests.faults.conftest import CELLS
 from tests.faults.trials import assert_nothing_is_half_written, kill_at, run_sweep, start_sweep
-from tests.sweeping import findings_of, measured, stored
+from tests.sweeping import findings_of, measured, stored, write_sweep
 
 ENDS = {signal.SIGKILL: (-signal.SIGKILL, 0), signal.SIGTERM: (130, -signal.SIGTERM, 0)}
 """How a run may end; one may be over already, and SIGTERM may come before the run begins or after it is over."""
 
 
+@pytest.fixture(scope="module")
+def processor_seconds(tmp_path_factory, tiny_model) -> float:
+    """What an undisturbed run uses that measures all cells."""
+    project = make_project(tmp_path_factory.mktemp("measuring"))
+    write_sweep(project, tiny_model)
+    trial, spent = start_sweep(project), 0.0
+    while trial.process.is_alive():
+        now = trial.processor_seconds
+        spent = now if now < float("inf") else spent
+        trial.process.join(0.05)
+    assert measured(trial.finish(0)) == CELLS
+    return spent
+
+
 @pytest.mark.parametrize(
     "trials", [pytest.param(20, marks=pytest.mark.slow), pytest.param(60, marks=pytest.mark.exhaustive)]
 )
-def test_a_sweep_killed_at_any_moment_goes_on_and_finds_the_same(trials, undisturbed, new_project):
+def test_a_sweep_killed_at_any_moment_goes_on_and_finds_the_same(trials, undisturbed, processor_seconds, new_project):
     """Of two at a time one is killed, the other terminated."""
     chance = random.Random(trials)
-    moments = [(number + chance.random()) / trials * undisturbed.processor_seconds for number in range(trials)]
+    moments = [(number + chance.random()) / trials * processor_seconds for number in range(trials)]
     projects = [new_project(f"killed-{number}") for number in range(trials)]
     reached = []
     for first in range(0, trials, len(ENDS)):

@@ -24,12 +24,17 @@ def unfinished(undisturbed, tmp_path):
     return undisturbed.copy(tmp_path / "project", without=1)
 
 
-def test_a_store_that_cannot_be_written_is_told_before_anything_is_measured(unfinished, undisturbed):
+def test_what_cannot_be_written_or_read_is_told_before_anything_is_measured_and_is_not_damaged(unfinished, undisturbed):
     before, cells = stored(unfinished), unfinished / "cache" / "cells"
-    done = refused_run(unfinished, cells, 0o555)
-    assert_one_sentence(done, 2, str(cells.relative_to(unfinished)), "Permission denied", "make it writable")
-    assert measured(done) == 0
-    assert stored(unfinished) == before
+    record = cells / max(before)
+    for path, mode, told in (
+        (cells, 0o555, (str(cells.relative_to(unfinished)), "Permission denied", "make it writable")),
+        (record, 0, (record.name, "cannot be read: Permission denied", "mend that")),
+    ):
+        done = refused_run(unfinished, path, mode)
+        assert_one_sentence(done, 2, *told)
+        assert measured(done) == 0
+        assert stored(unfinished) == before
     assert_goes_on(unfinished, undisturbed)
 
 
@@ -37,16 +42,6 @@ def test_a_store_that_cannot_be_written_is_read(undisturbed, tmp_path):
     project = undisturbed.copy(tmp_path / "project")
     refused_run(project, project / "cache" / "cells", 0o555, code=0)
     assert findings_of(project) == undisturbed.findings
-
-
-def test_a_record_that_cannot_be_read_is_told_before_anything_is_measured_and_is_not_damaged(unfinished, undisturbed):
-    before = stored(unfinished)
-    record = unfinished / "cache" / "cells" / max(before)
-    done = refused_run(unfinished, record, 0)
-    assert_one_sentence(done, 2, record.name, "cannot be read: Permission denied", "mend that")
-    assert measured(done) == 0
-    assert stored(unfinished) == before
-    assert_goes_on(unfinished, undisturbed)
 
 
 @pytest.mark.parametrize("command", ["sweep", "run"])

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import CELLS
 from tests.faults.trials import assert_nothing_is_half_written, run_sweep, start_sweep
-from tests.programs import run_program
+from tests.programs import draw_nothing, run_program
 from tests.sweeping import COMMAND, findings_of, measured, stored
 
 
@@ -20,6 +19,7 @@ def note_what_is_measured(into: Path) -> None:
     """Have this process write down the key of every cell that it measures itself."""
     from stance_suite.measure.cell import CellMeasurer
 
+    draw_nothing()
     measure = CellMeasurer.measure
 
     def noted(measurer, spec):
@@ -30,20 +30,22 @@ def note_what_is_measured(into: Path) -> None:
     CellMeasurer.measure = noted
 
 
-def test_two_processes_on_one_store_measure_every_cell_once_and_find_the_same(swept, undisturbed):
-    note = partial(note_what_is_measured, swept / "measured")
-    both = [start_sweep(swept, "--reports", reports, prepare=note) for reports in ("one", "other")]
+@pytest.mark.slow
+def test_two_processes_on_one_store_measure_every_cell_once_and_find_the_same(undisturbed, tmp_path):
+    project = undisturbed.copy(tmp_path / "project", without=2)
+    note = partial(note_what_is_measured, project / "measured")
+    both = [start_sweep(project, "--reports", reports, prepare=note) for reports in ("one", "other")]
     for trial in both:
         trial.finish(0)
-    counts = Counter((swept / "measured").read_text().split())
+    counts = Counter((project / "measured").read_text().split())
     assert set(counts.values()) == {1}
-    assert len(counts) == CELLS
-    assert findings_of(swept, "one") == findings_of(swept, "other") == undisturbed.findings
-    records = stored(swept)
-    assert measured(run_sweep(swept)) == 0
-    assert stored(swept) == records
-    assert not list((swept / "cache" / "cells").glob("*.lock"))
-    assert_nothing_is_half_written(swept)
+    assert len(counts) == 2
+    assert findings_of(project, "one") == findings_of(project, "other") == undisturbed.findings
+    records = stored(project)
+    assert measured(run_sweep(project)) == 0
+    assert stored(project) == records
+    assert not list((project / "cache" / "cells").glob("*.lock"))
+    assert_nothing_is_half_written(project)
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from typing import Any
 from stance_suite.store.findings import read_findings
 from stance_suite.store.record_file import unpack
 from tests import sweeping
-from tests.programs import Preparation, Program, nothing
+from tests.programs import Preparation, Program, draw_nothing
 
 ENDINGS = {".html": b"</html>", ".svg": b"</svg>", ".xml": b"</testsuites>", ".parquet": b"PAR1"}
 """How whole reports end."""
@@ -25,6 +25,7 @@ _VERSION = 0x20080522
 
 def without_privileges() -> None:
     """Heed permission bits from now on, also in what is started from here; root owns its files and nothing more."""
+    draw_nothing()
     if os.getuid() != 0:
         return
     libc = ctypes.CDLL(None, use_errno=True)
@@ -36,7 +37,7 @@ def without_privileges() -> None:
         raise OSError(ctypes.get_errno(), "capset")
 
 
-def start_sweep(project: Path, *arguments: str, prepare: Preparation = nothing) -> Program:
+def start_sweep(project: Path, *arguments: str, prepare: Preparation = draw_nothing) -> Program:
     """Start a sweep of the file that `tests.sweeping.write_sweep` wrote; one cell after another, by default."""
     asked = arguments if "--engine" in arguments else ("--engine", "serial", *arguments)
     return sweeping.start_sweep(project, *asked, prepare=prepare)

@@ -1,7 +1,6 @@
 """pytest-html's report of a run in a repository of a user's own: the findings on top, and figures in the rows."""
 
 from base64 import b64decode
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,44 +9,8 @@ from stance_suite.pytest_plugin.html import HtmlReport
 from stance_suite.report.format import show_figure
 from stance_suite.report.page.top import result_sentence
 from stance_suite.store.findings import read_findings
-from tests.conftest import CLAIM_NOT_RUN, OWN_CLAIMS, write_own
 from tests.html_pages import PytestHtml, parse, read_pytest_html, squeeze
-
-HOSTILE = """<script>document.title='x'</script>"><img src=x onerror=alert(1)>{{7*7}}"""
-STATEMENTS = """\
-statements:
-  - {id: own.measured, statement: Both are true., measured: [any.curious.likelihood, any.engaged.alpha],
-     expected_measured: [HOLDS, INCONCLUSIVE, FAILS]}
-  - {id: own.published, statement: Nothing is known of it., expected: INCONCLUSIVE,
-     checks: [{kind: not_recorded, reason: no figure was published}]}
-"""
-TESTS = """
-def test_claim(verdict):
-    assert verdict.as_expected
-
-def test_statement(statement_verdict):
-    assert statement_verdict.as_expected
-
-def test_record(recorded_verdict):
-    assert recorded_verdict.status == recorded_verdict.expected
-
-def test_agreement(triangulation):
-    assert triangulation.agreement
-
-def test_loss(stance_run):
-    assert stance_run.tuned.training.losses
-
-def test_unrelated():
-    pass
-"""
-
-
-@pytest.fixture
-def whole_suite(project) -> Path:
-    """Every fixture that finds something, and a test that has nothing to do with any."""
-    not_run = CLAIM_NOT_RUN.format(HOSTILE.replace("'", "''"))
-    write_own(project, claims=OWN_CLAIMS + not_run, statements=STATEMENTS, test=TESTS)
-    return project
+from tests.pytest_plugin.conftest import HOSTILE, write_whole_suite
 
 
 def report_of(project, page: str):
@@ -90,10 +53,9 @@ def test_the_summary_is_on_top_and_every_row_has_figures_and_a_picture(finished,
     assert all(picture.startswith(b"<svg") for picture in pictures)
 
 
-def test_two_workers_fill_the_rows_of_all_fixtures_and_the_summary_from_cached_cells(finished, run_suite, whole_suite):
-    done = run_suite("pytest", "-n2", "-k", "not confident", "--html=out of/the way/x.html", code=0)
-    assert "fine-tuning" not in done.stderr
-    page, findings = report_of(whole_suite, "out of/the way/x.html")
+def test_two_workers_fill_the_rows_of_all_fixtures_and_the_summary(by_two_workers):
+    project, _ = by_two_workers
+    page, findings = report_of(project, "out of/the way/x.html")
     assert_sums_up(page, findings)
     assert link_in(page) == "../../reports/findings.html"
     told = "this run does not ask for smollm2-135m; add --stance-model smollm2-135m: other.model"
@@ -126,9 +88,10 @@ def test_two_workers_fill_the_rows_of_all_fixtures_and_the_summary_from_cached_c
     assert (rows["test_unrelated"].verdict, rows["test_unrelated"].fragments) == ("", ())
 
 
-def test_a_run_that_measured_nothing_says_so(run_suite, whole_suite):
+def test_a_run_that_measured_nothing_says_so(run_suite, project):
+    write_whole_suite(project)
     run_suite("pytest", "-k", "record", "--html=x.html", "--self-contained-html", code=0)
-    page = read_pytest_html(whole_suite / "x.html")
+    page = read_pytest_html(project / "x.html")
     assert "nothing was measured" in parse(page.summary).text
     assert [row.verdict for row in page.rows] == ["INCONCLUSIVE"]
 

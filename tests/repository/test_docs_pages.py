@@ -9,7 +9,6 @@ import pytest
 from stance_suite.report.publish import publish
 from stance_suite.store.findings import read_findings
 from tests.conftest import REPOSITORY
-from tests.made_up_run import whole_run
 from tests.measured import alpha_change
 
 DOCS = REPOSITORY / "docs"
@@ -61,8 +60,8 @@ def test_the_pictures_show_the_figures(figures):
         assert verdicts.count(f">{status}</text>") == sum(one == status for _, one, _, _ in figures.verdicts)
 
 
-def test_everything_is_renewed_from_a_findings_file(pages, library, tmp_path):
-    findings = flipped(whole_run(library))
+def test_everything_is_renewed_from_a_findings_file(pages, whole_run, tmp_path):
+    findings = flipped(whole_run)
     path = publish(findings, tmp_path / "reports").with_suffix(".json")
     readme = tmp_path / "README.md"
     readme.write_text(f"above\n{pages.BEGIN}\nold\n{pages.END}\nbelow\n")
@@ -82,9 +81,9 @@ def test_everything_is_renewed_from_a_findings_file(pages, library, tmp_path):
     assert len(made.verdicts) == sum(verdict.status != "NOT_RUN" for verdict in findings.verdicts)
 
 
-def test_what_is_no_tail_flip_and_a_readme_without_a_block_are_refused(pages, figures, library):
+def test_what_is_no_tail_flip_and_a_readme_without_a_block_are_refused(pages, figures, whole_run):
     with pytest.raises(SystemExit, match="is no tail flip"):
-        pages.extract(flipped(whole_run(library), alpha_change(90.0, 80.0)), {})
+        pages.extract(flipped(whole_run, alpha_change(90.0, 80.0)), {})
     with pytest.raises(SystemExit, match="needs one block"):
         pages.replace_block("nothing", pages.render_block(figures))
 

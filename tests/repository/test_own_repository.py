@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.measuring import open_session
+from tests.programs import run_program
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +85,18 @@ def test_nothing_of_this_checkout_can_be_imported(programs, run):
     assert [file for file in files if not (imported.parent / file.relative_to(package)).is_file()] == []
 
 
+def test_the_claim_can_be_judged(repository, tiny_model):
+    session = open_session(repository, tiny_model)
+    session.preflight()
+    (claim,) = (claim for claim in session.run_plan.claims if session.run_plan.reason_not_run(claim) is None)
+    assert (claim.id, claim.model) == ("pirate.adopted", str(tiny_model))
+    cells = [spec.cell for spec in session.cell_runner.plan_training(claim.model, claim.stance, claim.recipe, 0)]
+    assert [(cell.treatment, cell.stance) for cell in cells] == [("base", None), ("stance", "pirate"), ("sham", None)]
+
+
+@pytest.mark.slow
 def test_pytest_judges_the_claim(repository, run, tiny_model):
-    done = run("-m", "pytest", "--stance-model", str(tiny_model))
+    done = run("-m", "pytest", "--stance-model", str(tiny_model), "--stance-samples=1")
     assert (repository / "reports" / "findings.html").is_file(), done.stdout + done.stderr
     (verdict,) = json.loads((repository / "reports" / "findings.json").read_text("utf-8"))["verdicts"]
     assert (verdict["claim"]["id"], verdict["model"]) == ("pirate.adopted", str(tiny_model))
@@ -107,14 +119,14 @@ def test_pytest_judges_the_claim(repository, run, tiny_model):
     ],
     ids=["two words", "one word", "pytest.ini", "from an inner folder", "rootdir"],
 )
-def test_its_declarations_are_found(repository, run, tiny_model, tmp_path, started_in, configuration, extra):
+def test_its_declarations_are_found(repository, tiny_model, tmp_path, started_in, configuration, extra):
     own = tmp_path / "own"
     shutil.copytree(repository, own, ignore=shutil.ignore_patterns("cache", "reports"))
     (own / "inner").mkdir()
     if configuration:
         (own / "pytest.ini").write_text(configuration)
     arguments = [argument.replace("MODEL", str(tiny_model)) for argument in extra]
-    done = run("-m", "pytest", "--collect-only", "-q", *arguments, cwd=own / started_in)
+    done = run_program("pytest", "--collect-only", "-q", *arguments, cwd=own / started_in)
     assert re.search(r"test_claim\[.*pirate\.adopted.*\]\n\n1 test collected", done.stdout), done.stdout
 
 

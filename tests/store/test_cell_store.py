@@ -14,11 +14,11 @@ from stance_suite.errors import StanceSuiteError
 from stance_suite.files import write_atomically
 from stance_suite.schema.base import content_key
 from stance_suite.schema.cells import MEASUREMENT_VERSION
-from stance_suite.schema.findings import Findings
 from stance_suite.store.backends import open_backend
 from stance_suite.store.cell_store import open_store
 from stance_suite.store.record_file import LABEL_BYTES, DamagedRecordError, _member, pack, read_label, unpack
 from tests.cells import A, B, C, D, E, at_once, no_file_longer_than, record
+from tests.conftest import findings_of
 
 REPOSITORY = Path(__file__).parent.parent.parent
 
@@ -235,20 +235,23 @@ def test_a_disk_that_fills_up_meanwhile_loses_one_cell_and_leaves_nothing(tmp_pa
 
 
 def test_a_run_with_a_bucket_finds_what_one_with_a_folder_does(finished, run_suite, project, s3):
-    def run(folder, *command):
-        """Run, and tell what was measured and found."""
-        done = run_suite(*command)
-        assert done.returncode == 0, done.stdout + done.stderr
-        found = Findings.model_validate_json((project / folder / "findings.json").read_bytes())
-        return sum(line.endswith(": behavior …") for line in done.stderr.splitlines()), found
+    local, bucket = findings_of(project), open_backend(s3)
+    trained = [cell for cell in local.cells if cell.training is not None]
+    for cell in trained:
+        name = f"{cell.key}.json.gz"
+        assert bucket.create(name, (project / "cache" / "cells" / name).read_bytes())
 
-    local = Findings.model_validate_json((project / "reports" / "findings.json").read_bytes())
-    measured, remote = run("remote", "stance-suite", f"--store={s3}", "--reports=remote")
-    assert measured == 4
+    def run(*command):
+        """Run, and tell what was measured and found."""
+        done = run_suite(*command, code=0)
+        return done.stderr.count(": behavior …\n"), findings_of(project, "remote")
+
+    measured, remote = run("stance-suite", f"--store={s3}", "--reports=remote")
+    assert measured == len(local.cells) - len(trained) == 1
     assert remote.verdicts == local.verdicts
     assert [(cell.key, cell.behavior) for cell in remote.cells] == [(cell.key, cell.behavior) for cell in local.cells]
     assert sorted(open_store(s3).keys()) == sorted(cell.key for cell in local.cells)
-    measured, again = run("again", "pytest", f"--stance-store={s3}", "--stance-reports=again")
+    measured, again = run("pytest", f"--stance-store={s3}", "--stance-reports=remote")
     assert measured == 0
     assert again.verdicts == local.verdicts
 

@@ -163,11 +163,15 @@ with open_backend(sys.argv[1]).claim(sys.argv[2], wait=False) as granted:
 """
 
 
-def hold(location):
-    """Start a process that claims something, and tells whether it may."""
-    command, pipes = [sys.executable, "-c", HOLD, location, A], {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+def start_python(code, location):
+    """Start a process that tells whether it could do something, and goes on when its input ends."""
+    command, pipes = [sys.executable, "-c", code, location, A], {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     process = subprocess.Popen(command, **pipes, text=True, cwd=REPOSITORY)
     return process, process.stdout.readline().strip() == "True"
+
+
+hold = partial(start_python, HOLD)
+"""Claim something."""
 
 
 def test_a_claim_holds_others_off_until_its_process_dies(location):
@@ -272,13 +276,23 @@ def test_a_creation_that_meets_another_under_way_is_tried_again(s3, monkeypatch)
     assert backend.read(A) == b"made"
 
 
+ELSEWHERE = """
+import sys
+from stance_suite.store.backends import open_backend
+backend = open_backend(sys.argv[1])
+print(backend.create(sys.argv[2], b"x"), flush=True)
+sys.stdin.read()
+backend.remove(sys.argv[2])
+"""
+
+
 def test_what_another_machine_writes_is_seen_at_once(s3):
     one, two = open_backend(s3), open_backend(s3)
     assert names(one) == []
     assert not one.exists(A)
-    elsewhere = f"from stance_suite.store.backends import open_backend; open_backend({s3!r})"
-    subprocess.run([sys.executable, "-c", f"{elsewhere}.create({A!r}, b'x')"], check=True)
+    process, created = start_python(ELSEWHERE, s3)
+    assert created
     assert names(one) == names(two) == [A]
     assert one.exists(A)
-    subprocess.run([sys.executable, "-c", f"{elsewhere}.remove({A!r})"], check=True)
+    process.communicate()
     assert not one.exists(A)
