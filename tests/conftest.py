@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from stance_suite.config.catalog import find_spec, load_catalog
 from stance_suite.config.options import resolve_settings
@@ -23,6 +24,7 @@ from tests.programs import Program, Tool, start_program
 from tests.twins import BUILDERS, build_tiny, train_tokenizer
 
 REPOSITORY = Path(__file__).parent.parent
+settings.register_profile("mutation", max_examples=10, derandomize=True, database=None, deadline=None)
 
 
 @pytest.fixture(scope="session")

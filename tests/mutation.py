@@ -1,0 +1,94 @@
+"""Which share of mutants the tests kill, by module and by group: the second half of `make mutation`."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import yaml
+from mutmut.mutation.data import SourceFileMutationData
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+from mutmut.stats import status_by_exit_code
+from mutmut.utils.file_utils import walk_mutatable_files
+
+DEMANDED = 0.9
+GROUPS = {  # a module is in the first that names it
+    "statistics": ["judge/statistics.py"],
+    "verdict rules": ["judge/judge.py", "judge/behavior/*", "judge/structure/*"],
+    "power law": ["spectra/power_law.py"],
+    "weight change": ["spectra/weight_change.py"],
+    "noise and significance": ["spectra/*"],
+    "gates, statements, runs compared": ["judge/*"],
+}
+DEMANDING = ("statistics", "verdict rules", "power law", "weight change")
+KILLED = ("killed", "timeout", "segfault")
+EQUIVALENT = Path(__file__).parent / "equivalent_mutants.yaml"
+
+Survivor = tuple[str, str, str]
+"""Module, function, and the lines that go and come: what tells a mutant from others as long as its own lines stay."""
+
+
+def survivors(module: str, found: SourceFileMutationData) -> Iterator[tuple[str, Survivor]]:
+    for name, code in found.exit_code_by_key.items():
+        if status_by_exit_code[code] not in KILLED:
+            function = name.rpartition("__mutmut_")[0].rpartition(".")[2].removeprefix("x_")
+            diff = get_diff_for_mutant(name, path=found.path).splitlines()[2:]
+            change = "\n".join(line[0] + line[1:].strip() for line in diff if line[0] in "+-")
+            yield name, (module, function, change)
+
+
+def read_equivalent() -> Iterator[Survivor]:
+    for entry in yaml.safe_load(EQUIVALENT.read_text("utf-8")):
+        module, function = entry["function"].split(":")
+        assert entry["why"]
+        for mutant in entry["mutants"]:
+            yield module, function, mutant.strip()
+
+
+def row(name: str, count: Counter[str]) -> str:
+    killed, alike = sum(count[status] for status in KILLED), count["equivalent"]
+    left = count.total() - killed - alike
+    return f"{name:<40}{count.total():>8}{killed:>8}{left:>10}{alike:>12}{share(count):>9.1%}"
+
+
+def share(count: Counter[str]) -> float:
+    """Killed ones of those that could be."""
+    able = count.total() - count["equivalent"]
+    return sum(count[status] for status in KILLED) / able if able else 1.0
+
+
+def main() -> int:
+    equivalent, met = set(read_equivalent()), set()
+    groups: dict[str, dict[str, Counter[str]]] = {group: {} for group in GROUPS}
+    for path in walk_mutatable_files():
+        found = SourceFileMutationData(path=path)
+        found.load()
+        module = path.relative_to("stance_suite").as_posix()
+        count = Counter(status_by_exit_code[code] for code in found.exit_code_by_key.values())
+        for name, survivor in survivors(module, found):
+            if survivor in equivalent:
+                met.add(survivor)
+                count.subtract([status_by_exit_code[found.exit_code_by_key[name]]])
+                count["equivalent"] += 1
+            else:
+                print(f"{name}\n{survivor[2]}\n")
+        if count:
+            group = next(group for group, patterns in GROUPS.items() if any(fnmatch(module, one) for one in patterns))
+            groups[group][module] = count
+    print(f"{'':<40}{'mutants':>8}{'killed':>8}{'survive':>10}{'equivalent':>12}{'killed':>9}")
+    short = []
+    for group, modules in groups.items():
+        whole = sum(modules.values(), Counter())
+        print(row(group, whole), *(row(f"  {module}", count) for module, count in sorted(modules.items())), sep="\n")
+        short += [group] if group in DEMANDING and share(whole) < DEMANDED else []
+    print(row("all", sum((one for modules in groups.values() for one in modules.values()), Counter())))
+    for module, function, change in sorted(equivalent - met):
+        print(f"listed as equivalent, and no survivor: {module}:{function}\n{change}")
+    for group in short:
+        print(f"{group}: fewer than {DEMANDED:.0%} are killed")
+    return 1 if short or equivalent - met else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
