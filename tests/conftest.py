@@ -9,12 +9,13 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from stance_suite.config.catalog import find_spec, load_catalog
+from stance_suite.config.catalog import Catalog, find_spec, load_catalog
 from stance_suite.config.options import resolve_settings
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.stances import Stance
@@ -29,6 +30,11 @@ settings.register_profile("mutation", max_examples=10, derandomize=True, databas
 
 @pytest.fixture(scope="session")
 def library():
+    return load_fixtures()
+
+
+@cache  # for processes that are forked after a first session
+def load_fixtures() -> Catalog:
     return load_catalog(REPOSITORY / "fixtures")
 
 

@@ -1,5 +1,9 @@
-"""Which share of mutants the tests kill, by module and by group: the second half of `make mutation`."""
+"""Which share of mutants the tests kill, by module and by group: the second half of `make mutation`.
 
+Loaded as a plugin in its first half, it leaves mutants to the tests that are about them.
+"""
+
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -18,15 +22,30 @@ GROUPS = {  # a module is in the first that names it
     "verdict rules": ["judge/judge.py", "judge/behavior/*", "judge/structure/*"],
     "power law": ["spectra/power_law.py"],
     "weight change": ["spectra/weight_change.py"],
-    "noise and significance": ["spectra/*"],
-    "gates, statements, runs compared": ["judge/*"],
+    "noise and significance": ["spectra/noise.py", "spectra/significance.py"],
+    "statements": ["judge/statements.py"],
 }
 DEMANDING = ("statistics", "verdict rules", "power law", "weight change")
 KILLED = ("killed", "timeout", "segfault")
+OWN_TESTS = {
+    "judge": "tests/judge/",
+    "judge.statistics": ("tests/judge/test_statistics.py", "tests/judge/behavior/"),
+    "spectra": ("tests/spectra/test_weight_change.py", "tests/spectra/test_comparison.py"),
+    "spectra.noise": "tests/spectra/test_noise.py",
+    "spectra.power_law": "tests/spectra/test_power_law.py",
+}
 EQUIVALENT = Path(__file__).parent / "equivalent_mutants.yaml"
 
 Survivor = tuple[str, str, str]
 """Module, function, and the lines that go and come: what tells a mutant from others as long as its own lines stay."""
+
+
+def pytest_collection_modifyitems(config, items) -> None:
+    """Most tests of a whole comparison would not notice, and take long: every survivor runs all that are left."""
+    module = os.environ.get("MUTANT_UNDER_TEST", "").partition(".x")[0].removeprefix("stance_suite.")
+    own = OWN_TESTS.get(module) or OWN_TESTS.get(module.partition(".")[0], "")
+    config.hook.pytest_deselected(items=[item for item in items if not item.nodeid.startswith(own)])
+    items[:] = [item for item in items if item.nodeid.startswith(own)]
 
 
 def survivors(module: str, found: SourceFileMutationData) -> Iterator[tuple[str, Survivor]]:
