@@ -33,6 +33,7 @@ OWN_TESTS = {
     "spectra": ("tests/spectra/test_weight_change.py", "tests/spectra/test_comparison.py"),
     "spectra.noise": "tests/spectra/test_noise.py",
     "spectra.power_law": "tests/spectra/test_power_law.py",
+    "spectra.significance": ("tests/spectra/test_significance.py", "tests/spectra/test_weight_change.py"),
 }
 EQUIVALENT = Path(__file__).parent / "equivalent_mutants.yaml"
 
