@@ -7,6 +7,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -37,9 +38,6 @@ OWN_TESTS = {
 }
 EQUIVALENT = Path(__file__).parent / "equivalent_mutants.yaml"
 
-Survivor = tuple[str, str, str]
-"""Module, function, and the lines that go and come: what tells a mutant from others as long as its own lines stay."""
-
 
 def pytest_collection_modifyitems(config, items) -> None:
     """Most tests of a whole comparison would not notice, and take long: every survivor runs all that are left."""
@@ -49,21 +47,44 @@ def pytest_collection_modifyitems(config, items) -> None:
     items[:] = [item for item in items if item.nodeid.startswith(own)]
 
 
-def survivors(module: str, found: SourceFileMutationData) -> Iterator[tuple[str, Survivor]]:
+def survivors(found: SourceFileMutationData) -> Iterator[tuple[str, str, str, str]]:
+    """The name, the function, and its lines without and with the mutation."""
     for name, code in found.exit_code_by_key.items():
         if status_by_exit_code[code] not in KILLED:
-            function = name.rpartition("__mutmut_")[0].rpartition(".")[2].removeprefix("x_")
+            function = name.rpartition("__mutmut_")[0].rpartition(".")[2]
             diff = get_diff_for_mutant(name, path=found.path).splitlines()[2:]
-            change = "\n".join(line[0] + line[1:].strip() for line in diff if line[0] in "+-")
-            yield name, (module, function, change)
+            lines = (" ".join(line[1:].strip() for line in diff if line[0] == sign) for sign in "-+")
+            yield name, function.removeprefix("x_").removeprefix("xǁ").replace("ǁ", "."), *lines
 
 
-def read_equivalent() -> Iterator[Survivor]:
-    for entry in yaml.safe_load(EQUIVALENT.read_text("utf-8")):
-        module, function = entry["function"].split(":")
-        assert entry["why"]
-        for mutant in entry["mutants"]:
-            yield module, function, mutant.strip()
+@dataclass(frozen=True)
+class Equivalent:
+    """A mutant that no test can kill: a fragment of a function's line, and what it becomes."""
+
+    function: str
+    fragment: str
+    becomes: str
+
+    def is_met(self, function: str, line: str, mutated: str) -> bool:
+        """By its text: a mutant's number changes with every line above it."""
+        parts = line.split(self.fragment)
+        places = range(1, len(parts))
+        return self.function == function and any(
+            self.fragment.join(parts[:place]) + self.becomes + self.fragment.join(parts[place:]) == mutated
+            for place in places
+        )
+
+
+def read_equivalent() -> list[Equivalent]:
+    """Every entry tells why, too."""
+    entries = yaml.safe_load(EQUIVALENT.read_text("utf-8"))
+    assert all(entry["why"] for entry in entries)
+    return [
+        Equivalent(function, entry["fragment"], becomes)
+        for entry in entries
+        for function in entry["functions"]
+        for becomes in entry["becomes"]
+    ]
 
 
 def row(name: str, count: Counter[str]) -> str:
@@ -79,20 +100,21 @@ def share(count: Counter[str]) -> float:
 
 
 def main() -> int:
-    equivalent, met = set(read_equivalent()), set()
+    equivalent, met = read_equivalent(), set()
     groups: dict[str, dict[str, Counter[str]]] = {group: {} for group in GROUPS}
     for path in walk_mutatable_files():
         found = SourceFileMutationData(path=path)
         found.load()
         module = path.relative_to("stance_suite").as_posix()
         count = Counter(status_by_exit_code[code] for code in found.exit_code_by_key.values())
-        for name, survivor in survivors(module, found):
-            if survivor in equivalent:
-                met.add(survivor)
+        for name, function, line, mutated in survivors(found):
+            listed = [one for one in equivalent if one.is_met(f"{module}:{function}", line, mutated)]
+            met.update(listed)
+            if listed:
                 count.subtract([status_by_exit_code[found.exit_code_by_key[name]]])
                 count["equivalent"] += 1
             else:
-                print(f"{name}\n{survivor[2]}\n")
+                print(f"{name}\n- {line}\n+ {mutated}\n")
         if count:
             group = next(group for group, patterns in GROUPS.items() if any(fnmatch(module, one) for one in patterns))
             groups[group][module] = count
@@ -103,11 +125,11 @@ def main() -> int:
         print(row(group, whole), *(row(f"  {module}", count) for module, count in sorted(modules.items())), sep="\n")
         short += [group] if group in DEMANDING and share(whole) < DEMANDED else []
     print(row("all", sum((one for modules in groups.values() for one in modules.values()), Counter())))
-    for module, function, change in sorted(equivalent - met):
-        print(f"listed as equivalent, and no survivor: {module}:{function}\n{change}")
+    unmet = [one for one in equivalent if one not in met]
+    print(*(f"listed as equivalent, and no survivor: {one}" for one in unmet), sep="\n")
     for group in short:
         print(f"{group}: fewer than {DEMANDED:.0%} are killed")
-    return 1 if short or equivalent - met else 0
+    return 1 if short or unmet else 0
 
 
 if __name__ == "__main__":

@@ -208,6 +208,10 @@ def test_the_judge_finds_stance_recipe_or_model_of_the_counterpart_seed_by_seed(
     assert verdict.reason.startswith("seed 1, of 2 seeds: 40 against 35")
     trained[other] = (5, 6)
     assert Judge([compared], None, replicates).judge(compared).status is Status.HOLDS
+    alone = claim(over="largest", bound=35)
+    verdict = Judge([alone], None, replicates).judge(alone)
+    assert (verdict.status, verdict.figure) == (Status.FAILS, 30)
+    assert verdict.reason.startswith("seed 0, of 2 seeds: ")
     trained[other] = (5,)
     assert Judge([compared], None, replicates).judge(compared).status is Status.ERROR, "other seeds"
 
