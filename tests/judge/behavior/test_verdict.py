@@ -257,6 +257,36 @@ def test_a_claim_of_decrease_is_judged_in_its_direction(stance):
         assert judge(stance, said(stance, toward=toward), comparator="below", bound=-0.05).status is status
 
 
+def mirrored(behavior):
+    """Every log-probability with its sign turned."""
+    turned = ({name: -value for name, value in one.log_probability.items()} for one in behavior.likelihoods)
+    pairs = zip(behavior.likelihoods, turned, strict=True)
+    return altered(behavior, likelihoods=tuple(altered(one, log_probability=each) for one, each in pairs))
+
+
+@pytest.mark.parametrize(
+    ("tuned", "sham", "caveats"),
+    [
+        ({}, {}, ()),
+        ({"toward": 0.3, "rival": 0.6}, {}, (Caveat.NOT_SPECIFIC,)),
+        ({"toward": 0.5}, {"toward": 0.6}, (Caveat.WITHIN_NULL,)),
+        ({"toward": 0.2, "seen": 0.4}, {}, (Caveat.SEEN_PROMPTS,)),
+        ({"toward": 0.5, "seen": 0.4}, {}, ()),
+        ({"toward": -0.2, "seen": 0.1}, {}, (Caveat.NOT_SPECIFIC, Caveat.WITHIN_NULL)),
+        ({"toward": -0.2, "seen": 0.4}, {}, (Caveat.NOT_SPECIFIC, Caveat.WITHIN_NULL, Caveat.SEEN_PROMPTS)),
+        ({"toward": 0.5, "spread": 1.0, "seen": 0.8}, {}, ()),
+        ({"toward": 0.06}, {}, ()),
+    ],
+)
+def test_a_claim_of_decrease_mirrors_one_of_increase(stance, tuned, sham, caveats):
+    triple = said(stance, **tuned), said(stance, seed=1), said(stance, seed=2, **sham)
+    up = judge(stance, *triple)
+    down = judge(stance, *map(mirrored, triple), comparator="below", bound=-0.05)
+    assert up.caveats == down.caveats == caveats
+    assert up.status is down.status
+    assert (up.figure, up.p_value) == pytest.approx((-down.figure, down.p_value))
+
+
 def test_prompts_of_other_stances_do_not_count(stance):
     extra = behavior({"Another prompt?": dict.fromkeys((stance.name, *stance.contrasts), 9.0)})
     own = said(stance)
