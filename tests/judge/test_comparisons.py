@@ -141,6 +141,38 @@ def test_which_layer_changed_most(ours, theirs, same):
     assert compare(DIFFERENT, moved(*ours), moved(*theirs)).status is (Status.FAILS if same else Status.HOLDS)
 
 
+@pytest.mark.parametrize(
+    ("about", "sham", "status", "caveats", "told"),
+    [
+        (SAME, (0.1, 0.2, -0.3), "HOLDS", (), ""),
+        (SAME, (0.1, -0.9, -0.3), "HOLDS", ("within_null",), ""),
+        (
+            SAME | {"robust": True},
+            (0.1, -0.9, -0.3),
+            "FAILS",
+            ("within_null",),
+            "; but it changes most under the control sham",
+        ),
+        (SAME | {"robust": True}, (0.1, 0.2, -0.3), "HOLDS", (), ""),
+        (SAME | {"robust": True}, (0.1, None, -0.3), "INCONCLUSIVE", (), ", but nothing is known of the control sham"),
+        (DIFFERENT | {"robust": True}, (0.1, -0.9, -0.3), "FAILS", (), ""),
+    ],
+)
+def test_what_changed_most_is_shown_beside_the_counterparts_and_the_controls(about, sham, status, caveats, told):
+    verdict = compare(about, moved(1, -9, 2), moved(3, 4, 0), sham=moved(*sham))
+    trained = "m, a (documented)"
+    most = f"most changed: {NAMES[1]} (-9 %) under {trained}, {NAMES[1]} (+4 %) under {trained}"
+    assert verdict.reason.startswith(most + told)
+    assert told or verdict.reason == most
+    assert (verdict.status, verdict.caveats) == (status, caveats)
+    assert (verdict.model, verdict.layer, verdict.figure) == ("m", NAMES[1], -9)
+    compared, *controls = ((one.role, one.control, one.about, one.figure) for one in verdict.controls)
+    assert compared == ("compared", None, f"{NAMES[1]}, {trained}", 4)
+    largest = NAMES[1 if sham[1] == -0.9 else 2]
+    known = [] if None in sham else [("most_changed", "sham", largest, min(sham))]
+    assert controls == [*known, ("most_changed", "noise", NAMES[0], -0.1)]
+
+
 @pytest.mark.parametrize("about", [SAME, DIFFERENT])
 @pytest.mark.parametrize(
     ("ours", "theirs"),

@@ -5,11 +5,13 @@ import pytest
 
 from stance_suite.judge.behavior.triangulation import compare_trainings, triangulate
 from stance_suite.judge.power import pooled_spread
+from stance_suite.judge.statistics import paired_effect
 from stance_suite.schema.controls import SHAM
 from stance_suite.schema.findings import Agreement
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.replicates import CellIndex
 from tests.edits import altered
+from tests.judge.behavior.test_verdict import preferences
 from tests.measured import behaving, behavior, beside
 
 LIKELIHOOD, EMBEDDING, MARKERS = Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_SHIFT, Metric.MARKER_RATE
@@ -68,7 +70,13 @@ def test_the_confusion_matrix_has_every_training_against_every_stance(stance, li
     entries = {(s.metric, s.trained, s.measured): s for s in shifts}
     own = entries[LIKELIHOOD, stance.name, stance.name]
     assert own.effect == pytest.approx(3, abs=1)
-    assert own.low < own.effect < own.high
+    tuned, base = (
+        preferences(stance, stance.name, [side.behavior], stance.held_out_prompts) for side in (one.tuned, one.base)
+    )
+    expected = paired_effect(tuned - base)
+    found = own.effect, own.low, own.high, own.p_value
+    assert found == pytest.approx((expected.effect, expected.low, expected.high, expected.p_value))
+    assert (own.model, own.recipe, own.family) == ("m", "documented", "f")
     # preferences are contrastive: what one stance gains, the others lose half of
     assert entries[LIKELIHOOD, stance.name, stance.contrasts[0]].effect == pytest.approx(-1.5, abs=1)
     assert abs(entries[LIKELIHOOD, "sham", stance.name].effect) < 1
