@@ -63,6 +63,24 @@ def test_a_shift_that_the_sham_shows_too_is_no_agreement(stance):
     assert triangulate(stance, [same]).agreement is Agreement.SILENT
 
 
+def test_between_its_controls_a_training_moved_nothing(stance):
+    one = cells(stance, likelihood=6, embedding=6, markers=6)
+    further = altered(one.controls[SHAM], behavior=said(stance, 12, 12, 12, seed=9))
+    assert triangulate(stance, [beside(one.tuned, one.base, further)]).agreement is Agreement.SILENT
+
+
+def test_models_trained_elsewhere_are_asked_about_every_stance_they_were_measured_for(stance, library):
+    one = cells(stance, likelihood=6)
+    lonely = altered(cells(stance, seed=1).tuned, cell=altered(one.tuned.cell, model="n"))  # without an untouched model
+    elsewhere = altered(one.tuned, cell=altered(one.tuned.cell, treatment="elsewhere", stance=None))
+    shifts, triangulations = compare_trainings([lonely, *one.records[1:], elsewhere], library.stances)
+    names = [stance.name, *stance.contrasts]
+    assert [found.stance for found in triangulations] == names
+    own = [shift.measured for shift in shifts if shift.trained == "elsewhere"]
+    assert own == names * 3
+    assert len(own) == len(shifts) / 2 == 9
+
+
 def test_the_confusion_matrix_has_every_training_against_every_stance(stance, library):
     one = cells(stance, likelihood=3)
     shifts, triangulations = compare_trainings(one.records, library.stances)
