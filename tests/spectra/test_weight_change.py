@@ -108,10 +108,11 @@ def test_alphas_alone_change_as_in_a_whole_comparison(before, push):
 
 def test_rounding_is_told_of_matrices_that_can_be_rounded(before):
     weights = {"a.weight": before, "zero.weight": np.zeros((30, 20)), "huge.weight": np.full((30, 20), 3.4e38)}
+    weights |= {"small.weight": 1e-3 * before}
     weights["huge.weight"][0, 0], rounded = 1.0, torch.tensor(before).bfloat16().double().numpy()
     measured = measure_model({name: torch.tensor(one, dtype=torch.float32) for name, one in weights.items()})
-    (control,) = control_rounding(measured)
-    assert control.name == "a"
+    control, small = control_rounding(measured)
+    assert (control.name, small.name) == ("a", "small")
     assert control.relative_norm == pytest.approx(np.linalg.norm(rounded - before) / np.linalg.norm(before), rel=1e-3)
     assert control.alpha_change.total == pytest.approx(compare_one(before, rounded).alpha_change.total, rel=1e-3)
 
