@@ -11,6 +11,7 @@ from stance_suite.spectra.power_law import (
     alpha_of_tail,
     fit_power_law,
     is_tail_flip,
+    tail_curve,
 )
 from tests.spectra.flipping import flipping_pair
 
@@ -63,6 +64,18 @@ def test_alpha_does_not_change_with_scale(seed, scale):
     first, scaled = fit_power_law(points), fit_power_law(points * scale)
     assert scaled.alpha == pytest.approx(first.alpha, rel=1e-9)
     assert scaled.xmin == pytest.approx(first.xmin * scale, rel=1e-9)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "points", [np.append(np.geomspace(1, 9, 30), [9.0, 9.0]), np.geomspace(1e-4, 1e30, 90), np.append([9.0] * 30, 10.0)]
+)
+def test_ties_and_the_widest_spectra_are_fitted_without_a_word(points):
+    fit = fit_power_law(points)
+    with np.errstate(all="ignore"):
+        assert (fit.alpha, fit.xmin, fit.ks_distance) == pytest.approx(textbook_fit(points), rel=1e-9)
+    curve = tail_curve(points)
+    assert np.array_equal(curve.distances == 1, np.isinf(curve.alphas)), "a tail without spread cannot be fitted"
 
 
 @pytest.mark.parametrize("points", [[], [1.0], [2.0, 2.0, 2.0], [0.0, 0.0, 1e-6]])
