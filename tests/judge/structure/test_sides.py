@@ -58,6 +58,12 @@ def test_any_layer_is_held_against_its_own_controls(lost):
     assert status(about, replicate(loud, QUIET)) is Status.FAILS
 
 
+def test_noise_moves_the_mean_of_layers_one_way_at_a_time():
+    tuned = [*moved(8, noise=(-1, 3)), *moved(0, 9, noise=(-3, 1))[1:]]
+    for bound, found in ((1.9, Status.FAILS), (2.1, Status.HOLDS)):
+        assert status({"over": "mean", "comparator": "beyond", "bound": bound}, replicate(tuned, QUIET)) is found
+
+
 @pytest.mark.parametrize(
     ("tuned", "sham", "status", "layer", "told"),
     [
