@@ -40,8 +40,8 @@ def test_a_robust_change_beyond_all_controls_holds():
     assert (verdict.status, verdict.caveats) == (Status.HOLDS, ())
     told = f"{NAMES[0]}: -40 % with the tail held at 60 eigenvalues (-40 % as fitted, tail 60 -> 60), below -30"
     assert verdict.reason == f"{told}; controls: sham +0.1, noise -0.1"
-    ratio = judge(moved(-40), metric="alpha", comparator="above", bound=1)
-    assert ratio.reason.startswith(f"{NAMES[0]}: +3, above 1"), "without a unit"
+    alpha = judge(moved(-40), metric="alpha", comparator="above", bound=1)
+    assert alpha.reason.startswith(f"{NAMES[0]}: +3, above 1"), "without a unit"
 
 
 @pytest.mark.parametrize(
