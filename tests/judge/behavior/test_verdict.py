@@ -297,6 +297,32 @@ def test_prompts_of_other_stances_do_not_count(stance):
         assert prompt_scores(both, *arguments) == pytest.approx(prompt_scores(own, *arguments))
 
 
+def test_stances_that_are_no_contrasts_do_not_count(stance):
+    plain = said(stance, toward=0.5), said(stance, seed=1), said(stance, seed=2)
+    more = [
+        altered(
+            one,
+            likelihoods=[altered(each, log_probability=each.log_probability | {"x": i}) for each in one.likelihoods],
+        )
+        for i, one in enumerate(plain)
+    ]
+    assert judge(stance, *more).controls == judge(stance, *plain).controls
+
+
+def test_the_reason_tells_every_contrast_or_the_weakest(stance):
+    verdict = judge(stance, said(stance, toward=0.5))
+    shown = figures(verdict)
+    rival = max(stance.contrasts, key=lambda name: shown[f"toward {name}"])
+    assert verdict.reason == (
+        f"{shown['base']:+.3f} against base and {shown['sham']:+.3f} against sham (nats/token), adjusted p = 0.0005; "
+        f"toward {rival} {shown[f'toward {rival}']:+.3f}"
+    )
+    moved = judge(stance, said(stance, divergence=0.5, noise=0.01), metric="divergence", bound=0)
+    assert moved.reason.endswith("adjusted p = 0.0005"), "a divergence goes nowhere"
+    unsure = judge(stance, said(stance, 0.5), base=said(stance, 0.4, spread=1.5, seed=1), bound=0)
+    assert unsure.reason.startswith(f"against base the effect of {figures(unsure)['base']:+.3f} nats/token has p = 0.")
+
+
 def test_a_prompt_that_was_not_measured_is_inconclusive(stance):
     tuned = said(stance, toward=0.5)
     assert judge(stance, altered(tuned, likelihoods=tuned.likelihoods[1:])).status is Status.INCONCLUSIVE
