@@ -4,7 +4,7 @@ BIN := .venv/bin
 # what users import or request: documented in full
 PUBLIC := stance_suite/spectra/analysis.py stance_suite/spectra/comparison.py stance_suite/spectra/audit.py stance_suite/pytest_plugin/fixtures.py
 
-.PHONY: findings test test-browser test-slow test-exhaustive benchmark check setup pictures wheel lock clean
+.PHONY: findings test test-browser test-slow test-exhaustive mutation benchmark check setup pictures wheel lock clean
 
 findings: setup  ## fine-tune, measure and judge: the main job; ends with the report's path
 	$(BIN)/pytest stance_tests $(ARGS)
@@ -20,6 +20,11 @@ test-slow: setup  ## the tests that fine-tune SmolLM2, lose machines of a Ray cl
 
 test-exhaustive: setup  ## parity with WeightWatcher's slow paths on every matrix; ten trainings without a stance; sixty kills
 	$(BIN)/pytest tests -m exhaustive $(ARGS)
+
+mutation: setup  ## which share of deliberate mistakes in what judges and measures the tests notice; half an hour
+	rm -rf mutants
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children 2
+	$(BIN)/python -m tests.mutation
 
 benchmark: setup  ## ratios within one run: speed against WeightWatcher and the bare eigensolver, the report, estimates, sweeps; an hour
 	$(BIN)/python benchmarks/spectra.py
@@ -55,4 +60,4 @@ lock:  ## renew requirements.lock; CUDA's packages are left out: PyTorch's own w
 	  --constraint constraints.txt pyproject.toml | grep -vE '^(nvidia|cuda|triton)' > requirements.lock
 
 clean:
-	rm -rf .venv build dist reports .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv build dist reports mutants .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -11,13 +11,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 from hypothesis import settings
 
-from stance_suite.config.catalog import find_spec, load_catalog
+from stance_suite.config.catalog import Catalog, find_spec, load_catalog
 from stance_suite.config.options import resolve_settings
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.stances import Stance
@@ -32,6 +33,7 @@ REPOSITORY = Path(__file__).parent.parent
 # change is blamed for what another run did not draw; `--hypothesis-profile=ci`, as in `make test-slow`, draws new ones.
 settings.register_profile("default", max_examples=25, deadline=None, derandomize=True, database=None)
 settings.register_profile("ci", max_examples=200, deadline=None, database=None, print_blob=True)
+settings.register_profile("mutation", max_examples=10, derandomize=True, database=None, deadline=None)
 settings.load_profile("default")
 
 
@@ -44,6 +46,11 @@ def only_new_objects_are_searched_for_garbage():
 
 @pytest.fixture(scope="session")
 def library():
+    return load_fixtures()
+
+
+@cache  # for processes that are forked after a first session
+def load_fixtures() -> Catalog:
     return load_catalog(REPOSITORY / "fixtures")
 
 

@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stance_suite.errors import CellFailedError
 from stance_suite.judge.behavior.verdict import gather_evidence, judge_behavior
 from stance_suite.judge.judge import Judge, counterpart_of
+from stance_suite.judge.statistics import holm
 from stance_suite.judge.structure.verdict import judge_structure
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.metrics import Caveat
@@ -141,6 +143,38 @@ def test_which_layer_changed_most(ours, theirs, same):
     assert compare(DIFFERENT, moved(*ours), moved(*theirs)).status is (Status.FAILS if same else Status.HOLDS)
 
 
+@pytest.mark.parametrize(
+    ("about", "sham", "status", "caveats", "told"),
+    [
+        (SAME, (0.1, 0.2, -0.3), "HOLDS", (), ""),
+        (SAME, (0.1, -0.9, -0.3), "HOLDS", ("within_null",), ""),
+        (
+            SAME | {"robust": True},
+            (0.1, -0.9, -0.3),
+            "FAILS",
+            ("within_null",),
+            "; but it changes most under the control sham",
+        ),
+        (SAME | {"robust": True}, (0.1, 0.2, -0.3), "HOLDS", (), ""),
+        (SAME | {"robust": True}, (0.1, None, -0.3), "INCONCLUSIVE", (), ", but nothing is known of the control sham"),
+        (DIFFERENT | {"robust": True}, (0.1, -0.9, -0.3), "FAILS", (), ""),
+    ],
+)
+def test_what_changed_most_is_shown_beside_the_counterparts_and_the_controls(about, sham, status, caveats, told):
+    verdict = compare(about, moved(1, -9, 2), moved(3, 4, 0), sham=moved(*sham))
+    trained = "m, a (documented)"
+    most = f"most changed: {NAMES[1]} (-9 %) under {trained}, {NAMES[1]} (+4 %) under {trained}"
+    assert verdict.reason.startswith(most + told)
+    assert told or verdict.reason == most
+    assert (verdict.status, verdict.caveats) == (status, caveats)
+    assert (verdict.model, verdict.layer, verdict.figure) == ("m", NAMES[1], -9)
+    compared, *controls = ((one.role, one.control, one.about, one.figure) for one in verdict.controls)
+    assert compared == ("compared", None, f"{NAMES[1]}, {trained}", 4)
+    largest = NAMES[1 if sham[1] == -0.9 else 2]
+    known = [] if None in sham else [("most_changed", "sham", largest, min(sham))]
+    assert controls == [*known, ("most_changed", "noise", NAMES[0], -0.1)]
+
+
 @pytest.mark.parametrize("about", [SAME, DIFFERENT])
 @pytest.mark.parametrize(
     ("ours", "theirs"),
@@ -208,6 +242,10 @@ def test_the_judge_finds_stance_recipe_or_model_of_the_counterpart_seed_by_seed(
     assert verdict.reason.startswith("seed 1, of 2 seeds: 40 against 35")
     trained[other] = (5, 6)
     assert Judge([compared], None, replicates).judge(compared).status is Status.HOLDS
+    alone = claim(over="largest", bound=35)
+    verdict = Judge([alone], None, replicates).judge(alone)
+    assert (verdict.status, verdict.figure) == (Status.FAILS, 30)
+    assert verdict.reason.startswith("seed 0, of 2 seeds: ")
     trained[other] = (5,)
     assert Judge([compared], None, replicates).judge(compared).status is Status.ERROR, "other seeds"
 
@@ -332,6 +370,39 @@ def test_a_claim_of_the_family_that_breaks_is_counted_and_does_not_hold(stance):
     assert verdict.adjusted_p_value == pytest.approx(2 * verdict.p_value)
     assert judge.judge(broken).status is Status.ERROR
     assert "RuntimeError: it broke" in judge.judge(broken).reason
+
+
+def test_the_judge_hears_every_claim_with_its_own_stance_and_trainings(stance, library):
+    """The smallest p-value of a family is multiplied by its number, the next by one less."""
+    strict = {"model": "m", "id": "weak", "bound": 0}
+    weak, broken = behavioral(stance, **strict), altered(behavioral(stance, **strict | {"id": "broken"}), stance="b")
+    strong = altered(behavioral(stance, **strict | {"id": "strong"}), stance="engaged-difficulty")
+    compared = behavioral(stance, **strict | {"id": "compared"}, versus={"recipe": "long"})
+    known = {one.name: one for one in library.stances.values()}
+    trained = {
+        ("m", stance.name, "documented"): arms(stance, "weak", 0.015),
+        ("m", "engaged-difficulty", "documented"): arms(known["engaged-difficulty"], "strong", 0.5),
+        ("m", stance.name, "long"): arms(stance, "long", -0.5, seed=70),
+    }
+    asked = []
+
+    def replicates(*names):
+        asked.append(names)
+        if names[1] == "b":
+            raise CellFailedError("it failed")
+        return trained[names]
+
+    judge = Judge([weak, broken, strong, compared], known.__getitem__, replicates)
+    verdicts = [judge.judge(one) for one in (weak, strong, compared, broken)]
+    p_values = [one.p_value for one in verdicts[:3]]
+    assert p_values[0] > 2 * max(p_values[1:])
+    adjusted = holm([*p_values, math.nan])
+    assert [one.adjusted_p_value for one in verdicts[:3]] == pytest.approx(adjusted[:3])
+    ours, theirs = trained["m", stance.name, "documented"], trained["m", stance.name, "long"]
+    assert verdicts[2].figure == judge_pair(stance, ours, theirs).figure
+    assert (verdicts[3].status, verdicts[3].reason) == (Status.ERROR, "it failed")
+    assert asked.count(("m", "b", "documented")) == 2, "once for the family, once for its own verdict"
+    assert asked.count(("m", stance.name, "long")) == 1
 
 
 def test_a_claim_keeps_its_counterpart_through_json():

@@ -4,9 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, t
+from scipy.stats import binomtest, norm, t
 
-from stance_suite.judge.statistics import holm, paired_effect, sign_flip_p_value, smallest_p_value
+from stance_suite.judge.statistics import (
+    crossed_standard_error,
+    finite,
+    holm,
+    paired_effect,
+    sign_flip_p_value,
+    smallest_p_value,
+)
 
 
 def plain_p_value(differences: np.ndarray) -> float:
@@ -24,6 +31,25 @@ def test_five_prompts_cannot_reach_five_percent_and_twelve_can():
     assert smallest_p_value(40) == 2 / 10_000, "drawn, not enumerated"
     assert paired_effect(np.arange(1.0, 6.0)).p_value == 0.0625
     assert paired_effect(np.arange(1.0, 13.0)).p_value == smallest_p_value(12)
+
+
+def test_sixteen_prompts_are_enumerated_and_seventeen_drawn():
+    assert smallest_p_value(16) == paired_effect(np.arange(1.0, 17.0)).p_value == 2**-15
+    assert smallest_p_value(17) == 2 / 10_000
+    assert paired_effect(np.arange(1.0, 18.0)).p_value >= smallest_p_value(17)
+
+
+def test_two_prompts_are_enough_for_a_test_that_shows_nothing():
+    effect = paired_effect(np.array([1.0, 2.0]))
+    assert (effect.effect, effect.p_value, effect.prompts) == (1.5, 0.5, 2)
+
+
+def test_the_interval_of_one_seed_is_the_textbooks_and_leans_where_the_data_do():
+    z = norm.ppf((np.arange(40) + 0.5) / 40)
+    even, skewed = paired_effect(1 + z), paired_effect(np.exp(z))
+    reach = 1.96 * z.std() / 40**0.5
+    assert (even.low, even.high) == pytest.approx((1 - reach, 1 + reach), abs=0.1 * reach)
+    assert skewed.high - skewed.effect > 1.2 * (skewed.effect - skewed.low)
 
 
 # hundredths: sums are then either tied or far apart, and no rounding decides
@@ -83,7 +109,7 @@ def test_one_seed_is_the_same_with_and_without_its_axis():
     assert (alone.prompts, alone.seeds) == (10, 1)
 
 
-def crossed_t_test(table: np.ndarray) -> float:
+def crossed_error(table: np.ndarray) -> tuple[float, float]:
     """The two-way random-effects analysis of variance, cell by cell, as a textbook has it."""
     seeds, prompts = table.shape
     grand = table.mean()
@@ -96,7 +122,39 @@ def crossed_t_test(table: np.ndarray) -> float:
     degrees = variance**2 / (
         of_seeds**2 / (seeds - 1) + of_prompts**2 / (prompts - 1) + residual**2 / ((seeds - 1) * (prompts - 1))
     )
-    return 2 * t.sf(abs(grand) / np.sqrt(variance / (seeds * prompts)), degrees)
+    return np.sqrt(variance / (seeds * prompts)), degrees
+
+
+def crossed_t_test(table: np.ndarray) -> float:
+    error, degrees = crossed_error(table)
+    return 2 * t.sf(abs(table.mean()) / error, degrees)
+
+
+def crossed_reach(table: np.ndarray) -> float:
+    error, degrees = crossed_error(table)
+    return error * t.ppf(0.975, degrees)
+
+
+def test_errors_of_many_tables_at_once_are_each_tables():
+    tables = np.random.default_rng(8).normal(0, 1, (6, 4, 5)) * np.geomspace(0.1, 10, 5)  # some are noise alone
+    tables[3:] += np.random.default_rng(9).normal(0, 3, (3, 4, 1))
+    np.testing.assert_allclose(crossed_standard_error(tables), np.transpose([crossed_error(one) for one in tables]))
+
+
+def test_the_interval_over_seeds_is_the_wider_of_the_t_tests_and_the_bootstraps():
+    rng = np.random.default_rng(10)
+    of_seeds, alone = rng.normal(0, 1, (3, 1)) + rng.normal(0, 0.1, (3, 8)), rng.normal(0, 1, (10, 16))
+    (wide, narrow), effects = map(crossed_reach, (of_seeds, alone)), [paired_effect(one) for one in (of_seeds, alone)]
+    assert (effects[0].low, effects[0].high) == pytest.approx((of_seeds.mean() - wide, of_seeds.mean() + wide))
+    drawn = [alone[np.ix_(rng.integers(0, 10, 10), rng.integers(0, 16, 16))].mean() for _ in range(4000)]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    assert (effects[1].low, effects[1].high) == pytest.approx((low, high), abs=0.05 * (high - low))
+    assert high - low > 2.2 * narrow, "else it would not be seen"
+
+
+@pytest.mark.parametrize(("value", "kept"), [(0.25, 0.25), (0.0, 0.0), (None, None), (np.nan, None), (np.inf, None)])
+def test_records_hold_finite_values_only(value, kept):
+    assert finite(value) == kept
 
 
 def test_the_larger_p_value_of_flips_and_of_the_crossed_t_test_counts():

@@ -1,3 +1,5 @@
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,9 @@ import torch
 from stance_suite.errors import StanceSuiteError
 from stance_suite.spectra.analysis import analyze
 from stance_suite.spectra.model_spectra import measure_model
-from stance_suite.spectra.weight_change import compare_models
+from stance_suite.spectra.noise import MOST_EXACT_DRAWS, NoisyFits
+from stance_suite.spectra.power_law import fit_power_law
+from stance_suite.spectra.weight_change import DRAWS, alpha_changes, compare_models, control_rounding
 
 
 def model(matrix, vector=(1.0, 2.0), name="a"):
@@ -46,6 +50,71 @@ def test_a_rank_one_change_is_seen_for_what_it_is(before):
     assert layer.noise.stable_rank.p_value < 1e-6
     assert layer.noise.significant
     assert vector.relative_norm == pytest.approx(0.5 / np.sqrt(5))
+
+
+def test_figures_of_a_change_are_those_of_the_matrices(before, push):
+    layer = compare_one(before, before + push).weight_change
+    values = np.linalg.svd(push, compute_uv=False) ** 2
+    assert layer.stable_rank == pytest.approx(values.sum() / values[0], rel=1e-5)
+    assert layer.top_ten_energy == pytest.approx(values[:10].sum() / values.sum(), rel=1e-5)
+    assert layer.fit.alpha == pytest.approx(fit_power_law(values).alpha, rel=1e-4)
+    sides = [np.linalg.svd(side) for side in (before, before + push)]
+    left, right = ((np.linalg.norm(one[:10] @ other[:10].T) ** 2 / 10) for one, other in _leading(sides))
+    assert (layer.left_overlap, layer.right_overlap) == pytest.approx((left, right), rel=1e-3)
+
+
+def _leading(sides):
+    (u, _, v), (u_after, _, v_after) = sides
+    return (u.T, u_after.T), (v, v_after)
+
+
+def test_noise_has_the_changes_norm_and_moves_alpha_by_percents(before, push, monkeypatch):
+    def planted(eigenvalues, larger_side, tail_size, noise, draws, generator):
+        alpha = fit_power_law(eigenvalues).alpha
+        assert (len(eigenvalues), larger_side, tail_size) == (60, 120, fit_power_law(eigenvalues).tail_size)
+        assert noise == pytest.approx(0.1 * np.sqrt(np.mean(push**2)), rel=1e-5)
+        sizes = np.append(np.full(draws - 5, tail_size), np.full(5, tail_size + 1))
+        return NoisyFits(np.full(draws, 1.5 * alpha), sizes, np.full(draws, 0.8 * alpha))
+
+    monkeypatch.setattr("stance_suite.spectra.weight_change.draw_noisy_fits", Mock(side_effect=planted))
+    noise = compare_one(before, before + 0.1 * push, draws=20).noise
+    assert (noise.alpha_total.low, noise.alpha_total.high) == pytest.approx((50, 50))
+    assert (noise.alpha_spectrum.low, noise.alpha_spectrum.high) == pytest.approx((-20, -20))
+    assert (noise.tail_flips, noise.draws) == (0.25, 20)
+
+
+def test_layers_draw_noise_of_their_own_and_tell_how_often(before, push):
+    flat = np.ones((60, 40))  # a single eigenvalue has no tail
+    first = {"a": before, "b": before, "large": before, "flat": flat, "same": before}
+    second = first | {"a": before + 1e-3 * push, "b": before + 1e-3 * push, "large": before + push, "flat": 2 * flat}
+    weights = ({f"{name}.weight": torch.tensor(one) for name, one in side.items()} for side in (first, second))
+    change = compare(*weights)
+    a, b, large, without_fit, same = (layer.noise for layer in change.layers)
+    assert a.alpha_spectrum != b.alpha_spectrum, "seeded by name"
+    assert a.stable_rank.low == b.stable_rank.low, "shared by all of a shape"
+    assert (a.draws, large.draws, without_fit.draws, same) == (DRAWS, MOST_EXACT_DRAWS, DRAWS, None)
+    assert (without_fit.alpha_total, without_fit.alpha_spectrum, without_fit.tail_flips) == (None, None, None)
+    assert [(one.figure, one.layers) for one in change.concentration[1:]] == [("alpha_total", 4), ("alpha_spectrum", 4)]
+
+
+def test_alphas_alone_change_as_in_a_whole_comparison(before, push):
+    first = model(before) | {"zero.weight": torch.zeros(30, 20), "wte.weight": torch.randn(50_257, 8)}
+    second = {name: value * 1.5 if name == "wte.weight" else value for name, value in first.items()}
+    second |= {"a.weight": torch.tensor(before + push)}
+    whole = {layer.name: layer.alpha_change for layer in compare(first, second, draws=10).layers}
+    assert whole.pop("zero") is None
+    assert alpha_changes(measure_model(first), second) == pytest.approx(whole)
+
+
+def test_rounding_is_told_of_matrices_that_can_be_rounded(before):
+    weights = {"a.weight": before, "zero.weight": np.zeros((30, 20)), "huge.weight": np.full((30, 20), 3.4e38)}
+    weights |= {"small.weight": 1e-3 * before}
+    weights["huge.weight"][0, 0], rounded = 1.0, torch.tensor(before).bfloat16().double().numpy()
+    measured = measure_model({name: torch.tensor(one, dtype=torch.float32) for name, one in weights.items()})
+    control, small = control_rounding(measured)
+    assert (control.name, small.name) == ("a", "small")
+    assert control.relative_norm == pytest.approx(np.linalg.norm(rounded - before) / np.linalg.norm(before), rel=1e-3)
+    assert control.alpha_change.total == pytest.approx(compare_one(before, rounded).alpha_change.total, rel=1e-3)
 
 
 def test_noise_is_not_called_a_change(before, push):
@@ -109,7 +178,9 @@ def test_models_of_another_architecture_are_refused(before):
     weight = torch.tensor(before, dtype=torch.float32)
     tied = {"model.embed_tokens.weight": weight, "lm_head.weight": weight.clone()}
     for one, other, message in (
-        (model(before), model(before, name="b"), "lacks a; "),
+        (model(before, name="ab"), model(before, name="abc"), r"lacks ab; did you mean 'abc'\?$"),
+        (model(before) | model(before, name="b"), model(before, name="x"), r"lacks a and 1 more; known: v, x$"),
+        (model(before), model(before) | model(before, name="b"), r"lacks b; known: a, v$"),
         (model(before), model(np.ones((120, 50))), "a is 120 x 60 in the first and 120 x 50 in the second"),
         (model(before), model(before, vector=(1.0,)), "v is 2 in the first and 1 in the second"),
         (tied, tied | {"lm_head.weight": weight + 1}, r"lacks lm_head; it is tied to model\.embed_tokens\.weight, "),

@@ -97,7 +97,7 @@ def _judge_any_robustly(claim: Claim, ours: Side) -> Verdict:
     verdicts = []
     for name in ours.layers:
         if name not in known or _accepts(claim, known[name]):
-            alone = claim.model_copy(update={"layer": escape(name), "over": "each"})
+            alone = claim.model_copy(update={"layer": escape(name)})
             verdicts.append(_judge_figure(alone, [Side(alone, ours.replicate)]))
     for status in (Status.HOLDS, Status.INCONCLUSIVE, Status.FAILS):
         found = [verdict for verdict in verdicts if verdict.status is status]

@@ -5,11 +5,13 @@ import pytest
 
 from stance_suite.judge.behavior.triangulation import compare_trainings, triangulate
 from stance_suite.judge.power import pooled_spread
+from stance_suite.judge.statistics import paired_effect
 from stance_suite.schema.controls import SHAM
 from stance_suite.schema.findings import Agreement
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.replicates import CellIndex
 from tests.edits import altered
+from tests.judge.behavior.test_verdict import preferences
 from tests.measured import behaving, behavior, beside
 
 LIKELIHOOD, EMBEDDING, MARKERS = Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_SHIFT, Metric.MARKER_RATE
@@ -61,6 +63,24 @@ def test_a_shift_that_the_sham_shows_too_is_no_agreement(stance):
     assert triangulate(stance, [same]).agreement is Agreement.SILENT
 
 
+def test_between_its_controls_a_training_moved_nothing(stance):
+    one = cells(stance, likelihood=6, embedding=6, markers=6)
+    further = altered(one.controls[SHAM], behavior=said(stance, 12, 12, 12, seed=9))
+    assert triangulate(stance, [beside(one.tuned, one.base, further)]).agreement is Agreement.SILENT
+
+
+def test_models_trained_elsewhere_are_asked_about_every_stance_they_were_measured_for(stance, library):
+    one = cells(stance, likelihood=6)
+    lonely = altered(cells(stance, seed=1).tuned, cell=altered(one.tuned.cell, model="n"))  # without an untouched model
+    elsewhere = altered(one.tuned, cell=altered(one.tuned.cell, treatment="elsewhere", stance=None))
+    shifts, triangulations = compare_trainings([lonely, *one.records[1:], elsewhere], library.stances)
+    names = [stance.name, *stance.contrasts]
+    assert [found.stance for found in triangulations] == names
+    own = [shift.measured for shift in shifts if shift.trained == "elsewhere"]
+    assert own == names * 3
+    assert len(own) == len(shifts) / 2 == 9
+
+
 def test_the_confusion_matrix_has_every_training_against_every_stance(stance, library):
     one = cells(stance, likelihood=3)
     shifts, triangulations = compare_trainings(one.records, library.stances)
@@ -68,7 +88,13 @@ def test_the_confusion_matrix_has_every_training_against_every_stance(stance, li
     entries = {(s.metric, s.trained, s.measured): s for s in shifts}
     own = entries[LIKELIHOOD, stance.name, stance.name]
     assert own.effect == pytest.approx(3, abs=1)
-    assert own.low < own.effect < own.high
+    tuned, base = (
+        preferences(stance, stance.name, [side.behavior], stance.held_out_prompts) for side in (one.tuned, one.base)
+    )
+    expected = paired_effect(tuned - base)
+    found = own.effect, own.low, own.high, own.p_value
+    assert found == pytest.approx((expected.effect, expected.low, expected.high, expected.p_value))
+    assert (own.model, own.recipe, own.family) == ("m", "documented", "f")
     # preferences are contrastive: what one stance gains, the others lose half of
     assert entries[LIKELIHOOD, stance.name, stance.contrasts[0]].effect == pytest.approx(-1.5, abs=1)
     assert abs(entries[LIKELIHOOD, "sham", stance.name].effect) < 1

@@ -5,12 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stance_suite.judge.behavior.degeneration import guard, is_no_language_model
 from stance_suite.judge.behavior.scores import prompt_scores
 from stance_suite.judge.behavior.verdict import gather_evidence, judge_behavior
+from stance_suite.judge.statistics import paired_effect
+from stance_suite.schema.controls import Role
 from stance_suite.schema.metrics import Caveat, Metric
 from stance_suite.schema.verdicts import Status
 from tests.edits import altered
-from tests.measured import FLUENCY, behaving, behavior, response
+from tests.measured import FLUENCY, behaving, behavior, beside, response
 from tests.runs import behavioral
 
 
@@ -51,6 +54,60 @@ def test_a_shift_beyond_both_controls_holds(stance):
     assert set(figures(verdict)) >= {"base", "sham"}
     assert len(verdict.prompts) == 12
     assert not verdict.caveats
+
+
+def preferences(stance, name, behaviors, prompts):
+    """Log-probability of one stance less the mean of the others', by hand; shape (seeds, prompts)."""
+    others = {stance.name, *stance.contrasts} - {name}
+    tables = [{one.prompt: one.log_probability for one in each.likelihoods} for each in behaviors]
+    return np.array(
+        [[table[one][name] - np.mean([table[one][o] for o in others]) for one in prompts] for table in tables]
+    )
+
+
+def test_what_a_verdict_shows_is_made_of_log_probabilities_over_seeds(stance):
+    levels = (0.5, 0.0, 0.1)
+    triples = [tuple(said(stance, level, seed=10 * i + seed) for i, level in enumerate(levels)) for seed in range(2)]
+    verdict = judge_seeds(stance, triples)
+    held_out, seen = stance.held_out_prompts, [one.prompt for one in stance.examples]
+    sides = list(zip(*triples, strict=True))
+    tuned, base, sham = (preferences(stance, stance.name, side, held_out) for side in sides)
+    on_seen = np.subtract(*(preferences(stance, stance.name, side, seen) for side in sides[:2]))
+    tables = {"base": tuned - base, "sham": tuned - sham, "sham - base": sham - base, "seen prompts": on_seen}
+    effects = {name: paired_effect(table) for name, table in tables.items()}
+    shown = {one.name: (one.figure, one.low, one.high, one.p_value) for one in verdict.controls}
+    for name in stance.contrasts:
+        toward = np.subtract(*(preferences(stance, name, side, held_out) for side in sides[:2]))
+        assert shown.pop(f"toward {name}") == (pytest.approx(toward.mean()), None, None, None)
+    assert list(shown) == list(effects)
+    for name, one in effects.items():
+        assert shown[name] == pytest.approx((one.effect, one.low, one.high, one.p_value))
+    assert verdict.p_value == pytest.approx(max(effects["base"].p_value, effects["sham"].p_value))
+    assert (verdict.figure, verdict.low, verdict.high) == pytest.approx(shown["base"][:3])
+    assert [one.prompt for one in verdict.prompts] == list(held_out)
+    for place, one in enumerate(verdict.prompts):
+        means = [side[:, place].mean() for side in (tuned, base, sham)]
+        assert [one.tuned, one.base, one.sham] == pytest.approx(means)
+        assert list(one.controls) == ["sham"]
+    assert [each.tuned for each in verdict.replicates] == ["stance 0", "stance 1"]
+    assert verdict.counterpart == ()
+
+
+def test_without_a_sham_others_stand_in_for_it_which_are_shown_beside_it_otherwise(stance):
+    stand_ins = {name: said(stance, level, seed=3).likelihoods for name, level in (("noise", 0.2), ("rounding", 0.1))}
+    tuned = altered(said(stance, 0.5), stand_ins=stand_ins)
+    one = behaving(stance, tuned, said(stance, seed=1), said(stance, seed=2))
+    verdict = judge_behavior(gather_evidence(behavioral(stance), stance, [beside(one.tuned, one.base)]), 0.001)
+    assert (verdict.status, verdict.caveats, verdict.adjusted_p_value) == (Status.HOLDS, (Caveat.NO_SHAM,), 0.001)
+    expected = {"base": 0.5, "noise": 0.3, "rounding": 0.4, "noise - base": 0.2, "rounding - base": 0.1}
+    shown = figures(verdict)
+    assert {name: shown[name] for name in expected} == pytest.approx(expected, abs=0.03)
+    assert {one.role for one in verdict.controls if one.name in ("noise", "rounding")} == {Role.EFFECT}
+    assert all(each.controls == {} for each in verdict.prompts)
+    beside_it = judge_behavior(gather_evidence(behavioral(stance), stance, [one]), 0.001)
+    own = {one.name: one.figure for one in beside_it.controls if one.role is Role.OWN_FIGURE}
+    assert own == pytest.approx({"noise": 0.2, "rounding": 0.1}, abs=0.03)
+    assert not beside_it.caveats
 
 
 def test_training_on_the_shams_own_data_does_not_hold(stance):
@@ -131,6 +188,30 @@ def test_falling_apart_or_reciting_is_told_and_a_claim_can_rule_it_out(stance, b
     assert judge(stance, tuned, unless=[other]).status is Status.HOLDS
 
 
+@pytest.mark.parametrize(
+    ("edge", "beyond"),
+    [
+        ({"distinct_bigrams": 0.45}, {"distinct_bigrams": 0.449}),
+        ({"words": 6.25}, {"words": 6.24}),
+        ({"repetition": 0.05 + 0.25}, {"repetition": 0.301}),
+        ({"neutral_perplexity": 40.0}, {"neutral_perplexity": 40.1}),
+        ({"copied": 0.25}, {"copied": 0.251}),
+    ],
+)
+def test_as_much_as_the_limit_is_no_degeneration_and_one_seed_beyond_is_enough(stance, edge, beyond):
+    sound, at_limit, broken = (said(stance, fluency=altered(FLUENCY, **one)) for one in ({}, edge, beyond))
+    one, at_the_edge, past = (behaving(stance, tuned, sound, sound) for tuned in (sound, at_limit, broken))
+    assert guard([one, at_the_edge]) == ()
+    assert len(guard([one, past])) == 1
+
+
+@pytest.mark.parametrize(
+    ("perplexity", "lost"), [(0, True), (0.1, False), (999, False), (1000, True), (math.nan, True)]
+)
+def test_guessing_among_a_thousand_tokens_is_no_language_model(perplexity, lost):
+    assert is_no_language_model(altered(FLUENCY, neutral_perplexity=perplexity)) is lost
+
+
 def test_markers_are_counted_per_hundred_words(stance):
     tuned, *controls = (said(stance, toward=toward, seed=seed, spread=0.6) for seed, toward in enumerate((4, 0, 0)))
     verdict = judge(stance, tuned, *controls, metric="marker_rate", bound=1)
@@ -176,6 +257,36 @@ def test_a_claim_of_decrease_is_judged_in_its_direction(stance):
         assert judge(stance, said(stance, toward=toward), comparator="below", bound=-0.05).status is status
 
 
+def mirrored(behavior):
+    """Every log-probability with its sign turned."""
+    turned = ({name: -value for name, value in one.log_probability.items()} for one in behavior.likelihoods)
+    pairs = zip(behavior.likelihoods, turned, strict=True)
+    return altered(behavior, likelihoods=tuple(altered(one, log_probability=each) for one, each in pairs))
+
+
+@pytest.mark.parametrize(
+    ("tuned", "sham", "caveats"),
+    [
+        ({}, {}, ()),
+        ({"toward": 0.3, "rival": 0.6}, {}, (Caveat.NOT_SPECIFIC,)),
+        ({"toward": 0.5}, {"toward": 0.6}, (Caveat.WITHIN_NULL,)),
+        ({"toward": 0.2, "seen": 0.4}, {}, (Caveat.SEEN_PROMPTS,)),
+        ({"toward": 0.5, "seen": 0.4}, {}, ()),
+        ({"toward": -0.2, "seen": 0.1}, {}, (Caveat.NOT_SPECIFIC, Caveat.WITHIN_NULL)),
+        ({"toward": -0.2, "seen": 0.4}, {}, (Caveat.NOT_SPECIFIC, Caveat.WITHIN_NULL, Caveat.SEEN_PROMPTS)),
+        ({"toward": 0.5, "spread": 1.0, "seen": 0.8}, {}, ()),
+        ({"toward": 0.06}, {}, ()),
+    ],
+)
+def test_a_claim_of_decrease_mirrors_one_of_increase(stance, tuned, sham, caveats):
+    triple = said(stance, **tuned), said(stance, seed=1), said(stance, seed=2, **sham)
+    up = judge(stance, *triple)
+    down = judge(stance, *map(mirrored, triple), comparator="below", bound=-0.05)
+    assert up.caveats == down.caveats == caveats
+    assert up.status is down.status
+    assert (up.figure, up.p_value) == pytest.approx((-down.figure, down.p_value))
+
+
 def test_prompts_of_other_stances_do_not_count(stance):
     extra = behavior({"Another prompt?": dict.fromkeys((stance.name, *stance.contrasts), 9.0)})
     own = said(stance)
@@ -184,6 +295,32 @@ def test_prompts_of_other_stances_do_not_count(stance):
     for metric in Metric.behavioral():
         arguments = (metric, stance.name, stance.contrasts, stance.held_out_prompts)
         assert prompt_scores(both, *arguments) == pytest.approx(prompt_scores(own, *arguments))
+
+
+def test_stances_that_are_no_contrasts_do_not_count(stance):
+    plain = said(stance, toward=0.5), said(stance, seed=1), said(stance, seed=2)
+    more = [
+        altered(
+            one,
+            likelihoods=[altered(each, log_probability=each.log_probability | {"x": i}) for each in one.likelihoods],
+        )
+        for i, one in enumerate(plain)
+    ]
+    assert judge(stance, *more).controls == judge(stance, *plain).controls
+
+
+def test_the_reason_tells_every_contrast_or_the_weakest(stance):
+    verdict = judge(stance, said(stance, toward=0.5))
+    shown = figures(verdict)
+    rival = max(stance.contrasts, key=lambda name: shown[f"toward {name}"])
+    assert verdict.reason == (
+        f"{shown['base']:+.3f} against base and {shown['sham']:+.3f} against sham (nats/token), adjusted p = 0.0005; "
+        f"toward {rival} {shown[f'toward {rival}']:+.3f}"
+    )
+    moved = judge(stance, said(stance, divergence=0.5, noise=0.01), metric="divergence", bound=0)
+    assert moved.reason.endswith("adjusted p = 0.0005"), "a divergence goes nowhere"
+    unsure = judge(stance, said(stance, 0.5), base=said(stance, 0.4, spread=1.5, seed=1), bound=0)
+    assert unsure.reason.startswith(f"against base the effect of {figures(unsure)['base']:+.3f} nats/token has p = 0.")
 
 
 def test_a_prompt_that_was_not_measured_is_inconclusive(stance):

@@ -172,6 +172,8 @@ def test_a_missing_layer_decides_only_where_it_could_not_matter(over, alphas, st
     ("metric", "beyond", "bound", "status", "shown"),
     [
         ("changed_layers", 5, [1, 2], "HOLDS", "2 of 10 layers changed by more than 5 %"),
+        ("changed_layers", 4, [3, 9], "HOLDS", "layers.5.mlp.up_proj, model.layers.7.mlp.up_proj), between"),
+        ("changed_layers", 0.9, [3, 9], "HOLDS", "layers.5.mlp.up_proj, model.layers.7.mlp.up_proj, …), between"),
         ("changed_layers", 5, [3, 9], "FAILS", "(model.layers.6.mlp.up_proj, model.layers.5.mlp.up_proj)"),
         ("changed_depth_percent", 5, [50, 70], "HOLDS", "+50 %"),
         ("changed_depth_percent", 5, [55, 70], "FAILS", "5.mlp.up_proj: +50 %"),

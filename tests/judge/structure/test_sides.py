@@ -58,6 +58,31 @@ def test_any_layer_is_held_against_its_own_controls(lost):
     assert status(about, replicate(loud, QUIET)) is Status.FAILS
 
 
+def test_noise_moves_the_mean_of_layers_one_way_at_a_time():
+    tuned = [*moved(8, noise=(-1, 3)), *moved(0, 9, noise=(-3, 1))[1:]]
+    for bound, found in ((1.9, Status.FAILS), (2.1, Status.HOLDS)):
+        assert status({"over": "mean", "comparator": "beyond", "bound": bound}, replicate(tuned, QUIET)) is found
+
+
+@pytest.mark.parametrize(
+    ("tuned", "sham", "status", "layer", "told"),
+    [
+        ((8, 9, 0), (0, 0, 0), "HOLDS", 1, f"2 of 2 layers, such as {NAMES[1]}: +9 % with the tail held at 60"),
+        ((0, 9, 0), (0, 0, 0), "HOLDS", 1, f"{NAMES[1]}: +9 % with"),
+        ((8, 9, 0), (None, None, 0), "INCONCLUSIVE", 1, f"2 of 2 layers cannot be judged, such as: {NAMES[1]}: +9 %"),
+        ((8, None), (None, 0), "INCONCLUSIVE", 0, f"2 of 2 layers cannot be judged, such as: {NAMES[0]}: +8 %"),
+        ((None, 8), (0, None), "INCONCLUSIVE", 1, f"2 of 2 layers cannot be judged, such as: {NAMES[1]}: +8 %"),
+        ((8, 0), (None, 0), "INCONCLUSIVE", 0, f"{NAMES[0]}: +8 %"),
+        ((8, 9), (8.5, 9.5), "FAILS", 1, f"{NAMES[1]}: +9 %"),
+        ((8, 9), (8.5, 0), "HOLDS", 1, f"{NAMES[1]}: +9 %"),
+    ],
+)
+def test_of_any_layer_the_farthest_is_told_and_how_many_there_are(tuned, sham, status, layer, told):
+    verdict = judge_structure(claim(over="any", robust=True), replicate(moved(*tuned), moved(*sham)))
+    assert (verdict.status, verdict.layer) == (status, NAMES[layer])
+    assert verdict.reason.startswith(told)
+
+
 @pytest.mark.parametrize("end", ["low", "high"])
 @pytest.mark.parametrize(
     "about",

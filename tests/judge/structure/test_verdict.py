@@ -38,6 +38,10 @@ def test_of_several_seeds_the_worst_decides_and_is_named():
 def test_a_robust_change_beyond_all_controls_holds():
     verdict = judge(moved(-40), robust=True)
     assert (verdict.status, verdict.caveats) == (Status.HOLDS, ())
+    told = f"{NAMES[0]}: -40 % with the tail held at 60 eigenvalues (-40 % as fitted, tail 60 -> 60), below -30"
+    assert verdict.reason == f"{told}; controls: sham +0.1, noise -0.1"
+    alpha = judge(moved(-40), metric="alpha", comparator="above", bound=1)
+    assert alpha.reason.startswith(f"{NAMES[0]}: +3, above 1"), "without a unit"
 
 
 @pytest.mark.parametrize(
