@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import make_project
 from tests.faults.conftest import CELLS
 from tests.faults.trials import assert_nothing_is_half_written, kill_at, run_sweep, start_sweep
+from tests.programs import nothing
 from tests.sweeping import findings_of, measured, stored, write_sweep
 
 ENDS = {signal.SIGKILL: (-signal.SIGKILL, 0), signal.SIGTERM: (130, -signal.SIGTERM, 0)}
@@ -19,7 +20,7 @@ def processor_seconds(tmp_path_factory, tiny_model) -> float:
     """What an undisturbed run uses that measures all cells."""
     project = make_project(tmp_path_factory.mktemp("measuring"))
     write_sweep(project, tiny_model)
-    trial, spent = start_sweep(project), 0.0
+    trial, spent = start_sweep(project, prepare=nothing), 0.0
     while trial.process.is_alive():
         now = trial.processor_seconds
         spent = now if now < float("inf") else spent
@@ -39,7 +40,7 @@ def test_a_sweep_killed_at_any_moment_goes_on_and_finds_the_same(trials, undistu
     reached = []
     for first in range(0, trials, len(ENDS)):
         some = projects[first : first + len(ENDS)]
-        started = [start_sweep(project) for project in some]
+        started = [start_sweep(project, prepare=nothing) for project in some]  # pictures are drawn, and kills meet that
         kill_at(started, moments[first:], ENDS)
         killed = [program.finish() for program in started]
         before = [stored(project) for project in some]
