@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import TEST_OF_CLAIMS, findings_of, write_own
-from tests.programs import run_program
+from tests.programs import invoke, run_program
 from tests.twins import build_sibling
 
 OWN = ("any.curious.likelihood", "any.engaged.alpha")
@@ -17,8 +17,9 @@ def second_model(tiny_model, build_once):
 
 
 @pytest.fixture
-def declared(project):
+def declared(project, monkeypatch):
     """A repository whose claims are about any model, and a statement over them."""
+    monkeypatch.chdir(project)
     statement = (
         "statements: [{id: own.both, statement: No alpha changes much., measured: [any.engaged.alpha], "
         "expected_measured: [HOLDS, INCONCLUSIVE, FAILS]}]"
@@ -30,10 +31,11 @@ def declared(project):
 
 def run_both(project, cells, tool, models, *arguments):
     prefix = "stance-" if tool == "pytest" else ""
-    command = [] if tool == "pytest" else ["run"]
     asked = [f"--{prefix}model={model}" for model in models]
     options = [f"--{prefix}profile=quick", f"--{prefix}samples=1", f"--{prefix}cache={cells}", *arguments]
-    return run_program(tool, *command, *asked, *options, cwd=project, code=0)
+    if tool == "pytest":
+        return run_program("pytest", *asked, *options, cwd=project, code=0)
+    return invoke("run", *asked, *options, code=0)
 
 
 def figures(findings):
