@@ -12,6 +12,7 @@ from stance_suite.progress import PlainProgress
 from stance_suite.runner import session as runner_session
 from stance_suite.runner.run_result import judge_claims
 from stance_suite.runner.session import Session
+from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.verdicts import Status
 from stance_suite.spectra.spectrum_curve import thin_spectra
@@ -85,19 +86,10 @@ def test_claims_are_judged_over_all_seeds(finished, project, tiny_model, monkeyp
     def make_up(_, spec):
         first = session.cell_runner.plan(spec.cell.model_copy(update={"seed": 0}), STANCE)
         (found,) = session.cell_runner.records([first])
-        moved = found.cell.is_on_stance and 0.2
-        likelihoods = [
-            entry.model_copy(
-                update={
-                    "log_probability": {
-                        name: value + moved * (name == STANCE) for name, value in entry.log_probability.items()
-                    }
-                }
-            )
-            for entry in found.behavior.likelihoods
-        ]
-        said = found.behavior.model_copy(update={"likelihoods": tuple(likelihoods)})
-        return found.model_copy(update={"key": spec.key, "cell": spec.cell, "behavior": said})
+        content = found.model_dump() | {"key": spec.key, "cell": spec.cell}
+        for entry in content["behavior"]["likelihoods"] if spec.cell.is_on_stance else ():
+            entry["log_probability"][STANCE] += 0.2
+        return CellRecord.model_validate(content)
 
     monkeypatch.setattr(measurement.CellMeasurer, "measure", make_up)
     session = open_session(project, tiny_model)
