@@ -167,6 +167,7 @@ def test_the_larger_p_value_of_flips_and_of_the_crossed_t_test_counts():
     assert paired_effect(shifted.mean(axis=0)).p_value < 0.01, "flips over prompts do not see what a seed does to all"
     assert paired_effect(shifted).p_value == pytest.approx(crossed_t_test(shifted))
     assert paired_effect(shifted).p_value > 0.1
+    assert paired_effect(shifted[:2]).p_value == pytest.approx(crossed_t_test(shifted[:2])), "two seeds are several"
     assert effect == paired_effect(table), "seeded"
 
 

@@ -123,6 +123,10 @@ def test_a_change_of_alpha_is_split_in_percent_of_the_baselines():
     change = alpha_change(before, after, np.exp([0.0, 1.0, 1.5]))  # the two largest: alpha = 1 + 1 / 0.5
     assert (change.total, change.spectrum, change.tail_choice) == pytest.approx((25, -25, 50))
     assert (change.tail_before, change.tail_after, change.tail_flip) == (2, 3, False)
+    still = np.exp([0.0, 1.0, 4 / 3])  # whose two largest have the alpha before
+    same_size = after.model_copy(update={"tail_size": 2})
+    assert alpha_change(before, after, still).tail_flip
+    assert not alpha_change(before, same_size, still).tail_flip
 
 
 def test_a_real_change_of_the_spectrum_is_no_tail_flip():

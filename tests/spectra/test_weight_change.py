@@ -254,8 +254,11 @@ def test_convolutions_are_compared_without_noise_and_vocabularies_beyond_weightw
     generator = torch.Generator().manual_seed(0)
     first = {"c.weight": torch.randn(16, 12, 3, 3, generator=generator)}
     first |= {"wte.weight": torch.randn(50_257, 8, generator=generator)}
-    convolution, vocabulary = compare(first, {name: 1.01 * value for name, value in first.items()}).layers
-    for layer in (convolution, vocabulary):
+    first |= {"d.weight": torch.randn(16, 12, 2, 1, generator=generator)}  # of two positions
+    layers = compare(first, {name: 1.01 * value for name, value in first.items()}).layers
+    convolution, _, short = layers
+    assert short.noise is None
+    for layer in layers:
         assert layer.weight_change.relative_norm == pytest.approx(0.01, rel=1e-3)
     assert convolution.noise is None
     assert convolution.weight_change.left_overlap is None
