@@ -57,7 +57,7 @@ def declared():
 def test_metrics_of_ones_own_are_measured_judged_and_shown(declared, project, tiny_model):
     path = project / "fixtures" / "claims" / "own.yaml"
     path.write_text(path.read_text().rstrip() + CLAIMS)
-    run = open_session(project, tiny_model)
+    run = open_session(project, tiny_model, samples=2)
     claims = [claim for claim in run.run_plan.claims if claim.metric in declared]
     assert [claim.metric for claim in claims] == list(declared)
     verdicts = [run.judge(claim) for claim in claims]
