@@ -64,6 +64,7 @@ def test_many_prompts_are_tested_by_seeded_draws():
     differences = np.random.default_rng(0).normal(0.3, 1, 40)
     first, again = paired_effect(differences), paired_effect(differences)
     assert first == again
+    assert {paired_effect(differences).p_value for _ in range(4)} == {first.p_value}, "not by chance"
     assert 0 < first.p_value < 1
 
 
