@@ -46,7 +46,7 @@ def _vega() -> str:
     from platformdirs import user_cache_path
 
     kept = user_cache_path("stance-suite", appauthor=False) / f"vega-{version('vl-convert-python')}.js"
-    with suppress(OSError):
+    with suppress(OSError, UnicodeDecodeError):
         return kept.read_text("utf-8")
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     with suppress(OSError):  # a cache that cannot be written costs time only

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from base64 import b64encode
 from hashlib import sha256
+from importlib.metadata import version
 from importlib.resources import files
 
 import pytest
@@ -118,12 +119,19 @@ def test_every_asset_is_part_of_the_page_or_of_fragments():
     assert there == {*SCRIPTS, *STYLES, FRAGMENT_STYLE}
 
 
-@pytest.mark.parametrize(("writable", "times"), [(True, 1), (False, 2)])
-def test_vega_is_bundled_once_for_all_reports_where_the_cache_can_be_written(tmp_path, monkeypatch, writable, times):
+@pytest.mark.parametrize(
+    ("make", "times"),
+    [
+        (lambda cache: None, 1),
+        (lambda cache: cache.mkdir(parents=True), 2),  # a folder where the file should be
+        (lambda cache: cache.parent.mkdir(parents=True) or cache.write_bytes(b"\xff"), 1),
+    ],
+    ids=["empty", "not writable", "damaged"],
+)
+def test_vega_is_bundled_once_for_all_reports_where_the_cache_can_be_written(tmp_path, monkeypatch, make, times):
     bundled = []
     monkeypatch.setattr(vl_convert, "javascript_bundle", lambda snippet: bundled.append(snippet) or f"vega; {snippet}")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    if not writable:
-        (tmp_path / "cache").write_text("a file where the folder should be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    make(tmp_path / "stance-suite" / f"vega-{version('vl-convert-python')}.js")
     assert assets._vega() == assets._vega() == f"vega; {bundled[0]}"
     assert len(bundled) == times
