@@ -21,7 +21,7 @@ test-slow: setup  ## the tests that fine-tune SmolLM2, lose machines of a Ray cl
 test-exhaustive: setup  ## parity with WeightWatcher's slow paths on every matrix; ten trainings without a stance; sixty kills
 	$(BIN)/pytest tests -m exhaustive $(ARGS)
 
-mutation: setup  ## which share of deliberate mistakes in what judges and measures the tests notice; half an hour
+mutation: setup  ## which share of deliberate mistakes in what judges and measures the tests notice
 	rm -rf mutants
 	OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children 2
 	$(BIN)/python -m tests.mutation

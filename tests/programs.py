@@ -26,7 +26,7 @@ from tests.forked_workers import fork_workers
 PATIENCE = 600
 """Seconds after which a run hangs."""
 forks = multiprocessing.get_context("forkserver")
-"""Starts processes that have imported all libraries but ours."""
+"""Starts processes that have imported all that a run loads."""
 forks.set_forkserver_preload(["tests.preloaded"])
 _started: list[Program] = []
 
