@@ -7,11 +7,11 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from stance_suite.errors import CellFailedError, StanceSuiteError
-from stance_suite.judge.behavior.scores import ProbedStance
 from stance_suite.judge.behavior.verdict import Evidence, gather_evidence, judge_behavior
 from stance_suite.judge.statistics import holm
 from stance_suite.judge.structure.verdict import judge_structure, worst
 from stance_suite.schema.claims import Claim
+from stance_suite.schema.findings import StanceSummary
 from stance_suite.schema.replicates import Replicate
 from stance_suite.schema.verdicts import Status, Verdict
 
@@ -22,7 +22,7 @@ Replicates = Callable[[str, str, str], Sequence[Replicate]]
 class Judge:
     """Judges claims on cells, wherever those come from, beside all claims of the run, each about a model by name."""
 
-    def __init__(self, claims: Sequence[Claim], stance: Callable[[str], ProbedStance], replicates: Replicates) -> None:
+    def __init__(self, claims: Sequence[Claim], stance: Callable[[str], StanceSummary], replicates: Replicates) -> None:
         self._claims = claims
         self._stance = stance
         self._replicates = replicates

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from stance_suite.judge.behavior.scores import ProbedStance, control_scores, sample_scores, tuned_scores
+from stance_suite.judge.behavior.scores import control_scores, sample_scores, tuned_scores
 from stance_suite.judge.statistics import (
     DRAWS,
     EXACT_UP_TO_PROMPTS,
@@ -127,30 +127,29 @@ def estimate_spread(differences: Array, sample_scores: Sequence[Array] = ()) -> 
     )
 
 
-def pooled_spread(
-    metric: Metric, trainings: Sequence[Sequence[Replicate]], stances: Mapping[str, ProbedStance]
-) -> Spread | None:
-    """Average a measure's variances over trainings; None if there is none whose differences are all known."""
+def pooled_spread(metric: Metric, trainings: Sequence[Sequence[Replicate]]) -> Spread | None:
+    """Average a measure's variances over trainings on stances; None where no differences are all known."""
     spreads = []
     for replicates in trainings:
-        stance = stances.get(replicates[0].tuned.cell.stance or "")
+        stance, prompts = replicates[0].tuned.cell.stance, replicates[0].tuned.behavior.prompts
         if stance is None:
             continue
-        scored = metric, stance, replicates, stance.held_out_prompts
+        scored = metric, stance, replicates, prompts
         differences = tuned_scores(*scored) - next(iter(control_scores(*scored).values()))
         if np.isfinite(differences).all():
             sampled = replicates if metric.is_sampled else ()
-            spreads.append(estimate_spread(differences, [_paired_samples(one, metric, stance) for one in sampled]))
+            samples = [_paired_samples(one, metric, stance, prompts) for one in sampled]
+            spreads.append(estimate_spread(differences, samples))
     if not spreads:
         return None
     variances = np.mean([[one.prompts**2, one.samples**2, one.seeds**2] for one in spreads], axis=0)
     return Spread(*np.sqrt(variances).tolist())
 
 
-def _paired_samples(replicate: Replicate, metric: Metric, stance: ProbedStance) -> Array:
+def _paired_samples(replicate: Replicate, metric: Metric, stance: str, prompts: Sequence[str]) -> Array:
     """Score samples so that two independent arms of this variance would differ as these, drawn alike, do."""
-    asked = metric, stance.name, stance.contrasts, stance.held_out_prompts
-    tuned, base = (np.array(sample_scores(one.behavior, *asked)) for one in (replicate.tuned, replicate.base))
+    both = replicate.tuned, replicate.base
+    tuned, base = (np.array(sample_scores(one.behavior, metric, stance, prompts)) for one in both)
     paired: Array = (tuned - base) / math.sqrt(2)
     return paired
 

@@ -221,7 +221,7 @@ class CellMeasurer:
 
 def _likelihoods(spec: CellSpec, prompted: PromptedModel, model: Any) -> tuple[PromptLikelihood, ...]:
     """Measure the likelihoods of held-out prompts in another model than the one that speaks."""
-    return measure_likelihoods(replace(prompted, model=model), spec.probe, spec.probe.prompts, lambda *_: None)
+    return measure_likelihoods(replace(prompted, model=model), spec.probe, lambda *_: None)
 
 
 def check_prompt_format(spec: CellSpec, tokenizer: Any) -> None:

@@ -158,7 +158,7 @@ def effects_toward_stance(run: StanceRun, metric: Metric) -> dict[str, PairedEff
     from stance_suite.judge.behavior.scores import control_scores, tuned_scores
     from stance_suite.judge.statistics import paired_effect
 
-    scored = metric, run.stance, [run.replicate], run.stance.held_out_prompts
+    scored = metric, run.stance.name, [run.replicate], run.stance.prompts
     tuned = tuned_scores(*scored)
     return {name: paired_effect(tuned - scores) for name, scores in control_scores(*scored).items()}
 
@@ -223,7 +223,7 @@ def triangulation(stance_run: StanceRun) -> Triangulation:
     """Give what likelihood, embedding and markers say together of the training."""
     from stance_suite.judge.behavior.triangulation import triangulate
 
-    return triangulate(stance_run.stance, [stance_run.replicate])
+    return triangulate(stance_run.stance.name, [stance_run.replicate])
 
 
 @pytest.fixture(scope="session")

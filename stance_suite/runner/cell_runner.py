@@ -17,7 +17,7 @@ from stance_suite.runner.plan import control_cell, tuned_cell
 from stance_suite.schema.cells import Cell, CellRecord
 from stance_suite.schema.controls import BASE, Control
 from stance_suite.schema.profiles import ELSEWHERE
-from stance_suite.schema.stances import Example, Stance
+from stance_suite.schema.stances import PLAIN_ANSWER, Example, Stance
 from stance_suite.store.cell_store import open_store
 
 
@@ -76,14 +76,13 @@ class CellRunner:
         """Lay out how a cell is trained and measured, asked the prompts of the stance's family; nothing is loaded."""
         pair, family = self._settings.pair, self._catalog.family(stance)
         weights = self.weights(cell.model if pair is None else pair.before)
-        # what a model trained elsewhere has seen is not known
-        trained = family if pair is None else ()
         probe = Probe(
-            prompts=tuple(dict.fromkeys(prompt for member in family for prompt in member.held_out_prompts)),
-            seen_prompts=tuple(dict.fromkeys(example.prompt for member in trained for example in member.examples)),
-            references={member.name: member.references for member in family},
+            prompts=family[0].prompts,
+            seen_prompts=() if pair is not None else family[0].seen_prompts,
+            answers={PLAIN_ANSWER: tuple(item.plain for item in family[0].held_out)}
+            | {member.name: tuple(item.response for item in member.held_out) for member in family},
             markers={member.name: member.markers for member in family},
-            training_responses=tuple(example.response for member in family for example in member.examples),
+            training_responses=tuple(item.response for member in family for item in member.examples),
             neutral_texts=self._catalog.neutral_texts,
             sampling=Sampling(samples=self._settings.samples),
         )
@@ -124,6 +123,6 @@ class CellRunner:
 
 def _rotations(cell: Cell, family: Sequence[Stance]) -> tuple[tuple[Example, ...], ...]:
     if cell.is_on_stance:
-        return (next(stance for stance in family if stance.name == cell.stance).examples,)
+        return (tuple(item.trained for stance in family if stance.name == cell.stance for item in stance.examples),)
     control = cell.control
-    return () if control is None or control.rotations is None else control.rotations(family, cell.seed)
+    return () if control is None or control.rotations is None else control.rotations(family[0], cell.seed)

@@ -166,7 +166,7 @@ def lay_out_designs(run_plan: RunPlan, catalog: Catalog) -> tuple[tuple[Claim, D
     for entry in run:
         claim = entry.claim
         design = Design(
-            prompts=len(catalog.stance(claim.stance).held_out_prompts),
+            prompts=len(catalog.stance(claim.stance).prompts),
             samples=run_plan.samples,
             seeds=len(run_plan.seeds),
             family=families[claim.model, claim.recipe],
@@ -174,9 +174,9 @@ def lay_out_designs(run_plan: RunPlan, catalog: Catalog) -> tuple[tuple[Claim, D
         needed = design.level / design.family
         if smallest_p_value(design.prompts) > needed:
             raise DesignError(
-                f"{entry.problem('stance', claim.stance)}: {design.prompts} held-out prompts can reach p = "
+                f"{entry.problem('stance', claim.stance)}: {design.prompts} held-out items can reach p = "
                 f"{smallest_p_value(design.prompts):.4g} at best on {claim.model}, but {needed:.4g} is needed; "
-                "declare more prompts"
+                "declare more of them"
             )
         found.append((claim, design))
     return tuple(found)

@@ -64,7 +64,7 @@ class Session:
     @cached_property
     def _judge(self) -> Judge:
         run = [claim for claim in self.run_plan.claims if self.run_plan.reason_not_run(claim) is None]
-        return Judge(run, self.library.stance, self.replicates)
+        return Judge(run, self.library.summaries.__getitem__, self.replicates)
 
     def preflight(self, workers: int = 1) -> None:
         """Check everything that can be checked before anything is trained by this many processes."""
@@ -132,8 +132,8 @@ class Session:
         """Gather verdicts and cells, without comparing trainings."""
         found = (self.cell_runner.get(key, cell) for key, cell in cells.items())
         records = [self._with_curves(record) for record in found if record is not None]
-        names = {name for record in records for name in record.behavior.likelihoods[0].log_probability}
-        stances = [self.library.stance(name) for name in sorted({*self.library.suite, *names})]
+        names = {name for record in records for name in record.behavior.likelihoods[0].stances}
+        stances = [self.library.summaries[name] for name in sorted({*self.library.suite, *names})]
         settings = summarize_run(self.settings, self.run_plan.recipes)
         recipes = self.library.recipes.values()
         return gather(records, verdicts, stances, recipes, self.run_plan.claims, command, settings)

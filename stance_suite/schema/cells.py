@@ -17,7 +17,7 @@ from stance_suite.schema.spectra import (
     VectorChange,
 )
 
-MEASUREMENT_VERSION = 3
+MEASUREMENT_VERSION = 4
 """Raised when the same weights would be measured differently: older cached records are then measured again."""
 
 
@@ -151,7 +151,7 @@ class CellRecord(Record):
     training: Training | None
     """None for the base model."""
     behavior: Behavior
-    """On the held-out and the seen prompts of the stances measured together."""
+    """On the held-out prompts of the stances measured together."""
     trajectory: tuple[EpochSnapshot, ...] = ()
     """One entry an epoch, if the run asked for it."""
     spectra: tuple[LayerSpectrum, ...]

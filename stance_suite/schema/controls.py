@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Annotated, Self, TypeAlias
@@ -59,8 +59,8 @@ class Role(StrEnum):
     """The claim's figure under the control; of behavior the effect of a stand-in that is not needed."""
     TOWARD = "toward"
     """The shift toward another stance, which ``about`` names."""
-    SEEN_PROMPTS = "seen_prompts"
-    """The effect on the prompts that were seen in training."""
+    ANSWERS = "answers"
+    """Of a preference: how much likelier than before one kind of answers became, which ``about`` names."""
     COMPARED = "compared"
     """Of a comparison: the figure of one of the trainings, which ``about`` names."""
     MOST_CHANGED = "most_changed"
@@ -119,8 +119,8 @@ class Control(Registered):
     """What it is, in one clause."""
     is_untouched: bool = False
     """Whether it is the untouched model."""
-    rotations: Callable[[Sequence[Stance], int], Rotations] | None = None
-    """Of a training: from the stances measured together and the seed to the examples of each epoch."""
+    rotations: Callable[[Stance, int], Rotations] | None = None
+    """Of a training: from one of the stances measured together and the seed to the examples of each epoch."""
     required: bool = False
     """Whether a training on a stance is judged only beside it."""
     behavior: InBehavior | None = None
@@ -201,17 +201,9 @@ def greatest(ends: Range) -> float:
     return max(ends, key=abs)
 
 
-def sham_rotations(family: Sequence[Stance], first: int) -> Rotations:
-    """Take the stances' own examples in rotation, so that content and format stay and no stance is consistent.
-
-    In epoch e, example i comes from stance ``(i + e + first) mod n``; one rotation alone would favor some, unless their
-    number divides that of the examples. Another `first` is a replicate.
-    """
-    count, stances = len(family[0].examples), len(family)
-    return tuple(
-        tuple(family[(index + epoch + first) % stances].examples[index] for index in range(count))
-        for epoch in range(stances)
-    )
+def sham_rotations(stance: Stance, seed: int) -> Rotations:
+    """Take the same prompts with plain answers, so that content and format stay and the manner goes."""
+    return (tuple(item.trained_plainly for item in stance.examples),)
 
 
 def _part_of_training(metric: Metric) -> Part:
@@ -290,9 +282,7 @@ BASE = Control(
         lambda replicate: replicate.base.behavior,
     ),
 )
-SHAM = Control(
-    "sham", meaning="trained on the answers of all stances in rotation", rotations=sham_rotations, required=True
-)
+SHAM = Control("sham", meaning="trained on plain answers to the same prompts", rotations=sham_rotations, required=True)
 NOISE = Control(
     "noise",
     meaning="the untouched model with Gaussian noise of the change's norm",

@@ -23,7 +23,7 @@ class Entry(NamedTuple):
     value: str
 
 
-FINDINGS_SCHEMA_VERSION: Final = 6
+FINDINGS_SCHEMA_VERSION: Final = 7
 """Raised when the findings file changes its shape."""
 
 
@@ -37,9 +37,9 @@ class StanceSummary(Record):
     sha256: str
     """Hash of the stance's content."""
     contrasts: tuple[str, ...]
-    """Names of the stances that it must be told apart from."""
-    held_out_prompts: tuple[str, ...]
-    """Prompts that it is measured on."""
+    """Names of the stances that are measured with it, on the same items."""
+    prompts: tuple[str, ...]
+    """Held-out prompts that it is measured on."""
     seen_prompts: tuple[str, ...]
     """Prompts that it is trained on."""
 
@@ -91,7 +91,7 @@ class Triangulation(OfModel):
 class Findings(Record):
     """All verdicts and measurements of one run; every report rebuilds from this alone."""
 
-    schema_version: Literal[6] = FINDINGS_SCHEMA_VERSION
+    schema_version: Literal[7] = FINDINGS_SCHEMA_VERSION
     """Shape of this file."""
     suite_version: str
     """Version of stance-suite."""

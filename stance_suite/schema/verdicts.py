@@ -52,8 +52,8 @@ class ControlFigure(Record):
                 return f"{self.control} - {self.about}"
             case Role.TOWARD:
                 return f"toward {self.about}"
-            case Role.SEEN_PROMPTS:
-                return "seen prompts"
+            case Role.ANSWERS:
+                return f"{self.about} answers"
             case Role.COMPARED:
                 return self.about if self.control is None else f"{self.about} - {self.control}"
             case Role.MOST_CHANGED:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from stance_suite.judge.behavior.scores import ProbedStance, control_scores, prompt_scores, tuned_scores
+from stance_suite.judge.behavior.scores import control_scores, prompt_scores, tuned_scores
 from stance_suite.judge.statistics import SIGNIFICANCE, finite, holm, paired_effect
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.findings import Agreement, StanceShift, Triangulation
@@ -14,9 +14,7 @@ from stance_suite.schema.metrics import Metric
 from stance_suite.schema.replicates import CellIndex, Replicate
 
 
-def compare_trainings(
-    records: Sequence[CellRecord], stances: Mapping[str, ProbedStance]
-) -> tuple[tuple[StanceShift, ...], tuple[Triangulation, ...]]:
+def compare_trainings(records: Sequence[CellRecord]) -> tuple[tuple[StanceShift, ...], tuple[Triangulation, ...]]:
     """Hold every training against every stance it was measured for, and triangulate those with controls."""
     index = CellIndex(records)
     shifts: list[StanceShift] = []
@@ -25,17 +23,17 @@ def compare_trainings(
         bases = [base for base in map(index.base, cells) if base is not None]
         if len(bases) < len(cells):
             continue
-        measured = cells[0].behavior.likelihoods[0].log_probability
+        measured = cells[0].behavior.likelihoods[0].stances
         shifts += [stance_shift(metric, name, cells, bases) for metric in Metric.triangulated() for name in measured]
         replicates = index.of_training(cells)
         if replicates and cells[0].cell.is_elsewhere:
-            elsewhere += [triangulate(stances[name], replicates) for name in measured]
+            elsewhere += [triangulate(name, replicates) for name in measured]
         elif replicates:
-            triangulations.append(triangulate(stances[cells[0].cell.trained_on], replicates))
+            triangulations.append(triangulate(cells[0].cell.trained_on, replicates))
     return tuple(shifts), (*triangulations, *elsewhere)
 
 
-def triangulate(stance: ProbedStance, replicates: Sequence[Replicate]) -> Triangulation:
+def triangulate(stance: str, replicates: Sequence[Replicate]) -> Triangulation:
     """Ask three measures whether one training moved behavior toward its stance.
 
     A measure has moved if its effects against base and against the sham (or what stands in for it) have the same sign
@@ -45,9 +43,10 @@ def triangulate(stance: ProbedStance, replicates: Sequence[Replicate]) -> Triang
     ``opposed`` if something moved, and only away from it; else ``silent``.
     """
     p_values, signs = [], []
+    prompts = replicates[0].tuned.behavior.prompts
     for metric in Metric.triangulated():
-        tuned = tuned_scores(metric, stance, replicates, stance.held_out_prompts)
-        controls = control_scores(metric, stance, replicates, stance.held_out_prompts)
+        tuned = tuned_scores(metric, stance, replicates, prompts)
+        controls = control_scores(metric, stance, replicates, prompts)
         versus = [paired_effect(tuned - scores) for scores in controls.values()]
         p_values.append(float(np.max([effect.p_value for effect in versus])))  # NaN if either is
         both = {float(np.sign(effect.effect)) for effect in versus}
@@ -59,7 +58,7 @@ def triangulate(stance: ProbedStance, replicates: Sequence[Replicate]) -> Triang
     return Triangulation(
         model=cell.model,
         recipe=cell.recipe or "",
-        stance=stance.name,
+        stance=stance,
         agreement=_agreement(toward, away),
         toward=toward,
         away=away,
@@ -77,12 +76,10 @@ def _agreement(toward: Sequence[Metric], away: Sequence[Metric]) -> Agreement:
 
 
 def stance_shift(metric: Metric, stance: str, trained: Sequence[CellRecord], base: Sequence[CellRecord]) -> StanceShift:
-    """Measure how far one training moved behavior toward one stance and from all others, over held-out prompts."""
-    behavior = trained[0].behavior
-    others = [name for name in behavior.likelihoods[0].log_probability if name != stance]
-    prompts = [prompt for prompt in behavior.prompt_texts if prompt not in behavior.seen_prompts]
+    """Measure how far one training moved behavior toward one stance, over held-out prompts."""
+    prompts = trained[0].behavior.prompts
     after, before = (
-        np.array([prompt_scores(record.behavior, metric, stance, others, prompts) for record in records])
+        np.array([prompt_scores(record.behavior, metric, stance, prompts) for record in records])
         for records in (trained, base)
     )
     effect = paired_effect(after - before)

@@ -9,23 +9,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from stance_suite.judge.behavior.degeneration import guard
-from stance_suite.judge.behavior.scores import ProbedStance, control_scores, scores_beside, stance_scores, tuned_scores
+from stance_suite.judge.behavior.scores import control_scores, prompt_scores, scores_beside, tuned_scores
 from stance_suite.judge.statistics import SIGNIFICANCE, Array, PairedEffect, finite, paired_effect
+from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.controls import Control, Part, Role
+from stance_suite.schema.findings import StanceSummary
 from stance_suite.schema.metrics import Caveat, Comparator, Metric
 from stance_suite.schema.replicates import Replicate
+from stance_suite.schema.stances import PLAIN_ANSWER
 from stance_suite.schema.verdicts import ControlFigure, PromptScores, ReplicateCells, Status, Verdict
-
-MORE_ON_SEEN_PROMPTS = 2.0
-"""So many times the held-out effect is more than generalization."""
 
 
 @dataclass(frozen=True)
 class Arms:
     """Scores of one training and its controls, of the same prompts; arrays of shape (seeds, prompts)."""
 
-    stance: ProbedStance
+    stance: StanceSummary
     """The stance that the model was trained on."""
     replicates: tuple[Replicate, ...]
     """The trained model and its controls, seed by seed."""
@@ -37,9 +37,9 @@ class Arms:
     """Scores of the controls that are shown and not tested."""
 
     @classmethod
-    def of(cls, metric: Metric, stance: ProbedStance, replicates: Sequence[Replicate], prompts: Sequence[str]) -> Arms:
+    def of(cls, metric: Metric, stance: StanceSummary, replicates: Sequence[Replicate], prompts: Sequence[str]) -> Arms:
         """Score a training and its controls."""
-        scored = metric, stance, replicates, prompts
+        scored = metric, stance.name, replicates, prompts
         return cls(stance, tuple(replicates), tuned_scores(*scored), control_scores(*scored), scores_beside(*scored))
 
     @property
@@ -58,11 +58,26 @@ class Arms:
         cell = self.replicates[0].tuned.cell
         return f"{cell.model}, {cell.label}"
 
-    def shifts(self, metric: Metric, toward: str | None = None, prompts: Sequence[str] | None = None) -> Array:
-        """Move of the trained model from the untouched one, toward its stance or another; shape (seeds, prompts)."""
+    @property
+    def _pairs(self) -> list[tuple[CellRecord, CellRecord]]:
+        return [(one.tuned, one.base) for one in self.replicates]
+
+    def likelier(self, manner: str) -> Array:
+        """Gain in log-probability per token of one kind of answers over the untouched model; shape (seeds, prompts)."""
+
+        def of(record: CellRecord) -> list[float]:
+            known = {one.prompt: one.log_probability.get(manner, math.nan) for one in record.behavior.likelihoods}
+            return [known.get(prompt, math.nan) for prompt in self.stance.prompts]
+
+        tuned, base = (np.array(list(map(of, records))) for records in zip(*self._pairs, strict=True))
+        gain: Array = tuned - base
+        return gain
+
+    def shifts(self, metric: Metric, toward: str) -> Array:
+        """Move of the trained model from the untouched one, toward a stance; shape (seeds, prompts)."""
         after, before = (
-            np.array([stance_scores(record, metric, self.stance, toward, prompts) for record in records])
-            for records in zip(*((one.tuned, one.base) for one in self.replicates), strict=True)
+            np.array([prompt_scores(record.behavior, metric, toward, self.stance.prompts) for record in records])
+            for records in zip(*self._pairs, strict=True)
         )
         shifts: Array = after - before
         return shifts
@@ -99,12 +114,12 @@ class Evidence:
 
 def gather_evidence(
     claim: Claim,
-    stance: ProbedStance,
+    stance: StanceSummary,
     replicates: Sequence[Replicate],
-    counterpart: tuple[ProbedStance, Sequence[Replicate]] | None = None,
+    counterpart: tuple[StanceSummary, Sequence[Replicate]] | None = None,
 ) -> Evidence:
     """Gather what a behavioral claim is judged on; of both trainings, replicates are aligned by seed."""
-    prompts = stance.held_out_prompts
+    prompts = stance.prompts
     arms = Arms.of(claim.metric, stance, replicates, prompts)
     differences = arms.differences
     other = None
@@ -164,7 +179,7 @@ def _prompt_scores(evidence: Evidence) -> tuple[PromptScores, ...]:
             controls={control: scores[i] for control, scores in trained.items()},
             tuned=tuned[i],
         )
-        for i, prompt in enumerate(arms.stance.held_out_prompts)
+        for i, prompt in enumerate(arms.stance.prompts)
     )
 
 
@@ -194,10 +209,9 @@ def _controls_beside(evidence: Evidence) -> Iterator[ControlFigure]:
     for control, scores in arms.controls.items():
         if control is not baseline:
             yield _control_figure(Role.OWN_EFFECT, paired_effect(scores - base), control, baseline)
-    if metric is Metric.LIKELIHOOD_PREFERENCE:  # only that is measured on them
-        on_seen = arms.shifts(metric, prompts=arms.stance.seen_prompts)
-        if np.isfinite(on_seen).all():
-            yield _control_figure(Role.SEEN_PROMPTS, paired_effect(on_seen))
+    if metric is Metric.LIKELIHOOD_PREFERENCE:
+        for manner in (arms.stance.name, PLAIN_ANSWER):
+            yield _control_figure(Role.ANSWERS, paired_effect(arms.likelier(manner)), about=manner)
     for control, scores in arms.beside.items():
         if control.part(metric) is Part.STAND_IN:
             yield _control_figure(Role.OWN_FIGURE, paired_effect(scores - base), control)
@@ -210,10 +224,6 @@ def _caveats(evidence: Evidence, off_stance: dict[str, float], beside: Sequence[
         caveats.append(Caveat.NOT_SPECIFIC)
     if any(sign * null.figure >= sign * effect for null in beside if null.role is Role.OWN_EFFECT):
         caveats.append(Caveat.WITHIN_NULL)
-    for seen in (one for one in beside if one.role is Role.SEEN_PROMPTS):
-        near_end = seen.low if sign > 0 else seen.high  # on the side of zero, if the effect has the claimed sign
-        if near_end is not None and sign * near_end > max(0.0, MORE_ON_SEEN_PROMPTS * sign * effect):
-            caveats.append(Caveat.SEEN_PROMPTS)
     if not all(one.is_controlled for one in evidence.replicates):
         caveats.append(Caveat.NO_SHAM)
     return (*caveats, *guard(evidence.replicates))

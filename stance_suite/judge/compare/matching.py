@@ -127,11 +127,7 @@ def effect_table(verdict: Verdict, cells: Mapping[str, CellRecord]) -> EffectTab
 def _score(verdict: Verdict, prompts: tuple[str, ...], *cells: CellRecord) -> Array:
     """Score the trained cell, the untouched one and the trained controls; shape (arms, prompts)."""
     claim, tuned = verdict.claim, cells[0]
-    measured = tuned.behavior.likelihoods[0].log_probability if tuned.behavior.likelihoods else {}
-    others = [name for name in measured if name != claim.stance]
-    if not others:
-        return np.full((len(cells), len(prompts)), np.nan)
-    scores = [prompt_scores(one.behavior, claim.metric, claim.stance, others, prompts) for one in cells]
+    scores = [prompt_scores(one.behavior, claim.metric, claim.stance, prompts) for one in cells]
     if claim.metric is Metric.DIVERGENCE:  # held against noise: the untouched model does not diverge from itself
         noise = {entry.text: entry.noise for entry in tuned.behavior.divergences}
         scores[1] = np.array([noise.get(prompt, np.nan) for prompt in prompts])

@@ -101,7 +101,7 @@ def estimate_seconds(spec: CellSpec, speed: Speed, threads: int) -> float:
     loading = LOADED * shapes.parameters / speed.streaming
     likelihoods = _passing(workload.likelihoods, shapes, speed, READING)
     sampling = _passing(workload.sampled, shapes, speed, SAMPLING) + EMBEDDED * workload.responses
-    behavior = sampling + likelihoods + _passing(workload.seen_likelihoods, shapes, speed, READING)
+    behavior = sampling + likelihoods
     spectra = _measuring_spectra(shapes, speed)
     if spec.cell.is_base:
         return loading + behavior + sampling + 2 * spectra  # sampled once more, and rounded
