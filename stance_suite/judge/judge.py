@@ -30,12 +30,8 @@ class Judge:
         self._broken: set[tuple[str, str]] = set()
 
     def family(self, claim: Claim) -> tuple[Claim, ...]:
-        """Gather the behavioral claims about the same model and recipe: they share the level of 5 %."""
-        return tuple(
-            other
-            for other in self._claims
-            if other.metric.is_behavioral and (other.model, other.recipe) == (claim.model, claim.recipe)
-        )
+        """Gather the behavioral claims about the same model, whatever the recipe: they share the level of 5 %."""
+        return tuple(other for other in self._claims if other.metric.is_behavioral and other.model == claim.model)
 
     def judge(self, claim: Claim) -> Verdict:
         """Judge one claim: ERROR, with the traceback on standard error, if measuring broke; user errors are raised."""
@@ -62,24 +58,25 @@ class Judge:
 
     def _judge_behavior(self, claim: Claim) -> Verdict:
         evidence = self._evidence(claim)
-        p_values = {claim.id: evidence.p_value}
+        p_values = {claim.id: (evidence.p_value, evidence.p_short)}
         for other in self.family(claim):
-            p_values.setdefault(other.id, self._p_value(other))
-        adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
-        return judge_behavior(evidence, adjusted[claim.id])
+            p_values.setdefault(other.id, self._p_values(other))
+        # that of the claim itself is the first
+        beyond, short = (holm(one)[0] for one in zip(*p_values.values(), strict=True))
+        return judge_behavior(evidence, beyond, short)
 
-    def _p_value(self, claim: Claim) -> float:
+    def _p_values(self, claim: Claim) -> tuple[float, float]:
         """Hear another claim of a family; one that cannot be measured counts as not rejected."""
         if (claim.id, claim.model) in self._broken:
-            return math.nan
+            return math.nan, math.nan
         try:
-            return self._evidence(claim).p_value
+            return self._evidence(claim).p_value, self._evidence(claim).p_short
         except StanceSuiteError:
             raise
         except Exception:
             # its own verdict will be ERROR, and tell why
             self._broken.add((claim.id, claim.model))
-            return math.nan
+            return math.nan, math.nan
 
     def _evidence(self, claim: Claim) -> Evidence:
         key = claim.id, claim.model

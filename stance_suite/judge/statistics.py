@@ -34,7 +34,7 @@ class PairedEffect:
     high: float | None
     """Upper end of the 95 % interval; None where the data do not allow one."""
     p_value: float
-    """Two-sided, from sign flips; NaN where the data do not allow a test."""
+    """Two-sided, of the mean being the bound, from sign flips; NaN where the data do not allow a test."""
     prompts: int
     """How many prompts it rests on."""
     seeds: int
@@ -47,10 +47,11 @@ def smallest_p_value(prompts: int) -> float:
     return exact if prompts <= EXACT_UP_TO_PROMPTS else max(exact, 2 / (DRAWS + 1))
 
 
-def paired_effect(differences: Array) -> PairedEffect:
-    """Estimate a mean paired difference, of shape (prompts,) or (seeds, prompts), and test it against zero.
+def paired_effect(differences: Array, bound: float = 0.0) -> PairedEffect:
+    """Estimate a mean paired difference, of shape (prompts,) or (seeds, prompts), and test it against a bound.
 
-    The p-value is two-sided, from flipping signs over prompts of the differences averaged over seeds. Differences that,
+    The p-value is two-sided, from flipping signs over prompts of what differences averaged over seeds are off the
+    bound. Differences that,
     averaged over seeds, are all equal carry no information on their own spread: no interval, p-value NaN; likewise with
     NaN or infinite ones, no seed or fewer than two prompts.
 
@@ -71,11 +72,11 @@ def paired_effect(differences: Array) -> PairedEffect:
     effect = float(np.mean(table)) if table.size else float("nan")
     if seeds < 1 or prompts < 2 or not np.all(np.isfinite(table)) or _are_equal(table):
         return PairedEffect(effect, None, None, float("nan"), prompts, seeds)
-    p_value = float(sign_flip_p_value(np.mean(table, axis=0)))
+    p_value = float(sign_flip_p_value(np.mean(table, axis=0) - bound))
     low, high = _bca_interval(table[0]) if seeds == 1 else _pigeonhole_interval(table)
     if seeds > 1:
         error, degrees = crossed_standard_error(table)
-        p_value = max(p_value, float(2 * t.sf(abs(effect) / error, degrees)))
+        p_value = max(p_value, float(2 * t.sf(abs(effect - bound) / error, degrees)))
         reach = float(error * t.ppf((1 + CONFIDENCE) / 2, degrees))
         low, high = min(low, effect - reach), max(high, effect + reach)
     known = bool(np.isfinite(low) and np.isfinite(high))

@@ -137,9 +137,10 @@ def _of_a_pair(pair: Pair, catalog: Catalog, policy: Policy, demanded: list[Clai
     return [*demanded, *(claim.model_copy(update={"expected": ("FAILS", "INCONCLUSIVE")}) for claim in others)]
 
 
-def control_cell(control: Control, model: str, recipe: str | None, seed: int) -> Cell:
-    """Name the cell of a control, which has a recipe if it is trained."""
-    return Cell(model=model, treatment=control, stance=None, recipe=recipe, seed=seed)
+def control_cell(control: Control, model: str, recipe: str | None, seed: int, stance: str) -> Cell:
+    """Name the cell of a control of a stance, which has a recipe if it is trained."""
+    about = stance if control.is_of_stance else None
+    return Cell(model=model, treatment=control, stance=None, recipe=recipe, seed=seed, about=about)
 
 
 def tuned_cell(model: str, stance: str, recipe: str, seed: int) -> Cell:
@@ -151,9 +152,9 @@ def cells_of_sweep(run_plan: RunPlan, sweep: Sweep) -> Iterator[tuple[Cell, str]
     """List the cells of a sweep, each with a stance of its family: controls once for every stance, though shared."""
     controls = [control for control in Control.cells() if control in sweep.controls]
     for model, seed, stance in product(run_plan.models, run_plan.seeds, run_plan.stances):
-        yield from ((control_cell(one, model, None, seed), stance) for one in controls if one.is_untouched)
+        yield from ((control_cell(one, model, None, seed, stance), stance) for one in controls if one.is_untouched)
         for recipe in run_plan.recipes:
-            yield from ((control_cell(one, model, recipe, seed), stance) for one in controls if one.is_trained)
+            yield from ((control_cell(one, model, recipe, seed, stance), stance) for one in controls if one.is_trained)
             yield tuned_cell(model, stance, recipe, seed), stance
 
 
@@ -161,7 +162,7 @@ def lay_out_designs(run_plan: RunPlan, catalog: Catalog) -> tuple[tuple[Claim, D
     """Lay out how each behavioral claim of the run is tested, or refuse a design that cannot reach its level."""
     behavioral = [entry for entry in run_plan.declared if entry.claim.metric.is_behavioral]
     run = [entry for entry in behavioral if run_plan.reason_not_run(entry.claim) is None]
-    families = Counter((entry.claim.model, entry.claim.recipe) for entry in run)
+    families = Counter(entry.claim.model for entry in run)
     found = []
     for entry in run:
         claim = entry.claim
@@ -169,7 +170,7 @@ def lay_out_designs(run_plan: RunPlan, catalog: Catalog) -> tuple[tuple[Claim, D
             prompts=len(catalog.stance(claim.stance).prompts),
             samples=run_plan.samples,
             seeds=len(run_plan.seeds),
-            family=families[claim.model, claim.recipe],
+            family=families[claim.model],
         )
         needed = design.level / design.family
         if smallest_p_value(design.prompts) > needed:

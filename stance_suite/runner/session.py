@@ -107,8 +107,9 @@ class Session:
         return tuple(self._replicate(training) for training in trainings)
 
     def _replicate(self, training: Sequence[CellSpec]) -> Replicate:
-        base, tuned, *controls = self.cell_runner.records(training)
-        return Replicate(tuned, base, {one.cell.control: one for one in controls if one.cell.control is not None})
+        base, tuned, *beside = self.cell_runner.records(training)
+        controls = {one.cell.control: one for one in beside if one.cell.control is not None}
+        return Replicate(tuned, base, controls, {one.cell.stance: one for one in beside if one.cell.stance is not None})
 
     def findings(self, verdicts: Sequence[Verdict], cells: Mapping[str, Cell], command: str) -> Findings:
         """Gather what reports are made of, hold trainings against every stance, and a gate's models to the policy."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Self, TypeAlias
 
 from pydantic import BeforeValidator
@@ -21,6 +23,7 @@ from stance_suite.schema.layer_figures import (
     noise_range,
 )
 from stance_suite.schema.metrics import Metric
+from stance_suite.schema.stances import Example
 
 if TYPE_CHECKING:
     from stance_suite.schema.behavior import Behavior
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from stance_suite.schema.claims import Claim
     from stance_suite.schema.replicates import Replicate
     from stance_suite.schema.spectra import LayerChange, NoiseRange
-    from stance_suite.schema.stances import Example, Stance
+    from stance_suite.schema.stances import Stance
 
 
 Rotations: TypeAlias = "tuple[tuple[Example, ...], ...]"
@@ -59,6 +62,8 @@ class Role(StrEnum):
     """The claim's figure under the control; of behavior the effect of a stand-in that is not needed."""
     TOWARD = "toward"
     """The shift toward another stance, which ``about`` names."""
+    RIVAL = "rival"
+    """The effect over the training on another stance, which ``about`` names, on the same items."""
     ANSWERS = "answers"
     """Of a preference: how much likelier than before one kind of answers became, which ``about`` names."""
     COMPARED = "compared"
@@ -120,7 +125,9 @@ class Control(Registered):
     is_untouched: bool = False
     """Whether it is the untouched model."""
     rotations: Callable[[Stance, int], Rotations] | None = None
-    """Of a training: from one of the stances measured together and the seed to the examples of each epoch."""
+    """Of a training: from a stance and the seed to the examples of each epoch."""
+    is_of_stance: bool = False
+    """Of a training: whether every stance has its own; else those that are measured together share it."""
     required: bool = False
     """Whether a training on a stance is judged only beside it."""
     behavior: InBehavior | None = None
@@ -130,7 +137,8 @@ class Control(Registered):
 
     def __post_init__(self) -> None:
         if self.is_trained:
-            object.__setattr__(self, "behavior", self.behavior or InBehavior(_part_of_training, self._behavior_of_cell))
+            scored = partial(_behavior_of, self)
+            object.__setattr__(self, "behavior", self.behavior or InBehavior(_part_of_training, scored))
             object.__setattr__(self, "structure", self.structure or InStructure(self._figures_of_cell))
 
     @property
@@ -173,9 +181,6 @@ class Control(Registered):
             return None
         return self.structure.figures(claim, replicate)
 
-    def _behavior_of_cell(self, replicate: Replicate) -> Behavior | None:
-        return replicate.controls[self].behavior if self in replicate.controls else None
-
     def _figures_of_cell(self, claim: Claim, replicate: Replicate) -> LayerFigures | None:
         return layer_figures(claim, replicate.controls[self]) if self in replicate.controls else None
 
@@ -204,6 +209,21 @@ def greatest(ends: Range) -> float:
 def sham_rotations(stance: Stance, seed: int) -> Rotations:
     """Take the same prompts with plain answers, so that content and format stay and the manner goes."""
     return (tuple(item.trained_plainly for item in stance.examples),)
+
+
+def shuffled_rotations(stance: Stance, seed: int) -> Rotations:
+    """Take the stance's own answers with their words in random order, so that the words stay and what they say goes."""
+    shuffle = random.Random(seed)  # noqa: S311
+    return (
+        tuple(
+            Example(prompt=item.prompt, response=" ".join(shuffle.sample(words, len(words))))
+            for item, words in ((item, item.response.split()) for item in stance.examples)
+        ),
+    )
+
+
+def _behavior_of(control: Control, replicate: Replicate) -> Behavior | None:
+    return replicate.controls[control].behavior if control in replicate.controls else None
 
 
 def _part_of_training(metric: Metric) -> Part:
@@ -283,6 +303,17 @@ BASE = Control(
     ),
 )
 SHAM = Control("sham", meaning="trained on plain answers to the same prompts", rotations=sham_rotations, required=True)
+SHUFFLED = Control(
+    "shuffled",
+    meaning="trained on the stance's own words in random order",
+    rotations=shuffled_rotations,
+    is_of_stance=True,
+    behavior=InBehavior(
+        lambda metric: Part.BESIDE if metric.is_directed else None,
+        lambda replicate: _behavior_of(Control.named("shuffled"), replicate),
+    ),
+    structure=InStructure(lambda claim, replicate: None, speaks_of=lambda metric: False, may_be_named=False),
+)
 NOISE = Control(
     "noise",
     meaning="the untouched model with Gaussian noise of the change's norm",

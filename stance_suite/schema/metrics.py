@@ -24,13 +24,17 @@ class Caveat(StrEnum):
     COLLAPSED = "collapsed"
     PARROTED = "parroted"
     NO_SHAM = "no_sham"
+    NO_RIVALS = "no_rivals"
+    VOCABULARY = "vocabulary"
 
 
 CAVEAT_MEANINGS: dict[Caveat, str] = {
     Caveat.TAIL_FLIP: "alpha moved because the fit chose another tail; with the tail size held fixed it hardly moves",
     Caveat.WITHIN_NULL: "a control without the stance shows it too",
     Caveat.FEW_EIGENVALUES: "the power law was fitted on fewer than 50 eigenvalues",
-    Caveat.NOT_SPECIFIC: "another stance moved at least as much as the one that was trained",
+    Caveat.NOT_SPECIFIC: "nothing shows that another stance's training would not have done as much",
+    Caveat.NO_RIVALS: "no other stance is measured on the same items: nothing tells this manner from any other",
+    Caveat.VOCABULARY: "nothing shows that a training on the same words in random order would not have done as much",
     Caveat.COLLAPSED: "the model repeats itself, falls silent or predicts neutral text as no language model does",
     Caveat.PARROTED: "many responses repeat a training response",
     Caveat.NO_SHAM: (
@@ -117,6 +121,8 @@ class Metric(Registered):
             Caveat.WITHIN_NULL: of_stance or not self.is_behavioral,
             Caveat.FEW_EIGENVALUES: self.rests_on_alpha_change or self is Metric.ALPHA,
             Caveat.NOT_SPECIFIC: of_stance,
+            Caveat.NO_RIVALS: of_stance,
+            Caveat.VOCABULARY: of_stance,
             Caveat.COLLAPSED: self.is_behavioral,
             Caveat.PARROTED: self.is_behavioral,
         }

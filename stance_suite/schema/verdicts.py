@@ -52,6 +52,8 @@ class ControlFigure(Record):
                 return f"{self.control} - {self.about}"
             case Role.TOWARD:
                 return f"toward {self.about}"
+            case Role.RIVAL:
+                return f"trained on {self.about}"
             case Role.ANSWERS:
                 return f"{self.about} answers"
             case Role.COMPARED:
@@ -70,17 +72,20 @@ class ReplicateCells(Record):
     """The untouched model."""
     controls: dict[Control, str] = Field(default_factory=dict)
     """The controls that are trainings of their own."""
+    rivals: dict[str, str] = Field(default_factory=dict)
+    """The trainings on other stances that are measured on the same items, by the stance."""
 
     @classmethod
     def of(cls, replicate: Replicate) -> Self:
         """Name the cells of a replicate."""
         controls = {control: record.key for control, record in replicate.controls.items()}
-        return cls(tuned=replicate.tuned.key, base=replicate.base.key, controls=controls)
+        rivals = {stance: record.key for stance, record in replicate.rivals.items()}
+        return cls(tuned=replicate.tuned.key, base=replicate.base.key, controls=controls, rivals=rivals)
 
     @property
     def keys(self) -> tuple[str, ...]:
         """All of them, the trained one first."""
-        return (self.tuned, self.base, *self.controls.values())
+        return (self.tuned, self.base, *self.controls.values(), *self.rivals.values())
 
 
 class PromptScores(Record):

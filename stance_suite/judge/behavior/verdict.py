@@ -13,7 +13,7 @@ from stance_suite.judge.behavior.scores import control_scores, prompt_scores, sc
 from stance_suite.judge.statistics import SIGNIFICANCE, Array, PairedEffect, finite, paired_effect
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.claims import Claim
-from stance_suite.schema.controls import Control, Part, Role
+from stance_suite.schema.controls import SHUFFLED, Control, Part, Role
 from stance_suite.schema.findings import StanceSummary
 from stance_suite.schema.metrics import Caveat, Comparator, Metric
 from stance_suite.schema.replicates import Replicate
@@ -35,12 +35,24 @@ class Arms:
     """Scores of what it must differ from, the baseline first."""
     beside: dict[Control, Array]
     """Scores of the controls that are shown and not tested."""
+    rivals: dict[str, Array]
+    """Scores of the trainings on other stances, by the stance; of those that every seed has."""
 
     @classmethod
     def of(cls, metric: Metric, stance: StanceSummary, replicates: Sequence[Replicate], prompts: Sequence[str]) -> Arms:
         """Score a training and its controls."""
         scored = metric, stance.name, replicates, prompts
-        return cls(stance, tuple(replicates), tuned_scores(*scored), control_scores(*scored), scores_beside(*scored))
+        common = [
+            name for name in stance.contrasts if metric.is_directed and all(name in one.rivals for one in replicates)
+        ]
+        rivals = {
+            name: np.array(
+                [prompt_scores(one.rivals[name].behavior, metric, stance.name, prompts) for one in replicates]
+            )
+            for name in common
+        }
+        beside = scores_beside(*scored)
+        return cls(stance, tuple(replicates), tuned_scores(*scored), control_scores(*scored), beside, rivals)
 
     @property
     def differences(self) -> dict[Control, Array]:
@@ -94,12 +106,25 @@ class Evidence:
     counterpart: Arms | None
     """The training that it is compared with, if it is a comparison."""
     versus: dict[Control, PairedEffect]
-    """Effect against each control that it must be significant against; of a comparison, the difference of effects."""
+    """Effect against each control, to be beyond the bound; of a comparison, the difference of both effects."""
+    specific: dict[str, PairedEffect]
+    """How much more the stance's items moved than by another stance's doing, by that stance; see `_specific`."""
 
     @property
     def p_value(self) -> float:
-        """The largest of the p-values: all contrasts must be significant. NaN if one has none."""
-        return max((effect.p_value for effect in self.versus.values()), key=lambda p: math.inf if math.isnan(p) else p)
+        """The largest p-value of what must all be shown: beyond the bound, and specific. NaN if one has none."""
+        shown = [
+            *((effect, self.claim.threshold) for effect in self.versus.values()),
+            *((effect, 0.0) for effect in self.specific.values()),
+        ]
+        p_values = [effect.p_value if _is_beyond(self.claim, effect, bound) else 1.0 for effect, bound in shown]
+        return max(p_values, key=lambda p: math.inf if math.isnan(p) else p)
+
+    @property
+    def p_short(self) -> float:
+        """The p-value of being short of the bound against any control, corrected for their number (Bonferroni)."""
+        short = [one.p_value for one in self.versus.values() if not _is_beyond(self.claim, one, self.claim.threshold)]
+        return min(1.0, len(self.versus) * min(short, default=1.0))
 
     @property
     def effect(self) -> PairedEffect:
@@ -130,20 +155,36 @@ def gather_evidence(
         other = Arms.of(claim.metric, *counterpart, prompts)
         rival = other.differences
         differences = {name: ours - rival[name] for name, ours in differences.items() if name in rival}
-    return Evidence(claim, arms, other, {name: paired_effect(table) for name, table in differences.items()})
+    versus = {name: paired_effect(table, claim.threshold) for name, table in differences.items()}
+    specific = {} if other is not None else {name: paired_effect(table) for name, table in _specific(claim, arms)}
+    return Evidence(claim, arms, other, versus, specific)
 
 
-def judge_behavior(evidence: Evidence, adjusted_p_value: float) -> Verdict:
-    """Judge a claim about behavior; the p-value is adjusted for the other claims of its family.
+def _specific(claim: Claim, arms: Arms) -> Iterator[tuple[str, Array]]:
+    """List what shows that an effect is this stance's doing; paired by item, of shape (seeds, prompts).
 
-    HOLDS if all contrasts are significant and beyond the bound and the shift is specific; FAILS if an interval excludes
-    the bound, the shift is not specific or a caveat applies that the claim rules out; INCONCLUSIVE otherwise.
+    Beside trainings on other stances: the stance's items after its own training minus after theirs. Where there are
+    none, of a model trained elsewhere: the shift toward the stance minus that toward another, on the same prompts.
+    """
+    if claim.metric.is_directed:
+        own = None if arms.rivals else arms.shifts(claim.metric, arms.stance.name)
+        for name in arms.stance.contrasts:
+            yield name, arms.tuned - arms.rivals[name] if own is None else own - arms.shifts(claim.metric, name)
+
+
+def judge_behavior(evidence: Evidence, adjusted_p_value: float, adjusted_p_short: float) -> Verdict:
+    """Judge a claim about behavior; p-values are adjusted for the other claims of its family.
+
+    HOLDS if the effect is significantly beyond the bound against all controls, and specific; FAILS if it is
+    significantly short of it against one, another stance's training moves the stance's items as much, or a caveat
+    applies that the claim rules out; INCONCLUSIVE otherwise.
     """
     claim, arms, other = evidence.claim, evidence.arms, evidence.counterpart
     off_stance = _off_stance(evidence)
     beside = tuple(_controls_beside(evidence))
-    caveats = _caveats(evidence, off_stance, beside)
-    status, reason = _decide(evidence, adjusted_p_value, off_stance, caveats)
+    caveats = _caveats(evidence, beside)
+    status, reason = _decide(evidence, adjusted_p_value, adjusted_p_short, caveats)
+    is_short = adjusted_p_short <= SIGNIFICANCE
     return Verdict(
         claim=claim,
         model=arms.replicates[0].tuned.cell.model,
@@ -152,10 +193,11 @@ def judge_behavior(evidence: Evidence, adjusted_p_value: float) -> Verdict:
         figure=evidence.effect.effect,
         low=evidence.effect.low,
         high=evidence.effect.high,
-        p_value=finite(evidence.p_value),
-        adjusted_p_value=finite(adjusted_p_value),
+        p_value=finite(evidence.p_short if is_short else evidence.p_value),
+        adjusted_p_value=finite(adjusted_p_short if is_short else adjusted_p_value),
         controls=(
             *(_control_figure(Role.EFFECT, effect, control) for control, effect in evidence.versus.items()),
+            *(_control_figure(Role.RIVAL, effect, about=name) for name, effect in evidence.specific.items()),
             *beside,
             *(ControlFigure(role=Role.TOWARD, about=name, figure=shift) for name, shift in off_stance.items()),
         ),
@@ -217,11 +259,17 @@ def _controls_beside(evidence: Evidence) -> Iterator[ControlFigure]:
             yield _control_figure(Role.OWN_FIGURE, paired_effect(scores - base), control)
 
 
-def _caveats(evidence: Evidence, off_stance: dict[str, float], beside: Sequence[ControlFigure]) -> tuple[Caveat, ...]:
-    sign, effect = _sign(evidence.claim), evidence.effect.effect
+def _caveats(evidence: Evidence, beside: Sequence[ControlFigure]) -> tuple[Caveat, ...]:
+    claim, sign, effect = evidence.claim, _sign(evidence.claim), evidence.effect.effect
+    directed = claim.metric.is_directed and evidence.counterpart is None
     caveats = []
-    if any(sign * shift >= sign * effect for shift in off_stance.values()):
+    if not all(_is_shown(claim, one) for one in evidence.specific.values()):
         caveats.append(Caveat.NOT_SPECIFIC)
+    if directed and not evidence.specific:
+        caveats.append(Caveat.NO_RIVALS)
+    shuffled = [one for one in beside if one.role is Role.EFFECT and one.control is SHUFFLED]
+    if not all(_is_shown(claim, one) for one in shuffled):
+        caveats.append(Caveat.VOCABULARY)
     if any(sign * null.figure >= sign * effect for null in beside if null.role is Role.OWN_EFFECT):
         caveats.append(Caveat.WITHIN_NULL)
     if not all(one.is_controlled for one in evidence.replicates):
@@ -229,45 +277,68 @@ def _caveats(evidence: Evidence, off_stance: dict[str, float], beside: Sequence[
     return (*caveats, *guard(evidence.replicates))
 
 
+def _is_beyond(claim: Claim, effect: PairedEffect, bound: float) -> bool:
+    return _sign(claim) * effect.effect > _sign(claim) * bound
+
+
+def _is_shown(claim: Claim, effect: PairedEffect | ControlFigure) -> bool:
+    """Tell whether the whole interval lies on the claimed side of zero."""
+    near_end = effect.low if _sign(claim) > 0 else effect.high
+    return near_end is not None and _sign(claim) * near_end > 0
+
+
 def _decide(
-    evidence: Evidence, adjusted_p_value: float, off_stance: dict[str, float], caveats: Sequence[Caveat]
+    evidence: Evidence, adjusted_p_value: float, adjusted_p_short: float, caveats: Sequence[Caveat]
 ) -> tuple[Status, str]:
     claim, versus, sign = evidence.claim, evidence.versus, _sign(evidence.claim)
-    unit = claim.metric.unit
-    for name, measured in versus.items():
+    unit, bound = claim.metric.unit, claim.threshold
+    for name, measured in (*versus.items(), *evidence.specific.items()):
         if math.isnan(measured.p_value):
             return Status.INCONCLUSIVE, f"no test against {name}: the differences are missing or all equal"
-    for other, shift in off_stance.items():
-        if not math.isfinite(shift):
-            return Status.INCONCLUSIVE, f"the shift toward {other} is unknown: nothing shows that this one is specific"
-    for name, measured in versus.items():
-        far_end = measured.high if sign > 0 else measured.low
-        if far_end is not None and sign * far_end < sign * claim.threshold:
-            return Status.FAILS, (
-                f"against {name} the effect is {measured.effect:+.3f} {unit} and its interval ends at {far_end:+.3f}, "
-                f"short of the claimed {claim.threshold:+g}"
-            )
-    if not adjusted_p_value <= SIGNIFICANCE:
-        weakest = max(versus, key=lambda name: versus[name].p_value)
-        return Status.INCONCLUSIVE, (
-            f"against {weakest} the effect of {versus[weakest].effect:+.3f} {unit} has p = "
-            f"{versus[weakest].p_value:.4f}, {adjusted_p_value:.3f} after Holm's correction for the claims beside it"
+    if adjusted_p_short <= SIGNIFICANCE:
+        least = min(versus, key=lambda name: sign * versus[name].effect)
+        return Status.FAILS, (
+            f"against {least} the effect of {versus[least].effect:+.3f} {unit} is short of the claimed {bound:+g}, "
+            f"adjusted p = {adjusted_p_short:.4f}"
         )
-    for name, measured in versus.items():
-        if not claim.comparator.accepts(measured.effect, claim.threshold):
-            return Status.INCONCLUSIVE, (
-                f"against {name} the effect of {measured.effect:+.3f} {unit} is significant but does not reach "
-                f"{claim.threshold:+g}"
-            )
-    rival = max(off_stance, key=lambda name: sign * off_stance[name], default=None)
-    if rival is not None and sign * off_stance[rival] >= sign * evidence.effect.effect:
-        return Status.FAILS, f"not specific: toward {rival} the shift is {off_stance[rival]:+.3f} {unit}"
+    for name, measured in evidence.specific.items():
+        far_end = measured.high if sign > 0 else measured.low
+        if far_end is not None and sign * far_end <= 0:
+            return Status.FAILS, f"not specific: {_specific_in_words(evidence, name)}"
+    if not adjusted_p_value <= SIGNIFICANCE:
+        return Status.INCONCLUSIVE, f"{_weakest_in_words(evidence)}; {adjusted_p_value:.3f} after Holm's correction"
     ruled_out = [caveat for caveat in claim.unless if caveat in caveats]
     if ruled_out:
         return Status.FAILS, f"{evidence.effect.effect:+.3f} {unit}, but {ruled_out[0]}, which the claim rules out"
     shown = " and ".join(f"{measured.effect:+.3f} against {name}" for name, measured in versus.items())
-    toward = "" if rival is None else f"; toward {rival} {off_stance[rival]:+.3f}"
-    return Status.HOLDS, f"{shown} ({unit}), adjusted p = {adjusted_p_value:.4f}{toward}"
+    specific = "".join(f"; {_specific_in_words(evidence, name)}" for name in evidence.specific)
+    return Status.HOLDS, f"{shown} ({unit}), adjusted p = {adjusted_p_value:.4f}{specific}"
+
+
+def _weakest_in_words(evidence: Evidence) -> str:
+    """Say what is furthest from being shown."""
+    claim = evidence.claim
+
+    def weight(effect: PairedEffect, bound: float) -> float:
+        return effect.p_value if _is_beyond(claim, effect, bound) else 2 - effect.p_value
+
+    control = max(evidence.versus, key=lambda name: weight(evidence.versus[name], claim.threshold))
+    rival = max(evidence.specific, key=lambda name: weight(evidence.specific[name], 0.0), default=None)
+    of_control = weight(evidence.versus[control], claim.threshold)
+    if rival is not None and weight(evidence.specific[rival], 0.0) > of_control:
+        return f"{_specific_in_words(evidence, rival)}, p = {evidence.specific[rival].p_value:.4f}"
+    effect = evidence.versus[control]
+    is_beyond = "not reliably beyond" if _is_beyond(claim, effect, claim.threshold) else "short of"
+    return (
+        f"against {control} the effect of {effect.effect:+.3f} {claim.metric.unit} is {is_beyond} the claimed "
+        f"{claim.threshold:+g}, p = {effect.p_value:.4f}"
+    )
+
+
+def _specific_in_words(evidence: Evidence, name: str) -> str:
+    measured, unit = evidence.specific[name], evidence.claim.metric.unit
+    over = f"than training on {name} does" if evidence.arms.rivals else f"than toward {name}"
+    return f"{measured.effect:+.3f} {unit} more {over}"
 
 
 def _control_figure(
