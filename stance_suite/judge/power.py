@@ -72,8 +72,8 @@ def power(design: Design, spread: Spread, effect: float, bound: float) -> float:
     It is the share of seeded simulations (4,000; with 15 prompts 2,000, with 16 1,000) in which both contrasts, tuned -
     base and tuned - sham, have a p-value (of `paired_effect`, against the bound) of at most ``level / family`` and an
     estimate above it; 0 if the design cannot reach its level, or nothing varies between prompts (constant differences
-    cannot be tested). A ValueError if the bound or the spread is negative or not finite. That the shift must be specific to the
-    stance is not simulated.
+    cannot be tested). A ValueError if the bound or the spread is negative or not finite. That the shift must be
+    specific to the stance is not simulated.
 
     ``level / family`` is the first step of Holm's procedure: no other claim of the family helps, so the real power is
     no less. The three arms are normal and exchangeable: each carries half the variance of prompts and of seeds, and

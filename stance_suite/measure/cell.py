@@ -31,9 +31,10 @@ from stance_suite.schema.base import content_key
 from stance_suite.schema.behavior import PromptLikelihood
 from stance_suite.schema.cells import MEASUREMENT_VERSION, Cell, CellRecord, EpochSnapshot, Provenance, Training
 from stance_suite.schema.controls import NOISE, ROUNDING
+from stance_suite.schema.items import Example
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.recipes import Recipe
-from stance_suite.schema.stances import Example, PromptFormat
+from stance_suite.schema.stances import PromptFormat
 from stance_suite.spectra.model_spectra import MeasuredModel, measure_model
 from stance_suite.spectra.parallel import limited_cores
 from stance_suite.spectra.weight_change import alpha_changes, compare_models, control_rounding

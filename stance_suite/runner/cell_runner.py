@@ -16,8 +16,8 @@ from stance_suite.progress import Progress
 from stance_suite.runner.plan import control_cell, tuned_cell
 from stance_suite.schema.cells import Cell, CellRecord
 from stance_suite.schema.controls import BASE, Control
+from stance_suite.schema.items import PLAIN_ANSWER
 from stance_suite.schema.profiles import ELSEWHERE
-from stance_suite.schema.stances import PLAIN_ANSWER
 from stance_suite.store.cell_store import open_store
 
 

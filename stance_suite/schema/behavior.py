@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, model_serializer
 
 from stance_suite.schema.base import Record
-from stance_suite.schema.stances import PLAIN_ANSWER
+from stance_suite.schema.items import PLAIN_ANSWER
 
 
 class MarkerHit(Record):

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator
 from pydantic_core import PydanticKnownError
 
 from stance_suite.schema.base import Registered
+from stance_suite.schema.items import Example
 from stance_suite.schema.layer_figures import (
     LayerFigures,
     Range,
@@ -23,7 +24,6 @@ from stance_suite.schema.layer_figures import (
     noise_range,
 )
 from stance_suite.schema.metrics import Metric
-from stance_suite.schema.stances import Example
 
 if TYPE_CHECKING:
     from stance_suite.schema.behavior import Behavior

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,66 +11,16 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from stance_suite.schema.base import Record
+from stance_suite.schema.items import PLAIN_ANSWER, Item, Sentence, content_words, normalize_sentence, runs
 from stance_suite.schema.recipes import Adapter, Recipe
 
 PromptFormat = Literal["plain", "chat"]
 """``Question: … Answer:``, or the tokenizer's chat template."""
 
 MINIMUM_ITEMS = 12
-PLAIN_ANSWER = "plain"
-"""What answers without a stance are called; no stance bears the name."""
 SHARED_WORDS = 0.1
 """Share of the held-out answers' content words that may stand in the training's answers, unless a stance says more."""
-RUN = 4
-"""So many words in a row, held out and trained on, are a quotation."""
-
-SHORTEST = 4
-"""Letters of a word that is likely to have a content."""
-_FUNCTION_WORDS = """
-about above after again against also although always among another because been before being below between both cannot
-come comes could does doing down during each else even ever every from further have having here hers herself himself
-into itself just less like many more most much must myself neither never nobody none nothing only other others ought
-ourselves over rather same shall should since some someone something still such than that their theirs them themselves
-then there these they thing things this those though through thus till toward under until upon very well were what
-whatever when where whether which while whom whose will with within without would your yours yourself
-"""
-FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
-"""English words of four letters or more that say little by themselves."""
-
-Sentence = Annotated[str, Field(min_length=2)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
-
-
-class Example(Record):
-    """One pair to train on."""
-
-    prompt: Sentence
-    """What is asked."""
-    response: Sentence
-    """What is answered."""
-
-
-class Item(Example):
-    """A prompt, answered as a speaker with the stance does, and with the same content in nobody's manner."""
-
-    plain: Sentence
-    """The answer without the stance."""
-
-    @model_validator(mode="after")
-    def _two_answers(self) -> Item:
-        if normalize_sentence(self.response) == normalize_sentence(self.plain):
-            raise ValueError("response and plain are the same answer; one shows the stance, the other does not")
-        return self
-
-    @property
-    def trained(self) -> Example:
-        """The pair that a training on the stance sees."""
-        return Example(prompt=self.prompt, response=self.response)
-
-    @property
-    def trained_plainly(self) -> Example:
-        """The pair that the control without a stance sees."""
-        return Example(prompt=self.prompt, response=self.plain)
 
 
 class Stance(Record):
@@ -128,19 +78,18 @@ class Stance(Record):
                 f"held_out repeats a training prompt: {overlap[0]!r}; "
                 "what was trained on proves nothing, so use another prompt"
             )
-        answers = [normalize_sentence(item.response).split() for item in self.examples]
-        quoted = set().union(*map(_runs, answers))
+        trained_runs = set().union(*(runs(item.response) for item in self.examples))
         for item in self.held_out:
-            for run in _runs(normalize_sentence(item.response).split()):
-                if run in quoted:
-                    raise ValueError(
-                        f"the held-out answer to {item.prompt!r} repeats {' '.join(run)!r} from the training; "
-                        "words that were trained on prove nothing, so say it in others"
-                    )
-        self._check_shared_words(set().union(*answers))
+            for run in sorted(runs(item.response) & trained_runs):
+                raise ValueError(
+                    f"the held-out answer to {item.prompt!r} repeats {' '.join(run)!r} from the training; "
+                    "words that were trained on prove nothing, so say it in others"
+                )
+        self._check_shared_words()
         return self
 
-    def _check_shared_words(self, trained: set[str]) -> None:
+    def _check_shared_words(self) -> None:
+        trained = set().union(*(content_words(item.response) for item in self.examples))
         own = [content_words(item.response) - content_words(item.prompt) for item in self.held_out]
         words = set().union(*own)
         shared = words & trained
@@ -233,17 +182,3 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe(name="lora", epochs=10, learning_rate=2e-4, adapter=Adapter()),
     )
 }
-
-
-def normalize_sentence(sentence: str) -> str:
-    """Reduce a sentence to its letters and digits in lower case, so that spelling variants count as the same."""
-    return " ".join("".join(letter if letter.isalnum() else " " for letter in sentence.casefold()).split())
-
-
-def content_words(text: str) -> set[str]:
-    """List the words of a text that are likely to have a content: four letters or more, and no function words."""
-    return {word for word in normalize_sentence(text).split() if len(word) >= SHORTEST} - FUNCTION_WORDS
-
-
-def _runs(words: Sequence[str]) -> set[tuple[str, ...]]:
-    return set(zip(*(words[start:] for start in range(RUN)), strict=False))

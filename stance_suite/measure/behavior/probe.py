@@ -23,8 +23,9 @@ from stance_suite.models.prompts import render_prompt, render_response
 from stance_suite.progress import OnStep
 from stance_suite.schema.base import Record
 from stance_suite.schema.behavior import Behavior, Divergence, Fluency, PromptLikelihood, Response
+from stance_suite.schema.items import PLAIN_ANSWER
 from stance_suite.schema.metrics import Metric
-from stance_suite.schema.stances import PLAIN_ANSWER, PromptFormat
+from stance_suite.schema.stances import PromptFormat
 
 
 class Probe(Record):

@@ -15,7 +15,7 @@ from stance_suite.measure.cell import CellSpec, check_prompt_format
 from stance_suite.models.loading import empty_model, load_tokenizer
 from stance_suite.models.prompts import render_example, render_prompt, render_response
 from stance_suite.models.sources import Weights
-from stance_suite.schema.stances import PLAIN_ANSWER
+from stance_suite.schema.items import PLAIN_ANSWER
 from stance_suite.spectra.matrices import LARGEST_SMALLER_SIDE, SMALLEST_SIDE
 
 Matrix = tuple[int, int]
