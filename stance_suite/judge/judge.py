@@ -7,11 +7,11 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from stance_suite.errors import CellFailedError, StanceSuiteError
-from stance_suite.judge.behavior.verdict import Evidence, gather_evidence, judge_behavior
+from stance_suite.judge.behavior.evidence import Evidence, gather_evidence
+from stance_suite.judge.behavior.verdict import judge_behavior
 from stance_suite.judge.statistics import holm
 from stance_suite.judge.structure.verdict import judge_structure, worst
 from stance_suite.schema.claims import Claim
-from stance_suite.schema.findings import StanceSummary
 from stance_suite.schema.replicates import Replicate
 from stance_suite.schema.verdicts import Status, Verdict
 
@@ -22,9 +22,8 @@ Replicates = Callable[[str, str, str], Sequence[Replicate]]
 class Judge:
     """Judges claims on cells, wherever those come from, beside all claims of the run, each about a model by name."""
 
-    def __init__(self, claims: Sequence[Claim], stance: Callable[[str], StanceSummary], replicates: Replicates) -> None:
+    def __init__(self, claims: Sequence[Claim], replicates: Replicates) -> None:
         self._claims = claims
-        self._stance = stance
         self._replicates = replicates
         self._gathered: dict[tuple[str, str], Evidence] = {}
         self._broken: set[tuple[str, str]] = set()
@@ -84,9 +83,9 @@ class Judge:
             counterpart = None
             if claim.versus is not None:
                 other = counterpart_of(claim)
-                counterpart = self._stance(other[1]), self._replicates(*other)
+                counterpart = other[1], self._replicates(*other)
             replicates = self._replicates(claim.model, claim.stance, claim.recipe)
-            self._gathered[key] = gather_evidence(claim, self._stance(claim.stance), replicates, counterpart)
+            self._gathered[key] = gather_evidence(claim, replicates, counterpart)
         return self._gathered[key]
 
 

@@ -64,7 +64,7 @@ class Session:
     @cached_property
     def _judge(self) -> Judge:
         run = [claim for claim in self.run_plan.claims if self.run_plan.reason_not_run(claim) is None]
-        return Judge(run, self.library.summaries.__getitem__, self.replicates)
+        return Judge(run, self.replicates)
 
     def preflight(self, workers: int = 1) -> None:
         """Check everything that can be checked before anything is trained by this many processes."""

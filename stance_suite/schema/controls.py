@@ -138,7 +138,7 @@ class Control(Registered):
     def __post_init__(self) -> None:
         if self.is_trained:
             scored = partial(_behavior_of, self)
-            object.__setattr__(self, "behavior", self.behavior or InBehavior(_part_of_training, scored))
+            object.__setattr__(self, "behavior", self.behavior or InBehavior(lambda metric: Part.FACED, scored))
             object.__setattr__(self, "structure", self.structure or InStructure(self._figures_of_cell))
 
     @property
@@ -224,10 +224,6 @@ def shuffled_rotations(stance: Stance, seed: int) -> Rotations:
 
 def _behavior_of(control: Control, replicate: Replicate) -> Behavior | None:
     return replicate.controls[control].behavior if control in replicate.controls else None
-
-
-def _part_of_training(metric: Metric) -> Part:
-    return Part.BESIDE if metric is Metric.DIVERGENCE else Part.FACED
 
 
 def _part_of_stand_in(metric: Metric) -> Part | None:

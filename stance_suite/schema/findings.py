@@ -75,15 +75,30 @@ class Agreement(StrEnum):
     CONTRADICTORY = "contradictory"
 
 
+class Level(StrEnum):
+    """How far a training got with what it finds likely."""
+
+    NOTHING = "nothing"
+    """No more than the controls."""
+    REGISTER = "register"
+    """More than the controls, but nothing shows that trainings on other stances do less: a manner, not this one."""
+    VOCABULARY = "vocabulary"
+    """More than trainings on other stances, but nothing shows that the same words in random order do less."""
+    STANCE = "stance"
+    """More than all of these."""
+
+
 class Triangulation(OfModel):
-    """Whether likelihood, embedding and markers tell the same of one training."""
+    """Whether several measures tell the same of one training, and how far it got."""
 
     stance: str
     """The stance trained on."""
     agreement: Agreement
     """What they say together."""
+    level: Level
+    """How far the preference for the stance goes."""
     toward: tuple[Metric, ...]
-    """Measures that moved significantly toward the stance, against base and sham."""
+    """Measures that moved significantly toward the stance, against base and sham, and more than toward others."""
     away: tuple[Metric, ...]
     """Measures that moved significantly away from it."""
 

@@ -68,6 +68,8 @@ class Metric(Registered):
     """Behavior: whether scores are those of a stance, so that there is a shift toward it and toward its contrasts."""
     is_triangulated: bool = False
     """Behavior: whether it is one of the independent ways of asking whether a model moved toward a stance."""
+    least: float = 0.0
+    """Behavior that is triangulated: the least effect that counts as a move."""
     rests_on_embedder: bool = False
     """Behavior: whether another sentence embedder gives other figures."""
     typical_spread: tuple[float, float, float] | None = None
@@ -87,6 +89,7 @@ class Metric(Registered):
     """Structure: whether it comes from changes of alpha, which a robust claim takes with the tail held fixed."""
 
     LIKELIHOOD_PREFERENCE: ClassVar[Metric]
+    SPOKEN_SHARE: ClassVar[Metric]
     EMBEDDING_SHIFT: ClassVar[Metric]
     EMBEDDING_SIMILARITY: ClassVar[Metric]
     MARKER_RATE: ClassVar[Metric]
@@ -170,7 +173,19 @@ Metric.LIKELIHOOD_PREFERENCE = Metric(
     meaning="log-probability per token of the stance's answer to a held-out prompt minus that of the plain answer",
     score_prompts=lambda behavior, stance: ((entry.prompt, entry.preference(stance)) for entry in behavior.likelihoods),
     is_triangulated=True,
+    least=0.1,
     typical_spread=(0.16, 0.0, 0.05),
+)
+Metric.SPOKEN_SHARE = Metric(
+    "spoken_share",
+    unit="of answers",
+    meaning="share of sampled responses that are most like the stance's answers to other prompts, and not like plain "
+    "answers or another stance's",
+    score_response=lambda response, stance: float(response.nearest == stance),
+    is_triangulated=True,
+    least=0.1,
+    rests_on_embedder=True,
+    typical_spread=(0.25, 0.4, 0.05),
 )
 Metric.EMBEDDING_SHIFT = Metric(
     "embedding_shift",
@@ -178,6 +193,7 @@ Metric.EMBEDDING_SHIFT = Metric(
     meaning="sampled responses along the axis from plain answers to the stance's, learned from other prompts",
     score_response=lambda response, stance: response.projection.get(stance, math.nan),
     is_triangulated=True,
+    least=0.05,
     rests_on_embedder=True,
     typical_spread=(0.06, 0.08, 0.02),
 )

@@ -64,7 +64,7 @@ def _scored(
     prompts: Sequence[str],
 ) -> dict[Control, Array]:
     found = {}
-    for control in Control.all():
+    for control in sorted(Control.all(), key=lambda one: one.is_trained):
         if control.behavior is None or control.part(metric) not in parts:
             continue
         behaviors = [control.behavior.scored(one) for one in replicates]

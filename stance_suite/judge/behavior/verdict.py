@@ -1,175 +1,19 @@
-"""Judging claims about behavior: paired by prompt, against the controls, specific to the stance, over all seeds."""
+"""Judging claims about behavior: beyond a bound against the controls, and specific to the stance, over all seeds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from stance_suite.judge.behavior.degeneration import guard
-from stance_suite.judge.behavior.scores import control_scores, prompt_scores, scores_beside, tuned_scores
-from stance_suite.judge.statistics import SIGNIFICANCE, Array, PairedEffect, finite, paired_effect
-from stance_suite.schema.cells import CellRecord
-from stance_suite.schema.claims import Claim
-from stance_suite.schema.controls import SHUFFLED, Control, Part, Role
-from stance_suite.schema.findings import StanceSummary
+from stance_suite.judge.behavior.evidence import Evidence
+from stance_suite.judge.statistics import SIGNIFICANCE, PairedEffect, finite, paired_effect
+from stance_suite.schema.controls import Control, Part, Role
 from stance_suite.schema.items import PLAIN_ANSWER
-from stance_suite.schema.metrics import Caveat, Comparator, Metric
-from stance_suite.schema.replicates import Replicate
+from stance_suite.schema.metrics import Caveat, Metric
 from stance_suite.schema.verdicts import ControlFigure, PromptScores, ReplicateCells, Status, Verdict
-
-
-@dataclass(frozen=True)
-class Arms:
-    """Scores of one training and its controls, of the same prompts; arrays of shape (seeds, prompts)."""
-
-    stance: StanceSummary
-    """The stance that the model was trained on."""
-    replicates: tuple[Replicate, ...]
-    """The trained model and its controls, seed by seed."""
-    tuned: Array
-    """Scores of the trained model."""
-    controls: dict[Control, Array]
-    """Scores of what it must differ from, the baseline first."""
-    beside: dict[Control, Array]
-    """Scores of the controls that are shown and not tested."""
-    rivals: dict[str, Array]
-    """Scores of the trainings on other stances, by the stance; of those that every seed has."""
-
-    @classmethod
-    def of(cls, metric: Metric, stance: StanceSummary, replicates: Sequence[Replicate], prompts: Sequence[str]) -> Arms:
-        """Score a training and its controls."""
-        scored = metric, stance.name, replicates, prompts
-        common = [
-            name for name in stance.contrasts if metric.is_directed and all(name in one.rivals for one in replicates)
-        ]
-        rivals = {
-            name: np.array(
-                [prompt_scores(one.rivals[name].behavior, metric, stance.name, prompts) for one in replicates]
-            )
-            for name in common
-        }
-        beside = scores_beside(*scored)
-        return cls(stance, tuple(replicates), tuned_scores(*scored), control_scores(*scored), beside, rivals)
-
-    @property
-    def differences(self) -> dict[Control, Array]:
-        """What is tested: the trained model's scores minus each control's."""
-        return {control: self.tuned - scores for control, scores in self.controls.items()}
-
-    @property
-    def baseline(self) -> Control:
-        """The control that the reported effect is over."""
-        return next(iter(self.controls))
-
-    @property
-    def name(self) -> str:
-        """What was trained, in words."""
-        cell = self.replicates[0].tuned.cell
-        return f"{cell.model}, {cell.label}"
-
-    @property
-    def _pairs(self) -> list[tuple[CellRecord, CellRecord]]:
-        return [(one.tuned, one.base) for one in self.replicates]
-
-    def likelier(self, manner: str) -> Array:
-        """Gain in log-probability per token of one kind of answers over the untouched model; shape (seeds, prompts)."""
-
-        def of(record: CellRecord) -> list[float]:
-            known = {one.prompt: one.log_probability.get(manner, math.nan) for one in record.behavior.likelihoods}
-            return [known.get(prompt, math.nan) for prompt in self.stance.prompts]
-
-        tuned, base = (np.array(list(map(of, records))) for records in zip(*self._pairs, strict=True))
-        gain: Array = tuned - base
-        return gain
-
-    def shifts(self, metric: Metric, toward: str) -> Array:
-        """Move of the trained model from the untouched one, toward a stance; shape (seeds, prompts)."""
-        after, before = (
-            np.array([prompt_scores(record.behavior, metric, toward, self.stance.prompts) for record in records])
-            for records in zip(*self._pairs, strict=True)
-        )
-        shifts: Array = after - before
-        return shifts
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a behavioral claim is judged on, before the other claims of its family are heard."""
-
-    claim: Claim
-    """The claim."""
-    arms: Arms
-    """The training that it is about."""
-    counterpart: Arms | None
-    """The training that it is compared with, if it is a comparison."""
-    versus: dict[Control, PairedEffect]
-    """Effect against each control, to be beyond the bound; of a comparison, the difference of both effects."""
-    specific: dict[str, PairedEffect]
-    """How much more the stance's items moved than by another stance's doing, by that stance; see `_specific`."""
-
-    @property
-    def p_value(self) -> float:
-        """The largest p-value of what must all be shown: beyond the bound, and specific. NaN if one has none."""
-        shown = [
-            *((effect, self.claim.threshold) for effect in self.versus.values()),
-            *((effect, 0.0) for effect in self.specific.values()),
-        ]
-        p_values = [effect.p_value if _is_beyond(self.claim, effect, bound) else 1.0 for effect, bound in shown]
-        return max(p_values, key=lambda p: math.inf if math.isnan(p) else p)
-
-    @property
-    def p_short(self) -> float:
-        """The p-value of being short of the bound against any control, corrected for their number (Bonferroni)."""
-        short = [one.p_value for one in self.versus.values() if not _is_beyond(self.claim, one, self.claim.threshold)]
-        return min(1.0, len(self.versus) * min(short, default=1.0))
-
-    @property
-    def effect(self) -> PairedEffect:
-        """The effect that is reported: against the untouched model, or of a divergence against noise."""
-        return next(iter(self.versus.values()))
-
-    @property
-    def replicates(self) -> tuple[Replicate, ...]:
-        """Those of both trainings."""
-        return (*self.arms.replicates, *(self.counterpart.replicates if self.counterpart is not None else ()))
-
-
-def gather_evidence(
-    claim: Claim,
-    stance: StanceSummary,
-    replicates: Sequence[Replicate],
-    counterpart: tuple[StanceSummary, Sequence[Replicate]] | None = None,
-) -> Evidence:
-    """Gather what a behavioral claim is judged on; of both trainings, replicates are aligned by seed."""
-    prompts = stance.prompts
-    arms = Arms.of(claim.metric, stance, replicates, prompts)
-    differences = arms.differences
-    other = None
-    if counterpart is not None:
-        if len(counterpart[1]) != len(replicates):
-            raise ValueError(f"{claim.id} compares trainings with {len(replicates)} and {len(counterpart[1])} seeds")
-        # prompt by prompt: a prompt that the counterpart was not asked gives NaN, and the claim no verdict
-        other = Arms.of(claim.metric, *counterpart, prompts)
-        rival = other.differences
-        differences = {name: ours - rival[name] for name, ours in differences.items() if name in rival}
-    versus = {name: paired_effect(table, claim.threshold) for name, table in differences.items()}
-    specific = {} if other is not None else {name: paired_effect(table) for name, table in _specific(claim, arms)}
-    return Evidence(claim, arms, other, versus, specific)
-
-
-def _specific(claim: Claim, arms: Arms) -> Iterator[tuple[str, Array]]:
-    """List what shows that an effect is this stance's doing; paired by item, of shape (seeds, prompts).
-
-    Beside trainings on other stances: the stance's items after its own training minus after theirs. Where there are
-    none, of a model trained elsewhere: the shift toward the stance minus that toward another, on the same prompts.
-    """
-    if claim.metric.is_directed:
-        own = None if arms.rivals else arms.shifts(claim.metric, arms.stance.name)
-        for name in arms.stance.contrasts:
-            yield name, arms.tuned - arms.rivals[name] if own is None else own - arms.shifts(claim.metric, name)
 
 
 def judge_behavior(evidence: Evidence, adjusted_p_value: float, adjusted_p_short: float) -> Verdict:
@@ -221,12 +65,8 @@ def _prompt_scores(evidence: Evidence) -> tuple[PromptScores, ...]:
             controls={control: scores[i] for control, scores in trained.items()},
             tuned=tuned[i],
         )
-        for i, prompt in enumerate(arms.stance.prompts)
+        for i, prompt in enumerate(arms.prompts)
     )
-
-
-def _sign(claim: Claim) -> float:
-    return -1.0 if claim.comparator is Comparator.BELOW else 1.0
 
 
 def _off_stance(evidence: Evidence) -> dict[str, float]:
@@ -234,7 +74,7 @@ def _off_stance(evidence: Evidence) -> dict[str, float]:
     metric, arms = evidence.claim.metric, evidence.arms
     if not metric.is_directed or evidence.counterpart is not None:
         return {}
-    return {name: float(np.mean(arms.shifts(metric, name))) for name in arms.stance.contrasts}
+    return {name: float(np.mean(arms.shifts(name))) for name in arms.contrasts}
 
 
 def _controls_beside(evidence: Evidence) -> Iterator[ControlFigure]:
@@ -252,7 +92,7 @@ def _controls_beside(evidence: Evidence) -> Iterator[ControlFigure]:
         if control is not baseline:
             yield _control_figure(Role.OWN_EFFECT, paired_effect(scores - base), control, baseline)
     if metric is Metric.LIKELIHOOD_PREFERENCE:
-        for manner in (arms.stance.name, PLAIN_ANSWER):
+        for manner in (arms.stance, PLAIN_ANSWER):
             yield _control_figure(Role.ANSWERS, paired_effect(arms.likelier(manner)), about=manner)
     for control, scores in arms.beside.items():
         if control.part(metric) is Part.STAND_IN:
@@ -260,15 +100,13 @@ def _controls_beside(evidence: Evidence) -> Iterator[ControlFigure]:
 
 
 def _caveats(evidence: Evidence, beside: Sequence[ControlFigure]) -> tuple[Caveat, ...]:
-    claim, sign, effect = evidence.claim, _sign(evidence.claim), evidence.effect.effect
-    directed = claim.metric.is_directed and evidence.counterpart is None
+    sign, effect, shuffled = evidence.sign, evidence.effect.effect, evidence.over_shuffled
     caveats = []
-    if not all(_is_shown(claim, one) for one in evidence.specific.values()):
+    if not all(map(evidence.is_shown, evidence.specific.values())):
         caveats.append(Caveat.NOT_SPECIFIC)
-    if directed and not evidence.specific:
+    if evidence.claim.metric.is_directed and evidence.counterpart is None and not evidence.specific:
         caveats.append(Caveat.NO_RIVALS)
-    shuffled = [one for one in beside if one.role is Role.EFFECT and one.control is SHUFFLED]
-    if not all(_is_shown(claim, one) for one in shuffled):
+    if shuffled is not None and not evidence.is_shown(shuffled):
         caveats.append(Caveat.VOCABULARY)
     if any(sign * null.figure >= sign * effect for null in beside if null.role is Role.OWN_EFFECT):
         caveats.append(Caveat.WITHIN_NULL)
@@ -277,20 +115,10 @@ def _caveats(evidence: Evidence, beside: Sequence[ControlFigure]) -> tuple[Cavea
     return (*caveats, *guard(evidence.replicates))
 
 
-def _is_beyond(claim: Claim, effect: PairedEffect, bound: float) -> bool:
-    return _sign(claim) * effect.effect > _sign(claim) * bound
-
-
-def _is_shown(claim: Claim, effect: PairedEffect | ControlFigure) -> bool:
-    """Tell whether the whole interval lies on the claimed side of zero."""
-    near_end = effect.low if _sign(claim) > 0 else effect.high
-    return near_end is not None and _sign(claim) * near_end > 0
-
-
 def _decide(
     evidence: Evidence, adjusted_p_value: float, adjusted_p_short: float, caveats: Sequence[Caveat]
 ) -> tuple[Status, str]:
-    claim, versus, sign = evidence.claim, evidence.versus, _sign(evidence.claim)
+    claim, versus, sign = evidence.claim, evidence.versus, evidence.sign
     unit, bound = claim.metric.unit, claim.threshold
     for name, measured in (*versus.items(), *evidence.specific.items()):
         if math.isnan(measured.p_value):
@@ -320,7 +148,7 @@ def _weakest_in_words(evidence: Evidence) -> str:
     claim = evidence.claim
 
     def weight(effect: PairedEffect, bound: float) -> float:
-        return effect.p_value if _is_beyond(claim, effect, bound) else 2 - effect.p_value
+        return effect.p_value if evidence.is_beyond(effect, bound) else 2 - effect.p_value
 
     control = max(evidence.versus, key=lambda name: weight(evidence.versus[name], claim.threshold))
     rival = max(evidence.specific, key=lambda name: weight(evidence.specific[name], 0.0), default=None)
@@ -328,7 +156,7 @@ def _weakest_in_words(evidence: Evidence) -> str:
     if rival is not None and weight(evidence.specific[rival], 0.0) > of_control:
         return f"{_specific_in_words(evidence, rival)}, p = {evidence.specific[rival].p_value:.4f}"
     effect = evidence.versus[control]
-    is_beyond = "not reliably beyond" if _is_beyond(claim, effect, claim.threshold) else "short of"
+    is_beyond = "not reliably beyond" if evidence.is_beyond(effect, claim.threshold) else "short of"
     return (
         f"against {control} the effect of {effect.effect:+.3f} {claim.metric.unit} is {is_beyond} the claimed "
         f"{claim.threshold:+g}, p = {effect.p_value:.4f}"
@@ -337,7 +165,7 @@ def _weakest_in_words(evidence: Evidence) -> str:
 
 def _specific_in_words(evidence: Evidence, name: str) -> str:
     measured, unit = evidence.specific[name], evidence.claim.metric.unit
-    over = f"than training on {name} does" if evidence.arms.rivals else f"than toward {name}"
+    over = f"than training on {name} does" if evidence.arms.is_beside_rivals else f"than toward {name}"
     return f"{measured.effect:+.3f} {unit} more {over}"
 
 

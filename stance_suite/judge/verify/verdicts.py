@@ -102,7 +102,7 @@ def judge_again(findings: Findings) -> tuple[Verdict, ...]:
             return judge.judge(claim)
         return verdict if verdict.status is Status.NOT_RUN else not_run(claim, why)
 
-    judge = Judge(tuple(filter(was_run, findings.claims)), stances.__getitem__, replicates)
+    judge = Judge(tuple(filter(was_run, findings.claims)), replicates)
     with redirect_stderr(io.StringIO()):  # a traceback of cells that no run writes says nothing to a reader
         return tuple(map(again, findings.verdicts))
 
