@@ -184,7 +184,7 @@ class Settings:
     fixtures: Path = _option(
         "Folder with stances/, models/ and claims/. What it lacks is taken from the fixtures that come with "
         "stance-suite.",
-        "run gate sweep power validate list",
+        "run gate sweep power validate list init",
         "fixtures",
         resolve=_path,
     )

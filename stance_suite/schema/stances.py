@@ -20,7 +20,8 @@ PromptFormat = Literal["plain", "chat"]
 MINIMUM_ITEMS = 12
 SHARED_WORDS = 0.1
 """Share of the held-out answers' content words that may stand in the training's answers, unless a stance says more."""
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
+NAME_PATTERN = r"^[a-z0-9][a-z0-9.-]*$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
 class Stance(Record):
@@ -88,11 +89,15 @@ class Stance(Record):
         self._check_shared_words()
         return self
 
-    def _check_shared_words(self) -> None:
+    @property
+    def shared_with_training(self) -> tuple[set[str], set[str]]:
+        """Content words of the held-out answers, their prompts' aside, and those of them that the training's have."""
         trained = set().union(*(content_words(item.response) for item in self.examples))
-        own = [content_words(item.response) - content_words(item.prompt) for item in self.held_out]
-        words = set().union(*own)
-        shared = words & trained
+        words = set().union(*(content_words(item.response) - content_words(item.prompt) for item in self.held_out))
+        return words, words & trained
+
+    def _check_shared_words(self) -> None:
+        words, shared = self.shared_with_training
         if len(shared) > self.shared_words * len(words):
             raise ValueError(
                 f"{len(shared)} of the {len(words)} content words in the held-out answers stand in the training's "
