@@ -126,11 +126,15 @@ class CellMeasurer:
         check_prompt_format(spec, tokenizer)
         prompted = PromptedModel(place(model, self.device), tokenizer, spec.prompt_format)
         training, trajectory = self._train(spec, prompted)
+        control = spec.cell.control
+        structure: dict[str, Any] = {"spectra": ()}
         with self._progress.stage(f"{spec.name}: behavior") as on_step:
             behavior = measure_behavior(prompted, spec.probe, spec.cell.seed, on_step)
-            behavior = behavior.model_copy(update=self._measure_controls(spec, prompted))
-        with self._progress.stage(f"{spec.name}: structure"):
-            structure = self._measure_structure(spec, model)
+            if control is None or control.has_spectra:
+                behavior = behavior.model_copy(update=self._measure_controls(spec, prompted))
+        if control is None or control.has_spectra:
+            with self._progress.stage(f"{spec.name}: structure"):
+                structure = self._measure_structure(spec, model)
         return CellRecord(
             key=spec.key,
             cell=spec.cell,

@@ -128,6 +128,8 @@ class Control(Registered):
     """Of a training: from a stance and the seed to the examples of each epoch."""
     is_of_stance: bool = False
     """Of a training: whether every stance has its own; else those that are measured together share it."""
+    has_spectra: bool = True
+    """Of a training: whether its weights are decomposed; one that is about words says nothing of them."""
     required: bool = False
     """Whether a training on a stance is judged only beside it."""
     behavior: InBehavior | None = None
@@ -139,7 +141,8 @@ class Control(Registered):
         if self.is_trained:
             scored = partial(_behavior_of, self)
             object.__setattr__(self, "behavior", self.behavior or InBehavior(lambda metric: Part.FACED, scored))
-            object.__setattr__(self, "structure", self.structure or InStructure(self._figures_of_cell))
+            structure = InStructure(self._figures_of_cell) if self.has_spectra else None
+            object.__setattr__(self, "structure", self.structure or structure)
 
     @property
     def is_trained(self) -> bool:
@@ -308,7 +311,7 @@ SHUFFLED = Control(
         lambda metric: Part.BESIDE if metric.is_directed else None,
         lambda replicate: _behavior_of(Control.named("shuffled"), replicate),
     ),
-    structure=InStructure(lambda claim, replicate: None, speaks_of=lambda metric: False, may_be_named=False),
+    has_spectra=False,
 )
 NOISE = Control(
     "noise",

@@ -134,8 +134,9 @@ class Evidence:
     @property
     def p_short(self) -> float:
         """The p-value of being short of the bound against any control, corrected for their number (Bonferroni)."""
-        short = [one.p_value for one in self.versus.values() if not self.is_beyond(one, self.claim.threshold)]
-        return min(1.0, len(self.versus) * min((p for p in short if not math.isnan(p)), default=1.0))
+        bound = self.claim.threshold
+        tested = [one for one in self.versus.values() if not (math.isnan(one.error) or self.is_beyond(one, bound))]
+        return min(1.0, len(self.versus) * min((one.p_value_of(bound) for one in tested), default=1.0))
 
     @property
     def effect(self) -> PairedEffect:
@@ -160,7 +161,7 @@ class Evidence:
 
     def _largest_p_value(self, effects: Sequence[tuple[PairedEffect, float]]) -> float:
         p_values = [
-            effect.p_value if math.isnan(effect.p_value) or self.is_beyond(effect, bound) else 1.0
+            effect.p_value_of(bound) if math.isnan(effect.error) or self.is_beyond(effect, bound) else 1.0
             for effect, bound in effects
         ]
         return max(p_values, key=lambda p: math.inf if math.isnan(p) else p)
@@ -185,7 +186,7 @@ def gather_evidence(
     prompts = replicates[0].tuned.behavior.prompts
     arms = Arms(claim.metric, claim.stance, tuple(replicates), prompts)
     if counterpart is None:
-        versus = {control: paired_effect(table, claim.threshold) for control, table in arms.differences.items()}
+        versus = {control: paired_effect(table) for control, table in arms.differences.items()}
         return Evidence(claim, arms, None, versus, {name: paired_effect(table) for name, table in _specific(arms)})
     stance, others = counterpart
     if len(others) != len(replicates):
@@ -197,7 +198,7 @@ def gather_evidence(
         for control, ours in arms.differences.items()
         if control in rival.differences
     }
-    versus = {control: paired_effect(table, claim.threshold) for control, table in differences.items()}
+    versus = {control: paired_effect(table) for control, table in differences.items()}
     return Evidence(claim, arms, rival, versus, {})
 
 

@@ -122,7 +122,10 @@ def _decide(
     unit, bound = claim.metric.unit, claim.threshold
     for name, measured in (*versus.items(), *evidence.specific.items()):
         if math.isnan(measured.p_value):
-            return Status.INCONCLUSIVE, f"no test against {name}: the differences are missing or all equal"
+            return (
+                Status.INCONCLUSIVE,
+                f"no test against {name}: differences are missing, or too few are unlike the commonest",
+            )
     if adjusted_p_short <= SIGNIFICANCE:
         least = min(versus, key=lambda name: sign * versus[name].effect)
         return Status.FAILS, (
@@ -148,7 +151,8 @@ def _weakest_in_words(evidence: Evidence) -> str:
     claim = evidence.claim
 
     def weight(effect: PairedEffect, bound: float) -> float:
-        return effect.p_value if evidence.is_beyond(effect, bound) else 2 - effect.p_value
+        p_value = effect.p_value_of(bound)
+        return p_value if evidence.is_beyond(effect, bound) else 2 - p_value
 
     control = max(evidence.versus, key=lambda name: weight(evidence.versus[name], claim.threshold))
     rival = max(evidence.specific, key=lambda name: weight(evidence.specific[name], 0.0), default=None)
@@ -159,7 +163,7 @@ def _weakest_in_words(evidence: Evidence) -> str:
     is_beyond = "not reliably beyond" if evidence.is_beyond(effect, claim.threshold) else "short of"
     return (
         f"against {control} the effect of {effect.effect:+.3f} {claim.metric.unit} is {is_beyond} the claimed "
-        f"{claim.threshold:+g}, p = {effect.p_value:.4f}"
+        f"{claim.threshold:+g}, p = {effect.p_value_of(claim.threshold):.4f}"
     )
 
 
