@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from stance_suite.judge.behavior.scores import control_scores, sample_scores, tuned_scores
-from stance_suite.judge.statistics import SIGNIFICANCE, Array, mean_squares, reach, skewness, standard_error
+from stance_suite.judge.statistics import SIGNIFICANCE, Array, mean_squares, quantile, reach, skewness, standard_error
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.replicates import Replicate
 
@@ -155,8 +155,9 @@ def _needed_effects(design: Design, spread: Spread, bound: float) -> Array:
 
 def _needed_for_contrast(tables: Array, confidence: float) -> Array:
     """Tell for each simulation how far beyond the bound the effect must be for one contrast to be significant."""
-    errors, degrees = standard_error(tables)
-    reached = reach(skewness(tables), degrees, tables.shape[-1], confidence)
+    seeds, prompts = tables.shape[-2:]
+    errors, of_seeds = standard_error(tables)
+    reached = reach(skewness(tables), quantile(of_seeds, seeds, prompts, confidence), prompts)
     needed: Array = errors * reached - np.mean(tables, axis=(1, 2))
     return needed
 

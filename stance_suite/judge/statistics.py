@@ -15,6 +15,8 @@ SIGNIFICANCE = 0.05
 CONFIDENCE = 0.95
 LEAST_INFORMATIVE = 5
 """Fewer differences unlike the commonest one are too few to tell their spread."""
+SMALLEST = -15.0
+"""Decimal logarithm of the smallest p-value that is told."""
 ROUNDING = 1e-12
 """Differences that are nearer, as a share of the largest, are equal."""
 
@@ -29,8 +31,8 @@ class PairedEffect:
     """Mean over items and seeds."""
     error: float
     """Standard error of the mean; NaN where the data do not allow a test."""
-    degrees: float
-    """Degrees of freedom of the standard error."""
+    of_seeds: float
+    """Share of its square that is due to seeds; 0 with one seed."""
     skewness: float
     """Skewness over items of the differences averaged over seeds."""
     prompts: int
@@ -55,17 +57,24 @@ class PairedEffect:
 
     def p_value_of(self, bound: float) -> float:
         """Test, two-sided, whether the mean is a bound; NaN where the data do not allow a test."""
-        from scipy.stats import t
+        from scipy.optimize import brentq
 
         distance = (self.effect - bound) / self.error
-        corrected = _without_skew(distance, self.skewness, self.prompts)
-        above = max(t.sf(distance, self.degrees), t.sf(corrected, self.degrees))
-        below = max(t.cdf(distance, self.degrees), t.cdf(corrected, self.degrees))
-        return float(min(1.0, 2 * min(above, below)))
+        side = math.copysign(1.0, distance)
+        # both tests must reject: the nearer distance counts
+        nearer = min(side * one for one in (distance, _without_skew(distance, self.skewness, self.prompts)))
+        if math.isnan(nearer) or nearer <= 0:
+            return math.nan if math.isnan(nearer) else 1.0
+
+        def excess(power: float) -> float:
+            return float(quantile(self.of_seeds, self.seeds, self.prompts, 1 - 10**power)) - nearer
+
+        return float(10 ** brentq(excess, SMALLEST, 0.0, xtol=1e-12)) if excess(SMALLEST) > 0 else 10**SMALLEST
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Tell between which ends the mean lies: all bounds that the test does not reject; NaN where there is none."""
-        below, above = (reach(self.skewness * side, self.degrees, self.prompts, confidence) for side in (1, -1))
+        distance = quantile(self.of_seeds, self.seeds, self.prompts, confidence)
+        below, above = (reach(self.skewness * side, distance, self.prompts) for side in (1, -1))
         return float(self.effect - self.error * below), float(self.effect + self.error * above)
 
 
@@ -73,12 +82,12 @@ def paired_effect(differences: Array) -> PairedEffect:
     """Estimate a mean paired difference, of shape (prompts,) or (seeds, prompts).
 
     It is tested by Student's t, and by t with the skewness taken off (Hall, 'On the removal of skewness by
-    transformation', Journal of the Royal Statistical Society B 54 (1992)); the larger p-value counts. The one misses
-    its level where differences are skewed or mostly zero, the other where their tails are heavy; together they keep it
+    transformation', Journal of the Royal Statistical Society B 54 (1992)); both must reject. The one misses its level
+    where differences are skewed or mostly zero, the other where their tails are heavy; together they keep it
     (docs/evidence.md has the table). The interval holds what the test does not reject.
 
     One seed: the error is that over items, and the claim is about that seed. Several: items and seeds are crossed
-    random factors (`crossed_standard_error`), for a shift that a seed shares over all items is no noise to items.
+    random factors (`standard_error`), for a shift that a seed shares over all items is no noise to items.
 
     No test where fewer than five differences, averaged over seeds, are unlike the commonest one, or one is NaN or
     infinite.
@@ -86,19 +95,25 @@ def paired_effect(differences: Array) -> PairedEffect:
     table = np.atleast_2d(differences)
     seeds, prompts = table.shape
     effect = float(np.mean(table)) if table.size else math.nan
-    if seeds < 1 or not np.all(np.isfinite(table)) or _informative(table) < LEAST_INFORMATIVE:
+    if seeds < 1 or not np.all(np.isfinite(table)) or informative(table) < LEAST_INFORMATIVE:
         return PairedEffect(effect, math.nan, math.nan, math.nan, prompts, seeds)
-    error, degrees = standard_error(table)
-    return PairedEffect(effect, float(error), float(degrees), float(skewness(table)), prompts, seeds)
+    error, of_seeds = standard_error(table)
+    return PairedEffect(effect, float(error), float(of_seeds), float(skewness(table)), prompts, seeds)
 
 
 def standard_error(tables: Array) -> tuple[Array, Array]:
-    """Estimate the standard error of the mean of tables (..., seeds, prompts), and its degrees of freedom."""
+    """Estimate the standard error of the mean of tables (..., seeds, prompts), and the share of its square by seeds.
+
+    Of one seed that over prompts; of several, seeds and prompts are crossed random factors (Searle, Casella and
+    McCulloch, 'Variance Components' (1992), chapter 4).
+    """
     seeds, prompts = tables.shape[-2:]
-    if seeds > 1:
-        return crossed_standard_error(tables)
-    error = np.std(tables[..., 0, :], axis=-1, ddof=1) / math.sqrt(prompts)
-    return error, np.full(error.shape, prompts - 1.0)
+    if seeds == 1:
+        error = np.std(tables[..., 0, :], axis=-1, ddof=1) / math.sqrt(prompts)
+        return error, np.zeros_like(error)
+    of_seeds, of_prompts, left = mean_squares(tables)
+    square = np.maximum(of_seeds + of_prompts - left, left)
+    return np.sqrt(square / (seeds * prompts)), np.minimum(of_seeds / square, 1.0)
 
 
 def skewness(tables: Array) -> Array:
@@ -109,15 +124,28 @@ def skewness(tables: Array) -> Array:
     return found
 
 
-def reach(skewed: Array | float, degrees: Array | float, prompts: int, confidence: float) -> Array:
-    """Tell how many standard errors below a mean a bound is that is just rejected; above it, negate the skewness."""
+def quantile(of_seeds: Array | float, seeds: int, prompts: int, confidence: float) -> Array:
+    """Tell how many standard errors from a mean are too many: t's quantiles, weighted by shares of the variance.
+
+    (Cochran, 'Approximate significance levels of the Behrens-Fisher test', Biometrics 20 (1964).) Satterthwaite's
+    degrees of freedom would miss the level by half with two seeds, which often seem to agree by chance.
+    """
     from scipy.stats import t
 
-    quantile = t.ppf((1 + confidence) / 2, degrees)
-    root = math.sqrt(prompts)
-    gradient = np.where(np.abs(skewed) < ROUNDING, ROUNDING, skewed) / root
-    inverse = 3 / gradient * (np.cbrt(1 + gradient * (quantile - gradient / 6)) - 1)
-    found: Array = np.maximum(quantile, inverse)
+    of_prompts, between = (t.ppf((1 + confidence) / 2, max(1, count - 1)) for count in (prompts, seeds))
+    found: Array = np.asarray(of_seeds) * between + (1 - np.asarray(of_seeds)) * of_prompts
+    return found
+
+
+def reach(skewed: Array | float, distance: Array, prompts: int) -> Array:
+    """Tell how many standard errors below a mean a bound is that is just rejected; above it, negate the skewness.
+
+    The distance is the quantile of the test; without skewness, it is the reach.
+    """
+    rounded = np.where(np.abs(skewed) < ROUNDING, ROUNDING, skewed)
+    gradient = rounded / math.sqrt(prompts)
+    inverse = 3 / gradient * (np.cbrt(1 + gradient * (distance - gradient / 6)) - 1)
+    found: Array = np.maximum(distance, inverse)
     return found
 
 
@@ -127,7 +155,7 @@ def _without_skew(distance: float, skewed: float, prompts: int) -> float:
     return distance + gradient * distance**2 / 3 + gradient**2 * distance**3 / 27 + gradient / 6
 
 
-def _informative(table: Array) -> int:
+def informative(table: Array) -> int:
     """Count the differences, averaged over seeds, that are unlike the commonest one, up to rounding."""
     means = np.mean(table, axis=0)
     step = ROUNDING * float(np.max(np.abs(means), initial=0.0)) or 1.0
@@ -146,19 +174,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = np.empty_like(raw)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(raw[order] * np.arange(len(raw), 0, -1)))
     return [float(p_value) for p_value in adjusted]
-
-
-def crossed_standard_error(tables: Array) -> tuple[Array, Array]:
-    """Estimate the standard error of a mean over crossed random seeds and prompts, and its degrees of freedom.
-
-    Tables are of shape (..., seeds, prompts), with at least two of both; the degrees are Satterthwaite's (Searle,
-    Casella and McCulloch, 'Variance Components' (1992), chapter 4).
-    """
-    seeds, prompts = tables.shape[-2:]
-    squares = np.stack(mean_squares(tables), axis=-1)
-    variances = np.maximum(squares @ np.array([1.0, 1.0, -1.0]), squares[..., -1])
-    freedom = np.array([seeds - 1, prompts - 1, (seeds - 1) * (prompts - 1)])
-    return np.sqrt(variances / (seeds * prompts)), variances**2 / np.sum(squares**2 / freedom, axis=-1)
 
 
 def mean_squares(tables: Array) -> tuple[Array, Array, Array]:
