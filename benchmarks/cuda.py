@@ -122,7 +122,7 @@ def compare_behavior(spec: Any, device: str) -> Iterator[Row]:
         means = [mean for one in scores for mean in one.log_probability.values()]
         found.append((np.diff(times), means, written, np.concatenate(read)))
     (seconds, *ours), (others, *theirs) = found
-    yield "likelihoods of references", seconds[0], others[0], f"{largest(ours[0], theirs[0]):.1e} nats per token"
+    yield "likelihoods of answers", seconds[0], others[0], f"{largest(ours[0], theirs[0]):.1e} nats per token"
     same, off = (ours[1] == theirs[1]).mean(), abs(ours[2] - theirs[2]).max()
     yield "responses", seconds[1], others[1], f"{same:.0%} are the same; a token's log-probability {off:.1e}"
 

@@ -117,7 +117,7 @@ def _interval(shares: Array) -> tuple[float, float] | None:
     mean = float(shares.mean())
     if not error > 1e-12 * mean:  # trainings that are equal up to rounding are one training
         return None
-    reach = error * float(quantile(of_stances, *table.shape, CONFIDENCE))
+    reach = error * float(quantile(of_stances, table.shape[0], table.shape[1], CONFIDENCE))
     return max(0.0, mean - reach), min(1.0, mean + reach)
 
 
