@@ -7,7 +7,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stance_suite.judge.behavior.degeneration import guard
 from stance_suite.schema.controls import SHAM
 from stance_suite.schema.findings import Agreement, Findings
 from stance_suite.schema.metrics import Caveat
@@ -174,18 +173,6 @@ class TestDegeneration:
         found = demand(held_against(altered(gate_run(stance), cells=(tuned, broken, sham))), "degeneration")
         assert found.outcome is Outcome.FAILED
         assert f"no language model (perplexity {perplexity:.3g} on neutral text) (before training)" in found.reason
-
-    def test_is_not_seen_in_a_model_of_999(self, stance):
-        one = with_fluency(trained(stance), "tuned", neutral_perplexity=999.0)
-        run = judged_run(stance, [with_fluency(one, "base", neutral_perplexity=999.0)])
-        assert held_against(run).passed
-
-    @pytest.mark.parametrize("which", ["tuned", "base"])
-    @pytest.mark.parametrize("field", sorted(type(FLUENCY).model_fields))
-    @pytest.mark.parametrize("figure", UNKNOWN)
-    def test_is_not_refuted_by_guards_that_are_no_numbers(self, stance, which, field, figure):
-        assert guard([trained(stance)]) == ()
-        assert guard([with_fluency(trained(stance), which, **{field: figure})])
 
     def test_must_have_been_looked_for(self, stance):
         run = gate_run(stance)
