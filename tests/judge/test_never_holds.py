@@ -140,6 +140,7 @@ def test_a_tail_that_flips_holds_with_the_caveat_and_fails_when_robust(which):
     assert robust.status is Status.FAILS
     assert abs(robust.figure) < 0.1 * abs(change.total)
     assert f"tail {change.tail_before} -> {change.tail_after}" in robust.reason
+    assert judge_structure(claim(**declared, unless=["no_sham"]), one).status is Status.HOLDS
     strict = judge_structure(claim(**declared, unless=["tail_flip"]), one)
     assert strict.status is Status.FAILS
     assert "tail_flip, which the claim rules out" in strict.reason
