@@ -89,6 +89,14 @@ def test_a_percentage_is_recomputed_up_to_rounding(published, status):
     assert "15.049 -> 9.535 is -36.64 %" in verdict.reason
 
 
+def test_the_thirteen_recorded_figures_agree_with_themselves_and_their_claims(library):
+    recorded = [entry.claim for entry in library.claims if entry.claim.recorded is not None]
+    assert len(recorded) == 13
+    for one in recorded:
+        assert judge_published(one, ()).status == "HOLDS", one.id
+        assert one.comparator.accepts(one.recorded.change_percent, one.bound), one.id
+
+
 def test_every_matching_change_must_comply():
     check = {"kind": "change", "models": ["m"], "stances": ["a", "b"], "comparator": "below", "bound": -30}
     assert judge(check, row(10, 6), row(10, 5, "b"), row(10, 9, "c")).status == "HOLDS"
