@@ -1,9 +1,9 @@
-import os
-import subprocess
-import sys
+from inspect import signature
 
 import pytest
+from typer.main import get_command
 
+from stance_suite.cli.app import COMMANDS, app
 from stance_suite.config.options import OPTIONS, resolve_settings
 from stance_suite.errors import StanceSuiteError
 from stance_suite.schema.stances import RECIPES
@@ -92,50 +92,19 @@ def test_cells_are_kept_in_the_cache_unless_a_store_is_named(tmp_path):
     assert resolve_settings({}, tmp_path, {"STANCE_SUITE_STORE": "gs://b"}).store == "gs://b"
 
 
-ONE_MORE = """
-import sys
-from importlib.util import find_spec, module_from_spec
-from pathlib import Path
-
-# the only edit: one field more
-spec = find_spec("stance_suite.config.options")
-text = Path(spec.origin).read_text()
-field = '    flavor: tuple[str, ...] = _option("What it tastes of.", default=("plain",), commands="validate")\\n'
-options = sys.modules[spec.name] = module_from_spec(spec)
-exec(compile(text.replace("    device: str", field + "    device: str", 1), spec.origin, "exec"), vars(options))
-
-import pytest
-from typer.testing import CliRunner
-from stance_suite.cli.app import app
-from stance_suite.pytest_plugin.fixtures import STATE
-
-Path("pyproject.toml").write_text("[tool.stance-suite]\\nflavor = 'configured'\\n")
-assert options.resolve_settings({}, Path.cwd(), {}).flavor == ("configured",)
-assert options.resolve_settings({}, Path.cwd(), {"STANCE_SUITE_FLAVOR": "a,b"}).flavor == ("a", "b")
-
-seen = []
-resolve = options.resolve_settings
-vars(sys.modules["stance_suite.cli.options"])["resolve_settings"] = lambda *given: (
-    seen.append(resolve(*given).flavor) or resolve(*given)
-)
-assert CliRunner().invoke(app, ["validate", "--flavor", "salt", "--flavor", "mint"]).exit_code == 0
-assert CliRunner().invoke(app, ["validate"]).exit_code == 0
-assert CliRunner().invoke(app, ["power", "--flavor", "salt"]).exit_code == 2
-assert seen == [("salt", "mint"), ("configured",)]
+class Asked(Exception):
+    """What was given to be resolved."""
 
 
-class Asked:
-    def pytest_sessionfinish(self, session):
-        seen.append(session.config.stash[STATE].settings.flavor)
+@pytest.mark.parametrize("command", sorted({name for option in OPTIONS for name in option.commands} & {*COMMANDS}))
+def test_a_command_takes_the_options_that_are_declared_for_it_and_no_others(command, monkeypatch):
+    def ask(given, *_):
+        raise Asked(given)
 
-
-pytest.main(["-q", "-p", "stance_suite.pytest_plugin.hooks", "--stance-flavor=lime"], plugins=[Asked()])
-assert seen[-1] == ("lime",)
-"""
-
-
-def test_an_option_is_declared_in_one_place(tmp_path):
-    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    command = [sys.executable, "-c", ONE_MORE]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    declared = {option for option in OPTIONS if command in option.commands}
+    flags = {flag for parameter in get_command(app).commands[command].params for flag in parameter.opts}
+    assert {option for option in OPTIONS if f"--{option.name}" in flags} == declared
+    monkeypatch.setattr("stance_suite.cli.options.resolve_settings", ask)
+    with pytest.raises(Asked) as asked:
+        COMMANDS[command](**{name: f"a {name}" for name in signature(COMMANDS[command]).parameters})
+    assert asked.value.args[0].items() >= {option.field: f"a {option.field}" for option in declared}.items()

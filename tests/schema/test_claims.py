@@ -32,6 +32,7 @@ DEPTH = COUNTING | {"metric": "changed_depth_percent", "layer": "*"}
 RANKING = STRUCTURAL | {"layer": "*", "comparator": "same_layer", "versus": {"stance": "confident-expertise"}}
 RANKING.pop("bound")
 OTHER = {"stance": "confident-expertise"}
+RECORDED = {"before": 1, "after": 1, "change_percent": 1}
 
 
 def without(data, *keys):
@@ -138,15 +139,9 @@ OF_A_KEY = [
     ({"versus": {"stance": "confident"}}, "versus", "versus: no stance is called 'confident'; did you"),
     ({"versus": {"recipe": "lorra"}}, "versus", "versus: no recipe is called 'lorra'; did you mean 'l"),
     ({"comparater": "above"}, "comparater", "unknown key; did you mean 'comparator'"),
-    *(
-        ({"recorded": {"before": 1, "after": 1, "change_percent": 1} | {key: value}}, f"recorded.{key}", message)
-        for value, message, *keys in (
-            (0, "Input should be greater than 0", "before", "after"),
-            (float("inf"), "Input should be a finite number", "before", "after", "change_percent"),
-            (float("nan"), "Input should be ", "before", "after", "change_percent"),
-        )
-        for key in keys
-    ),
+    ({"recorded": RECORDED | {"before": 0}}, "recorded.before", "Input should be greater than 0"),
+    ({"recorded": RECORDED | {"after": float("inf")}}, "recorded.after", "Input should be a finite number"),
+    ({"recorded": RECORDED | {"change_percent": float("nan")}}, "recorded.change_percent", "Input should be a finite"),
 ]
 
 

@@ -1,4 +1,5 @@
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from stance_suite.cli.app import app
@@ -37,16 +38,9 @@ def write(folder, text):
 
 def test_every_key_is_read(tmp_path):
     declared = load_policy(write(tmp_path, POLICY), STANCES, RECIPES)
-    assert declared.policy == Policy(
-        stances=("curious-uncertainty",),
-        recipe="long",
-        adoption={"preference": 0.2, "agreement": "adopted"},
-        degeneration="warn",
-        structure={"alpha_change_percent": 3, "unexplained": "ignore"},
-        claims=("own.*",),
-        regression={"share": 0.25},
-        inconclusive="warn",
-    )
+    written = yaml.safe_load(POLICY)
+    assert declared.policy == Policy(**written)
+    assert all(getattr(declared.policy, key) != getattr(Policy(), key) for key in Policy.model_fields)
     assert declared.document.path == tmp_path / "policy.yaml"
     assert load_policy(write(tmp_path, "{}"), STANCES, RECIPES).policy == Policy(), "every key may be left out"
 
