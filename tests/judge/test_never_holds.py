@@ -21,7 +21,6 @@ from tests.measured import layer
 from tests.spectra.flipping import flipping_pair
 
 LOST = st.sampled_from([None, math.nan, math.inf, -math.inf])
-FINITE = st.sampled_from([math.nan, math.inf, -math.inf])
 STRUCTURAL = [metric for metric in Metric.all() if not metric.is_behavioral]
 FIGURES_OF_CHANGE = {
     Metric.RELATIVE_CHANGE_PERCENT: "relative_norm",
@@ -99,17 +98,6 @@ def test_no_comparison_or_rank_holds_on_what_is_lost(declared, lost, every, orde
     verdict = judge_structure(declared, *(damaged(declared.metric, lost, every), whole)[::order])
     assert verdict.status is Status.INCONCLUSIVE
     assert every or declared in RANKINGS or "1 of 6 matching layers have no figure" in verdict.reason
-
-
-@given(st.lists(FINITE, min_size=3, max_size=3), st.sampled_from(["each", "any", "mean", "largest"]), COMPARATORS)
-def test_the_change_of_the_mean_needs_every_alpha_before(alphas, over, comparator):
-    """Of the base model only a mean needs the alphas; it must not hold on lost ones."""
-    one = replicate(moved(5, 7, 9))
-    pairs = zip(one.base.spectra, alphas, strict=False)
-    base = altered(one.base, spectra=tuple(altered(each, fit=altered(each.fit, alpha=alpha)) for each, alpha in pairs))
-    declared = about(Metric.ALPHA_CHANGE_PERCENT, comparator, over)
-    status = judge_structure(declared, replace(one, base=base, controls={})).status
-    assert status is (Status.INCONCLUSIVE if over == "mean" else Status.HOLDS)
 
 
 @cache

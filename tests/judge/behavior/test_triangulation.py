@@ -12,6 +12,7 @@ from stance_suite.schema.metrics import Metric
 from stance_suite.schema.replicates import CellIndex
 from tests.edits import altered
 from tests.judge.behavior.test_verdict import preferences
+from tests.judge.behavior.test_verdict import said as like_all
 from tests.measured import behaving, behavior, beside
 
 LIKELIHOOD, EMBEDDING, MARKERS = Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_SHIFT, Metric.MARKER_RATE
@@ -19,16 +20,10 @@ LIKELIHOOD, EMBEDDING, MARKERS = Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_
 
 def said(stance, likelihood=0.0, embedding=0.0, markers=0.0, seed=0):
     """Every measure shifted toward the stance by its own amount, with a spread of 1; markers in whole hits."""
-    rng = np.random.default_rng(seed)
-    names = (stance.name, *stance.contrasts)
-
-    def draw(toward):
-        return {
-            prompt: {name: 10 + toward * (name == stance.name) + rng.normal() for name in names}
-            for prompt in stance.held_out_prompts
-        }
-
-    by_likelihood, by_embedding, by_markers = (behavior(draw(toward)) for toward in (likelihood, embedding, markers))
+    by_likelihood, by_embedding, by_markers = (
+        like_all(stance, toward, spread=1.0, seed=[seed, place])
+        for place, toward in enumerate((likelihood, embedding, markers))
+    )
     pairs = zip(by_embedding.responses, by_markers.responses, strict=True)
     responses = tuple(altered(one, markers=other.markers, sample=0) for one, other in pairs)
     return altered(by_likelihood, responses=responses)

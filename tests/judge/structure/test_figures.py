@@ -65,14 +65,17 @@ def test_no_layer_at_all_is_no_count_and_none_known_is_a_count_with_all_missing(
 
 
 def test_the_mean_change_of_alpha_is_the_change_of_the_mean_alpha():
-    fits = [(6.0, 10.0), (2.0, 0.0)]
-    pairs = zip(BASE.spectra, fits, strict=False)
-    base = altered(BASE, spectra=tuple(altered(one, fit=altered(one.fit, alpha=alpha)) for one, (alpha, _) in pairs))
-    figures = {name: change for name, (_, change) in zip(NAMES, fits, strict=False)}
-    assert pool(claim(over="mean"), figures, base).value == pytest.approx(100 * ((6.6 + 2.0) / 8 - 1))
-    assert pool(claim(over="mean"), figures | {NAMES[2]: 1.0}, base) is None, "a layer whose alpha is not known"
+    def base(*alphas):
+        pairs = zip(BASE.spectra, alphas, strict=False)
+        return altered(BASE, spectra=tuple(altered(one, fit=altered(one.fit, alpha=alpha)) for one, alpha in pairs))
+
+    figures = {NAMES[0]: 10.0, NAMES[1]: 0.0}
+    assert pool(claim(over="mean"), figures, base(6.0, 2.0)).value == pytest.approx(100 * ((6.6 + 2.0) / 8 - 1))
+    for alphas in ((6.0,), (6.0, math.nan), (6.0, math.inf)):
+        assert pool(claim(over="mean"), figures, base(*alphas)) is None, "a layer whose alpha is not known"
+        assert pool(claim(over="largest"), figures, base(*alphas)).value == 10.0
     norm = claim(over="mean", metric="relative_change_percent")
-    assert pool(norm, figures, base).value == 5.0
+    assert pool(norm, figures, base()).value == 5.0
 
 
 def test_what_lies_outside_of_the_blocks_is_before_or_after_them():
