@@ -12,7 +12,7 @@ from stance_suite.judge.statistics import holm
 from stance_suite.judge.structure.verdict import judge_structure
 from stance_suite.schema.metrics import Caveat
 from stance_suite.schema.verdicts import Status
-from tests.edits import altered
+from tests.edits import altered, edited
 from tests.judge.behavior.test_verdict import figures, said
 from tests.judge.placed_changes import NAMES, claim, moved, replicate, vectors
 from tests.measured import alpha_change, behaving, beside, layer
@@ -292,15 +292,10 @@ def test_effects_are_compared_over_all_seeds(stance):
 def test_a_prompt_without_a_score_on_either_side_gives_no_verdict(stance, side, treatment, lost):
     pair = {"ours": arms(stance, "a", 0.9), "theirs": arms(stance, "b", 0.4, seed=50)}
     parts = dict(zip(("tuned", "base", "sham"), pair[side][0].records, strict=True))
-    cell = parts[treatment]
-    first, *others = cell.behavior.likelihoods
-    if lost is None:  # the counterpart was asked other prompts
-        first = altered(first, prompt="Another?")
-    else:
-        first = altered(first, log_probability=first.log_probability | {stance.name: lost})
-    behavior = altered(cell.behavior, likelihoods=(first, *others))
-    broken = beside(**parts | {treatment: altered(cell, behavior=behavior)})
-    assert judge_pair(stance, **pair | {side: [broken]}).status is Status.INCONCLUSIVE
+    # None: that side was asked another prompt
+    field, value = (("prompt",), "Another?") if lost is None else (("log_probability", stance.name), lost)
+    parts[treatment] = edited(parts[treatment], (("behavior", "likelihoods", 0, *field), value))
+    assert judge_pair(stance, **pair | {side: [beside(**parts)]}).status is Status.INCONCLUSIVE
 
 
 def test_a_model_trained_elsewhere_is_told_and_compared_with_what_both_have(stance):

@@ -12,7 +12,7 @@ from stance_suite.judge.statistics import paired_effect
 from stance_suite.schema.controls import Role
 from stance_suite.schema.metrics import Caveat, Metric
 from stance_suite.schema.verdicts import Status
-from tests.edits import altered
+from tests.edits import altered, edited
 from tests.measured import FLUENCY, behaving, behavior, beside, response
 from tests.runs import behavioral
 
@@ -255,11 +255,8 @@ def test_prompts_of_other_stances_do_not_count(stance):
 def test_stances_that_are_no_contrasts_do_not_count(stance):
     plain = said(stance, toward=0.5), said(stance, seed=1), said(stance, seed=2)
     more = [
-        altered(
-            one,
-            likelihoods=[altered(each, log_probability=each.log_probability | {"x": i}) for each in one.likelihoods],
-        )
-        for i, one in enumerate(plain)
+        edited(one, *((("likelihoods", place, "log_probability", "x"), level) for place in range(len(one.likelihoods))))
+        for level, one in enumerate(plain)
     ]
     assert judge(stance, *more).controls == judge(stance, *plain).controls
 
@@ -289,14 +286,10 @@ def test_the_reason_tells_every_contrast_or_the_weakest(stance):
 def test_behavior_never_holds_on_nan(library, prompt, which, value, metric, contrasts_only):
     stance = library.stance("curious-uncertainty")
     measured = {"tuned": said(stance, toward=0.5), "base": said(stance, seed=1), "sham": said(stance, seed=2)}
-    broken = dict.fromkeys(stance.contrasts if contrasts_only else (stance.name, *stance.contrasts), value)
-    behavior = measured[which]
-    likelihoods, responses = list(behavior.likelihoods), list(behavior.responses)
-    asked, said_there = likelihoods[prompt], responses[2 * prompt]
-    likelihoods[prompt] = altered(asked, log_probability=asked.log_probability | broken)
-    embedded = {name: getattr(said_there, name) | broken for name in ("similarity", "projection")}
-    responses[2 * prompt] = altered(said_there, **embedded)
-    measured[which] = altered(behavior, likelihoods=tuple(likelihoods), responses=tuple(responses))
+    fields = [("likelihoods", prompt, "log_probability")]
+    fields += [("responses", 2 * prompt, field) for field in ("similarity", "projection")]
+    names = stance.contrasts if contrasts_only else (stance.name, *stance.contrasts)
+    measured[which] = edited(measured[which], *(((*field, name), value) for field in fields for name in names))
     if contrasts_only and which == "sham" and metric is not Metric.LIKELIHOOD_PREFERENCE:
         return  # nothing that is judged is missing
     assert judge(stance, **measured, metric=metric).status is not Status.HOLDS

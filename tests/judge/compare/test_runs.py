@@ -295,12 +295,6 @@ def test_what_was_not_run_is_matched_last(stance):
     assert compare_runs(nowhere, nowhere).not_run == 1
 
 
-def test_an_empty_run(stance):
-    run, empty = one_run(stance, 0.5), findings(stance)
-    assert compare_runs(empty, empty).changes == compare_runs(run, empty).after.models == ()
-    assert len(compare_runs(run, empty).only_before) == len(compare_runs(empty, run).only_after) == 1
-
-
 def test_runs_of_a_model_trained_elsewhere_are_compared_without_a_sham(stance):
     def without_sham(run):
         (verdict,) = run.verdicts
