@@ -279,9 +279,3 @@ def test_a_stance_survives_yaml(tmp_path_factory, sentences):
     folder = tmp_path_factory.mktemp("fixtures")
     declare(folder, "stances", yaml.safe_dump(stance.model_dump(mode="json"), allow_unicode=True))
     assert load_catalog(folder).stance("made-up") == stance
-
-
-def test_a_claim_survives_yaml(tmp_path, library):
-    claims = [entry.claim for entry in library.claims]
-    declare(tmp_path, "claims", yaml.safe_dump({"claims": [claim.model_dump(mode="json") for claim in claims]}))
-    assert [entry.claim for entry in load_catalog(tmp_path).claims] == claims

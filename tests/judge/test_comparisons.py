@@ -14,7 +14,7 @@ from stance_suite.schema.metrics import Caveat
 from stance_suite.schema.verdicts import Status
 from tests.edits import altered, edited
 from tests.judge.behavior.test_verdict import figures, said
-from tests.judge.placed_changes import NAMES, claim, moved, replicate, vectors
+from tests.judge.placed_changes import NAMES, claim, moved, replicate
 from tests.measured import alpha_change, behaving, beside, layer
 from tests.runs import behavioral
 
@@ -188,13 +188,6 @@ def test_the_same_layer_needs_every_control_and_another_layer_none():
     silent = moved(1, 9, 2, noise=None)
     assert compare(robust, silent, theirs, sham=moved(1, 0, 0)).status is Status.INCONCLUSIVE
     assert compare(DIFFERENT | {"robust": True}, silent, moved(9, 1, 0), sham=()).status is Status.HOLDS
-
-
-def test_vectors_can_be_ranked():
-    ours, theirs = (replicate(moved(1), key=key, vector_changes=vectors(0.1, 0.2)) for key in ("ours", "theirs"))
-    about = claim(**SAME | {"metric": "vector_change_percent"})
-    verdict = judge_structure(about, ours, theirs)
-    assert (verdict.status, verdict.layer) == (Status.HOLDS, "model.layers.1.norm.weight")
 
 
 @pytest.mark.parametrize(

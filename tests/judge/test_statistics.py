@@ -160,13 +160,6 @@ def test_the_interval_over_seeds_covers_the_mean_and_one_that_ignores_them_does_
     assert width > 1.3 * width_ignorant
 
 
-def test_prompts_that_every_seed_answers_are_not_independent_evidence():
-    # seeds that agree add nothing: the width stays that of one seed's prompts
-    differences = np.random.default_rng(6).normal(1, 1, 12)
-    alone, copied = paired_effect(differences), paired_effect(np.tile(differences, (5, 1)))
-    assert alone.high - alone.low <= copied.high - copied.low <= 1.2 * (alone.high - alone.low)
-
-
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.6, 0.7]) == [1.0, 1.0]

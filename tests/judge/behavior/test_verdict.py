@@ -201,17 +201,6 @@ def test_a_divergence_is_held_against_noise_and_shown_beside_the_sham(stance):
     assert judge(stance, altered(tuned, divergences=()), **about).status is Status.INCONCLUSIVE
 
 
-def test_several_seeds_must_agree(stance):
-    agreeing = [(said(stance, 0.5, seed=i), said(stance, seed=i + 10), said(stance, seed=i + 20)) for i in range(3)]
-    verdict = judge_seeds(stance, agreeing)
-    assert (verdict.status, len(verdict.cells)) == (Status.HOLDS, 9)
-    assert verdict.figure == pytest.approx(0.5, abs=0.05)
-    levels = (1.5, 0.1, -0.1)
-    torn = [(said(stance, level, seed=i), *agreeing[i][1:]) for i, level in enumerate(levels)]
-    assert judge_seeds(stance, torn[:1]).status is Status.HOLDS
-    assert judge_seeds(stance, torn).status is Status.INCONCLUSIVE
-
-
 def mirrored(behavior):
     """Every log-probability with its sign turned."""
     turned = ({name: -value for name, value in one.log_probability.items()} for one in behavior.likelihoods)

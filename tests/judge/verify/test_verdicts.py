@@ -148,13 +148,6 @@ def test_a_curve_whose_lowest_point_was_moved_is_refused(whole_run):
     assert [(one.field, one.recomputed) for one in found] == [(at(SECOND, "fit.ks_distance"), "0.9")]
 
 
-def test_a_stance_measured_against_no_other_is_refused(whole_run):
-    entries = whole_run.cells[2].behavior.likelihoods
-    alone = [{"prompt": one.prompt, "log_probability": {"curious-uncertainty": -1.0}} for one in entries]
-    found = verify(edited(whole_run, (cell("behavior", "likelihoods"), alone)))
-    assert [one.field for one in found] == ["behavior.likelihoods"]
-
-
 def test_a_bound_moved_everywhere_is_refused_where_the_verdict_rests_on_it(whole_run):
     paths = (("claims", LIKELIHOOD, "bound"), verdict(LIKELIHOOD, "claim", "bound"))
     moved = edited(whole_run, *((path, 0.6) for path in paths))
