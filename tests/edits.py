@@ -1,15 +1,13 @@
-"""Findings as somebody with a text editor could leave them."""
+"""Findings, or records in them, as somebody with a text editor could leave them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from stance_suite.schema.findings import Findings
 
-
-def edited(findings: Findings, *edits: tuple[tuple[Any, ...], Any]) -> Findings:
+def edited(record: Any, *edits: tuple[tuple[Any, ...], Any]) -> Any:
     """Set, at each path of keys, positions and names, another value; None takes an entry of a list out."""
-    content = findings.model_dump(mode="json")
+    content = record.model_dump(mode="json")
     for path, value in edits:
         *parents, last = path
         place: Any = content
@@ -20,7 +18,7 @@ def edited(findings: Findings, *edits: tuple[tuple[Any, ...], Any]) -> Findings:
             del place[where]
         else:
             place[where] = value(place[where]) if callable(value) else value
-    return Findings.model_validate(content)
+    return type(record).model_validate(content)
 
 
 def find(place: Any, step: Any) -> Any:

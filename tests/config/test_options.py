@@ -1,9 +1,9 @@
-import os
-import subprocess
-import sys
+from inspect import signature
 
 import pytest
+from typer.main import get_command
 
+from stance_suite.cli.app import COMMANDS, app
 from stance_suite.config.options import OPTIONS, resolve_settings
 from stance_suite.errors import StanceSuiteError
 from stance_suite.schema.stances import RECIPES
@@ -18,11 +18,7 @@ def test_the_command_line_beats_the_environment_which_beats_pyproject(tmp_path):
     assert resolve_settings({}, tmp_path, {}).model == ("a", "b")
     assert resolve_settings({}, tmp_path, {}).seed == (1,)
     assert resolve_settings({"seed": [0]}, tmp_path, environment).seed == (0,), "which counts as given"
-
-
-def test_what_is_given_twice_counts_once(tmp_path):
-    settings = resolve_settings({"seed": [1, 0, 1], "model": ["b", "a", "b"]}, tmp_path, {})
-    assert (settings.seed, settings.model) == ((1, 0), ("b", "a"))
+    assert resolve_settings({"seed": [1, 0, 1]}, tmp_path, environment).seed == (1, 0), "what is given twice, once"
 
 
 def test_a_switch_is_off_until_it_is_given(tmp_path):
@@ -51,9 +47,13 @@ def test_the_profile_decides_the_recipes(tmp_path):
         ({}, {}, "[tool.stance-suite]\nmodel = 5", "tool.stance-suite.model: 5 is neither a name nor a list"),
         ({}, {}, "[tool.stance-suite]\nmodle = 'a'", "tool.stance-suite.modle is unknown; allowed: model"),
         ({}, {}, "[tool.stance-suite", "pyproject.toml"),
+        ({"fixtures": "fixturs"}, {}, "", "option fixtures: there is no folder"),
+        ({"before": "a", "after": "b", "model": ("c",)}, {}, "", "option model says how to train"),
+        ({"before": "a", "after": "b", "profile": "quick"}, {}, "", "option profile says how to train"),
+        ({"before": "a", "after": "b", "trajectory": True}, {}, "", "option trajectory says how to train"),
     ],
 )
-def test_a_bad_value_names_where_it_came_from(tmp_path, given, environment, pyproject, message):
+def test_a_bad_value_names_where_it_came_from_and_nothing_is_ignored(tmp_path, given, environment, pyproject, message):
     (tmp_path / "pyproject.toml").write_text(pyproject)
     with pytest.raises(StanceSuiteError) as raised:
         resolve_settings(given, tmp_path, environment)
@@ -66,25 +66,11 @@ def test_every_option_teaches():
         assert len(option.help) > 20, option.name
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"fixtures": "fixturs"}, "option fixtures: there is no folder"),
-        ({"before": "a", "after": "b", "model": ("c",)}, "option model says how to train"),
-        ({"before": "a", "after": "b", "profile": "quick"}, "option profile says how to train"),
-        ({"before": "a", "after": "b", "trajectory": True}, "option trajectory says how to train"),
-    ],
-)
-def test_what_would_be_ignored_is_refused(tmp_path, given, message):
-    with pytest.raises(StanceSuiteError, match=message):
-        resolve_settings(given, tmp_path, {})
-    assert resolve_settings({}, tmp_path, {}).fixtures == tmp_path / "fixtures"
-
-
 def test_cells_are_kept_in_the_cache_unless_a_store_is_named(tmp_path):
     def store(given):
         return resolve_settings(given, tmp_path, {}).store
 
+    assert resolve_settings({}, tmp_path, {}).fixtures == tmp_path / "fixtures"
     assert store({"cache": "here"}) == str(tmp_path / "here" / "cells")
     assert store({"cache": "here", "store": "there"}) == str(tmp_path / "there")
     assert store({"store": "/abs/cells"}) == "/abs/cells"
@@ -92,50 +78,19 @@ def test_cells_are_kept_in_the_cache_unless_a_store_is_named(tmp_path):
     assert resolve_settings({}, tmp_path, {"STANCE_SUITE_STORE": "gs://b"}).store == "gs://b"
 
 
-ONE_MORE = """
-import sys
-from importlib.util import find_spec, module_from_spec
-from pathlib import Path
-
-# the only edit: one field more
-spec = find_spec("stance_suite.config.options")
-text = Path(spec.origin).read_text()
-field = '    flavor: tuple[str, ...] = _option("What it tastes of.", default=("plain",), commands="validate")\\n'
-options = sys.modules[spec.name] = module_from_spec(spec)
-exec(compile(text.replace("    device: str", field + "    device: str", 1), spec.origin, "exec"), vars(options))
-
-import pytest
-from typer.testing import CliRunner
-from stance_suite.cli.app import app
-from stance_suite.pytest_plugin.fixtures import STATE
-
-Path("pyproject.toml").write_text("[tool.stance-suite]\\nflavor = 'configured'\\n")
-assert options.resolve_settings({}, Path.cwd(), {}).flavor == ("configured",)
-assert options.resolve_settings({}, Path.cwd(), {"STANCE_SUITE_FLAVOR": "a,b"}).flavor == ("a", "b")
-
-seen = []
-resolve = options.resolve_settings
-vars(sys.modules["stance_suite.cli.options"])["resolve_settings"] = lambda *given: (
-    seen.append(resolve(*given).flavor) or resolve(*given)
-)
-assert CliRunner().invoke(app, ["validate", "--flavor", "salt", "--flavor", "mint"]).exit_code == 0
-assert CliRunner().invoke(app, ["validate"]).exit_code == 0
-assert CliRunner().invoke(app, ["power", "--flavor", "salt"]).exit_code == 2
-assert seen == [("salt", "mint"), ("configured",)]
+class Asked(Exception):
+    """What was given to be resolved."""
 
 
-class Asked:
-    def pytest_sessionfinish(self, session):
-        seen.append(session.config.stash[STATE].settings.flavor)
+@pytest.mark.parametrize("command", sorted({name for option in OPTIONS for name in option.commands} & {*COMMANDS}))
+def test_a_command_takes_the_options_that_are_declared_for_it_and_no_others(command, monkeypatch):
+    def ask(given, *_):
+        raise Asked(given)
 
-
-pytest.main(["-q", "-p", "stance_suite.pytest_plugin.hooks", "--stance-flavor=lime"], plugins=[Asked()])
-assert seen[-1] == ("lime",)
-"""
-
-
-def test_an_option_is_declared_in_one_place(tmp_path):
-    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    command = [sys.executable, "-c", ONE_MORE]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    declared = {option for option in OPTIONS if command in option.commands}
+    flags = {flag for parameter in get_command(app).commands[command].params for flag in parameter.opts}
+    assert {option for option in OPTIONS if f"--{option.name}" in flags} == declared
+    monkeypatch.setattr("stance_suite.cli.options.resolve_settings", ask)
+    with pytest.raises(Asked) as asked:
+        COMMANDS[command](**{name: f"a {name}" for name in signature(COMMANDS[command]).parameters})
+    assert asked.value.args[0].items() >= {option.field: f"a {option.field}" for option in declared}.items()

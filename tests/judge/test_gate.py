@@ -7,13 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stance_suite.judge.behavior.degeneration import guard
 from stance_suite.schema.controls import SHAM
-from stance_suite.schema.findings import Agreement, Findings
+from stance_suite.schema.findings import Agreement
 from stance_suite.schema.metrics import Caveat
 from stance_suite.schema.policy import Adoption, Policy, Regression, Structure
 from stance_suite.schema.verdicts import ControlFigure, Outcome, Status
 from tests.edits import altered
+from tests.edits import edited as edited_record
 from tests.gates import demand, edited, failed, gate_run, held_against, judged_run, trained, without
 from tests.measured import FLUENCY, beside
 from tests.runs import behavioral, findings, structural
@@ -90,6 +90,8 @@ class TestAStanceThatIsAdopted:
         assert found.outcome is (outcome if weak else Outcome.FAILED)
         assert found.reason == ("inconclusive: told why" if weak else "told why")
         assert report.passed is (found.outcome is not Outcome.FAILED)
+        told = "The gate passed: 4 demands were met, 1 with a warning."
+        assert (report.sentence == told) is (found.outcome is Outcome.WARNING)
 
     @pytest.mark.parametrize("status", [Status.HOLDS, Status.INCONCLUSIVE])
     @pytest.mark.parametrize("figure", [None, *UNKNOWN])
@@ -175,18 +177,6 @@ class TestDegeneration:
         assert found.outcome is Outcome.FAILED
         assert f"no language model (perplexity {perplexity:.3g} on neutral text) (before training)" in found.reason
 
-    def test_is_not_seen_in_a_model_of_999(self, stance):
-        one = with_fluency(trained(stance), "tuned", neutral_perplexity=999.0)
-        run = judged_run(stance, [with_fluency(one, "base", neutral_perplexity=999.0)])
-        assert held_against(run).passed
-
-    @pytest.mark.parametrize("which", ["tuned", "base"])
-    @pytest.mark.parametrize("field", sorted(type(FLUENCY).model_fields))
-    @pytest.mark.parametrize("figure", UNKNOWN)
-    def test_is_not_refuted_by_guards_that_are_no_numbers(self, stance, which, field, figure):
-        assert guard([trained(stance)]) == ()
-        assert guard([with_fluency(trained(stance), which, **{field: figure})])
-
     def test_must_have_been_looked_for(self, stance):
         run = gate_run(stance)
         for unmeasured in (altered(run, cells=run.cells[:1]), *(edited(run, "standard.", status=one) for one in LOST)):
@@ -198,12 +188,6 @@ class TestDegeneration:
     def test_counts_from_any_behavioral_claim(self, stance, caveat):
         run = edited(gate_run(stance), ".markers", caveats=(caveat,))
         assert caveat in demand(held_against(run), "degeneration").reason
-
-    def test_of_another_model_does_not_count(self, stance):
-        broken = with_fluency(trained(stance, model="n"), "tuned", copied=0.9)
-        report = held_against(judged_run(stance, [trained(stance), broken]))
-        found = [(one.model, one.outcome) for one in report.demands if one.kind == "degeneration"]
-        assert found == [("m", Outcome.PASSED), ("n", Outcome.FAILED)]
 
 
 class TestDeclaredClaims:
@@ -249,12 +233,6 @@ class TestDeclaredClaims:
             declared = structural(stance, model="m", id="own.alpha", bound=5, expected=expected)
             run = judged_run(stance, [trained(stance, alpha=None)], declared=[declared])
             assert demand(held_against(run, IGNORING), "claim").outcome is Outcome.FAILED
-
-    def test_of_another_model_are_not_this_models(self, stance):
-        declared = [behavioral(stance, model=model, id=f"own.{model}") for model in ("m", "n")]
-        run = judged_run(stance, [trained(stance), trained(stance, model="n")], declared=declared)
-        found = [(one.model, one.name) for one in held_against(run).demands if one.kind == "claim"]
-        assert found == [("m", "own.m"), ("n", "own.n")]
 
 
 class TestAgainstABaseline:
@@ -379,21 +357,20 @@ class TestTheReport:
         assert (report.demands, report.passed) == ((), False)
         assert report.sentence == "The gate failed: nothing was judged, so nothing was shown."
 
-    def test_of_several_models_names_each(self, stance):
-        report = held_against(judged_run(stance, [trained(stance), trained(stance, 0.0, model="n")]))
-        assert [one.model for one in report.demands] == ["m"] * 4 + ["n"] * 4
-        assert all(one.outcome is Outcome.PASSED for one in report.demands if one.model == "m")
-        assert not report.passed
+    def test_of_several_models_names_each_and_what_it_does(self, stance):
+        broken = with_fluency(trained(stance, 0.0, model="n"), "tuned", copied=0.9)
+        declared = [behavioral(stance, model=model, id=f"own.{model}") for model in ("m", "n")]
+        report = held_against(judged_run(stance, [trained(stance), broken], declared=declared))
+        assert [one.model for one in report.demands] == ["m"] * 5 + ["n"] * 5
+        unmet = (f"adoption of {stance.name}", f"behavior moved by {stance.name}", "no degeneration", "own.n")
+        failing = [(one.model, one.name) for one in report.demands if one.outcome is Outcome.FAILED]
+        assert failing == [("n", name) for name in unmet]
 
     def test_answers_for_every_stance_that_was_judged_although_the_policy_names_one(self, stance):
         """Findings whose policy was narrowed afterwards would else lose the demands of the others unseen."""
         run, other = gate_run(stance), stance.contrasts[0]
-        more = [
-            claim.model_copy(update={"id": claim.id.replace(stance.name, other), "stance": other})
-            for claim in run.claims
-        ]
-        both = run.model_copy(update={"claims": (*run.claims, *more)})
-        report = held_against(both, Policy(stances=(stance.name,)))
+        more = [altered(claim, id=claim.id.replace(stance.name, other), stance=other) for claim in run.claims]
+        report = held_against(altered(run, claims=(*run.claims, *more)), Policy(stances=(stance.name,)))
         assert f"adoption of {other}" in failed(report)
 
     def test_demands_every_stance_that_is_asked_for(self, stance):
@@ -402,27 +379,14 @@ class TestTheReport:
         assert failed(report) == [f"{one} another" for one in unmet]
         assert report.sentence == "The gate failed: 3 of 7 demands were not met, such as adoption of another."
 
-    def test_counts_warnings(self, stance):
-        run = edited(gate_run(stance), ".preference", status=Status.INCONCLUSIVE)
-        report = held_against(run, Policy(inconclusive="warn"))
-        assert report.passed
-        assert report.sentence == "The gate passed: 4 demands were met, 1 with a warning."
-
-    def test_survives_being_written(self, stance):
-        run = gate_run(stance)
-        report = held_against(run, None, run)
-        written = altered(run, gate=report).model_dump_json()
-        assert Findings.model_validate_json(written).gate == report
-
 
 ARMS = ("tuned", "base", "sham")
 
 
 @cache
 def scene(stance, name):
-    """Trainings that fail a gate, each for one reason only, and one that passes; with the run that judged it."""
+    """Trainings that fail a gate, each for one reason only; with the run that judged it."""
     made = {
-        "sound": trained(stance),
         "weak": trained(stance, 0.08),
         "opposed": trained(stance, -0.5),
         "changed": trained(stance, alpha=9.0),
@@ -435,42 +399,34 @@ def scene(stance, name):
     return made, judged_run(stance, [made])
 
 
+def measured(content, path=()):
+    """Tell the paths of all figures that a record holds."""
+    if isinstance(content, float):
+        yield path
+    elif isinstance(content, dict | list):
+        for key, value in content.items() if isinstance(content, dict) else enumerate(content):
+            yield from measured(value, (*path, key))
+
+
 def broken_at(replicate, which, part, place, figure):
-    """The training with one measured figure of one of its cells replaced."""
+    """The training with one measured figure of one of its cells replaced, or with an answer taken out."""
     cells = dict(zip(ARMS, replicate.records, strict=True))
-    record = cells[which]
-    behavior = record.behavior
-
-    def replaced(entries, **update):
-        here = place % len(entries)
-        return (*entries[:here], altered(entries[here], **update), *entries[here + 1 :])
-
-    likelihoods = behavior.likelihoods
-    if part == "fluency":
-        field = sorted(type(behavior.fluency).model_fields)[place % 5]
-        behavior = altered(behavior, fluency=altered(behavior.fluency, **{field: figure}))
-    elif part == "likelihoods":
-        scores = likelihoods[place % len(likelihoods)].log_probability
-        broken = replaced(likelihoods, log_probability=scores | {sorted(scores)[place % 3]: figure})
-        behavior = altered(behavior, likelihoods=broken)
-    elif part == "divergences":
-        broken = replaced(behavior.divergences, **{("measured", "noise")[place % 2]: figure})
-        behavior = altered(behavior, divergences=broken)
-    elif part == "missing prompt":
-        behavior = altered(behavior, likelihoods=likelihoods[1:] if place % 2 else likelihoods[:-1])
-    elif record.changes:
-        (change,) = record.changes
-        alpha = None if place % 2 else altered(change.alpha_change, spectrum=figure, total=figure)
-        record = altered(record, changes=(altered(change, alpha_change=alpha),))
-    return beside(**cells | {which: altered(record, behavior=behavior)})
+    paths = [path for path in measured(cells[which].model_dump(mode="json")) if part in path]
+    if part == "missing prompt":
+        edit = ("behavior", "likelihoods", -(place % 2)), None
+    elif paths:
+        edit = paths[place % len(paths)], figure
+    else:  # an untouched model has no change of alpha
+        return replicate
+    return beside(**cells | {which: edited_record(cells[which], edit)})
 
 
-@pytest.mark.parametrize("name", ["sound", "weak", "opposed", "changed", "parroting", "collapsed", "no model"])
+@pytest.mark.parametrize("name", ["weak", "opposed", "changed", "parroting", "collapsed", "no model"])
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     which=st.sampled_from(ARMS),
-    part=st.sampled_from(["fluency", "likelihoods", "divergences", "missing prompt", "alpha"]),
-    place=st.integers(0, 60),
+    part=st.sampled_from(["fluency", "likelihoods", "responses", "divergences", "missing prompt", "alpha_change"]),
+    place=st.integers(0, 500),
     figure=st.sampled_from(UNKNOWN),
     inconclusive=st.sampled_from(["fail", "warn", "ignore"]),
 )
@@ -479,5 +435,5 @@ def test_no_figure_that_is_missing_makes_a_gate_pass(stance, name, which, part, 
     whole, run = scene(stance, name)
     before = held_against(run, policy)
     after = held_against(judged_run(stance, [broken_at(whole, which, part, place, figure)]), policy)
-    assert before.passed is (name == "sound")
-    assert not after.passed or before.passed
+    assert not before.passed
+    assert not after.passed

@@ -131,10 +131,7 @@ def test_without_spread_over_prompts_there_is_no_test_and_no_power():
 @pytest.mark.parametrize(
     ("spread", "bound", "told"),
     [
-        *(
-            (spread, 0.0, "finite and >= 0")
-            for spread in (Spread(math.nan, 1, 0), Spread(1, -1, 0), Spread(1, 1, math.inf))
-        ),
+        *((one, 0.0, "finite and >= 0") for one in (Spread(math.nan, 1, 0), Spread(1, -1, 0), Spread(1, 1, math.inf))),
         *((SPREAD, bound, "the bound is the minimum effect") for bound in (-0.1, math.nan)),
     ],
 )

@@ -32,90 +32,70 @@ DEPTH = COUNTING | {"metric": "changed_depth_percent", "layer": "*"}
 RANKING = STRUCTURAL | {"layer": "*", "comparator": "same_layer", "versus": {"stance": "confident-expertise"}}
 RANKING.pop("bound")
 OTHER = {"stance": "confident-expertise"}
+RECORDED = {"before": 1, "after": 1, "change_percent": 1}
 
 
 def without(data, *keys):
     return {key: value for key, value in data.items() if key not in keys}
 
 
-def problem_of(folder, data, name="claims"):
-    """What the library says of one entry, and the line of every key as written."""
-    path = folder / name / "c.yaml"
+def problem_of(folder, data):
+    """What the library says of one claim, and the line of every key as written."""
+    path = folder / "claims" / "c.yaml"
     path.parent.mkdir()
     shown = [f"{key}: {yaml.safe_dump(value, default_flow_style=True, width=1000)}" for key, value in data.items()]
-    path.write_text(f"{name}:\n  - " + "\n    ".join(text.splitlines()[0] for text in shown) + "\n")
+    path.write_text("claims:\n  - " + "\n    ".join(text.splitlines()[0] for text in shown) + "\n")
     with pytest.raises(SpecError) as raised:
         load_catalog(folder)
     return path, path.read_text().splitlines(), str(raised.value)
 
 
-AS_A_WHOLE = {
-    "the comparator 'above' needs the key 'bound'": without(BEHAVIORAL, "bound"),
-    "a bound that is a range [low, high] goes with the comparator 'between', and only with it": STRUCTURAL
-    | {"bound": [1, 2]},
-    "a bound that is a range [low, high] goes with": STRUCTURAL | {"comparator": "between"},
-    "'within' bounds a magnitude: give a bound >= 0": STRUCTURAL | {"comparator": "within"},
-    "'beyond' bounds a magnitude: give a bound >= 0": STRUCTURAL | {"comparator": "beyond"},
-    "the comparator 'same_layer' takes no bound: remove it": RANKING | {"bound": 1},
-    "the comparator 'same_layer' needs 'versus': a model, a stance or a recipe": without(RANKING, "versus"),
-    "'same_layer' asks which of several layers: give a glob, and remove the key 'over'": RANKING
-    | {"layer": "model.layers.1.mlp.up_proj"},
-    "'same_layer' asks which of several layers": RANKING | {"over": "mean"},
-    "changed_layers is not a figure by which one layer changes most: say alpha_change_percent": RANKING
-    | {"metric": "changed_layers", "changed_beyond": 1},
-    "alpha is not a figure by which one layer changes most": RANKING | {"metric": "alpha"},
-    "'versus' names the claim's own training: give another model, stance or recipe": STRUCTURAL
-    | {"versus": {"stance": "curious-uncertainty"}},
-    "'versus' names the claim's own training": STRUCTURAL
-    | {"versus": {"model": "smollm2-135m", "recipe": "documented"}},
-    "a claim about likelihood_preference is about prompts: remove the key 'layer'": BEHAVIORAL | {"layer": "x"},
-    "'over' and 'changed_beyond' are about layers: remove them": BEHAVIORAL | {"over": "mean"},
-    "'over' and 'changed_beyond' are about layers": BEHAVIORAL | {"changed_beyond": 1},
-    "a claim about behavior always faces its controls: remove 'robust' and 'against'": BEHAVIORAL | {"robust": True},
-    "a claim about behavior always faces its controls": BEHAVIORAL | {"against": ["sham"]},
-    "a claim about likelihood_preference takes the comparator 'above' or 'below'": BEHAVIORAL
-    | {"comparator": "within"},
-    "a claim about likelihood_preference takes the comparator": BEHAVIORAL | {"comparator": "between", "bound": [0, 1]},
-    "a claim of change has a bound >= 0 for 'above' and <= 0 for 'below'": BEHAVIORAL | {"bound": -0.1},
-    "a claim of change has a bound >= 0 for 'above'": BEHAVIORAL | {"comparator": "below"},
-    "a divergence is never negative: a claim about it takes the comparator 'above'": BEHAVIORAL
-    | {"metric": "divergence", "comparator": "below", "bound": 0},
-    "minimum_effect must exceed the bound: at the bound itself, half of all estimates miss it": BEHAVIORAL
-    | {"minimum_effect": 0.1},
-    "effects on behavior are compared by their difference: say 'by: difference'": BEHAVIORAL
-    | {"versus": OTHER | {"by": "ratio"}},
-    "a claim about alpha_change_percent needs the key 'layer' (a long name, or a glob such as '*')": without(
-        STRUCTURAL, "layer"
-    ),
-    "minimum_effect is about the power of behavioral claims: remove it": STRUCTURAL | {"minimum_effect": 1},
-    "changed_layers needs the key 'changed_beyond': the percentage beyond which a layer has changed": without(
-        COUNTING, "changed_beyond"
-    ),
-    "changed_depth_percent needs the key 'changed_beyond'": without(DEPTH, "changed_beyond"),
-    "'changed_beyond' goes with changed_layers and changed_depth_percent: remove it from alpha_change": STRUCTURAL
-    | {"changed_beyond": 1},
-    "changed_layers is one figure of all matching layers: remove the key 'over'": COUNTING | {"over": "mean"},
-    "participation_ratio is one figure of all matching layers: remove the key 'over'": STRUCTURAL
-    | {"metric": "participation_ratio", "over": "any"},
-    "a comparison needs one figure on each side: name one layer, or say over: mean or largest": STRUCTURAL
-    | {"layer": "*", "versus": OTHER},
-    "a comparison needs one figure": STRUCTURAL | {"layer": "*", "over": "any", "versus": OTHER},
-    "alpha has no control to be robust against: remove the key 'robust'": STRUCTURAL
-    | {"metric": "alpha", "robust": True},
-    "vector_change_percent has no control to be robust against": STRUCTURAL
-    | {"metric": "vector_change_percent", "robust": True},
-    "the noise control has the norm of the change itself: say 'against: [sham]'": STRUCTURAL
-    | {"metric": "relative_change_percent", "robust": True},
-    "the noise control has the norm of the change": RANKING | {"metric": "relative_change_percent", "robust": True},
-    "the overlap is not measured under noise: say 'against: [sham]'": STRUCTURAL
-    | {"metric": "singular_subspace_overlap", "robust": True},
-    "a claim about likelihood_preference never gets the caveat tail_flip; it may get within_null, not": BEHAVIORAL
-    | {"unless": ["tail_flip"]},
-    "a claim about alpha_change_percent never gets the caveat seen_prompts": STRUCTURAL | {"unless": ["seen_prompts"]},
-}
+AS_A_WHOLE = [  # how what is told begins
+    ("the comparator 'above' needs the key 'bound'", without(BEHAVIORAL, "bound")),
+    ("a bound that is a range [low, high] goes with the comparator 'between', and", STRUCTURAL | {"bound": [1, 2]}),
+    ("a bound that is a range [low, high] goes with", STRUCTURAL | {"comparator": "between"}),
+    ("'within' bounds a magnitude: give a bound >= 0", STRUCTURAL | {"comparator": "within"}),
+    ("'beyond' bounds a magnitude: give a bound >= 0", STRUCTURAL | {"comparator": "beyond"}),
+    ("the comparator 'same_layer' takes no bound: remove it", RANKING | {"bound": 1}),
+    ("the comparator 'same_layer' needs 'versus': a model, a stance or a recipe", without(RANKING, "versus")),
+    ("'same_layer' asks which of several layers: give a glob, and", RANKING | {"layer": "model.layers.1.mlp.up_proj"}),
+    ("'same_layer' asks which of several layers", RANKING | {"over": "mean"}),
+    ("changed_layers is not a figure by which one layer", RANKING | {"metric": "changed_layers", "changed_beyond": 1}),
+    ("alpha is not a figure by which one layer changes most", RANKING | {"metric": "alpha"}),
+    ("'versus' names the claim's own training: give", STRUCTURAL | {"versus": {"stance": "curious-uncertainty"}}),
+    ("'versus' names the claim's own", STRUCTURAL | {"versus": {"model": "smollm2-135m", "recipe": "documented"}}),
+    ("a claim about likelihood_preference is about prompts: remove the key 'layer'", BEHAVIORAL | {"layer": "x"}),
+    ("'over' and 'changed_beyond' are about layers: remove them", BEHAVIORAL | {"over": "mean"}),
+    ("'over' and 'changed_beyond' are about layers", BEHAVIORAL | {"changed_beyond": 1}),
+    ("a claim about behavior always faces its controls: remove 'robust' and 'against'", BEHAVIORAL | {"robust": True}),
+    ("a claim about behavior always faces its controls", BEHAVIORAL | {"against": ["sham"]}),
+    ("a claim about likelihood_preference takes the comparator 'above' or", BEHAVIORAL | {"comparator": "within"}),
+    ("a claim about likelihood_preference takes the", BEHAVIORAL | {"comparator": "between", "bound": [0, 1]}),
+    ("a claim of change has a bound >= 0 for 'above' and <= 0 for 'below'", BEHAVIORAL | {"bound": -0.1}),
+    ("a claim of change has a bound >= 0 for 'above'", BEHAVIORAL | {"comparator": "below"}),
+    ("a divergence is never negative: a", BEHAVIORAL | {"metric": "divergence", "comparator": "below", "bound": 0}),
+    ("minimum_effect must exceed the bound: at the bound itself, half of all", BEHAVIORAL | {"minimum_effect": 0.1}),
+    ("effects on behavior are compared by their difference: say", BEHAVIORAL | {"versus": OTHER | {"by": "ratio"}}),
+    ("a claim about alpha_change_percent needs the key 'layer' (a long name, or a glob", without(STRUCTURAL, "layer")),
+    ("minimum_effect is about the power of behavioral claims: remove it", STRUCTURAL | {"minimum_effect": 1}),
+    ("changed_layers needs the key 'changed_beyond': the percentage beyond", without(COUNTING, "changed_beyond")),
+    ("changed_depth_percent needs the key 'changed_beyond'", without(DEPTH, "changed_beyond")),
+    ("'changed_beyond' goes with changed_layers and changed_depth_percent:", STRUCTURAL | {"changed_beyond": 1}),
+    ("changed_layers is one figure of all matching layers: remove the key 'over'", COUNTING | {"over": "mean"}),
+    ("participation_ratio is one figure of all", STRUCTURAL | {"metric": "participation_ratio", "over": "any"}),
+    ("a comparison needs one figure on each side: name one layer, or", STRUCTURAL | {"layer": "*", "versus": OTHER}),
+    ("a comparison needs one figure", STRUCTURAL | {"layer": "*", "over": "any", "versus": OTHER}),
+    ("alpha has no control to be robust against: remove the key", STRUCTURAL | {"metric": "alpha", "robust": True}),
+    ("vector_change_percent has no control to be", STRUCTURAL | {"metric": "vector_change_percent", "robust": True}),
+    ("the noise control has the norm of the", STRUCTURAL | {"metric": "relative_change_percent", "robust": True}),
+    ("the noise control has the norm of the change", RANKING | {"metric": "relative_change_percent", "robust": True}),
+    ("the overlap is not measured under noise:", STRUCTURAL | {"metric": "singular_subspace_overlap", "robust": True}),
+    ("a claim about likelihood_preference never gets the caveat tail_flip;", BEHAVIORAL | {"unless": ["tail_flip"]}),
+    ("a claim about alpha_change_percent never gets the caveat", STRUCTURAL | {"unless": ["seen_prompts"]}),
+]
 
 
-@pytest.mark.parametrize(("message", "data"), AS_A_WHOLE.items(), ids=AS_A_WHOLE)
+@pytest.mark.parametrize(("message", "data"), AS_A_WHOLE)
 def test_a_claim_that_makes_no_sense_as_a_whole(tmp_path, message, data):
     path, _, told = problem_of(tmp_path, data)
     assert told.startswith(f"{path}:2: claims.0: {message}"), told
@@ -126,17 +106,9 @@ OF_A_KEY = [
     ({"id": "A b"}, "id", "String should match pattern"),
     ({"statement": "So."}, "statement", "String should have at least 8 characters"),
     ({"model": "smollm2-136m"}, "model", "no model is called 'smollm2-136m'; did you mean 'smollm2-135m'"),
-    (
-        {"stance": "curious-uncertain"},
-        "stance",
-        "no stance is called 'curious-uncertain'; did you mean 'curious-uncertainty'",
-    ),
+    ({"stance": "curious-uncertain"}, "stance", "no stance is called 'curious-uncertain'; did you mean 'curious-unc"),
     ({"recipe": "documnted"}, "recipe", "no recipe is called 'documnted'; did you mean 'documented'"),
-    (
-        {"metric": "likelihod_preference"},
-        "metric",
-        "'likelihod_preference' is not allowed; did you mean 'likelihood_preference'? Allowed: 'likelihood_preference'",
-    ),
+    ({"metric": "divergenc"}, "metric", "'divergenc' is not allowed; did you mean 'divergence'? Allowed: 'likelihood"),
     ({"comparator": "abov"}, "comparator", "'abov' is not allowed; did you mean 'above'? Allowed: 'above'"),
     ({"bound": "much"}, "bound", "'much' is neither a finite number nor, for 'between', a pair of such"),
     ({"bound": True}, "bound", "True is neither a finite number"),
@@ -147,12 +119,9 @@ OF_A_KEY = [
     ({"bound": [2, 1]}, "bound", "[2, 1] is no range: give the smaller number first, then the larger one"),
     ({"bound": [1, 1]}, "bound", "[1, 1] is no range"),
     ({"bound": [1, 2, 3]}, "bound", "[1, 2, 3] is no range"),
-    ({"bound": []}, "bound", "[] is no range"),
     ({"bound": {"low": 1}}, "bound", "{'low': 1} is neither a finite number"),
     ({"minimum_effect": 0}, "minimum_effect", "Input should be greater than 0"),
-    ({"minimum_effect": float("nan")}, "minimum_effect", "Input should be"),
     ({"unless": ["colapsed"]}, "unless.0", "'colapsed' is not allowed; did you mean 'collapsed'? Allowed"),
-    ({"against": []}, "against", "Tuple should have at least 1 item"),
     ({"against": ["base"]}, "against.0", "'base' is not allowed; allowed: 'sham' or 'noise'"),
     ({"expected": "HOLD"}, "expected.0", "'HOLD' is not allowed; did you mean 'HOLDS'? Allowed: 'HOLDS'"),
     ({"expected": "NOT_RUN"}, "expected.0", "'NOT_RUN' is not allowed"),
@@ -161,25 +130,15 @@ OF_A_KEY = [
     ({"changed_beyond": -1}, "changed_beyond", "Input should be greater than or equal to 0"),
     ({"versus": {"by": "difference"}}, "versus", "names nothing to compare with: give a model, a stance or a recipe"),
     ({"versus": {"modle": "x"}}, "versus.modle", "unknown key; did you mean 'model'"),
-    (
-        {"versus": OTHER | {"by": "rato"}},
-        "versus.by",
-        "'rato' is not allowed; did you mean 'ratio'? Allowed: 'difference' or 'ratio'",
-    ),
+    ({"versus": OTHER | {"by": "rato"}}, "versus.by", "'rato' is not allowed; did you mean 'ratio'? Allowed: 'diff"),
     ({"versus": {"model": "pythia"}}, "versus", "versus: no model is called 'pythia'; did you mean"),
     ({"versus": {"model": "any"}}, "versus", "versus: no model is called 'any'"),
     ({"versus": {"stance": "confident"}}, "versus", "versus: no stance is called 'confident'; did you"),
     ({"versus": {"recipe": "lorra"}}, "versus", "versus: no recipe is called 'lorra'; did you mean 'l"),
     ({"comparater": "above"}, "comparater", "unknown key; did you mean 'comparator'"),
-    *(
-        ({"recorded": {"before": 1, "after": 1, "change_percent": 1} | {key: value}}, f"recorded.{key}", message)
-        for value, message, *keys in (
-            (0, "Input should be greater than 0", "before", "after"),
-            (float("inf"), "Input should be a finite number", "before", "after", "change_percent"),
-            (float("nan"), "Input should be ", "before", "after", "change_percent"),
-        )
-        for key in keys
-    ),
+    ({"recorded": RECORDED | {"before": 0}}, "recorded.before", "Input should be greater than 0"),
+    ({"recorded": RECORDED | {"after": float("inf")}}, "recorded.after", "Input should be a finite number"),
+    ({"recorded": RECORDED | {"change_percent": float("nan")}}, "recorded.change_percent", "Input should be a finite"),
 ]
 
 
@@ -197,70 +156,10 @@ def test_a_missing_key_is_named(tmp_path, key):
     assert told == f"{path}:2: claims.0.{key}: is missing"
 
 
-STATEMENT = {"id": "s", "statement": "It is so.", "measured": ["a"]}
-CHANGE = {"kind": "change", "models": ["qwen2-0.5b"], "comparator": "below", "bound": -3}
-BAD_STATEMENTS = [
-    ({}, "measured.0", "no claim has the id 'a'; none is known"),
-    ({"measured": []}, "", "rests on nothing: give 'checks' of the record, or claims under 'measured'"),
-    ({"expected_measured": []}, "expected_measured", "Tuple should have at least 1 item"),
-    ({"expected_measured": "NOT_RUN"}, "expected_measured.0", "'NOT_RUN' is not allowed"),
-    (
-        {"measured": [], "checks": [CHANGE | {"comparator": "same_layer"}]},
-        "checks.0",
-        "a check of changes takes the comparator 'above', 'below', 'within' or 'beyond'",
-    ),
-    ({"measured": [], "checks": [CHANGE | {"comparator": "between"}]}, "checks.0", "a check of changes takes"),
-    (
-        {"measured": [], "checks": [{"kind": "ratio", "models": ["qwen2-0.5b", "distilgpt2"], "between": [9, 1]}]},
-        "",
-        "between must give the smaller number first, not [9.0, 1.0]",
-    ),
-]
-
-
-@pytest.mark.parametrize(("change", "key", "message"), BAD_STATEMENTS)
-def test_a_bad_statement_is_refused_with_its_line(tmp_path, change, key, message):
-    path, lines, told = problem_of(tmp_path, STATEMENT | change, "statements")
-    where = f"statements.0.{key}".rstrip(".")
-    line = 1 + next(
-        index for index, text in enumerate(lines) if text.strip(" -").startswith(f"{key.split('.')[0] or 'id'}:")
-    )
-    assert told.startswith(f"{path}:{line}: {where}: {message}"), told
-
-
-def test_a_statement_names_claims_that_exist(tmp_path):
-    for name, data in (("claims", BEHAVIORAL | {"id": "mine.1"}), ("statements", STATEMENT | {"measured": ["mine.2"]})):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "x.yaml").write_text(yaml.safe_dump({name: [data]}))
-    with pytest.raises(SpecError, match=r"measured\.0: no claim has the id 'mine\.2'; did you mean 'mine\.1'"):
-        load_catalog(tmp_path)
-
-
-def test_stances_with_other_prompts_are_not_compared_by_prompt(tmp_path):
-    stance = load_catalog(tmp_path).stance("curious-uncertainty").model_dump(mode="json")
-    prompts = [f"Where is place {index}?" for index in range(12)]
-    for folder in ("stances", "claims"):
-        (tmp_path / folder).mkdir()
-    contrasts = ["confident-expertise", "engaged-difficulty"]
-    own = stance | {"name": "own", "held_out_prompts": prompts, "contrasts": contrasts}
-    (tmp_path / "stances" / "own.yaml").write_text(yaml.safe_dump(own))
-    claim = BEHAVIORAL | {"versus": {"stance": "own"}}
-    (tmp_path / "claims" / "c.yaml").write_text(yaml.safe_dump({"claims": [claim]}))
-    with pytest.raises(SpecError, match=r"claims\.0\.versus: own and curious-uncertainty have other held-out prompts"):
-        load_catalog(tmp_path)
-    weights = STRUCTURAL | {"versus": {"stance": "own"}}
-    (tmp_path / "claims" / "c.yaml").write_text(yaml.safe_dump({"claims": [weights]}))
-    assert load_catalog(tmp_path).claims, "weights have no prompts"
-
-
 @pytest.mark.parametrize(
     "data",
     [
-        BEHAVIORAL,
-        STRUCTURAL,
-        COUNTING,
-        DEPTH,
-        RANKING,
+        *(BEHAVIORAL, STRUCTURAL, COUNTING, DEPTH, RANKING),
         RANKING | {"metric": "vector_change_percent"},
         RANKING | {"metric": "relative_change_percent", "robust": True, "against": ["sham"]},
         STRUCTURAL | {"layer": "*", "over": "largest", "versus": {"model": "distilgpt2", "by": "ratio"}},

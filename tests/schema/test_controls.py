@@ -25,28 +25,19 @@ from stance_suite.report.page.responses import response_data
 from stance_suite.runner.cell_runner import CellRunner
 from stance_suite.runner.plan import cells_of_sweep, plan_run
 from stance_suite.schema.cells import Cell
-from stance_suite.schema.controls import (
-    BASE,
-    NOISE,
-    RESAMPLED,
-    ROUNDING,
-    SHAM,
-    Control,
-    InBehavior,
-    InStructure,
-    Part,
-    Role,
-)
+from stance_suite.schema.controls import BASE, SHAM, Control, InBehavior, InStructure, Part, Role
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.layer_figures import layer_figures
 from stance_suite.schema.recipes import Sweep
 from stance_suite.schema.replicates import CellIndex
 from stance_suite.schema.verdicts import ControlFigure, Status
 from tests import made_up_run
+from tests.edits import altered
 from tests.measured import alpha_change, layer
 from tests.runs import behavioral, structural, training
 
 STANCE = "curious-uncertainty"
+CHANGES = (layer("model.layers.0.q_proj", alpha_change(9, 9)),)
 
 
 @pytest.fixture
@@ -73,6 +64,11 @@ def shuffled():
         rotations=lambda family, first: (family[0].examples[::-1],),
     )
     Control.forget("shuffled")
+
+
+def shuffled_like(sham):
+    """A cell of that treatment in which the same was measured."""
+    return altered(sham, cell=altered(sham.cell, treatment="shuffled"), key=f"shuffled-{sham.cell.seed}")
 
 
 def verdict_on(name, findings):
@@ -110,16 +106,14 @@ def test_figures_of_other_records_are_judged_and_reported(echo, library):
 def test_a_robust_claim_may_name_it(echo, stance):
     claim = structural(stance, comparator="above", bound=1, robust=True, against=["echo"])
     one = training(stance, 0.5)
-    changed = one.tuned.model_copy(update={"changes": (layer("model.layers.0.q_proj", alpha_change(9, 9)),)})
-    verdict = judge_structure(claim, replace(one, tuned=changed))
+    verdict = judge_structure(claim, replace(one, tuned=altered(one.tuned, changes=CHANGES)))
     assert verdict.status is Status.FAILS
     assert "true of the control echo as well" in verdict.reason
 
 
 def test_a_training_of_its_own_is_a_cell_beside_the_tuned_one(shuffled, stance):
     one = training(stance, 0.5)
-    cell = one.tuned.cell.model_copy(update={"treatment": "shuffled", "stance": None})
-    extra = one.controls[SHAM].model_copy(update={"cell": cell, "key": "shuffled"})
+    extra = shuffled_like(one.controls[SHAM])
     found = CellIndex([*one.records, extra])
     ((beside,),) = found.replicates()
     assert list(beside.controls) == [SHAM, shuffled]
@@ -130,21 +124,17 @@ def test_a_training_of_its_own_is_a_cell_beside_the_tuned_one(shuffled, stance):
     assert list(verdict.prompts[0].controls) == [SHAM, shuffled]
     assert list(prompt_data(verdict)["prompts"][0]) == ["prompt", "base", "sham", "shuffled", "tuned"]
     assert "'shuffled'" in json.dumps(prompts(PAGE, "container", verdict.claim.metric))
-    assert verdict.replicates[0].controls == {"sham": "m-sham-0", "shuffled": "shuffled"}
-    assert verdict.cells == ("m-stance-0", "m-base-0", "m-sham-0", "shuffled")
-    moved = {"changes": (layer("model.layers.0.q_proj", alpha_change(9, 9)),)}
-    controls = {control: record.model_copy(update=moved) for control, record in beside.controls.items()}
-    everywhere = replace(beside, tuned=beside.tuned.model_copy(update=moved), controls=controls)
+    assert verdict.replicates[0].controls == {"sham": "m-sham-0", "shuffled": "shuffled-0"}
+    assert verdict.cells == ("m-stance-0", "m-base-0", "m-sham-0", "shuffled-0")
+    controls = {control: altered(record, changes=CHANGES) for control, record in beside.controls.items()}
+    everywhere = replace(beside, tuned=altered(beside.tuned, changes=CHANGES), controls=controls)
     judged = judge_structure(structural(stance, comparator="above", bound=1), everywhere)
     assert {"sham", "shuffled"} <= set(names(judged))
 
 
 def test_runs_are_compared_seed_by_seed_against_it_too(shuffled, stance):
     def with_it(one):
-        sham = one.controls[SHAM]
-        cell = sham.cell.model_copy(update={"treatment": "shuffled"})
-        extra = sham.model_copy(update={"cell": cell, "key": f"shuffled-{cell.seed}"})
-        return replace(one, controls={**one.controls, shuffled: extra})
+        return replace(one, controls={**one.controls, shuffled: shuffled_like(one.controls[SHAM])})
 
     replicates = [with_it(training(stance, 0.5, seed)) for seed in range(3)]
     evidence = gather_evidence(behavioral(stance), stance, replicates)
@@ -156,14 +146,8 @@ def test_runs_are_compared_seed_by_seed_against_it_too(shuffled, stance):
 
 
 def test_its_cells_are_reported_wherever_the_shams_are(shuffled, whole_run):
-    extra = [
-        one.model_copy(
-            update={"cell": one.cell.model_copy(update={"treatment": "shuffled"}), "key": f"shuffled-{one.cell.seed}"}
-        )
-        for one in whole_run.cells
-        if one.cell.control is SHAM
-    ]
-    run = whole_run.model_copy(update={"cells": (*whole_run.cells, *extra)})
+    extra = [shuffled_like(one) for one in whole_run.cells if one.cell.control is SHAM]
+    run = altered(whole_run, cells=(*whole_run.cells, *extra))
     read = Findings.model_validate_json(run.model_dump_json())
     assert [one.cell.control for one in read.cells[-2:]] == [shuffled, shuffled]
     data = response_data(read)
@@ -200,11 +184,8 @@ def test_a_run_and_a_sweep_plan_its_cells(shuffled, project, tiny_model):
 @pytest.mark.parametrize(
     ("control", "is_cell", "may_be_named"),
     [
-        (BASE, True, False),
-        (SHAM, True, True),
-        (NOISE, False, True),
-        (ROUNDING, False, False),
-        (RESAMPLED, False, False),
+        *(("base", True, False), ("sham", True, True), ("noise", False, True)),
+        *(("rounding", False, False), ("base resampled", False, False)),
     ],
 )
 def test_only_cells_are_treatments_and_only_some_controls_may_be_named(control, is_cell, may_be_named, stance):
@@ -243,7 +224,7 @@ def test_a_figure_is_named_by_its_control_and_role(figure, name):
 def test_what_belongs_together_is_known_again_for_a_copy_with_other_cells(whole_run):
     kept = whole_run.index
     assert whole_run.index is kept
-    fewer = whole_run.model_copy(update={"cells": whole_run.cells[:1]})
+    fewer = altered(whole_run, cells=whole_run.cells[:1])
     assert fewer.index is not kept
     assert fewer.replicates() == ()
     assert whole_run.index is kept

@@ -1,7 +1,5 @@
-import subprocess
-import sys
-
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from stance_suite.cli.app import app
@@ -40,16 +38,9 @@ def write(folder, text):
 
 def test_every_key_is_read(tmp_path):
     declared = load_policy(write(tmp_path, POLICY), STANCES, RECIPES)
-    assert declared.policy == Policy(
-        stances=("curious-uncertainty",),
-        recipe="long",
-        adoption={"preference": 0.2, "agreement": "adopted"},
-        degeneration="warn",
-        structure={"alpha_change_percent": 3, "unexplained": "ignore"},
-        claims=("own.*",),
-        regression={"share": 0.25},
-        inconclusive="warn",
-    )
+    written = yaml.safe_load(POLICY)
+    assert declared.policy == Policy(**written)
+    assert all(getattr(declared.policy, key) != getattr(Policy(), key) for key in Policy.model_fields)
     assert declared.document.path == tmp_path / "policy.yaml"
     assert load_policy(write(tmp_path, "{}"), STANCES, RECIPES).policy == Policy(), "every key may be left out"
 
@@ -75,12 +66,7 @@ def test_the_bundled_policy_says_what_holds_without_one():
         ("agreement: adopted", "agreement: full", 4, "adoption.agreement: 'full' is not allowed; allowed: 'partial'"),
         ("warn", "warning", 5, "degeneration: 'warning' is not allowed; did you mean 'warn'? Allowed: 'fail', 'warn' "),
         ("alpha_change_percent: 3", "alpha_change_percent: 0", 7, "structure.alpha_change_percent: Input should be gr"),
-        (
-            "unexplained",
-            "unexplaned",
-            8,
-            "structure.unexplaned: unknown key; did you mean 'unexplained'? Allowed here: ",
-        ),
+        ("unexplained", "unexplaned", 8, "structure.unexplaned: unknown key; did you mean 'unexplained'? Allowed here"),
         ('["own.*"]', "5", 9, "claims: Input should be a valid tuple"),
         ("share: 0.25", "share: 1", 10, "regression.share: Input should be less than 1"),
         ("inconclusive: warn", "inconclusive: 1", 11, "inconclusive: 1 is not allowed; allowed: 'fail'"),
@@ -176,14 +162,3 @@ def test_standard_claims_carry_the_policys_bounds(stance):
     assert len(responses.expected) == len(markers.expected) == 3
     measured = (responses.metric, markers.metric, divergence.metric)
     assert measured == (Metric.EMBEDDING_SHIFT, Metric.MARKER_RATE, Metric.DIVERGENCE)
-
-
-def test_a_policy_is_checked_without_torch(tmp_path):
-    write(tmp_path, POLICY)
-    code = (
-        "import sys; from pathlib import Path; from stance_suite.config.policy_file import load_policy\n"
-        "load_policy(Path('policy.yaml'), ['curious-uncertainty'], ['documented', 'long'])\n"
-        "print({'torch', 'transformers', 'pandas'} & set(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"

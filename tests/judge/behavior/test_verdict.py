@@ -12,7 +12,7 @@ from stance_suite.judge.statistics import paired_effect
 from stance_suite.schema.controls import Role
 from stance_suite.schema.metrics import Caveat, Metric
 from stance_suite.schema.verdicts import Status
-from tests.edits import altered
+from tests.edits import altered, edited
 from tests.measured import FLUENCY, behaving, behavior, beside, response
 from tests.runs import behavioral
 
@@ -43,17 +43,6 @@ def judge_seeds(stance, triples, adjusted=None, **about):
 
 def figures(verdict):
     return {entry.name: entry.figure for entry in verdict.controls}
-
-
-def test_a_shift_beyond_both_controls_holds(stance):
-    verdict = judge(stance, said(stance, toward=0.5))
-    assert verdict.status is Status.HOLDS
-    assert verdict.figure == pytest.approx(0.5, abs=0.05)
-    assert verdict.low < verdict.figure < verdict.high
-    assert verdict.p_value == pytest.approx(2 / 2**12)
-    assert set(figures(verdict)) >= {"base", "sham"}
-    assert len(verdict.prompts) == 12
-    assert not verdict.caveats
 
 
 def preferences(stance, name, behaviors, prompts):
@@ -110,24 +99,17 @@ def test_without_a_sham_others_stand_in_for_it_which_are_shown_beside_it_otherwi
     assert not beside_it.caveats
 
 
-def test_training_on_the_shams_own_data_does_not_hold(stance):
-    """The very same cell as control: every difference is zero."""
-    tuned = said(stance, toward=0.5)
-    verdict = judge(stance, tuned, sham=tuned)
-    assert (verdict.status, verdict.p_value) == (Status.INCONCLUSIVE, None)
-    assert Caveat.WITHIN_NULL in verdict.caveats
-
-
 @pytest.mark.parametrize(
     ("tuned", "others", "status", "told"),
     [
         ({"toward": 0.5}, {"sham": {"toward": 0.5, "seed": 2}}, "FAILS", "against sham"),
+        ({"toward": 0.5}, {"sham": {"toward": 0.5}}, "INCONCLUSIVE", "no test against sham"),
         # the rival's own preference falls when the stance's rises, so the rival must rise further for a tie
         ({"toward": 0.5, "rival": 0.6}, {}, "FAILS", "not specific: toward confident-expertise"),
         ({"toward": 0.5}, {"bound": 2.0}, "FAILS", "short of the claimed +2"),
         ({"spread": 0.5}, {"base": {"spread": 0.5, "seed": 1}, "bound": 0}, "INCONCLUSIVE", "after Holm's correction"),
     ],
-    ids=["the sham's too", "another stance's too", "below the minimum effect", "noise alone"],
+    ids=["the sham's too", "the very same sham", "another stance's too", "below the minimum effect", "noise alone"],
 )
 def test_a_shift_that_is_no_evidence_does_not_hold(stance, tuned, others, status, told):
     about = {name: said(stance, **one) if isinstance(one, dict) else one for name, one in others.items()}
@@ -146,13 +128,6 @@ def test_the_adjusted_p_value_decides(stance):
     assert judge(stance, said(stance, toward=0.5), adjusted=math.nan).status is Status.INCONCLUSIVE
 
 
-def test_an_effect_on_seen_prompts_alone_is_told(stance):
-    assert figures(judge(stance, said(stance, toward=0.5)))["seen prompts"] == pytest.approx(0.5, abs=0.05)
-    memorized = judge(stance, said(stance, toward=0.1, seen=1.0))
-    assert Caveat.SEEN_PROMPTS in memorized.caveats
-    assert figures(memorized)["seen prompts"] == pytest.approx(1.1, abs=0.05)
-
-
 def test_the_noise_floor_of_sampled_metrics_is_shown(stance):
     rng = np.random.default_rng(3)
     again = tuple(
@@ -166,43 +141,36 @@ def test_the_noise_floor_of_sampled_metrics_is_shown(stance):
 
 
 @pytest.mark.parametrize(
-    ("broken", "caveat"),
+    ("field", "edge", "beyond", "caveat"),
     [
-        ({"distinct_bigrams": 0.4}, Caveat.COLLAPSED),
-        ({"distinct_bigrams": math.nan}, Caveat.COLLAPSED),
-        ({"repetition": 0.4}, Caveat.COLLAPSED),
-        ({"words": 5.0}, Caveat.COLLAPSED),
-        ({"neutral_perplexity": 41.0}, Caveat.COLLAPSED),
-        ({"neutral_perplexity": math.nan}, Caveat.COLLAPSED),
-        ({"copied": 0.3}, Caveat.PARROTED),
+        ("distinct_bigrams", 0.45, 0.449, Caveat.COLLAPSED),
+        ("words", 6.25, 6.24, Caveat.COLLAPSED),
+        ("repetition", 0.05 + 0.25, 0.301, Caveat.COLLAPSED),
+        ("neutral_perplexity", 40.0, 40.1, Caveat.COLLAPSED),
+        ("copied", 0.25, 0.251, Caveat.PARROTED),
     ],
 )
-def test_falling_apart_or_reciting_is_told_and_a_claim_can_rule_it_out(stance, broken, caveat):
-    tuned = said(stance, toward=0.5, fluency=altered(FLUENCY, **broken))
-    verdict = judge(stance, tuned)
-    assert (verdict.status, verdict.caveats) == (Status.HOLDS, (caveat,))
-    strict = judge(stance, tuned, unless=[caveat])
-    assert strict.status is Status.FAILS
-    assert caveat in strict.reason
-    other = Caveat.PARROTED if caveat is Caveat.COLLAPSED else Caveat.COLLAPSED
-    assert judge(stance, tuned, unless=[other]).status is Status.HOLDS
-
-
-@pytest.mark.parametrize(
-    ("edge", "beyond"),
-    [
-        ({"distinct_bigrams": 0.45}, {"distinct_bigrams": 0.449}),
-        ({"words": 6.25}, {"words": 6.24}),
-        ({"repetition": 0.05 + 0.25}, {"repetition": 0.301}),
-        ({"neutral_perplexity": 40.0}, {"neutral_perplexity": 40.1}),
-        ({"copied": 0.25}, {"copied": 0.251}),
-    ],
-)
-def test_as_much_as_the_limit_is_no_degeneration_and_one_seed_beyond_is_enough(stance, edge, beyond):
-    sound, at_limit, broken = (said(stance, fluency=altered(FLUENCY, **one)) for one in ({}, edge, beyond))
+def test_falling_apart_or_reciting_is_told_and_a_claim_can_rule_it_out(stance, field, edge, beyond, caveat):
+    levels = FLUENCY, altered(FLUENCY, **{field: edge}), altered(FLUENCY, **{field: beyond})
+    sound, at_limit, broken = (said(stance, toward=0.5, fluency=fluency) for fluency in levels)
     one, at_the_edge, past = (behaving(stance, tuned, sound, sound) for tuned in (sound, at_limit, broken))
     assert guard([one, at_the_edge]) == ()
-    assert len(guard([one, past])) == 1
+    assert guard([one, past]) == (caveat,), "one seed is enough"
+    verdict = judge(stance, broken)
+    assert (verdict.status, verdict.caveats) == (Status.HOLDS, (caveat,))
+    strict = judge(stance, broken, unless=[caveat])
+    assert (strict.status, caveat in strict.reason) == (Status.FAILS, True)
+    other = Caveat.PARROTED if caveat is Caveat.COLLAPSED else Caveat.COLLAPSED
+    assert judge(stance, broken, unless=[other]).status is Status.HOLDS
+
+
+@pytest.mark.parametrize("side", ["tuned", "base"])
+@pytest.mark.parametrize("field", sorted(type(FLUENCY).model_fields))
+@pytest.mark.parametrize("figure", [math.nan, math.inf, -math.inf])
+def test_guards_that_are_no_numbers_prove_no_health(stance, side, field, figure):
+    said_there = dict.fromkeys(("tuned", "base", "sham"), said(stance))
+    said_there[side] = said(stance, fluency=altered(FLUENCY, **{field: figure}))
+    assert guard([behaving(stance, **said_there)])
 
 
 @pytest.mark.parametrize(
@@ -231,30 +199,6 @@ def test_a_divergence_is_held_against_noise_and_shown_beside_the_sham(stance):
     assert figures(verdict) == pytest.approx({"noise": 0.49 * 1.175, "sham": 0.2 * 1.175}, rel=0.02)
     assert judge(stance, said(stance, divergence=0.01, noise=0.5), **about).status is Status.FAILS
     assert judge(stance, altered(tuned, divergences=()), **about).status is Status.INCONCLUSIVE
-
-
-def test_several_seeds_must_agree(stance):
-    agreeing = [(said(stance, 0.5, seed=i), said(stance, seed=i + 10), said(stance, seed=i + 20)) for i in range(3)]
-    verdict = judge_seeds(stance, agreeing)
-    assert (verdict.status, len(verdict.cells)) == (Status.HOLDS, 9)
-    assert verdict.figure == pytest.approx(0.5, abs=0.05)
-    levels = (1.5, 0.1, -0.1)
-    torn = [(said(stance, level, seed=i), *agreeing[i][1:]) for i, level in enumerate(levels)]
-    assert judge_seeds(stance, torn[:1]).status is Status.HOLDS
-    assert judge_seeds(stance, torn).status is Status.INCONCLUSIVE
-
-
-def test_every_behavioral_metric_has_scores(stance):
-    for metric in Metric.behavioral():
-        tuned = said(stance, toward=0.5, divergence=0.1)
-        scores = prompt_scores(tuned, metric, stance.name, stance.contrasts, stance.held_out_prompts)
-        assert scores.shape == (12,)
-        assert np.isfinite(scores).all()
-
-
-def test_a_claim_of_decrease_is_judged_in_its_direction(stance):
-    for toward, status in ((-0.5, Status.HOLDS), (0.5, Status.FAILS)):
-        assert judge(stance, said(stance, toward=toward), comparator="below", bound=-0.05).status is status
 
 
 def mirrored(behavior):
@@ -300,11 +244,8 @@ def test_prompts_of_other_stances_do_not_count(stance):
 def test_stances_that_are_no_contrasts_do_not_count(stance):
     plain = said(stance, toward=0.5), said(stance, seed=1), said(stance, seed=2)
     more = [
-        altered(
-            one,
-            likelihoods=[altered(each, log_probability=each.log_probability | {"x": i}) for each in one.likelihoods],
-        )
-        for i, one in enumerate(plain)
+        edited(one, *((("likelihoods", place, "log_probability", "x"), level) for place in range(len(one.likelihoods))))
+        for level, one in enumerate(plain)
     ]
     assert judge(stance, *more).controls == judge(stance, *plain).controls
 
@@ -323,11 +264,6 @@ def test_the_reason_tells_every_contrast_or_the_weakest(stance):
     assert unsure.reason.startswith(f"against base the effect of {figures(unsure)['base']:+.3f} nats/token has p = 0.")
 
 
-def test_a_prompt_that_was_not_measured_is_inconclusive(stance):
-    tuned = said(stance, toward=0.5)
-    assert judge(stance, altered(tuned, likelihoods=tuned.likelihoods[1:])).status is Status.INCONCLUSIVE
-
-
 @given(
     st.integers(0, 11),
     st.sampled_from(["tuned", "base", "sham"]),
@@ -339,14 +275,10 @@ def test_a_prompt_that_was_not_measured_is_inconclusive(stance):
 def test_behavior_never_holds_on_nan(library, prompt, which, value, metric, contrasts_only):
     stance = library.stance("curious-uncertainty")
     measured = {"tuned": said(stance, toward=0.5), "base": said(stance, seed=1), "sham": said(stance, seed=2)}
-    broken = dict.fromkeys(stance.contrasts if contrasts_only else (stance.name, *stance.contrasts), value)
-    behavior = measured[which]
-    likelihoods, responses = list(behavior.likelihoods), list(behavior.responses)
-    asked, said_there = likelihoods[prompt], responses[2 * prompt]
-    likelihoods[prompt] = altered(asked, log_probability=asked.log_probability | broken)
-    embedded = {name: getattr(said_there, name) | broken for name in ("similarity", "projection")}
-    responses[2 * prompt] = altered(said_there, **embedded)
-    measured[which] = altered(behavior, likelihoods=tuple(likelihoods), responses=tuple(responses))
+    fields = [("likelihoods", prompt, "log_probability")]
+    fields += [("responses", 2 * prompt, field) for field in ("similarity", "projection")]
+    names = stance.contrasts if contrasts_only else (stance.name, *stance.contrasts)
+    measured[which] = edited(measured[which], *(((*field, name), value) for field in fields for name in names))
     if contrasts_only and which == "sham" and metric is not Metric.LIKELIHOOD_PREFERENCE:
         return  # nothing that is judged is missing
     assert judge(stance, **measured, metric=metric).status is not Status.HOLDS

@@ -3,10 +3,8 @@
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from stance_suite.judge.structure.figures import pool
+from stance_suite.judge.structure.figures import Figure, pool
 from stance_suite.judge.structure.verdict import judge_structure
 from stance_suite.schema.layer_figures import layer_figures
 from stance_suite.schema.spectra import WeightChange
@@ -63,19 +61,21 @@ def test_nothing_known_is_no_figure(changes, figures):
 def test_no_layer_at_all_is_no_count_and_none_known_is_a_count_with_all_missing():
     counting = claim(metric="changed_layers", changed_beyond=1)
     assert pool(counting, {}, BASE) is None
-    found = pool(counting, {NAMES[0]: None}, BASE)
-    assert (found.value, found.missing) == (0.0, 1)
+    assert pool(counting, {NAMES[0]: None}, BASE) == Figure(value=0.0, layers=(), missing=1, matching=1)
 
 
 def test_the_mean_change_of_alpha_is_the_change_of_the_mean_alpha():
-    fits = [(6.0, 10.0), (2.0, 0.0)]
-    pairs = zip(BASE.spectra, fits, strict=False)
-    base = altered(BASE, spectra=tuple(altered(one, fit=altered(one.fit, alpha=alpha)) for one, (alpha, _) in pairs))
-    figures = {name: change for name, (_, change) in zip(NAMES, fits, strict=False)}
-    assert pool(claim(over="mean"), figures, base).value == pytest.approx(100 * ((6.6 + 2.0) / 8 - 1))
-    assert pool(claim(over="mean"), figures | {NAMES[2]: 1.0}, base) is None, "a layer whose alpha is not known"
+    def base(*alphas):
+        pairs = zip(BASE.spectra, alphas, strict=False)
+        return altered(BASE, spectra=tuple(altered(one, fit=altered(one.fit, alpha=alpha)) for one, alpha in pairs))
+
+    figures = {NAMES[0]: 10.0, NAMES[1]: 0.0}
+    assert pool(claim(over="mean"), figures, base(6.0, 2.0)).value == pytest.approx(100 * ((6.6 + 2.0) / 8 - 1))
+    for alphas in ((6.0,), (6.0, math.nan), (6.0, math.inf)):
+        assert pool(claim(over="mean"), figures, base(*alphas)) is None, "a layer whose alpha is not known"
+        assert pool(claim(over="largest"), figures, base(*alphas)).value == 10.0
     norm = claim(over="mean", metric="relative_change_percent")
-    assert pool(norm, figures, base).value == 5.0
+    assert pool(norm, figures, base()).value == 5.0
 
 
 def test_what_lies_outside_of_the_blocks_is_before_or_after_them():
@@ -185,10 +185,3 @@ def test_how_many_layers_change_and_where(metric, beyond, bound, status, shown):
     verdict = judge_structure(about, replicate(moved(0, 1, 0.5, 0, 0, 8, -9, 5, 0, 0)))
     assert verdict.status == status, verdict.reason
     assert shown in verdict.reason
-
-
-@given(st.lists(st.floats(-50, 50), min_size=1, max_size=10), st.floats(0, 60))
-def test_counting_is_counting(alphas, beyond):
-    figures = dict(zip(NAMES, alphas, strict=False))
-    found = pool(claim(metric="changed_layers", changed_beyond=beyond), figures, BASE)
-    assert found.value == sum(abs(alpha) > beyond for alpha in alphas)

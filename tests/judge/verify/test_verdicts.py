@@ -33,20 +33,12 @@ SHAMS_TEXT = cell("training", "texts", 1, key="sham--0")
 likelihood = partial(cell, "behavior", "likelihoods", 0, "log_probability")
 
 
-def fit(name, field):
-    return cell("spectra", name, "fit", field)
-
-
-def curve(name, *path):
-    return cell("spectra", name, "curve", *path)
+first, second = (partial(cell, "spectra", name) for name in (FIRST, SECOND))
+alpha_change = partial(cell, "changes", SECOND, "alpha_change")
 
 
 def at(name, field):
     return f"spectra[{name}].{field}"
-
-
-def change(name, *path):
-    return cell("changes", name, "alpha_change", *path)
 
 
 def test_a_run_left_as_it_was_agrees(whole_run):
@@ -92,20 +84,20 @@ EDITS = {
     "no training": ((cell("training"), None), "cell m", "training"),
     "weights": ((cell("provenance", "weights_sha256"), "1" * 64), "cell m", "provenance.weights_sha256"),
     "embedder": ((cell("provenance", "embedder_sha256"), "1" * 64), "cell m", "provenance.embedder_sha256"),
-    "alpha as fitted": ((change(SECOND, "total"), more), "cell m", f"changes[{SECOND}].alpha_change.total"),
-    "part of the tail": ((change(SECOND, "tail_choice"), more), "cell m", "alpha_change.tail_choice"),
-    "tail size": ((change(SECOND, "tail_after"), 12), "cell m", "alpha_change.tail_after"),
-    "tail flip": ((change(SECOND, "tail_flip"), True), "cell m", "alpha_change.tail_flip"),
-    "alpha, tail fixed": ((change(FIRST, "spectrum"), more), "cell m", "alpha_change.spectrum"),
-    "fitted alpha": ((fit(FIRST, "alpha"), more), "cell m", at(FIRST, "fit.alpha")),
-    "curve": ((curve(FIRST, "ks_distances", 5), more), "cell m", at(FIRST, "curve.ks_distances[5]")),
-    "point taken out of a curve": ((curve(FIRST, "sizes", 0), 41), "cell m", at(FIRST, "curve.sizes")),
+    "alpha as fitted": ((alpha_change("total"), more), "cell m", f"changes[{SECOND}].alpha_change.total"),
+    "part of the tail": ((alpha_change("tail_choice"), more), "cell m", "alpha_change.tail_choice"),
+    "tail size": ((alpha_change("tail_after"), 12), "cell m", "alpha_change.tail_after"),
+    "tail flip": ((alpha_change("tail_flip"), True), "cell m", "alpha_change.tail_flip"),
+    "alpha, tail held": ((cell("changes", FIRST, "alpha_change", "spectrum"), more), "cell m", "alpha_change.spectrum"),
+    "fitted alpha": ((first("fit", "alpha"), more), "cell m", at(FIRST, "fit.alpha")),
+    "curve": ((first("curve", "ks_distances", 5), more), "cell m", at(FIRST, "curve.ks_distances[5]")),
+    "point taken out of a curve": ((first("curve", "sizes", 0), 41), "cell m", at(FIRST, "curve.sizes")),
     "curve of nothing": ((cell("spectra", FIRST, "eigenvalues"), [0.0] * 40), "cell m", at(FIRST, "curve")),
-    "another layer's KS distance": ((fit(SECOND, "ks_distance"), more), "cell m", at(SECOND, "fit.ks_distance")),
-    "another layer's xmin": ((fit(SECOND, "xmin"), more), "cell m", at(SECOND, "fit.xmin")),
-    "a lower point on a curve": ((curve(SECOND, "ks_distances", 0), 0.001), "cell m", at(SECOND, "fit.ks_distance")),
-    "another layer's tail": ((fit(SECOND, "tail_size"), 999), "cell m", at(SECOND, "fit.tail_size")),
-    "another layer's alpha": ((fit(SECOND, "alpha"), more), "cell m", "alpha_change.total"),
+    "another layer's KS distance": ((second("fit", "ks_distance"), more), "cell m", at(SECOND, "fit.ks_distance")),
+    "another layer's xmin": ((second("fit", "xmin"), more), "cell m", at(SECOND, "fit.xmin")),
+    "a lower point on a curve": ((second("curve", "ks_distances", 0), 0.001), "cell m", at(SECOND, "fit.ks_distance")),
+    "another layer's tail": ((second("fit", "tail_size"), 999), "cell m", at(SECOND, "fit.tail_size")),
+    "another layer's alpha": ((second("fit", "alpha"), more), "cell m", "alpha_change.total"),
     "family": ((cell("family"), "another"), LIKELIHOOD, "cells"),
     "cell": ((("cells", "base--0"), None), LIKELIHOOD, "cells"),
     "shift": ((("shifts", 4, "effect"), more), "shift of", "effect"),
@@ -151,16 +143,9 @@ def test_both_sides_of_a_difference_are_told(whole_run, path, value, told):
 def test_a_curve_whose_lowest_point_was_moved_is_refused(whole_run):
     (layer,) = [one for one in whole_run.cells[2].spectra if one.name == SECOND]
     place = layer.curve.sizes.index(layer.fit.tail_size)
-    edits = (curve(SECOND, "ks_distances", 0), layer.fit.ks_distance), (curve(SECOND, "ks_distances", place), 0.9)
+    edits = (second("curve", "ks_distances", 0), layer.fit.ks_distance), (second("curve", "ks_distances", place), 0.9)
     found = verify(edited(whole_run, *edits))
     assert [(one.field, one.recomputed) for one in found] == [(at(SECOND, "fit.ks_distance"), "0.9")]
-
-
-def test_a_stance_measured_against_no_other_is_refused(whole_run):
-    entries = whole_run.cells[2].behavior.likelihoods
-    alone = [{"prompt": one.prompt, "log_probability": {"curious-uncertainty": -1.0}} for one in entries]
-    found = verify(edited(whole_run, (cell("behavior", "likelihoods"), alone)))
-    assert [one.field for one in found] == ["behavior.likelihoods"]
 
 
 def test_a_bound_moved_everywhere_is_refused_where_the_verdict_rests_on_it(whole_run):
