@@ -46,14 +46,9 @@ def run_job(machine: Machine, shell: str, exit_code: int = 0, **inputs: str) -> 
 
 
 class TestComponent:
-    def test_has_the_keys_that_gitlab_documents(self):
-        for entry in SPECIFICATION.values():
-            assert set(entry) <= {"description", "default", "options"}
+    def test_needs_a_model_uses_every_input_and_keeps_what_a_failed_gate_left(self):
         assert [name for name, entry in SPECIFICATION.items() if "default" not in entry] == ["model"]
         described = job(model="m")
-        documented = {"stage", "image", "variables", "cache", "before_script", "script", "artifacts"}
-        assert set(described) == documented
-        assert all(isinstance(value, str) for value in described["variables"].values())
         assert described["cache"]["when"] == described["artifacts"]["when"] == "always"
         assert described["artifacts"]["reports"] == {"junit": "reports/junit.xml"}
         used = set(re.findall(r"\$\[\[ inputs\.([\w-]+) \]\]", COMPONENT_TEXT))
@@ -110,13 +105,9 @@ class TestHook:
 
         return run
 
-    def test_has_the_keys_that_pre_commit_documents(self):
+    def test_is_a_manifest_to_pre_commit_and_takes_no_file_names(self):
         (hook,) = HOOKS
-        assert {"id", "name", "entry", "language"} <= set(hook)
-        assert set(hook) <= {"id", "name", "entry", "language", "description", "files", "pass_filenames"}
         assert (hook["language"], hook["pass_filenames"]) == ("python", False)
-
-    def test_is_a_manifest_to_pre_commit(self):
         check = [sys.executable, "-m", "pre_commit", "validate-manifest", str(REPOSITORY / ".pre-commit-hooks.yaml")]
         subprocess.run(check, check=True)
 
@@ -146,11 +137,6 @@ class TestDocumentation:
         assert named <= set(ACTION["outputs"])
         assert WORKFLOW["permissions"] == {"contents": "read"}
 
-    def test_the_workflow_follows_the_published_schema(self, tmp_path):
-        # YAML 1.1 reads the key `on` as true
-        workflow = {"on" if key is True else key: value for key, value in WORKFLOW.items()}
-        check_schema("github-workflows", tmp_path, workflow)
-
     def test_component_environment_and_hook_name_what_exists(self):
         (include,) = COMPONENT["include"]
         assert "/gate@" in include["component"]
@@ -175,14 +161,10 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())
-class TestScripts:
-    def test_parse(self, script):
-        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
-
-    def test_have_nothing_that_shellcheck_knows_to_be_wrong(self, script):
-        checker = Path(sys.executable).parent / "shellcheck"
-        done = subprocess.run([checker, "-"], check=False, input=script, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout
+def test_scripts_have_nothing_that_shellcheck_knows_to_be_wrong(script):
+    checker = Path(sys.executable).parent / "shellcheck"
+    done = subprocess.run([checker, "-"], check=False, input=script, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_gate_has_every_option_that_is_passed_on():
