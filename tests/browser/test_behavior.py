@@ -36,31 +36,24 @@ def texts(rows: Locator) -> list[list[str]]:
     return rows.evaluate_all("rows => rows.map(row => [...row.cells].map(cell => cell.innerText.trim()))")
 
 
-class TestPrompts:
-    def test_each_claim_has_its_prompts_figures_and_pictures(self, section, findings):
-        form = section.get_by_role("form", name="Choose a training and a measure")
-        for verdict in compared(findings):
-            choose(form, **about(verdict.claim))
-            panel = section.locator("#claim-panels article").filter(has_text=verdict.claim.id)
-            expect(panel).to_have_count(1)
-            expect(panel.locator(".chart svg")).to_have_count(2)
-            panel.get_by_text("Figures of").click()
-            rows = panel.get_by_role("table").first.locator("tbody tr")
-            expect(rows).to_have_count(len(verdict.prompts))
-            for (prompt, *shown), scores in zip(texts(rows), verdict.prompts, strict=True):
-                assert prompt == scores.prompt
-                before, *_, after, change = map(number, shown)
-                assert before == pytest.approx(scores.base, rel=SHOWN)
-                assert after == pytest.approx(scores.tuned, rel=SHOWN)
-                assert change == pytest.approx(scores.tuned - scores.base, rel=SHOWN, abs=1e-4)
-
-    def test_every_prompt_has_its_dots(self, section, findings):
-        verdict = compared(findings)[0]
-        choose(section.get_by_role("form", name="Choose a training and a measure"), **about(verdict.claim))
-        picture = section.locator("#claim-panels article").filter(has_text=verdict.claim.id).locator(".chart svg").first
-        models = 2 if verdict.prompts[0].sham is None else 3
-        dots = picture.locator("g.mark-symbol.role-mark path")
-        expect(dots).to_have_count(models * len(verdict.prompts))
+def test_each_claim_has_its_prompts_figures_and_pictures(section, findings):
+    form = section.get_by_role("form", name="Choose a training and a measure")
+    for verdict in compared(findings):
+        choose(form, **about(verdict.claim))
+        panel = section.locator("#claim-panels article").filter(has_text=verdict.claim.id)
+        expect(panel).to_have_count(1)
+        expect(panel.locator(".chart svg")).to_have_count(2)
+        dots = panel.locator(".chart svg").first.locator("g.mark-symbol.role-mark path")
+        expect(dots).to_have_count((2 if verdict.prompts[0].sham is None else 3) * len(verdict.prompts))
+        panel.get_by_text("Figures of").click()
+        rows = panel.get_by_role("table").first.locator("tbody tr")
+        expect(rows).to_have_count(len(verdict.prompts))
+        for (prompt, *shown), scores in zip(texts(rows), verdict.prompts, strict=True):
+            assert prompt == scores.prompt
+            before, *_, after, change = map(number, shown)
+            assert before == pytest.approx(scores.base, rel=SHOWN)
+            assert after == pytest.approx(scores.tuned, rel=SHOWN)
+            assert change == pytest.approx(scores.tuned - scores.base, rel=SHOWN, abs=1e-4)
 
 
 def test_confusion_matrices_show_every_shift(section, findings):

@@ -36,13 +36,7 @@ def test_an_empty_run_and_an_unusable_baseline_are_told(runs):
     assert "No claim is common to both runs." in done.output
 
 
-def test_what_cannot_be_read_or_written_is_an_error_of_the_users(runs, tmp_path):
-    torn = tmp_path / "torn.json"
-    torn.write_text("{")
+def test_a_table_that_cannot_be_written_is_an_error_of_the_users(runs, tmp_path):
     blocked = tmp_path / "before.json" / "x.md"
-    for arguments, told in (
-        ((tmp_path / "none.json", runs["after"]), "none.json cannot be read"),
-        ((runs["before"], torn), "torn.json is no findings file"),
-        ((runs["before"], runs["after"], "--markdown", blocked), "before.json cannot be written: File exists; "),
-    ):
-        assert told in invoke("compare", *arguments, code=2).output
+    done = invoke("compare", runs["before"], runs["after"], "--markdown", blocked, code=2)
+    assert "before.json cannot be written: File exists; " in done.output

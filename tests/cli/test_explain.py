@@ -18,11 +18,3 @@ def test_an_explanation_is_printed_and_markup_in_it_is_data(path):
     assert "It is [bold]so[/bold] here." in done.output
     for heading in ("Claim", "Verdict", "Controls", "Caveats", "Layers", "Cells"):
         assert f"\n{heading}\n" in done.output
-
-
-def test_unknown_names_and_files_are_errors_of_the_users(path, tmp_path):
-    for claim, findings, told in (
-        ("own.flop", path, "did you mean 'own.flip'"),
-        ("own.flip", tmp_path / "none.json", "none.json cannot be read"),
-    ):
-        assert told in invoke("explain", claim, "--findings", findings, code=2).output

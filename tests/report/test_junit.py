@@ -9,8 +9,7 @@ from junitparser import Error, Failure, JUnitXml, Properties, Skipped
 from stance_suite.report.junit import render_junit, verdict_properties
 from stance_suite.schema.policy import Policy
 from stance_suite.schema.verdicts import ControlFigure, Status
-from tests.edits import altered
-from tests.gates import edited, gate_run, held_against
+from tests.gates import edited, gate_run, gated
 from tests.runs import findings
 
 HOSTILE = "a\x00b\x1b[31m ]]> <b>&amp;\"' \ud800\ufffe 🦙\u202e"
@@ -31,10 +30,6 @@ ATTRIBUTES = {
     "skipped": {"message"},
     "property": {"name", "value"},
 }
-
-
-def gated(run, policy=None):
-    return altered(run, gate=held_against(run, policy))
 
 
 def parsed(run) -> JUnitXml:

@@ -102,13 +102,6 @@ def test_a_verdict_that_was_not_run_says_why(whole_run):
     assert not parsed.all("img")
 
 
-def test_a_statement_carries_the_figures_of_its_claims(whole_run):
-    judged = next(one for one in whole_run.statements if one.id == "own.statement")
-    verdicts = [verdict_of(whole_run, name) for name in ("own.markers", "own.alpha")]
-    text = parse(fragments.render_statement(judged, verdicts)).text
-    assert all(told in text for told in (judged.statement, judged.reason, *map(figures, verdicts)))
-
-
 def test_a_record_is_told_with_its_reason(whole_run):
     judged = whole_run.records[0]
     text = parse(fragments.render_record(judged)).text
