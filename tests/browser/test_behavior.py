@@ -10,7 +10,7 @@ from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.verdicts import Verdict
-from tests.browser.acting import choose, number, tab_to
+from tests.browser.acting import choose, number
 
 pytestmark = pytest.mark.browser
 
@@ -103,13 +103,6 @@ class TestResponses:
             )
             responses = said(tuned, asked, sample)
             assert found == [[one.text[hit.start : hit.end] for hit in one.markers[stance]] for one in responses]
-
-    def test_can_be_chosen_from_the_keyboard(self, page, section, form, findings, tuned):
-        choose(form, Sample="1")
-        tab_to(page, form.get_by_role("combobox", name="Sample", exact=True))
-        page.keyboard.press("ArrowDown")
-        asked = held_out(findings, tuned.cell.stance)
-        assert shown_texts(section, "tuned") == [one.text for one in said(tuned, asked, sample=1)]
 
 
 def held_out(findings: Findings, stance: str) -> Sequence[str]:

@@ -72,11 +72,13 @@ NOWHERE = "nowhere.json cannot be read"
         ("validate --fixtures typo", "x.yaml:2: nmae: unknown key; did you mean 'name'"),
         ("run --profile fast", "'fast' is not one of quick, full, complete"),
         ("fingerprint smollm3", "no model is called 'smollm3'"),
+        ("sweep sweep.yaml", "sweep.yaml:1: models.0: no model is called 'nobody'"),
         ("power", "own.yaml:2: claims.0.stance: "),
         ("cache list --store s4://bucket", "the store s4://bucket cannot be opened: Protocol not known: s4"),
         ("power --findings nowhere.json", NOWHERE),
         ("explain x --findings nowhere.json", NOWHERE),
         ("compare nowhere.json nowhere.json", NOWHERE),
+        ("audit nowhere.json nowhere.json", NOWHERE),
         ("report nowhere.json", NOWHERE),
         ("verify nowhere.json", NOWHERE),
         ("fingerprint nowhere.json", NOWHERE),
@@ -85,6 +87,7 @@ NOWHERE = "nowhere.json cannot be read"
 def test_bad_input_exits_2_and_names_the_way_out(tmp_path, words, told):
     (tmp_path / "typo" / "stances").mkdir(parents=True)
     (tmp_path / "typo" / "stances" / "x.yaml").write_text("name: x\nnmae: y\n")
+    (tmp_path / "sweep.yaml").write_text("models: [nobody]\n")
     declare(tmp_path, minimum=0.5, copies=110)
     done = invoke(*words.split(), code=2)
     assert told in done.output

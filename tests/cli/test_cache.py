@@ -20,11 +20,6 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
 
 
-@pytest.fixture(params=["folder", "s3"])
-def location(request, tmp_path):
-    return str(tmp_path / "cells") if request.param == "folder" else request.getfixturevalue("s3")
-
-
 ask = partial(invoke, "cache")
 
 

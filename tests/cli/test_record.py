@@ -36,20 +36,10 @@ def test_a_record_left_as_it_was_is_verified(written):
     ]
 
 
-def test_an_edited_record_is_refused_with_each_difference(written):
-    edits = (
-        (("verdicts", "own.flip", "status"), "HOLDS"),
-        (("gate", "demands", "own.flip", "outcome"), "passed"),  # it was judged by what follows from the cells
-        (("records", "own.published", "status"), "HOLDS"),
-    )
-    done = invoke("verify", written(*edits), code=1)
-    for told in (
-        "own.flip on m: status: recorded HOLDS, recomputed FAILS",
-        "gate: demands[own.flip].outcome: recorded passed, ",
-        "record of own.published: status",
-    ):
-        assert told in done.output
-    assert done.output.splitlines()[-1] == "9 verdicts recomputed; differences: 3."
+def test_an_edited_record_is_refused_with_the_difference(written):
+    done = invoke("verify", written((("verdicts", "own.flip", "status"), "HOLDS")), code=1)
+    assert "own.flip on m: status: recorded HOLDS, recomputed FAILS" in done.output
+    assert done.output.splitlines()[-1] == "9 verdicts recomputed; differences: 1."
 
 
 def test_a_gate_needs_the_baseline_it_had(written):

@@ -91,9 +91,3 @@ def test_an_audit_tells_flips_and_what_remains(pair, tmp_path):
     done = invoke("audit", *tables, code=0)
     assert "tail_flip: 1 of 7 layers" in done.stdout
     assert "what remains: 0 of 7 layers" in done.stdout
-
-
-def test_an_audit_of_what_is_no_table_is_one_message(tmp_path):
-    (tmp_path / "a.csv").write_text("longname,alpha\nx,2\n")
-    done = invoke("audit", tmp_path / "a.csv", tmp_path / "nothing.csv", code=2)
-    assert len(done.stderr.strip().splitlines()) == 1

@@ -2,9 +2,7 @@ import re
 import struct
 
 import pytest
-from typer.testing import CliRunner
 
-from stance_suite.cli.app import app
 from stance_suite.errors import StanceSuiteError
 from stance_suite.report import pictures
 from stance_suite.report.publish import draw_pictures, publish
@@ -12,6 +10,7 @@ from stance_suite.schema.cells import EpochSnapshot
 from stance_suite.schema.verdicts import Status
 from tests.edits import altered
 from tests.measured import alpha_change, layer, record
+from tests.programs import invoke
 from tests.report.charts.drawn import flipping
 
 
@@ -129,14 +128,11 @@ def test_reports_come_without_pictures_which_have_a_folder_of_their_own_that_can
 def test_report_draws_into_the_folder_that_the_command_line_or_the_environment_names(small, tmp_path, monkeypatch):
     path = publish(small, tmp_path / "reports").with_name("findings.json")
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(app, ["report", str(path), "--pictures", "one"])
-    assert done.exit_code == 0, done.output
-    assert "findings.html" in done.stdout
+    assert "findings.html" in invoke("report", path, "--pictures", "one", code=0).stdout
     monkeypatch.setenv("STANCE_SUITE_PICTURES", "two")
-    assert CliRunner().invoke(app, ["report", str(path)]).exit_code == 0
+    invoke("report", path, code=0)
     assert {one.name for one in (tmp_path / "one").iterdir()} == {one.name for one in (tmp_path / "two").iterdir()}
     monkeypatch.setenv("STANCE_SUITE_PICTURES", str(path))
-    refused = CliRunner().invoke(app, ["report", str(path)])
-    assert refused.exit_code == 2
+    refused = invoke("report", path, code=2)
     assert "cannot be written" in refused.output
     assert "findings.html" in refused.stdout, "the report was written, and is named"

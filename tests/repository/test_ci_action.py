@@ -72,13 +72,6 @@ def test_fails_with_the_gate_after_outputs_cache_and_reports(act, code):
     assert run.used["Upload the reports"] == {"name": "stance-suite-reports", "path": "reports"}
 
 
-def test_keeps_the_gates_own_exit_code(machine):
-    (gate,) = (step["run"] for step in SHELL_STEPS if step.get("id") == "gate")
-    variables = dict.fromkeys(re.findall(r"\bGATE_\w+", gate), "")
-    variables |= {"GITHUB_OUTPUT": str(machine.root / "outputs"), "EXIT_CODE": "2"}
-    assert machine.execute(["bash"], gate, variables).returncode == 2
-
-
 def test_runs_nothing_that_stands_in_an_input(act, machine):
     act(model="--help")
     assert machine.calls[-1][-2:] == ["--", "--help"]

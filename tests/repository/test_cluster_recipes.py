@@ -103,17 +103,12 @@ class TestCommands:
         for _, *words in [*commands(text), JOB["entrypoint"].split()]:
             assert {word.partition("=")[0] for word in words if word.startswith("--")} <= options_of(*words)
 
-    def test_are_found(self):
+    def test_are_found_and_options_that_are_named_alone_exist(self):
         assert [command for _, command, *_ in commands(PAGE)].count("sweep") >= 5
         assert {"--engine", "--cache", "--store"} <= set(commands(BATCH)[-1])
-
-    def test_options_that_are_named_alone_exist(self):
+        assert not options_of("sweep") & {"--model", "--profile", "--seed", "--samples", "--trajectory"}
         named = set(re.findall(r"`(--[\w-]+)", PAGE))
         assert {"--workers", "--store", "--dry-run"} <= named <= options_of("sweep") | options_of("run")
-
-    def test_a_sweep_has_no_options_for_what_its_file_says(self):
-        lacking = {f"--{name}" for name in ("model", "profile", "seed", "samples", "trajectory")}
-        assert not lacking & options_of("sweep")
 
     def test_ray_start_has_the_options_that_it_is_given(self):
         pytest.importorskip("ray")
@@ -171,25 +166,22 @@ class TestKubernetes:
         assert f"ray[default]=={CLUSTER['rayVersion']}" in DOCKERFILE
 
     def test_runs_without_rights_that_it_does_not_need_and_takes_secrets_from_a_secret(self):
-        for group in GROUPS:
-            pod = group["template"]["spec"]
+        for pod in (group["template"]["spec"] for group in GROUPS):
+            (container,) = pod["containers"]
             assert pod["securityContext"]["runAsNonRoot"] is True
             assert pod["automountServiceAccountToken"] is False
-            (container,) = pod["containers"]
-            assert container["securityContext"]["allowPrivilegeEscalation"] is False
-            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+            rights = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+            assert container["securityContext"] == rights
             assert container["resources"]["limits"].keys() == {"cpu", "memory"}
             secret = [entry for entry in container["env"] if re.search(r"KEY|TOKEN|SECRET", entry["name"])]
-            assert len(secret) == 2
-            assert all("secretKeyRef" in entry["valueFrom"] for entry in secret)
+            assert ["secretKeyRef" in entry.get("valueFrom", ()) for entry in secret] == [True, True]
 
     def test_lets_nobody_else_reach_its_pods(self):
         head = CLUSTER["headGroupSpec"]
         assert (head["serviceType"], head["enableIngress"]) == ("ClusterIP", False)
         assert CLUSTER["authOptions"] == {"mode": "token"}
-        chosen = MANIFEST["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"]
-        for group in GROUPS:
-            assert group["template"]["metadata"]["labels"].items() >= chosen.items()
+        chosen = MANIFEST["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"].items()
+        assert all(group["template"]["metadata"]["labels"].items() >= chosen for group in GROUPS)
 
     def test_mounts_what_it_declares(self):
         pod = CLUSTER["headGroupSpec"]["template"]["spec"]

@@ -16,11 +16,6 @@ from tests.cells import A, B, C, D, E, at_once, no_file_longer_than, record
 from tests.conftest import findings_of
 
 
-@pytest.fixture(params=["folder", "s3"])
-def location(request, tmp_path):
-    return str(tmp_path / "cells") if request.param == "folder" else request.getfixturevalue("s3")
-
-
 def refuse():
     raise AssertionError("it must not be made")
 
@@ -167,14 +162,12 @@ def test_what_cannot_be_read_now_is_not_damaged(tmp_path):
     assert (tmp_path / f"{A}.json.gz").is_dir()
 
 
-def test_whether_it_could_be_kept_is_found_out_before_a_cell_is_measured(tmp_path, s3):
+def test_whether_it_could_be_kept_is_found_out_before_a_cell_is_measured(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StanceSuiteError, match=r"file/cells/a0+.json.gz cannot be read: Not a directory"):
         open_store(str(tmp_path / "file" / "cells")).get_or_make(A, refuse)
     with no_file_longer_than(1000), pytest.raises(StanceSuiteError, match="cannot be written: File too large"):
         open_store(str(tmp_path / "cells")).get_or_make(A, refuse)
-    with pytest.raises(StanceSuiteError, match=r"s3://no-such-bucket/.* cannot be written: "):
-        open_store("s3://no-such-bucket/cells").get_or_make(A, refuse)
 
 
 def test_a_disk_that_fills_up_meanwhile_loses_one_cell_and_leaves_nothing(tmp_path):

@@ -5,6 +5,7 @@ from math import nan
 import pytest
 
 from stance_suite.report.behavior import ConfusionMatrix
+from stance_suite.report.controls import drawn_bounds
 from stance_suite.report.format import show_signed
 from stance_suite.report.page import render_html
 from stance_suite.report.page.behavior import TONES, HeatMap, describe_behavior
@@ -50,6 +51,7 @@ def test_every_judged_claim_about_behavior_is_told_with_its_scores_and_leads_to_
     for claim, verdict in zip(data["claims"], judged, strict=True):
         assert (claim["id"], claim["model"], claim["measure"]) == (verdict.claim.id, "m", verdict.claim.metric)
         assert claim["status"] == verdict.status
+        assert [row["bound"] for row in claim["bounds"]] == list(drawn_bounds(verdict))
         assert ids.count(claim["anchor"]) == 1 and claim["id"] in claim["anchor"]
         told = [(data["prompts"][place], *scores) for place, *scores in claim["prompts"]]
         assert told == [

@@ -84,8 +84,8 @@ def test_findings_without_anything_trained_still_render(findings):
     assert "Nothing was trained" in render_html(bare)
 
 
-def test_the_report_is_rebuilt_from_the_file_alone(findings, tmp_path):
-    report = publish(findings, tmp_path / "reports")
+def test_the_report_is_rebuilt_from_the_file_alone(whole_run, tmp_path):
+    report = publish(whole_run, tmp_path / "reports")
     first = report.read_text()
     report.unlink()
     path = report.with_suffix(".json")
@@ -93,7 +93,7 @@ def test_the_report_is_rebuilt_from_the_file_alone(findings, tmp_path):
     # Vega numbers clip paths and gradients through a process, so that they stay unique within a page
     numbered = re.compile(r"(clip|gradient_)\d+")
     assert numbered.sub("", again) == numbered.sub("", first)
-    assert Findings.model_validate_json((tmp_path / "reports" / "findings.json").read_bytes()) == findings
+    assert Findings.model_validate_json((tmp_path / "reports" / "findings.json").read_bytes()) == whole_run
     assert (tmp_path / "reports" / "findings.svg").read_text().startswith("<svg")
 
 

@@ -33,11 +33,6 @@ def backend(request, tmp_path):
             return RemoteBackend(f"file://{tmp_path / 'new' / 'backend'}")
 
 
-@pytest.fixture(params=["folder", "s3"])
-def location(request, tmp_path):
-    return str(tmp_path / "backend") if request.param == "folder" else request.getfixturevalue("s3")
-
-
 def names(backend):
     return [kept.name for kept in backend.contents()]
 
@@ -231,8 +226,6 @@ def test_a_package_that_is_missing_is_named():
     except ImportError:
         with pytest.raises(StanceSuiteError, match=r"gs://bucket/cells cannot be reached .* pip install gcsfs"):
             open_backend("gs://bucket/cells")
-    with pytest.raises(StanceSuiteError, match="s4://bucket cannot be opened: Protocol not known: s4"):
-        open_backend("s4://bucket")
 
 
 def test_a_bucket_that_is_not_there_is_one_sentence(s3_bucket):
