@@ -94,15 +94,6 @@ def test_a_link_to_a_claim_shows_it_whatever_is_filtered(page, rows):
     expect(rows.first).to_be_in_viewport()
 
 
-def test_the_layer_that_decided_leads_to_its_spectra(page, findings):
-    link = page.locator("#verdict-table .layer a").first
-    layer = link.inner_text()
-    link.click()
-    panel = page.locator("#spectrum")
-    expect(panel).to_contain_text(layer)
-    expect(panel.locator(".chart svg")).to_have_count(2)
-
-
 def test_the_skip_link_leads_past_the_navigation(page: Page):
     tab_to(page, page.get_by_role("link", name="Skip the navigation"))
     page.keyboard.press("Enter")

@@ -34,9 +34,3 @@ def test_an_empty_run_and_an_unusable_baseline_are_told(runs):
     assert "The baseline holds no verdict." in done.output
     assert "only in the second run: m.adopted of large, HOLDS" in done.output
     assert "No claim is common to both runs." in done.output
-
-
-def test_a_table_that_cannot_be_written_is_an_error_of_the_users(runs, tmp_path):
-    blocked = tmp_path / "before.json" / "x.md"
-    done = invoke("compare", runs["before"], runs["after"], "--markdown", blocked, code=2)
-    assert "before.json cannot be written: File exists; " in done.output

@@ -1,18 +1,11 @@
-import pytest
-
 from tests.edits import edited
 from tests.programs import invoke
 
 
-@pytest.fixture
-def path(whole_run, tmp_path):
+def test_an_explanation_is_printed_and_markup_in_it_is_data(whole_run, tmp_path):
     path = tmp_path / "findings.json"
     markup = (("claims", "own.flip", "statement"), "It is [bold]so[/bold] here.")
     path.write_text(edited(whole_run, markup).model_dump_json())
-    return path
-
-
-def test_an_explanation_is_printed_and_markup_in_it_is_data(path):
     done = invoke("explain", "own.flip", "--findings", path, code=0)
     assert done.output.startswith("FAILS")
     assert "It is [bold]so[/bold] here." in done.output

@@ -18,14 +18,6 @@ def written(whole_run, tmp_path):
     return write
 
 
-@pytest.fixture
-def policy(tmp_path):
-    path = tmp_path / "elsewhere" / "policy.yaml"
-    path.parent.mkdir()
-    path.write_text(f"stances: [{POLICY.stances[0]}]\nclaims: ['own.*']\n")
-    return path
-
-
 def test_a_record_left_as_it_was_is_verified(written):
     done = invoke("verify", written(), code=0)
     assert done.output.splitlines() == [
@@ -72,10 +64,13 @@ def test_a_baseline_has_nothing_to_be_verified_on(whole_run, tmp_path):
     assert "baseline.json is a baseline, without texts and spectra" in done.output
 
 
-def test_declarations_are_compared_if_asked_for(written, tmp_path, policy):
-    done = invoke("verify", written(), "--fixtures", tmp_path, code=1)
+def test_declarations_are_compared_if_asked_for(written, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"stances: [{POLICY.stances[0]}]\nclaims: ['own.*']\n")
+    (tmp_path / "empty").mkdir()
+    done = invoke("verify", written(), "--fixtures", tmp_path / "empty", code=1)
     assert "gate: demanded.claims" in done.output
-    assert "demanded" not in invoke("verify", written(), "--fixtures", tmp_path, "--policy", policy).output
+    assert "demanded" not in invoke("verify", written(), "--fixtures", tmp_path / "empty", "--policy", policy).output
     assert "own.likelihood on m: id: recorded own.likelihood, recomputed not declared" in done.output
 
 

@@ -1,6 +1,5 @@
 """The CI pieces beside the action: GitLab component, pre-commit hook, documentation; and all scripts of all pieces."""
 
-import os
 import re
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from stance_suite.cli.app import app
 from stance_suite.config import options
 from tests.ci_runner import ACTION, HOSTILE, OPTIONS, Machine, check_schema, options_of
 from tests.conftest import REPOSITORY, write_own
+from tests.programs import invoke
 
 COMPONENT_TEXT = (REPOSITORY / "templates" / "gate.yml").read_text("utf-8")
 SPECIFICATION = next(yaml.safe_load_all(COMPONENT_TEXT))["spec"]["inputs"]
@@ -53,14 +53,12 @@ class TestComponent:
         assert described["artifacts"]["reports"] == {"junit": "reports/junit.xml"}
         used = set(re.findall(r"\$\[\[ inputs\.([\w-]+) \]\]", COMPONENT_TEXT))
         assert used == set(SPECIFICATION), "every input is used, and no other"
+        (pasted,) = yaml.safe_load(COMPONENT_TEXT.split("\n---\n", 1)[1]).values()
+        assert "inputs." not in str(pasted["before_script"] + pasted["script"]), "nothing is pasted into a script"
 
     def test_follows_the_published_schema(self, tmp_path):
         header = {"spec": {"inputs": SPECIFICATION}}
         check_schema("gitlab-ci", tmp_path, header, {"stance-gate": job(model="m")})
-
-    def test_pastes_nothing_into_a_script(self):
-        (described,) = yaml.safe_load(COMPONENT_TEXT.split("\n---\n", 1)[1]).values()
-        assert "inputs." not in str(described["before_script"] + described["script"])
 
     @pytest.mark.parametrize("shell", ["sh", "bash"])
     def test_passes_on_what_was_given_and_no_more(self, machine, shell):
@@ -89,22 +87,6 @@ class TestComponent:
 
 
 class TestHook:
-    @pytest.fixture
-    def check(self, tmp_path):
-        """Run the hook's entry as it stands, in a repository with this stance."""
-        program = tmp_path / "bin" / "stance-suite"
-        program.parent.mkdir()
-        program.write_text(f"#!{sys.executable}\nfrom stance_suite.cli.app import main\nmain()\n")
-        program.chmod(0o755)
-        path = {"PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"}
-
-        def run(stance: str) -> subprocess.CompletedProcess:
-            write_own(tmp_path, stances=stance)
-            how = {"cwd": tmp_path, "env": os.environ | path, "capture_output": True, "text": True, "timeout": 60}
-            return subprocess.run(HOOKS[0]["entry"].split(), check=False, **how)
-
-        return run
-
     def test_is_a_manifest_to_pre_commit_and_takes_no_file_names(self):
         (hook,) = HOOKS
         assert (hook["language"], hook["pass_filenames"]) == ("python", False)
@@ -116,15 +98,15 @@ class TestHook:
         files = [*meant, "fixtures/README.md", "src/fixtures/own.yaml"]
         assert [file for file in files if re.search(HOOKS[0]["files"], file)] == meant
 
-    def test_lets_valid_declarations_pass_and_names_file_and_line_of_a_mistake(self, check):
+    def test_lets_valid_declarations_pass_and_names_file_and_line_of_a_mistake(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        program, *words = HOOKS[0]["entry"].split()
+        assert program == "stance-suite"
         text = (REPOSITORY / "fixtures" / "stances" / "curious-uncertainty.yaml").read_text("utf-8")
-        done = check(text)
-        assert done.returncode == 0, done.stderr
-        assert "files are valid" in done.stdout
-        line = text.count("\n") + 1
-        done = check(text + "contrast: [confident-expertise]\n")
-        assert done.returncode == 2
-        assert f"fixtures/stances/own.yaml:{line}" in done.stderr
+        write_own(tmp_path, stances=text)
+        assert "files are valid" in invoke(*words, code=0).stdout
+        write_own(tmp_path, stances=text + "contrast: [confident-expertise]\n")
+        assert f"fixtures/stances/own.yaml:{text.count(chr(10)) + 1}" in invoke(*words, code=2).stderr
 
 
 class TestDocumentation:

@@ -151,11 +151,9 @@ class TestScript:
         assert calls[-1].split()[0] == broken
         assert times[-1] == f"{broken.removeprefix('test-')}: failed"
 
-    def test_runs_the_parts_that_are_named_and_none_if_one_is_unknown(self, run):
+    def test_runs_the_parts_that_are_named_without_faketime_too_and_none_if_one_is_unknown(self, run):
         assert run("findings", "slow")[1] == ["setup", "findings ARGS=-n 2", "faketime", "test-slow"]
         assert run("check", "chekc") == (2, [], [])
-
-    def test_can_do_without_faketime(self, run):
         assert run("slow", broken="faketime")[0] == 0
 
 

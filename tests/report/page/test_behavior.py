@@ -216,16 +216,6 @@ def test_responses_are_found_by_prompt_and_sample_beside_their_controls(whole_ru
     assert asked == list(stance.held_out_prompts)
 
 
-def test_a_control_of_another_recipe_or_family_is_none(whole_run):
-    tuned = next(one for one in whole_run.cells if one.cell.stance)
-    longer = altered(tuned, cell=altered(tuned.cell, recipe="long"))
-    foreign = altered(tuned, family="another")
-    cells = response_data(altered(whole_run, cells=(*whole_run.cells, longer, foreign)))["cells"]
-    assert cells[-2]["base"] is not None
-    assert cells[-2]["controls"] == {}
-    assert cells[-1]["base"] is None
-
-
 def test_markers_that_only_a_later_response_has_been_searched_for_have_their_place(whole_run):
     first, *_ = whole_run.cells
     early, later, *_ = first.behavior.responses

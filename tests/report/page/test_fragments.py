@@ -90,7 +90,8 @@ def test_a_verdicts_fragment_carries_its_figures_its_controls_and_a_picture(whol
         (image,) = parsed.all("img")
         kind, picture = image["src"].split(",")
         assert kind == "data:image/svg+xml;base64"
-        assert b64decode(picture).startswith(b"<svg")
+        drawn = b64decode(picture).decode()
+        assert drawn.startswith("<svg") and (verdict.layer or claim.id) in drawn
         assert image["alt"]
         assert not parsed.all("svg"), "an inlined drawing would share its ids with all others"
 

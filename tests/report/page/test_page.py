@@ -79,11 +79,6 @@ def test_the_page_shows_the_result_and_verdicts_and_a_bar_for_each_that_was_judg
     assert len(parsed.all("svg")) == len(judged), "the scripts draw all other pictures"
 
 
-def test_findings_without_anything_trained_still_render(findings):
-    bare = altered(findings, cells=(), shifts=(), triangulations=(), verdicts=findings.verdicts[2:])
-    assert "Nothing was trained" in render_html(bare)
-
-
 def test_the_report_is_rebuilt_from_the_file_alone(whole_run, tmp_path):
     report = publish(whole_run, tmp_path / "reports")
     first = report.read_text()

@@ -16,8 +16,7 @@ from stance_suite.store.backends import open_backend
 from stance_suite.store.backends.folder import FolderBackend
 from stance_suite.store.backends.remote import RemoteBackend
 from tests.cells import A, B, C, at_once, no_file_longer_than
-
-REPOSITORY = Path(__file__).parent.parent.parent.parent
+from tests.conftest import REPOSITORY
 
 
 @pytest.fixture(params=["folder", "memory", "s3", "by renaming"])
