@@ -11,7 +11,6 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.conftest import findings_of, write_own
-from tests.measuring import open_session
 from tests.programs import run_program
 from tests.pytest_plugin.conftest import stages
 
@@ -81,13 +80,6 @@ def test_a_run_killed_in_the_middle_of_a_stance_goes_on_with_it(finished, start,
     assert stages(run_suite("pytest", code=0).stderr) == Counter([engaged])
     assert cells().items() > kept.items()
     assert findings_of(project).verdicts == first.verdicts
-
-
-def test_another_seed_needs_other_cells(finished, project, tiny_model):
-    for seed, missing in ((0, []), (1, ["base", "stance", "sham"])):
-        runner = open_session(project, tiny_model, seed=(seed,)).cell_runner
-        plans = runner.plan_training(str(tiny_model), "curious-uncertainty", "documented", seed)
-        assert [spec.cell.treatment for spec in plans if not runner.store.has(spec.key)] == missing
 
 
 def test_other_claims_retrain_nothing_and_pictures_are_drawn_into_the_folder_that_is_named(otherwise):

@@ -219,30 +219,12 @@ def test_however_and_by_whomever_the_table_was_written(tmp_path):
     ("content", "told"),
     [
         (None, "cannot be read"),
-        ("a folder", "cannot be read"),
         (b"", "is not a CSV file; write it with details.to_csv"),
         (b"\x80\x81\xff\x00PNG,\n", "is not a CSV file"),
         (b'a,b\n"1,2\n3', "is not a CSV file"),
         (b"1,2\n3,4\n5,6,7,8\n", "is not a CSV file"),
         (b'{"alpha": 3}', "lacks the columns longname, alpha, xmin"),
         (b"longname;alpha;xmin\n", "lacks the columns longname"),
-    ],
-)
-def test_what_is_not_a_table_is_refused(tmp_path, content, told):
-    path = tmp_path / "table.csv"
-    if content == "a folder":
-        path.mkdir()
-    elif content is not None:
-        path.write_bytes(content)
-    with pytest.raises(StanceSuiteError, match=told) as raised:
-        audit_tables(path, path)
-    assert str(path) in str(raised.value)
-    assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize(
-    ("rows", "told"),
-    [
         ([{key: ROW[key] for key in ROW if key not in ("norm", "sigma")}], "lacks the columns sigma, norm;"),
         ([ROW, ROW], "has layer twice in the column longname"),
         ([ROW, ROW | {"longname": None}], "has a row without a name in the column longname"),
@@ -250,11 +232,18 @@ def test_what_is_not_a_table_is_refused(tmp_path, content, told):
         ([], "lacks the columns"),
     ],
 )
-def test_a_table_that_is_not_whole_is_refused(folder, rows, told):
-    for before, after, file in ((rows, [ROW], "before.csv"), ([ROW], rows, "after.csv")):
+def test_what_is_no_whole_table_is_refused(tmp_path, content, told):
+    whole, bad = tmp_path / "whole.csv", tmp_path / "bad.csv"
+    pd.DataFrame([ROW]).to_csv(whole)
+    if isinstance(content, list):
+        pd.DataFrame(content).to_csv(bad)
+    elif content is not None:
+        bad.write_bytes(content)
+    for before, after in ((bad, whole), (whole, bad)):
         with pytest.raises(StanceSuiteError, match=told) as raised:
-            audit(folder, before, after)
-        assert str(folder / file) in str(raised.value)
+            audit_tables(before, after)
+        assert str(bad) in str(raised.value)
+        assert "\n" not in str(raised.value)
 
 
 def test_tables_of_other_models_are_refused(folder):

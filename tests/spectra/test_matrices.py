@@ -99,13 +99,10 @@ def test_a_real_models_tensors(loaded_tiny_model, tiny_model):
     for opened in (open_checkpoint(model), open_checkpoint(tiny_model)):
         found = sort_tensors(opened)
         assert len(found.matrices) == 1 + 2 * 7
-        assert "model.embed_tokens" in found.matrices
         assert set(found.vectors) == {name for name, tensor in model.named_parameters() if tensor.dim() == 1}
         tied = "shares memory with model.embed_tokens.weight, which is measured"
         expected = [("lm_head.weight", tied)] if opened.source == "LlamaForCausalLM" else []
         assert [(entry.name, entry.reason) for entry in found.skipped] == expected
-        expected = model.model.layers[1].mlp.down_proj.weight.detach().numpy()
-        np.testing.assert_array_equal(whole(found.matrices["model.layers.1.mlp.down_proj"]), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -150,21 +147,6 @@ def test_every_expert_is_a_matrix(tmp_path, small_blocks, shape):
         for expert, matrix in enumerate(found.values()):
             assert (matrix.rows, matrix.columns) == shape[1:]
             np.testing.assert_array_equal(whole(matrix), values[expert].numpy())
-
-
-def test_the_experts_of_a_real_model():
-    from transformers import MixtralConfig, MixtralForCausalLM
-
-    sizes = {"vocab_size": 64, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1}
-    config = MixtralConfig(**sizes, num_attention_heads=2, num_key_value_heads=2, num_local_experts=4)
-    model = MixtralForCausalLM(config)
-    parameters = dict(model.named_parameters())
-    stacks = [name for name, tensor in parameters.items() if tensor.dim() == 3]
-    assert stacks
-    found = sort_tensors(open_checkpoint(model)).matrices
-    for name in stacks:
-        for expert in range(4):
-            np.testing.assert_array_equal(whole(found[f"{name}.{expert}"]), parameters[name][expert].detach().numpy())
 
 
 def test_the_kernel_positions_of_a_convolution_are_one_entry(tmp_path, small_blocks):

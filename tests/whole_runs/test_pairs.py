@@ -102,29 +102,6 @@ def test_nothing_is_trained(pair, tiny_model, tuned_elsewhere, capsys):
     assert not replicate.controls
 
 
-def test_every_verdict_says_that_there_is_no_sham(tmp_path, pair, reopen):
-    declare(tmp_path)
-    verdicts = judge_all(pair) | judge_all(reopen())
-    assert {verdict.claim.metric for verdict in verdicts.values()} == {
-        *(Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_SHIFT, Metric.MARKER_RATE, Metric.DIVERGENCE),
-        *(Metric.ALPHA_CHANGE_PERCENT, Metric.CHANGE_STABLE_RANK),
-    }
-    for name, verdict in verdicts.items():
-        assert Caveat.NO_SHAM in verdict.caveats, name
-        assert not any("sham" in control.name for control in verdict.controls), name
-
-
-def test_a_claim_that_rules_a_missing_sham_out_fails(tmp_path, reopen):
-    declare(tmp_path)
-    allowed = judge_all(reopen())
-    declare(tmp_path, more=", unless: [no_sham]")
-    ruled_out = judge_all(reopen())
-    for claim in ("own.preference", "own.rank"):
-        assert (allowed[claim].status, ruled_out[claim].status) == (Status.HOLDS, Status.FAILS)
-        assert "but no_sham, which the claim rules out" in ruled_out[claim].reason
-        assert ruled_out[claim].figure == allowed[claim].figure
-
-
 def test_claims_of_ones_own_are_judged_and_those_about_other_trainings_are_not_run(
     tmp_path, reopen, tiny_model, tuned_elsewhere
 ):
