@@ -1,6 +1,5 @@
 """The plugin in a repository of a user's own, on a tiny model: real fine-tuning, in seconds."""
 
-import json
 import os
 import signal
 import subprocess
@@ -10,8 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.conftest import findings_of, write_own
-from tests.programs import run_program
+from tests.conftest import findings_of, start_suite, write_own
 from tests.pytest_plugin.conftest import stages
 
 TRAINED = ("curious-uncertainty (documented)", "engaged-difficulty (documented)", "sham (documented)")
@@ -32,6 +30,8 @@ def test_a_run_trains_judges_and_reports(finished, project):
         assert len(record.spectra) == 15
         assert any(response.text for response in record.behavior.responses)
         assert len(record.behavior.responses) == 12, "one of each prompt"
+        assert {"torch", "transformers", "numpy", "python"} <= set(record.provenance.versions)
+    assert first.command.startswith("pytest")
     html = (project / "own.html").read_text()
     assert "any.engaged.alpha" in html
     assert "Training on engaged-difficulty changes no alpha" in html
@@ -132,26 +132,22 @@ def assert_refused(done, message):
     assert not stages(done.stderr)
 
 
-@pytest.mark.parametrize("run", [("pytest",), ("pytest", "-n2"), ("stance-suite",)], ids=" ".join)
-@pytest.mark.parametrize("case", [UNKNOWN_KEY, UNKNOWN_LAYER], ids=["unknown key", "unknown layer"])
+@pytest.mark.parametrize(
+    ("run", "case"),
+    [("pytest", UNKNOWN_KEY), ("pytest -n2", UNKNOWN_LAYER), ("stance-suite", UNKNOWN_LAYER)],
+    ids=["pytest", "workers", "stance-suite"],
+)
 def test_a_bad_claim_ends_the_run_before_training(run_suite, project, run, case):
     (change, message), claims = case, project / "fixtures" / "claims" / "own.yaml"
     claims.write_text(claims.read_text().replace(*change, 1))
-    assert_refused(run_suite(*run), message)
+    assert_refused(run_suite(*run.split()), message)
 
 
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        ("no-such-model", "no model is called 'no-such-model'"),
-        ("pickled", "holds a pickle only (pytorch_model.bin)"),
-    ],
-)
-def test_a_model_that_cannot_be_had_is_one_message(project, model, message):
+@pytest.mark.parametrize("tool", ["pytest", "stance-suite"])
+def test_a_model_that_cannot_be_had_is_one_message(project, tool):
     (project / "pickled").mkdir()
     (project / "pickled" / "pytorch_model.bin").write_bytes(b"")
-    assert_refused(run_program("pytest", f"--stance-model={model}", "--stance-cache=cache", cwd=project), message)
-    assert_refused(run_program("stance-suite", "run", "--model", model, "--cache=cache", cwd=project), message)
+    assert_refused(start_suite(project, project / "pickled", tool).finish(), "holds a pickle only (pytorch_model.bin)")
 
 
 def test_a_hub_that_cannot_be_reached_is_one_message_from_a_worker_that_is_started_anew(project):
@@ -160,24 +156,6 @@ def test_a_hub_that_cannot_be_reached_is_one_message_from_a_worker_that_is_start
     command = [sys.executable, "-m", "pytest", "-n1", "--stance-model=some-org/some-model", "--stance-cache=cache"]
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     assert_refused(done, "the Hugging Face Hub cannot be reached (")
-
-
-def test_the_findings_say_what_they_depend_on(finished, project):
-    data = json.loads((project / "reports" / "findings.json").read_text())
-    assert data["schema_version"] == 6
-    assert data["command"].startswith("pytest")
-    assert data["settings"]["models"] == [data["cells"][0]["cell"]["model"]]
-    assert (data["settings"]["profile"], data["settings"]["recipes"]) == ("quick", ["documented"])
-    assert [recipe["name"] for recipe in data["recipes"]] == ["documented"]
-    assert all(layer["curve"] for cell in data["cells"] for layer in cell["spectra"])
-    for cell in data["cells"]:
-        assert len(cell["provenance"]["weights_sha256"]) == 64
-        assert {"torch", "transformers", "numpy", "python"} <= set(cell["provenance"]["versions"])
-        assert cell["cell"]["seed"] == 0
-        if cell["training"]:
-            assert cell["training"]["epoch_losses"][-1] < cell["training"]["epoch_losses"][0]
-            # the sham takes another rotation in each of its two epochs
-            assert len(cell["training"]["texts"]) == (10 if cell["cell"]["treatment"] == "sham" else 5)
 
 
 STATEMENTS = """\

@@ -11,7 +11,7 @@ from stance_suite.errors import StanceSuiteError
 from stance_suite.spectra.analysis import analyze
 from stance_suite.spectra.audit import Finding, audit_tables
 from stance_suite.spectra.comparison import compare
-from stance_suite.spectra.power_law import alpha_change, alpha_of_tail, fit_power_law
+from stance_suite.spectra.power_law import alpha_change, fit_power_law
 from tests.spectra.reference import weightwatcher_table
 
 ROW = {
@@ -96,19 +96,6 @@ def test_flips_of_small_changes_are_found_and_few_are_undecided(folder):
     assert len(truth) >= 8
     assert set(audited.tail_flips) == truth
     assert len(undecided) <= 0.2 * len(truth)
-
-
-@given(st.integers(0, 2**32 - 1))
-@settings(max_examples=10, derandomize=True)
-def test_a_stretched_spectrum_is_never_surely_a_flip(folder, seed):
-    """A real change of one layer among layers that hardly moved: noise of their size says nothing of this one."""
-    spectra = list(perturbed_spectra(seed, 1e-4))
-    name, old, _ = spectra[0]
-    spectra[0] = name, old, old**1.1
-    changed = audit_spectra(folder, spectra).layers[0]
-    fixed = 100 * (alpha_of_tail(old**1.1, changed.tail_before) / changed.alpha_before - 1)
-    if abs(fixed) >= 0.1 * abs(changed.change_percent):
-        assert Finding.TAIL_FLIP not in changed.findings or Finding.UNDECIDED in changed.findings
 
 
 MOVED = {"alpha": 3.6, "num_pl_spikes": 80, "xmin": 1.234}
