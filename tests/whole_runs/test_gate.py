@@ -256,12 +256,6 @@ class TestInPytest:
         assert f"passed    no regression: standard.{STANCE}.preference" in done.stdout
         assert "The gate passed: 6 demands were met, 1 with a warning." in done.stdout
 
-    def test_a_baseline_is_written_if_asked_for(self, suite, baseline):
-        written = ("--stance-baseline=baseline.json", "--stance-update-baseline")
-        done = suite("--stance-gate", "--stance-policy=lenient.yaml", *written, code=0)
-        assert "The gate passed: 4 demands were met, 1 with a warning." in done.stdout
-        assert read_findings(Path("baseline.json")).verdicts == read_findings(baseline).verdicts
-
     def test_a_gate_that_breaks_has_not_passed(self, suite):
         Path("conftest.py").write_text(
             "from stance_suite.runner.session import Session\n"
