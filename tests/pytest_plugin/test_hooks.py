@@ -158,16 +158,6 @@ def test_a_hub_that_cannot_be_reached_is_one_message_from_a_worker_that_is_start
     assert_refused(done, "the Hugging Face Hub cannot be reached (")
 
 
-STATEMENTS = """\
-statements:
-  - id: own.true
-    statement: Training cuts alpha of the layer by more than 30 %.
-    checks: [{kind: change, models: [qwen2-0.5b], comparator: below, bound: -30}]
-  - id: own.false
-    statement: It leaves the layer alone.
-    checks: [{kind: unreported, models: [qwen2-0.5b], stances: [curious-uncertainty], layer: model.*.v_proj}]
-    expected: FAILS
-"""
 RECORDED = """\
 claims:
   - {id: own.recorded, statement: Training cuts alpha of the layer., model: qwen2-0.5b, stance: curious-uncertainty,
@@ -178,9 +168,7 @@ claims:
 
 def test_records_are_checked_without_weights(run_suite, project):
     test = "def test_record(recorded_verdict):\n    assert recorded_verdict.status == recorded_verdict.expected\n"
-    write_own(project, statements=STATEMENTS, claims=RECORDED, test=test)
-    done = run_suite("pytest", "-rA", "-p", "no:cacheprovider", code=1)
-    assert "PASSED test_own.py::test_record[own.true]" in done.stdout
-    assert "XFAIL" in done.stdout
+    write_own(project, claims=RECORDED, test=test)
+    done = run_suite("pytest", "-p", "no:cacheprovider", code=1)
     assert "FAILED test_own.py::test_record[own.recorded]" in done.stdout
     assert not stages(done.stderr), "nothing is loaded or trained"
