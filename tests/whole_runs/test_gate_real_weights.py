@@ -76,7 +76,7 @@ def test_smollm2_passes_its_policy_and_the_baseline_that_it_wrote(gate):
 @pytest.mark.slow
 def test_with_shuffled_responses_it_fails_and_adoption_is_named(gate, library):
     with_shuffled_responses(Path("fixtures"), library)
-    run = gate(MODEL)
+    run = gate(MODEL, "--samples", "1")
     assert run.exit_code == 1
     assert f"adoption of {STANCE}" in run.failed, run.failed
     assert "no degeneration" not in run.failed, "it still writes: it is the stance that is missing"

@@ -70,8 +70,9 @@ def test_a_sham_in_the_place_of_a_stance_adopts_none(tmp_path, recipe, other):
     session = open_session(tmp_path, profile="full")
     base = measure(session.cell_runner, "base", MODEL, STANCE)
     sham, control = (measure(session.cell_runner, "sham", MODEL, STANCE, name) for name in (recipe, other))
+    replicate = Replicate(sham, base, {SHAM: control})
     for claim in adoption_claims(session, recipe):
-        evidence = gather_evidence(claim, session.library.stance(claim.stance), [Replicate(sham, base, {SHAM: control})])
+        evidence = gather_evidence(claim, session.library.stance(claim.stance), [replicate])
         verdict = judge_behavior(evidence, evidence.p_value)
         assert verdict.status in (Status.FAILS, Status.INCONCLUSIVE), verdict.reason
 
