@@ -11,8 +11,8 @@ from tests.sweeping import findings_of, measured, run_sweep, start_sweep, stored
 
 pytestmark = pytest.mark.slow
 
-CELLS = 12
-ASKED = {"stances": ["curious-uncertainty", "engaged-difficulty"], "seeds": [0, 1, 2]}
+CELLS = 8
+ASKED = {"stances": ["curious-uncertainty", "engaged-difficulty"], "seeds": [0, 1]}
 """Per seed two stances, their sham and the untouched model."""
 
 
