@@ -51,9 +51,8 @@ MOMENTS = {
     ("moment", "how"),
     [
         ("workers start", signal.SIGKILL),
-        ("cells are measured", signal.SIGKILL),
         ("cells are measured", signal.SIGTERM),
-        ("a cell is stored", signal.SIGTERM),
+        ("a cell is stored", signal.SIGKILL),
     ],
 )
 def test_workers_end_with_their_run_whatever_ends_it(moment, how, swept, undisturbed):

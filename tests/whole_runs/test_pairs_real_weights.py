@@ -20,7 +20,8 @@ NOISE_SEED = 12345
 
 @pytest.fixture(scope="module")
 def tuned_elsewhere(smollm2, tmp_path_factory):
-    folder = train_elsewhere(smollm2.folder, STANCE, tmp_path_factory.mktemp("elsewhere") / "tuned", epochs=5)
+    destination = tmp_path_factory.mktemp("elsewhere") / "tuned"
+    folder = train_elsewhere(smollm2.folder, STANCE, destination, epochs=3, learning_rate=1e-4)
     yield folder
     shutil.rmtree(folder)
 
@@ -53,7 +54,7 @@ def assert_no_stance(verdicts):
 
 
 @pytest.mark.slow
-def test_five_epochs_on_a_stance_give_that_stance_and_no_other(judge_pair, tuned_elsewhere):
+def test_three_epochs_on_a_stance_give_that_stance_and_no_other(judge_pair, tuned_elsewhere):
     verdicts = judge_pair(tuned_elsewhere, STANCE)
     assert stances_found(verdicts) == [STANCE]
     assert all(verdict.as_expected for verdict in verdicts.values())
