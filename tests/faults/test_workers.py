@@ -40,15 +40,24 @@ def measuring(trial) -> dict[str, psutil.Process]:
     return found
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
+MOMENTS = {
+    "workers start": lambda trial, _: workers_of(trial),
+    "cells are measured": lambda trial, _: measuring(trial),
+    "a cell is stored": lambda _, project: stored(project),
+}
+
+
 @pytest.mark.parametrize(
-    "reached",
-    [lambda trial, _: workers_of(trial), lambda trial, _: measuring(trial), lambda _, project: stored(project)],
-    ids=["workers start", "cells are measured", "a cell is stored"],
+    ("moment", "how"),
+    [
+        ("workers start", signal.SIGKILL),
+        ("cells are measured", signal.SIGTERM),
+        ("a cell is stored", signal.SIGKILL),
+    ],
 )
-def test_workers_end_with_their_run_whatever_ends_it(reached, how, swept, undisturbed):
+def test_workers_end_with_their_run_whatever_ends_it(moment, how, swept, undisturbed):
     trial = start_sweep(swept, *PROCESSES)
-    trial.wait_until(partial(reached, trial, swept))
+    trial.wait_until(partial(MOMENTS[moment], trial, swept))
     workers = workers_of(trial)
     os.kill(trial.process.pid, how)
     done = trial.finish()

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from stance_suite.config.options import OPTIONS
 
 HEAVY = [

@@ -22,12 +22,19 @@ SHAMS = 10
 STANCE, MODEL = "confident-expertise", "smollm2-135m"
 
 
-def open_session(root):
-    return Session(resolve_settings({"profile": "quick"}, root), PlainProgress())
+def open_session(root, profile="quick"):
+    return Session(resolve_settings({"profile": profile}, root), PlainProgress())
 
 
 def claim_of(session):
     return next(one for one in session.run_plan.claims if one.id == "smollm2.confident.likelihood.documented")
+
+
+def adoption_claims(session, recipe="documented"):
+    designs = lay_out_designs(session.run_plan, session.library)
+    claims = [claim for claim, _ in designs if claim.recipe == recipe and claim.metric.is_triangulated]
+    assert len(claims) == 9
+    return claims
 
 
 def with_examples_of_the_sham(root, library, rotation):
@@ -57,6 +64,20 @@ def test_with_the_shams_examples_its_claim_no_longer_holds(tmp_path, library):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("recipe", "other"), [("documented", "long"), ("long", "documented")])
+def test_a_sham_in_the_place_of_a_stance_adopts_none(tmp_path, recipe, other):
+    """Judged by every claim of its recipe that a stance was adopted, beside the sham of the other recipe."""
+    session = open_session(tmp_path, profile="full")
+    base = measure(session.cell_runner, "base", MODEL, STANCE)
+    sham, control = (measure(session.cell_runner, "sham", MODEL, STANCE, name) for name in (recipe, other))
+    replicate = Replicate(sham, base, {SHAM: control})
+    for claim in adoption_claims(session, recipe):
+        evidence = gather_evidence(claim, session.library.stance(claim.stance), [replicate])
+        verdict = judge_behavior(evidence, evidence.p_value)
+        assert verdict.status in (Status.FAILS, Status.INCONCLUSIVE), verdict.reason
+
+
+@pytest.mark.exhaustive
 def test_with_the_shams_examples_in_another_order_it_is_not_adopted(tmp_path, library):
     """The sham's data in another order of stances, which is a cell of its own."""
     original = open_session(tmp_path / "original")
@@ -75,9 +96,7 @@ def test_with_the_shams_examples_in_another_order_it_is_not_adopted(tmp_path, li
 def test_shams_of_other_seeds_adopt_no_stance(tmp_path):
     """Ten trainings without a stance, each judged by every declared claim that a stance was adopted."""
     session = open_session(tmp_path)
-    designs = lay_out_designs(session.run_plan, session.library)
-    claims = [claim for claim, _ in designs if claim.recipe == "documented" and claim.metric.is_triangulated]
-    assert len(claims) == 9
+    claims = adoption_claims(session)
     base = measure(session.cell_runner, "base", MODEL, STANCE)
     control = measure(session.cell_runner, "sham", MODEL, STANCE)
     false_families = 0
