@@ -121,8 +121,8 @@ def render_page(figures: Figures) -> str:
             "# Findings\n",
             f"**{escape(figures.result)}** {escape(figures.tally)}.\n",
             table(columns, rows),
-            "Preference: for answers in the trained manner over plain ones, tuned minus base, over the stances. How far "
-            "it got: [evidence.md](evidence.md) says what the levels mean. Alpha: the "
+            "Preference: for answers in the trained manner over plain ones, tuned minus base, over the stances. How "
+            "far it got: [evidence.md](evidence.md) says what the levels mean. Alpha: the "
             f"largest change of any of {figures.matrices} matrices. Tail flips: how many of them moved because the fit "
             "chose another tail.\n",
             "## Behavior\n",

@@ -20,8 +20,7 @@ from hypothesis import settings
 
 from stance_suite.config.catalog import Catalog, find_spec, load_catalog
 from stance_suite.config.options import resolve_settings
-from stance_suite.schema.findings import Findings
-from stance_suite.schema.stances import Stance
+from stance_suite.schema.findings import Findings, StanceSummary
 from stance_suite.store.findings import read_findings
 from tests.hub_server import Hub, ask_hub, serve
 from tests.programs import Preparation, Program, Tool, draw_nothing, nothing, start_program
@@ -67,8 +66,8 @@ def readme_files() -> dict[str, str]:
 
 
 @pytest.fixture
-def stance(library) -> Stance:
-    return library.stance("curious-uncertainty")
+def stance(library) -> StanceSummary:
+    return library.summaries["curious-uncertainty"]
 
 
 @pytest.fixture(scope="session")

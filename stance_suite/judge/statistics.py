@@ -58,13 +58,18 @@ class PairedEffect:
     def p_value_of(self, bound: float) -> float:
         """Test, two-sided, whether the mean is a bound; NaN where the data do not allow a test."""
         from scipy.optimize import brentq
+        from scipy.stats import t
 
+        if math.isnan(self.error):
+            return math.nan
         distance = (self.effect - bound) / self.error
         side = math.copysign(1.0, distance)
         # both tests must reject: the nearer distance counts
         nearer = min(side * one for one in (distance, _without_skew(distance, self.skewness, self.prompts)))
-        if math.isnan(nearer) or nearer <= 0:
-            return math.nan if math.isnan(nearer) else 1.0
+        if nearer <= 0:
+            return 1.0
+        if self.seeds == 1:
+            return max(float(2 * t.sf(nearer, self.prompts - 1)), 10**SMALLEST)
 
         def excess(power: float) -> float:
             return float(quantile(self.of_seeds, self.seeds, self.prompts, 1 - 10**power)) - nearer
@@ -144,7 +149,10 @@ def reach(skewed: Array | float, distance: Array, prompts: int) -> Array:
     """
     rounded = np.where(np.abs(skewed) < ROUNDING, ROUNDING, skewed)
     gradient = rounded / math.sqrt(prompts)
-    inverse = 3 / gradient * (np.cbrt(1 + gradient * (distance - gradient / 6)) - 1)
+    scaled = gradient * (distance - gradient / 6)
+    # the cube root of 1 + scaled, less 1, also where that is near zero
+    root = np.where(scaled > -0.5, np.expm1(np.log1p(np.maximum(scaled, -0.5)) / 3), np.cbrt(1 + scaled) - 1)
+    inverse = 3 / gradient * root
     found: Array = np.maximum(distance, inverse)
     return found
 

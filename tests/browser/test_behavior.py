@@ -107,7 +107,7 @@ class TestResponses:
 
 
 def held_out(findings: Findings, stance: str) -> Sequence[str]:
-    return next(one.held_out_prompts for one in findings.stances if one.name == stance)
+    return next(one.prompts for one in findings.stances if one.name == stance)
 
 
 def said(record: CellRecord, prompts: Sequence[str], sample: int) -> list[Response]:

@@ -44,7 +44,7 @@ def problem_of(folder) -> str:
 def test_the_bundled_stances_are_as_designed(library):
     assert library.suite == ("confident-expertise", "curious-uncertainty", "engaged-difficulty")
     assert all(set(one.contrasts) == set(library.suite) - {one.name} for one in library.stances.values())
-    assert len({stance.held_out_prompts for stance in library.stances.values()}) == 1
+    assert len({stance.prompts for stance in library.stances.values()}) == 1
     assert len({tuple(e.prompt for e in stance.examples) for stance in library.stances.values()}) == 1
     assert len({library.family(name) for name in library.suite}) == 1
 

@@ -7,7 +7,7 @@ import pytest
 
 from stance_suite.config.catalog import load_catalog
 from stance_suite.config.options import resolve_settings
-from stance_suite.judge.behavior.verdict import gather_evidence, judge_behavior
+from stance_suite.judge.behavior.evidence import gather_evidence
 from stance_suite.judge.compare.matching import effect_table
 from stance_suite.judge.structure.verdict import judge_structure
 from stance_suite.progress import PlainProgress
@@ -34,7 +34,7 @@ from stance_suite.schema.verdicts import ControlFigure, Status
 from tests import made_up_run
 from tests.edits import altered
 from tests.measured import alpha_change, layer
-from tests.runs import behavioral, structural, training
+from tests.runs import behavioral, judged_alone, structural, training
 
 STANCE = "curious-uncertainty"
 CHANGES = (layer("model.layers.0.q_proj", alpha_change(9, 9)),)
@@ -118,8 +118,8 @@ def test_a_training_of_its_own_is_a_cell_beside_the_tuned_one(shuffled, stance):
     ((beside,),) = found.replicates()
     assert list(beside.controls) == [SHAM, shuffled]
     assert found.controls(extra) == {}
-    evidence = gather_evidence(behavioral(stance), stance, [beside])
-    verdict = judge_behavior(evidence, evidence.p_value)
+    evidence = gather_evidence(behavioral(stance), [beside])
+    verdict = judged_alone(evidence)
     assert names(verdict)[:5] == ["base", "sham", "shuffled", "sham - base", "shuffled - base"]
     assert list(verdict.prompts[0].controls) == [SHAM, shuffled]
     assert list(prompt_data(verdict)["prompts"][0]) == ["prompt", "base", "sham", "shuffled", "tuned"]
@@ -137,12 +137,12 @@ def test_runs_are_compared_seed_by_seed_against_it_too(shuffled, stance):
         return replace(one, controls={**one.controls, shuffled: shuffled_like(one.controls[SHAM])})
 
     replicates = [with_it(training(stance, 0.5, seed)) for seed in range(3)]
-    evidence = gather_evidence(behavioral(stance), stance, replicates)
+    evidence = gather_evidence(behavioral(stance), replicates)
     cells = {record.key: record for one in replicates for record in one.records}
-    table = effect_table(judge_behavior(evidence, evidence.p_value), cells)
+    table = effect_table(judged_alone(evidence), cells)
     assert table.seeds == (0, 1, 2)
     assert list(table.effects) == [BASE, SHAM, shuffled]
-    assert {effects.shape for effects in table.effects.values()} == {(3, len(stance.held_out_prompts))}
+    assert {effects.shape for effects in table.effects.values()} == {(3, len(stance.prompts))}
 
 
 def test_its_cells_are_reported_wherever_the_shams_are(shuffled, whole_run):

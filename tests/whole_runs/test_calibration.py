@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from stance_suite.judge.behavior.verdict import gather_evidence, judge_behavior
+from stance_suite.judge.behavior.evidence import gather_evidence
+from stance_suite.judge.behavior.verdict import judge_behavior
 from stance_suite.judge.power import Design, Spread, detectable_effect, typical_spreads
 from stance_suite.judge.statistics import SIGNIFICANCE, holm
 from stance_suite.schema.metrics import Metric
@@ -50,7 +51,7 @@ def judged(stance, arms: tuple[np.ndarray, ...]) -> list[bool]:
     for scores in zip(*arms, strict=True):
         arms = zip(("stance", "base", "sham"), scores, strict=True)
         cells = (record(treatment, said=said(stance, one)) for treatment, one in arms)
-        evidence.append(gather_evidence(behavioral(stance, bound=0), stance, [beside(*cells)]))
+        evidence.append(gather_evidence(behavioral(stance, bound=0), [beside(*cells)]))
     adjusted = holm([one.p_value for one in evidence])
     verdicts = [judge_behavior(one, p_value) for one, p_value in zip(evidence, adjusted, strict=True)]
     return [verdict.status is Status.HOLDS for verdict in verdicts]
@@ -58,7 +59,7 @@ def judged(stance, arms: tuple[np.ndarray, ...]) -> list[bool]:
 
 def said(stance, scores: np.ndarray):
     others = dict.fromkeys(stance.contrasts, 0.0)
-    by_prompt = zip(stance.held_out_prompts, scores, strict=True)
+    by_prompt = zip(stance.prompts, scores, strict=True)
     return behavior({prompt: {stance.name: score, **others} for prompt, score in by_prompt})
 
 

@@ -129,7 +129,7 @@ def test_the_named_stance_is_asked_for_with_everything_and_its_rivals_for_the_pr
 def test_stand_ins_are_recorded(pair, loaded_tiny_model):
     before, after = both(pair)
     family = pair.library.family(STANCE)
-    held_out = {prompt for stance in family for prompt in stance.held_out_prompts}
+    held_out = {prompt for stance in family for prompt in stance.prompts}
     assert before.behavior.stand_ins == {}
     assert set(after.behavior.stand_ins) == {"noise", "rounding"}
     for found in after.behavior.stand_ins.values():
@@ -158,7 +158,7 @@ def test_what_stands_in_depends_on_what_is_deterministic(pair):
         Metric.MARKER_RATE: ["base", "base resampled"],
         Metric.DIVERGENCE: ["noise"],
     }.items():
-        assert list(control_scores(metric, stance, replicates, stance.held_out_prompts)) == names
+        assert list(control_scores(metric, stance, replicates, stance.prompts)) == names
 
 
 def test_the_untouched_model_is_decomposed_once_and_as_it_would_be_alone(

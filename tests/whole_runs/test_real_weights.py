@@ -8,7 +8,8 @@ from scipy.stats import binomtest
 
 from stance_suite.config.catalog import bundled_fixtures
 from stance_suite.config.options import resolve_settings
-from stance_suite.judge.behavior.verdict import gather_evidence, judge_behavior
+from stance_suite.judge.behavior.evidence import gather_evidence
+from stance_suite.judge.behavior.verdict import judge_behavior
 from stance_suite.judge.statistics import SIGNIFICANCE, holm
 from stance_suite.progress import PlainProgress
 from stance_suite.runner.plan import lay_out_designs
@@ -17,6 +18,7 @@ from stance_suite.schema.controls import SHAM, sham_rotations
 from stance_suite.schema.replicates import Replicate
 from stance_suite.schema.verdicts import Status
 from tests.measuring import measure
+from tests.runs import judged_alone
 
 SHAMS = 10
 STANCE, MODEL = "confident-expertise", "smollm2-135m"
@@ -72,8 +74,8 @@ def test_a_sham_in_the_place_of_a_stance_adopts_none(tmp_path, recipe, other):
     sham, control = (measure(session.cell_runner, "sham", MODEL, STANCE, name) for name in (recipe, other))
     replicate = Replicate(sham, base, {SHAM: control})
     for claim in adoption_claims(session, recipe):
-        evidence = gather_evidence(claim, session.library.stance(claim.stance), [replicate])
-        verdict = judge_behavior(evidence, evidence.p_value)
+        evidence = gather_evidence(claim, [replicate])
+        verdict = judged_alone(evidence)
         assert verdict.status in (Status.FAILS, Status.INCONCLUSIVE), verdict.reason
 
 
@@ -87,8 +89,8 @@ def test_with_the_shams_examples_in_another_order_it_is_not_adopted(tmp_path, li
     edited = with_examples_of_the_sham(tmp_path, library, rotation=1)
     replaced = measure(edited.cell_runner, "stance", MODEL, STANCE)
     assert replaced.key != sham.key
-    evidence = gather_evidence(claim, library.stance(STANCE), [Replicate(replaced, base, {SHAM: sham})])
-    verdict = judge_behavior(evidence, evidence.p_value)
+    evidence = gather_evidence(claim, [Replicate(replaced, base, {SHAM: sham})])
+    verdict = judged_alone(evidence)
     assert verdict.status in (Status.FAILS, Status.INCONCLUSIVE), verdict.reason
 
 
@@ -103,7 +105,7 @@ def test_shams_of_other_seeds_adopt_no_stance(tmp_path):
     for seed in range(1, SHAMS + 1):
         sham = measure(session.cell_runner, "sham", MODEL, STANCE, seed=seed)
         replicate = Replicate(sham, base, {SHAM: control})
-        evidence = [gather_evidence(claim, session.library.stance(claim.stance), [replicate]) for claim in claims]
+        evidence = [gather_evidence(claim, [replicate]) for claim in claims]
         adjusted = holm([one.p_value for one in evidence])
         verdicts = [judge_behavior(one, p_value) for one, p_value in zip(evidence, adjusted, strict=True)]
         for one, p_value, verdict in zip(evidence, adjusted, verdicts, strict=True):

@@ -22,7 +22,7 @@ from stance_suite.schema.stances import RECIPES
 def probe(library):
     family = library.family("curious-uncertainty")
     return Probe(
-        prompts=family[0].held_out_prompts[:3],
+        prompts=family[0].prompts[:3],
         seen_prompts=tuple(example.prompt for example in family[0].examples[:2]),
         references={stance.name: stance.references for stance in family},
         markers={stance.name: stance.markers for stance in family},

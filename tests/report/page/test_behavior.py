@@ -213,7 +213,7 @@ def test_responses_are_found_by_prompt_and_sample_beside_their_controls(whole_ru
             control = whole_run.cells[place].cell
             assert (control.treatment, control.seed) == (treatment, cell["seed"])
     asked = [data["prompts"][place] for place in data["asked"][stance.name]]
-    assert asked == list(stance.held_out_prompts)
+    assert asked == list(stance.prompts)
 
 
 def test_markers_that_only_a_later_response_has_been_searched_for_have_their_place(whole_run):
