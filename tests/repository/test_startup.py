@@ -6,18 +6,8 @@ import sys
 
 from stance_suite.config.options import OPTIONS
 
-HEAVY = [
-    "torch",
-    "transformers",
-    "ray",
-    "pandas",
-    "altair",
-    "numpy",
-    "scipy",
-    "pydantic",
-    "yaml",
-    "sentence_transformers",
-]
+HEAVY = ["torch", "transformers", "ray", "pandas", "altair", "numpy", "scipy", "pydantic", "yaml"]
+HEAVY += ["sentence_transformers"]
 
 
 def run_python(*arguments, **how):
