@@ -159,6 +159,12 @@ def s3(s3_bucket, tmp_path, monkeypatch) -> str:
     return f"{s3_bucket}/{tmp_path.name}"
 
 
+@pytest.fixture(params=["folder", "s3"])
+def location(request, tmp_path) -> str:
+    """Where a store may be: in a folder, and on that server."""
+    return str(tmp_path / "cells") if request.param == "folder" else request.getfixturevalue("s3")
+
+
 OWN_CLAIMS = """\
 claims:
   - id: any.curious.likelihood

@@ -60,6 +60,11 @@ def held_against(run: Findings, policy: Policy | None = None, baseline: Findings
     return judge_gate(run, GateTerms(policy or Policy(), "policy.yaml", baseline, baseline and "baseline.json"))
 
 
+def gated(run: Findings, policy: Policy | None = None) -> Findings:
+    """The run with the gate that it passed or failed."""
+    return run.model_copy(update={"gate": held_against(run, policy)})
+
+
 def demand(report: GateReport, kind: str, name: str = "") -> Demand:
     """The one demand of a kind whose name holds this."""
     (found,) = [one for one in report.demands if one.kind == kind and name in one.name]

@@ -40,15 +40,6 @@ def choice(made_up):
     return made_up.get_by_role("form", name="Choose responses")
 
 
-def test_a_claim_leads_to_its_verdict(made_up):
-    link = made_up.locator("#claim-panels a").first
-    link.click()
-    target = made_up.locator("tr:target")
-    expect(target).to_be_in_viewport()
-    # the id stands among the reasons, in the row below
-    expect(target.locator("+ tr")).to_contain_text(link.inner_text())
-
-
 def test_all_samples_and_the_sham_stand_beside_each_other(made_up, choice):
     choice.get_by_label("Sample").select_option("all samples")
     choice.get_by_label("sham beside").check()

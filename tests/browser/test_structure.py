@@ -96,11 +96,6 @@ def test_colors_follow_the_figure_that_is_chosen(section, compared):
             assert hue in cell_of(section, compared.tuned, place).get_attribute("class")
 
 
-def test_the_first_words_name_what_the_maps_show(section, compared):
-    cell, summary = compared.tuned.cell, section.locator("#map-summary")
-    expect(summary).to_have_text(re.compile(rf"^{re.escape(cell.model)}, {re.escape(cell.recipe)}(, seed \d+)?: "))
-
-
 @pytest.fixture
 def with_missing_figures(open_report, write_report) -> Page:
     """Four matrices, of which half a training's failed, one of its sham's, and all of other trainings'."""

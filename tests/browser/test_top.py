@@ -1,14 +1,12 @@
 """The top of the report: what was found, and the verdicts that a reader asks for."""
 
-from collections import Counter
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from stance_suite.schema.findings import Agreement
 from stance_suite.schema.verdicts import Status, Verdict
-from tests.browser.acting import number, tab_to, visible_places
+from tests.browser.acting import tab_to, visible_places
 
 pytestmark = pytest.mark.browser
 
@@ -45,30 +43,6 @@ def assert_shown(page, rows, reasons, judged):
         expect(page.get_by_role("status").and_(page.locator("#verdict-count"))).to_have_text(said)
 
     return check
-
-
-def test_title_and_result_say_what_was_found(page, findings, judged):
-    for status, count in Counter(verdict.status for verdict in judged).items():
-        assert f"{count} {status}" in page.title()
-    result = page.get_by_role("heading", level=1)
-    expect(result).to_have_count(1)
-    if findings.gate is None:
-        adopted = sum(one.agreement is Agreement.ADOPTED for one in findings.triangulations)
-        expect(result).to_contain_text(f"{adopted} of {len(findings.triangulations)} training")
-    else:
-        expect(result).to_contain_text(findings.gate.sentence)
-
-
-def test_every_verdict_has_its_row(rows, judged):
-    expect(rows).to_have_count(len(judged))
-    for row, verdict in zip(rows.all(), judged, strict=True):
-        claim = verdict.claim
-        for told in (verdict.status, claim.statement, f"{claim.stance}, {claim.recipe}", *verdict.caveats):
-            expect(row).to_contain_text(told)
-        expect(row.get_by_role("rowheader")).not_to_contain_text(claim.id)  # it is named by its statement alone
-        if verdict.figure is not None:
-            shown = row.locator("> .number .value").inner_text()
-            assert number(shown) == pytest.approx(verdict.figure, rel=0.001, abs=0.00005)
 
 
 def test_a_row_says_why(reasons, judged):
@@ -112,33 +86,12 @@ def test_filters_work_from_the_keyboard(page: Page, filters, judged, assert_show
     assert_shown(lambda verdict: verdict.claim.stance == one.claim.stance)
 
 
-def test_what_was_not_run_says_why(page, findings):
-    left_out = [verdict for verdict in findings.verdicts if verdict.status is Status.NOT_RUN]
-    if not left_out:
-        pytest.skip("everything was run")
-    page.get_by_text("not run, and why").click()
-    rows = page.locator("#not-run > table > tbody > tr")
-    for verdict in left_out:
-        row = rows.filter(has_text=verdict.claim.id).filter(has_text=verdict.model).first
-        expect(row).to_be_visible()
-        expect(row).to_contain_text(verdict.reason)
-
-
 def test_a_link_to_a_claim_shows_it_whatever_is_filtered(page, rows):
     anchor = rows.first.get_attribute("id")
     page.locator(f"input[name=status][value={rows.first.get_attribute('data-status')}]").uncheck()
     expect(rows.first).to_be_hidden()
     page.evaluate("anchor => { location.hash = anchor; }", anchor)
     expect(rows.first).to_be_in_viewport()
-
-
-def test_the_layer_that_decided_leads_to_its_spectra(page, findings):
-    link = page.locator("#verdict-table .layer a").first
-    layer = link.inner_text()
-    link.click()
-    panel = page.locator("#spectrum")
-    expect(panel).to_contain_text(layer)
-    expect(panel.locator(".chart svg")).to_have_count(2)
 
 
 def test_the_skip_link_leads_past_the_navigation(page: Page):

@@ -63,22 +63,33 @@ def test_power_tells_what_a_design_can_find_without_loading_anything(tmp_path, m
     assert ("Too weak for their minimum effect: own.adopted0" in done.output) == (code == 1)
 
 
+NOWHERE = "nowhere.json cannot be read"
+
+
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("words", "told"),
     [
-        (["validate", "--fixtures", "typo"], "x.yaml:2: nmae: unknown key; did you mean 'name'"),
-        (["report", "nowhere.json"], "nowhere.json cannot be read"),
-        (["run", "--profile", "fast"], "'fast' is not one of quick, full, complete"),
-        (["power", "--findings", "nowhere.json"], "nowhere.json cannot be read"),
-        (["power"], "own.yaml:2: claims.0.stance: "),
+        ("validate --fixtures typo", "x.yaml:2: nmae: unknown key; did you mean 'name'"),
+        ("run --profile fast", "'fast' is not one of quick, full, complete"),
+        ("fingerprint smollm3", "no model is called 'smollm3'"),
+        ("sweep sweep.yaml", "sweep.yaml:1: models.0: no model is called 'nobody'"),
+        ("power", "own.yaml:2: claims.0.stance: "),
+        ("cache list --store s4://bucket", "the store s4://bucket cannot be opened: Protocol not known: s4"),
+        ("power --findings nowhere.json", NOWHERE),
+        ("explain x --findings nowhere.json", NOWHERE),
+        ("compare nowhere.json nowhere.json", NOWHERE),
+        ("audit nowhere.json nowhere.json", NOWHERE),
+        ("report nowhere.json", NOWHERE),
+        ("verify nowhere.json", NOWHERE),
+        ("fingerprint nowhere.json", NOWHERE),
     ],
-    ids=["a key that is none", "no findings", "a value that is not allowed", "no spreads", "a level out of reach"],
 )
-def test_bad_input_exits_2_and_names_the_way_out(tmp_path, arguments, told):
+def test_bad_input_exits_2_and_names_the_way_out(tmp_path, words, told):
     (tmp_path / "typo" / "stances").mkdir(parents=True)
     (tmp_path / "typo" / "stances" / "x.yaml").write_text("name: x\nnmae: y\n")
+    (tmp_path / "sweep.yaml").write_text("models: [nobody]\n")
     declare(tmp_path, minimum=0.5, copies=110)
-    done = invoke(*arguments, code=2)
+    done = invoke(*words.split(), code=2)
     assert told in done.output
 
 
@@ -89,11 +100,3 @@ def test_every_command_has_help_and_what_stands_in_brackets_is_no_markup(command
     assert len(done.output) > 200
     for text, brackets in (("(org/name", "[@revision]"), ("'stance-suite", "[ray]'")):
         assert done.output.count(text) == done.output.count(text + brackets)
-
-
-def test_reports_that_cannot_be_written_are_one_sentence(tmp_path, whole_run):
-    findings = tmp_path / "findings.json"
-    findings.write_text(whole_run.model_dump_json())
-    (tmp_path / "summary.md").mkdir()
-    done = invoke("report", findings, code=2)
-    assert "cannot be written" in done.output

@@ -20,11 +20,6 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
 
 
-@pytest.fixture(params=["folder", "s3"])
-def location(request, tmp_path):
-    return str(tmp_path / "cells") if request.param == "folder" else request.getfixturevalue("s3")
-
-
 ask = partial(invoke, "cache")
 
 
@@ -151,9 +146,3 @@ def test_prune_knows_records_that_were_measured_another_way(monkeypatch):
 def test_a_duration_that_is_none_is_one_sentence(text):
     told = ask("prune", f"--older-than={text}", code=2)
     assert f"option older-than: '{text}' is no duration such as 12h, 30d or 8w" in told.output
-
-
-@pytest.mark.parametrize("command", ["list", "verify", "prune"])
-def test_a_store_that_cannot_be_reached_is_one_sentence(command):
-    told = ask(command, "--store", "s4://bucket")
-    assert (told.exit_code, told.output) == (2, "the store s4://bucket cannot be opened: Protocol not known: s4\n")

@@ -34,15 +34,3 @@ def test_an_empty_run_and_an_unusable_baseline_are_told(runs):
     assert "The baseline holds no verdict." in done.output
     assert "only in the second run: m.adopted of large, HOLDS" in done.output
     assert "No claim is common to both runs." in done.output
-
-
-def test_what_cannot_be_read_or_written_is_an_error_of_the_users(runs, tmp_path):
-    torn = tmp_path / "torn.json"
-    torn.write_text("{")
-    blocked = tmp_path / "before.json" / "x.md"
-    for arguments, told in (
-        ((tmp_path / "none.json", runs["after"]), "none.json cannot be read"),
-        ((runs["before"], torn), "torn.json is no findings file"),
-        ((runs["before"], runs["after"], "--markdown", blocked), "before.json cannot be written: File exists; "),
-    ):
-        assert told in invoke("compare", *arguments, code=2).output

@@ -3,7 +3,7 @@ import pytest
 from stance_suite.files import hash_file
 from stance_suite.judge.gate import GateTerms, judge_gate
 from stance_suite.store.findings import read_findings, write_baseline
-from tests.edits import edited
+from tests.edits import altered, edited
 from tests.made_up_run import POLICY
 from tests.programs import invoke
 
@@ -18,14 +18,6 @@ def written(whole_run, tmp_path):
     return write
 
 
-@pytest.fixture
-def policy(tmp_path):
-    path = tmp_path / "elsewhere" / "policy.yaml"
-    path.parent.mkdir()
-    path.write_text(f"stances: [{POLICY.stances[0]}]\nclaims: ['own.*']\n")
-    return path
-
-
 def test_a_record_left_as_it_was_is_verified(written):
     done = invoke("verify", written(), code=0)
     assert done.output.splitlines() == [
@@ -36,19 +28,9 @@ def test_a_record_left_as_it_was_is_verified(written):
     ]
 
 
-@pytest.mark.parametrize(
-    ("edited", "told"),
-    [
-        # the gate was judged by what follows from the cells
-        ((("verdicts", "own.flip", "status"), "HOLDS"), "own.flip on m: status: recorded HOLDS, recomputed FAILS"),
-        ((("gate", "demands", "own.flip", "outcome"), "passed"), "gate: demands[own.flip].outcome: recorded passed, "),
-        ((("records", "own.published", "status"), "HOLDS"), "record of own.published: status"),
-    ],
-    ids=["a verdict", "a gate", "a statement on the record"],
-)
-def test_an_edited_record_is_refused_with_each_difference(written, edited, told):
-    done = invoke("verify", written(edited), code=1)
-    assert told in done.output
+def test_an_edited_record_is_refused_with_the_difference(written):
+    done = invoke("verify", written((("verdicts", "own.flip", "status"), "HOLDS")), code=1)
+    assert "own.flip on m: status: recorded HOLDS, recomputed FAILS" in done.output
     assert done.output.splitlines()[-1] == "9 verdicts recomputed; differences: 1."
 
 
@@ -65,11 +47,10 @@ def test_a_gate_is_verified_with_its_baseline(whole_run, tmp_path):
     write_baseline(whole_run, baseline)
     terms = GateTerms(POLICY, "policy.yaml", read_findings(baseline), str(baseline), hash_file(baseline))
     gate = judge_gate(whole_run, terms)
-    path.write_text(whole_run.model_copy(update={"gate": gate}).model_dump_json())
+    path.write_text(altered(whole_run, gate=gate).model_dump_json())
     invoke("verify", path, "--baseline", baseline, code=0)
-    passed = [one.model_copy(update={"reason": "it is fine"}) for one in gate.demands]
-    forged = gate.model_copy(update={"demands": tuple(passed)})
-    path.write_text(whole_run.model_copy(update={"gate": forged}).model_dump_json())
+    demands = tuple(altered(one, reason="it is fine") for one in gate.demands)
+    path.write_text(altered(whole_run, gate=altered(gate, demands=demands)).model_dump_json())
     assert invoke("verify", path, "--baseline", baseline).exit_code == 1
 
 
@@ -83,22 +64,14 @@ def test_a_baseline_has_nothing_to_be_verified_on(whole_run, tmp_path):
     assert "baseline.json is a baseline, without texts and spectra" in done.output
 
 
-def test_declarations_are_compared_if_asked_for(written, tmp_path, policy):
-    done = invoke("verify", written(), "--fixtures", tmp_path, code=1)
+def test_declarations_are_compared_if_asked_for(written, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"stances: [{POLICY.stances[0]}]\nclaims: ['own.*']\n")
+    (tmp_path / "empty").mkdir()
+    done = invoke("verify", written(), "--fixtures", tmp_path / "empty", code=1)
     assert "gate: demanded.claims" in done.output
-    assert "demanded" not in invoke("verify", written(), "--fixtures", tmp_path, "--policy", policy).output
+    assert "demanded" not in invoke("verify", written(), "--fixtures", tmp_path / "empty", "--policy", policy).output
     assert "own.likelihood on m: id: recorded own.likelihood, recomputed not declared" in done.output
-
-
-def test_what_cannot_be_read_is_an_error_of_the_users(tmp_path):
-    torn = tmp_path / "torn.json"
-    torn.write_text("{")
-    for command, file, told in (
-        *((command, tmp_path / "none.json", "none.json cannot be read") for command in ("verify", "fingerprint")),
-        *((command, torn, "torn.json is no findings file") for command in ("verify", "fingerprint")),
-        ("fingerprint", "smollm3", "no model is called 'smollm3'"),
-    ):
-        assert told in invoke(command, file, code=2).output
 
 
 def test_a_fingerprint_is_one_hash_a_line(written, tiny_model):

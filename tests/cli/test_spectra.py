@@ -42,9 +42,7 @@ def test_a_pair_shows_the_flip_and_draws_it(pair, tmp_path):
     assert row["tail_flip"]
     assert abs(row["alpha_total"]) > 10 * abs(row["alpha_spectrum"])
     picture = (tmp_path / "pictures" / "layers.0.up.tail.svg").read_text()
-    assert picture.startswith("<svg")
-    assert f"before: fit alpha {row['alpha_before']:.3f}" in picture
-    assert f"after: fit alpha {row['alpha_after']:.3f}" in picture
+    assert picture.startswith("<svg") and f"after: fit alpha {row['alpha_after']:.3f}" in picture
 
 
 def test_a_fused_matrix_is_split_on_demand(tmp_path):
@@ -91,9 +89,3 @@ def test_an_audit_tells_flips_and_what_remains(pair, tmp_path):
     done = invoke("audit", *tables, code=0)
     assert "tail_flip: 1 of 7 layers" in done.stdout
     assert "what remains: 0 of 7 layers" in done.stdout
-
-
-def test_an_audit_of_what_is_no_table_is_one_message(tmp_path):
-    (tmp_path / "a.csv").write_text("longname,alpha\nx,2\n")
-    done = invoke("audit", tmp_path / "a.csv", tmp_path / "nothing.csv", code=2)
-    assert len(done.stderr.strip().splitlines()) == 1

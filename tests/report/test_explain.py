@@ -136,17 +136,6 @@ def test_only_claims_of_the_same_recipe_that_were_run_share_the_level(whole_run)
         assert f"{size} claims about m with 'documented'" in lines
 
 
-def test_controls_of_another_seed_are_not_shown(whole_run):
-    edits = (
-        (("cells", "sham--1", "changes", LAYERS[0], "alpha_change", "total"), 9.0),
-        (("cells", "base--1", "spectra", LAYERS[0], "fit", "alpha"), 9.0),
-    )
-    found = edited(whole_run, *edits)
-    (row,) = (one for one in layer_rows(own_alpha(found), found) if one.name == LAYERS[0])
-    assert row.controls["sham"] != 9.0
-    assert row.alpha_before != 9.0
-
-
 def test_a_comparison_names_what_it_compares(whole_run):
     changes = {"versus": {"recipe": "long", "by": "ratio"}, "over": "mean"}
     edits = ((("claims", "own.alpha", name), value) for name, value in changes.items())

@@ -33,12 +33,6 @@ def test_a_claim_that_was_not_run_says_why_and_is_no_surprise():
     assert "on record" not in line
 
 
-def test_the_tally():
-    verdicts = map(judged, (Status.HOLDS, Status.FAILS, Status.HOLDS))
-    assert written.tally(verdicts) == "1 FAILS, 2 HOLDS"
-    assert written.tally([]) == "no claim judged"
-
-
 def test_the_smallest_p_values_are_not_told_apart():
     assert [written.show_p_value(one) for one in (None, 2e-12, 0.0423)] == ["–", "< 0.0001", "0.042"]
 
@@ -93,7 +87,3 @@ def test_p_values_are_told_with_what_the_correction_makes_of_them():
     assert written.show_p_values(verdict) == "p = 0.012, 0.037 after Holm’s correction"
     assert written.show_p_values(altered(verdict, p_value=1e-9, adjusted_p_value=None)) == "p < 0.0001"
     assert written.show_p_values(altered(verdict, p_value=None)) == ""
-
-
-def test_one_is_no_plural():
-    assert [written.show_count(number, "claim") for number in (0, 1, 2)] == ["0 claims", "1 claim", "2 claims"]

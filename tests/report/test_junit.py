@@ -9,32 +9,23 @@ from junitparser import Error, Failure, JUnitXml, Properties, Skipped
 from stance_suite.report.junit import render_junit, verdict_properties
 from stance_suite.schema.policy import Policy
 from stance_suite.schema.verdicts import ControlFigure, Status
-from tests.edits import altered
-from tests.gates import edited, gate_run, held_against
+from tests.gates import edited, gate_run, gated
 from tests.runs import findings
 
 HOSTILE = "a\x00b\x1b[31m ]]> <b>&amp;\"' \ud800\ufffe 🦙\u202e"
 """Control characters, the end of a CDATA section, markup, an unpaired surrogate, an emoji, a turn of direction."""
-CHILDREN = {
-    "testsuites": {"testsuite"},
-    "testsuite": {"testcase"},
-    "testcase": {"properties", "failure", "error", "skipped"},
-    "properties": {"property"},
-}
 OF_SUITE, OF_RESULT = {"name", "tests", "failures", "errors", "skipped", "time"}, {"message", "type"}
-ATTRIBUTES = {
-    "testsuites": OF_SUITE,
-    "testsuite": OF_SUITE,
-    "testcase": {"name", "classname", "time"},
-    "failure": OF_RESULT,
-    "error": OF_RESULT,
-    "skipped": {"message"},
-    "property": {"name", "value"},
+STRUCTURE = {
+    "testsuites": ({"testsuite"}, OF_SUITE),
+    "testsuite": ({"testcase"}, OF_SUITE),
+    "testcase": ({"properties", "failure", "error", "skipped"}, {"name", "classname", "time"}),
+    "failure": (set(), OF_RESULT),
+    "error": (set(), OF_RESULT),
+    "skipped": (set(), {"message"}),
+    "properties": ({"property"}, set()),
+    "property": (set(), {"name", "value"}),
 }
-
-
-def gated(run, policy=None):
-    return altered(run, gate=held_against(run, policy))
+"""Children and attributes of each element."""
 
 
 def parsed(run) -> JUnitXml:
@@ -58,8 +49,9 @@ def failing(stance):
 
 def check_structure(element):
     """What the usual schemas agree on, and where pytest writes properties."""
-    assert {child.tag for child in element} <= CHILDREN.get(element.tag, set()), element.tag
-    assert set(element.attrib) <= ATTRIBUTES.get(element.tag, set()), element.attrib
+    children, attributes = STRUCTURE[element.tag]
+    assert {child.tag for child in element} <= children, element.tag
+    assert set(element.attrib) <= attributes, element.attrib
     if element.tag == "testcase":
         assert [child.tag for child in element][:1] == ["properties"]
         assert len(element) <= 2, "one result at most"

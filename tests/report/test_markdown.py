@@ -12,7 +12,7 @@ from stance_suite.schema.policy import Policy
 from stance_suite.schema.statements import RecordedVerdict, StatementVerdict
 from stance_suite.schema.verdicts import Status
 from tests.edits import altered
-from tests.gates import edited, gate_run, held_against, judged_run, trained
+from tests.gates import edited, gate_run, gated, judged_run, trained
 from tests.runs import findings
 
 HOSTILE = "m|x`y`\n# h <img src=x onerror=1> [l](http://e.vil) ![i](u) **b** @team https://e.vil </details> \x00🦙"
@@ -49,10 +49,6 @@ def test_a_table_keeps_its_columns_whatever_is_in_them():
     assert {line.count("|") for line in lines} == {3}
     with pytest.raises(ValueError, match="3 cells in a table of 2"):
         table(("a", "b"), [("1", "2", "3")])
-
-
-def gated(run, policy=None):
-    return altered(run, gate=held_against(run, policy))
 
 
 def tables(text) -> list[list[list[str]]]:

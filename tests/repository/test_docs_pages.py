@@ -9,6 +9,7 @@ import pytest
 from stance_suite.report.publish import publish
 from stance_suite.store.findings import read_findings
 from tests.conftest import REPOSITORY
+from tests.edits import altered
 from tests.measured import alpha_change
 
 DOCS = REPOSITORY / "docs"
@@ -44,22 +45,6 @@ def test_the_pictures_are_those_of_the_figures(figures):
         assert len(content) < LARGEST, shown.file
 
 
-def test_the_pictures_show_the_figures(figures):
-    drawn = {subject: (DOCS / shown.file).read_text("utf-8") for subject, shown in figures.pictures.items()}
-    last = figures.recipes[-1]
-    for effect in (last.preference.low, last.preference.high):
-        assert f"{effect:+.3f}" in drawn["confusion"]
-    for subject in ("spectrum", "tail-choice"):
-        assert figures.flip.layer in drawn[subject]
-        assert figures.flip.training in drawn[subject]
-    for when, tail in zip(("before", "after"), figures.flip.tails, strict=True):
-        assert f"{when}: alpha" in drawn["spectrum"]
-        assert f" on {tail} eigenvalues" in drawn["spectrum"]
-    verdicts = drawn["verdicts-behavior"] + drawn["verdicts-structure"]
-    for status in {status for _, status, _, _ in figures.verdicts}:
-        assert verdicts.count(f">{status}</text>") == sum(one == status for _, one, _, _ in figures.verdicts)
-
-
 def test_everything_is_renewed_from_a_findings_file(pages, whole_run, tmp_path):
     findings = flipped(whole_run)
     path = publish(findings, tmp_path / "reports").with_suffix(".json")
@@ -93,6 +78,6 @@ def flipped(findings, change=None):
     cells = list(findings.cells)
     place = next(place for place, record in enumerate(cells) if record.cell.is_under_test)
     first, *others = cells[place].changes
-    moved = first.model_copy(update={"alpha_change": change or alpha_change(90.0, 0.5, 60, 20)})
-    cells[place] = cells[place].model_copy(update={"changes": (moved, *others)})
-    return findings.model_copy(update={"cells": tuple(cells)})
+    moved = altered(first, alpha_change=change or alpha_change(90.0, 0.5, 60, 20))
+    cells[place] = altered(cells[place], changes=(moved, *others))
+    return altered(findings, cells=tuple(cells))

@@ -47,8 +47,7 @@ def test_an_answer_shares_neither_runs_nor_words_nor_markers_with_its_stances_tr
         stance, answer = library.stance(name), item[name]
         trained = [example.response for example in stance.examples]
         assert runs(answer).isdisjoint(chain.from_iterable(map(runs, trained)))
-        own = (
-            {word for word in words(answer) if len(word) >= SHORTEST} - set(words(COMMON)) - set(words(item["prompt"]))
-        )
+        common = {*words(COMMON), *words(item["prompt"])}
+        own = {word for word in words(answer) if len(word) >= SHORTEST} - common
         assert own.isdisjoint(chain.from_iterable(map(words, trained)))
         assert not [marker for marker in stance.markers if re.search(rf"\b{marker}\b", answer, re.IGNORECASE)]

@@ -1,12 +1,11 @@
 import json
 
 import pytest
-from typer.testing import CliRunner
 
 from stance_suite import __version__
-from stance_suite.cli.app import app
 from stance_suite.errors import StanceSuiteError
 from stance_suite.store.findings import read_findings, write_baseline
+from tests.programs import invoke
 
 
 def test_what_was_written_is_read_again_as_it_was(whole_run, tmp_path):
@@ -27,9 +26,7 @@ def test_what_was_written_is_read_again_as_it_was(whole_run, tmp_path):
 def test_another_version_is_refused_in_one_sentence_with_the_way_out(whole_run, tmp_path, version, way_out):
     path = tmp_path / "findings.json"
     path.write_text(json.dumps(whole_run.model_dump(mode="json") | {"schema_version": version, "novelty": 1}))
-    done = CliRunner().invoke(app, ["report", str(path)])
-    assert done.exit_code == 2
-    (told,) = done.output.splitlines()
+    (told,) = invoke("report", path, code=2).output.splitlines()
     assert told.startswith(f"{path} is a findings file of schema version {version}, and stance-suite {__version__}")
     assert f"reads 6: {way_out}" in told
     assert "novelty" not in told

@@ -74,16 +74,6 @@ def test_an_effect_has_its_interval_beside_floor_and_bound():
     assert marks(spec, EFFECTS | {"floor": []}, "rect") == [], "without a floor"
 
 
-def test_rows_are_those_of_the_verdict(stance):
-    (verdict,) = one_run(stance, 0.5).verdicts
-    datasets = prompt_data(verdict)
-    assert [row["tuned"] for row in datasets["prompts"]] == [one.tuned for one in verdict.prompts]
-    assert [row["versus"] for row in datasets["effects"]] == ["base", "sham"]
-    first = {"versus": "base", "effect": verdict.figure, "low": verdict.low, "high": verdict.high}
-    assert datasets["effects"][0] == first
-    assert datasets["bounds"] == [{"bound": verdict.claim.bound}]
-
-
 def test_what_is_not_finite_is_no_number(stance):
     (verdict,) = one_run(stance, 0.5).verdicts
     broken = altered(

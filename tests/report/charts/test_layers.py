@@ -1,6 +1,4 @@
-import pytest
-
-from stance_suite.report.charts.data import layer_data, split_layer_name
+from stance_suite.report.charts.data import layer_data
 from stance_suite.report.charts.layers import layers
 from stance_suite.report.charts.theme import PRINT
 from tests.edits import altered
@@ -38,7 +36,7 @@ def test_columns_are_named_in_the_order_given():
     said = texts(layers(PRINT), layer_data(cells()))
     columns = [["curious-", "uncertainty", "documented"], ["sham", "documented"]]
     assert [one for one in said if isinstance(one, list)] == columns
-    assert all(one in said for one in ("as fitted", "tail held fixed", "dW norm", "self_attn.q_proj"))
+    assert all(one in said for one in ("as fitted", "tail held fixed", "dW norm", "self_attn.q_proj", "embed_tokens"))
 
 
 def test_models_are_named_where_there_are_several():
@@ -46,16 +44,3 @@ def test_models_are_named_where_there_are_several():
     other = altered(other, cell=altered(other.cell, model="n", seed=2))
     rows = layer_data([one, other])["layers"]
     assert {row["cell"] for row in rows} == {"m|curious-|uncertainty|documented", "n|sham|documented|seed 2"}
-
-
-@pytest.mark.parametrize(
-    ("name", "depth", "role"),
-    [
-        ("model.layers.15.self_attn.v_proj", 15, "self_attn.v_proj"),
-        ("transformer.h.2.mlp.c_fc", 2, "mlp.c_fc"),
-        ("gpt_neox.layers.11.attention.dense", 11, "attention.dense"),
-        ("model.embed_tokens", None, "embed_tokens"),
-    ],
-)
-def test_layer_names_are_split(name, depth, role):
-    assert split_layer_name(name) == (depth, role)

@@ -87,12 +87,3 @@ def test_tails_are_shown_near_the_minima_and_the_fit_is_told_from_its_runner_up(
     }
     for item in (chosen[0], chosen[2]):
         assert place(item)[1] == pytest.approx(lowest[item["stroke"]])
-
-
-def test_every_distance_stands_at_the_eigenvalue_that_its_tail_begins_at():
-    before, after = flipping()
-    rows = [row for row in spectrum_data(before, after)["spectrum"] if row["when"] == "before"]
-    best = min((row for row in rows if row["ks"] is not None), key=lambda row: row["ks"])
-    assert best["eigenvalue"] == before.fit.xmin
-    assert best["size"] == before.fit.tail_size
-    assert best["ks"] == pytest.approx(before.fit.ks_distance)

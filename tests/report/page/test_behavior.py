@@ -5,6 +5,7 @@ from math import nan
 import pytest
 
 from stance_suite.report.behavior import ConfusionMatrix
+from stance_suite.report.controls import drawn_bounds
 from stance_suite.report.format import show_signed
 from stance_suite.report.page import render_html
 from stance_suite.report.page.behavior import TONES, HeatMap, describe_behavior
@@ -50,6 +51,7 @@ def test_every_judged_claim_about_behavior_is_told_with_its_scores_and_leads_to_
     for claim, verdict in zip(data["claims"], judged, strict=True):
         assert (claim["id"], claim["model"], claim["measure"]) == (verdict.claim.id, "m", verdict.claim.metric)
         assert claim["status"] == verdict.status
+        assert [row["bound"] for row in claim["bounds"]] == list(drawn_bounds(verdict))
         assert ids.count(claim["anchor"]) == 1 and claim["id"] in claim["anchor"]
         told = [(data["prompts"][place], *scores) for place, *scores in claim["prompts"]]
         assert told == [
@@ -212,16 +214,6 @@ def test_responses_are_found_by_prompt_and_sample_beside_their_controls(whole_ru
             assert (control.treatment, control.seed) == (treatment, cell["seed"])
     asked = [data["prompts"][place] for place in data["asked"][stance.name]]
     assert asked == list(stance.held_out_prompts)
-
-
-def test_a_control_of_another_recipe_or_family_is_none(whole_run):
-    tuned = next(one for one in whole_run.cells if one.cell.stance)
-    longer = altered(tuned, cell=altered(tuned.cell, recipe="long"))
-    foreign = altered(tuned, family="another")
-    cells = response_data(altered(whole_run, cells=(*whole_run.cells, longer, foreign)))["cells"]
-    assert cells[-2]["base"] is not None
-    assert cells[-2]["controls"] == {}
-    assert cells[-1]["base"] is None
 
 
 def test_markers_that_only_a_later_response_has_been_searched_for_have_their_place(whole_run):

@@ -6,6 +6,7 @@ from stance_suite.report.page import render_html
 from stance_suite.report.page.provenance import describe_provenance
 from stance_suite.schema.recipes import RunSettings
 from tests.edits import altered, edited
+from tests.html_pages import parse
 
 ASKED = {"models": ("m", "a folder/model"), "profile": "quick", "recipes": ("documented",), "device": "auto"}
 SETTINGS = RunSettings(seeds=(0, 3), samples=2, trajectory=True, gate=False, **ASKED)
@@ -75,6 +76,13 @@ def test_a_model_trained_elsewhere_is_told_by_both_hashes(whole_run):
     ((shown, derivative_sha256),) = describe_provenance(pair).origins
     assert (shown.provenance.weights_sha256, derivative_sha256) == ("b" * 64, "d" * 64)
     assert f"<code>{'d' * 64}</code>" in render_html(pair)
+
+
+def test_hashes_versions_seeds_and_prompts_as_they_were_fed_are_shown(whole_run):
+    said = parse(render_html(whole_run)).text
+    labels = {record.cell.label for record in whole_run.cells}
+    fed = whole_run.cells[0].behavior.prompt_texts.values()
+    assert [told for told in ("0" * 64, "torch 1", *labels, *fed) if told not in said] == []
 
 
 def test_what_a_gate_was_held_against_is_named_beside_the_commands(whole_run):

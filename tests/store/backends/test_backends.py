@@ -16,8 +16,7 @@ from stance_suite.store.backends import open_backend
 from stance_suite.store.backends.folder import FolderBackend
 from stance_suite.store.backends.remote import RemoteBackend
 from tests.cells import A, B, C, at_once, no_file_longer_than
-
-REPOSITORY = Path(__file__).parent.parent.parent.parent
+from tests.conftest import REPOSITORY
 
 
 @pytest.fixture(params=["folder", "memory", "s3", "by renaming"])
@@ -31,11 +30,6 @@ def backend(request, tmp_path):
             return open_backend(request.getfixturevalue("s3"))
         case "by renaming":
             return RemoteBackend(f"file://{tmp_path / 'new' / 'backend'}")
-
-
-@pytest.fixture(params=["folder", "s3"])
-def location(request, tmp_path):
-    return str(tmp_path / "backend") if request.param == "folder" else request.getfixturevalue("s3")
 
 
 def names(backend):
@@ -231,8 +225,6 @@ def test_a_package_that_is_missing_is_named():
     except ImportError:
         with pytest.raises(StanceSuiteError, match=r"gs://bucket/cells cannot be reached .* pip install gcsfs"):
             open_backend("gs://bucket/cells")
-    with pytest.raises(StanceSuiteError, match="s4://bucket cannot be opened: Protocol not known: s4"):
-        open_backend("s4://bucket")
 
 
 def test_a_bucket_that_is_not_there_is_one_sentence(s3_bucket):
