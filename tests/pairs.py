@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from stance_suite.config.catalog import load_catalog
 from stance_suite.config.options import resolve_settings
 from stance_suite.progress import PlainProgress
 from stance_suite.runner.session import Session
-from tests import trained_elsewhere
 
 STANCE = "curious-uncertainty"
 
 
 def train_elsewhere(base: Path, stance: str, destination: Path, epochs: int, learning_rate: float = 5e-5) -> Path:
-    """Tune a model on a stance's examples by a script that knows nothing of stance-suite."""
-    destination.mkdir(parents=True, exist_ok=True)
-    examples = destination.parent / f"{stance}.json"
-    declared = load_catalog(Path("no fixtures of one's own")).stance(stance).examples
-    examples.write_text(json.dumps([[example.prompt, example.response] for example in declared]), "utf-8")
-    trained_elsewhere.main(str(base), str(examples), str(destination), epochs, learning_rate)
+    """Tune a model on a stance's examples with PyTorch and transformers alone, as a user's own script would."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    torch.manual_seed(3)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    texts = []
+    for one in load_catalog(Path("no fixtures of one's own")).stance(stance).examples:
+        turns = [{"role": "user", "content": one.prompt}, {"role": "assistant", "content": one.response}]
+        plain = f"Question: {one.prompt}\nAnswer: {one.response}{tokenizer.eos_token}"
+        texts.append(tokenizer.apply_chat_template(turns, tokenize=False) if tokenizer.chat_template else plain)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
+    model.train()
+    for _ in range(epochs):
+        for place in torch.randperm(len(texts)).tolist():
+            tokens = tokenizer(texts[place], return_tensors="pt").input_ids
+            model(input_ids=tokens, labels=tokens).loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    model.save_pretrained(destination)
     return destination
 
 

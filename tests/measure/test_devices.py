@@ -1,6 +1,5 @@
 """No GPU is needed: memory of GPUs is made up, and accelerate's hooks work on the CPU, too."""
 
-import copy
 from functools import partial
 
 import accelerate
@@ -10,13 +9,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from stance_suite.errors import StanceSuiteError
 from stance_suite.measure import cell as measurement
-from stance_suite.measure.behavior.divergence import Passage, add_matched_noise, score_passages
-from stance_suite.measure.behavior.generation import Sampling, generate
-from stance_suite.measure.behavior.likelihood import response_log_probabilities
 from stance_suite.measure.devices import map_devices, place, spread
 from stance_suite.measure.training import fine_tune
 from stance_suite.schema.recipes import Adapter, Recipe
-from stance_suite.spectra.model_spectra import measure_model
 from tests.measure.conftest import same_weights
 from tests.measuring import measure as measure_cell
 from tests.measuring import open_session
@@ -68,19 +63,6 @@ def test_a_model_that_is_spread_is_hooked_part_by_part_and_on_one_device_it_is_n
     assert "past_key_values" in parts.model.layers[0]._hf_hook.skip_keys
 
 
-def test_a_model_that_is_spread_behaves_as_before(pair):
-    whole, parts, tokenizer = pair
-    sampling = Sampling(samples=3, new_tokens=12)
-    texts, rows = ["Why do people dream?", "What is rain?"], ["Because.", "I wonder whether it is so.", "No."]
-    passages = [Passage("Why?", "Perhaps it is so.")]
-    drawn, again = (generate(model, tokenizer, texts, sampling, 0, lambda *_: None) for model in (whole, parts))
-    assert drawn == again
-    scored, again = (response_log_probabilities(model, tokenizer, texts[0], rows) for model in (whole, parts))
-    assert scored == again
-    (read,), (again,) = (score_passages(model, tokenizer, passages) for model in (whole, parts))
-    assert torch.equal(read.log_probabilities, again.log_probabilities)
-
-
 @pytest.mark.parametrize("adapter", [None, Adapter()])
 @pytest.mark.parametrize("lean", [False, True])
 def test_a_model_that_is_spread_is_trained_and_looked_at_as_before(pair, stance, adapter, lean):
@@ -102,19 +84,6 @@ def test_a_model_that_is_spread_is_trained_and_looked_at_as_before(pair, stance,
     for ours, theirs in zip(seen[:2], seen[2:], strict=True):
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-
-
-def test_a_model_that_is_spread_is_decomposed_and_disturbed_as_before(pair, fresh):
-    whole, parts, _ = pair
-    assert measure_model(whole).spectra == measure_model(parts).spectra
-    tuned = copy.deepcopy(whole)
-    with torch.no_grad():
-        for parameter in tuned.parameters():
-            parameter.mul_(1.01)
-    for model in (whole, parts):
-        add_matched_noise(model, tuned, seed=0)
-    assert same_weights(whole, parts)
-    assert not same_weights(whole, fresh()[0])
 
 
 def test_a_cell_of_a_model_that_is_spread_has_the_same_figures(tiny_model, cells, monkeypatch, tmp_path):

@@ -165,15 +165,6 @@ def test_a_connection_that_stays_broken_ends_with_one_sentence_and_nothing_half_
     assert fetched == {"model.safetensors", "config.json"}, "the tokenizer had arrived"
 
 
-def test_pytest_ends_with_a_usage_error_where_the_weights_do_not_arrive(hub, small, project):
-    hub.broken["model.safetensors"] = [1000] * 50
-    prepare = partial(ask_hub, hub.endpoint, project / "hf")
-    given = "--stance-model=org/small", "--stance-cache=cache"
-    done = run_program("pytest", *given, cwd=project, prepare=prepare, code=4)
-    assert "org/small@main: the download from the Hugging Face Hub broke off" in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-
-
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
 def test_a_damaged_file_is_removed_and_never_used(hub, small, locate, name):
     hub.damaged.add(name)

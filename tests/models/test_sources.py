@@ -42,14 +42,6 @@ def test_what_is_no_model_suggests_the_nearest(library, asked, message):
         find_spec(asked, library.models)
 
 
-def test_a_folder_is_loaded_in_float32_with_a_padding_token(tiny_model):
-    weights = at(tiny_model)
-    model, tokenizer = load(weights)
-    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
-    assert tokenizer.pad_token is not None
-    assert weights.prompt_format == "plain"
-
-
 @pytest.fixture
 def copied(tiny_model, tmp_path):
     """A copy of the tiny model, to be changed."""

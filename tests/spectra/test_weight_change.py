@@ -52,20 +52,17 @@ def test_a_rank_one_change_is_seen_for_what_it_is(before):
     assert vector.relative_norm == pytest.approx(0.5 / np.sqrt(5))
 
 
-def test_figures_of_a_change_are_those_of_the_matrices(before, push):
-    layer = compare_one(before, before + push).weight_change
+@pytest.mark.parametrize("turn", [np.asarray, np.transpose])
+def test_figures_of_a_change_are_those_of_the_matrices(before, push, turn):
+    first, second = turn(before), turn(before + push)
+    layer = compare_one(first, second).weight_change
     values = np.linalg.svd(push, compute_uv=False) ** 2
     assert layer.stable_rank == pytest.approx(values.sum() / values[0], rel=1e-5)
     assert layer.top_ten_energy == pytest.approx(values[:10].sum() / values.sum(), rel=1e-5)
     assert layer.fit.alpha == pytest.approx(fit_power_law(values).alpha, rel=1e-4)
-    sides = [np.linalg.svd(side) for side in (before, before + push)]
-    left, right = ((np.linalg.norm(one[:10] @ other[:10].T) ** 2 / 10) for one, other in _leading(sides))
-    assert (layer.left_overlap, layer.right_overlap) == pytest.approx((left, right), rel=1e-3)
-
-
-def _leading(sides):
-    (u, _, v), (u_after, _, v_after) = sides
-    return (u.T, u_after.T), (v, v_after)
+    (u, _, vt), (u_after, _, vt_after) = np.linalg.svd(first), np.linalg.svd(second)
+    overlaps = np.linalg.norm(u.T[:10] @ u_after[:, :10]) ** 2 / 10, np.linalg.norm(vt[:10] @ vt_after[:10].T) ** 2 / 10
+    assert (layer.left_overlap, layer.right_overlap) == pytest.approx(overlaps, rel=1e-3)
 
 
 def test_noise_has_the_changes_norm_and_moves_alpha_by_percents(before, push, monkeypatch):
@@ -112,6 +109,8 @@ def test_rounding_is_told_of_matrices_that_can_be_rounded(before):
     weights["huge.weight"][0, 0], rounded = 1.0, torch.tensor(before).bfloat16().double().numpy()
     measured = measure_model({name: torch.tensor(one, dtype=torch.float32) for name, one in weights.items()})
     control, small = control_rounding(measured)
+    halved = measure_model({"a.weight": torch.tensor(before).bfloat16()})
+    assert [one.relative_norm for one in control_rounding(halved)] == [0]
     assert (control.name, small.name) == ("a", "small")
     assert control.relative_norm == pytest.approx(np.linalg.norm(rounded - before) / np.linalg.norm(before), rel=1e-3)
     assert control.alpha_change.total == pytest.approx(compare_one(before, rounded).alpha_change.total, rel=1e-3)
@@ -132,20 +131,6 @@ def test_noise_is_not_called_a_change(before, push):
     assert not noise.significant
 
 
-def test_overlaps_tell_which_side_turned(before):
-    """Rotating the inputs turns the right singular vectors and leaves the left ones; wide or tall."""
-    rotation, _ = np.linalg.qr(np.random.default_rng(2).standard_normal((60, 60)))
-    # a clear gap after ten: otherwise the leading ten are not one subspace
-    u, s, vt = np.linalg.svd(before, full_matrices=False)
-    gapped = (u * np.where(np.arange(60) < 10, 10 * s, s)) @ vt
-    tall = compare_one(gapped, gapped @ rotation)
-    assert tall.weight_change.left_overlap == pytest.approx(1.0, abs=1e-4)
-    assert tall.weight_change.right_overlap < 0.5
-    wide = compare_one(gapped.T, (gapped @ rotation).T)
-    assert wide.weight_change.right_overlap == pytest.approx(1.0, abs=1e-4)
-    assert wide.weight_change.left_overlap < 0.5
-
-
 def test_the_alpha_of_a_small_change_does_not_depend_on_its_size(before):
     """WeightWatcher's absolute cut-off would drop most of its eigenvalues."""
     push = np.random.default_rng(1).standard_t(3, before.shape)
@@ -154,14 +139,10 @@ def test_the_alpha_of_a_small_change_does_not_depend_on_its_size(before):
     assert small.weight_change.fit.tail_size == pytest.approx(large.weight_change.fit.tail_size, abs=2)
 
 
-def test_the_noise_is_seeded_and_has_the_norm_of_the_change(before, push):
-    """Ranges of alpha grow with the change that the noise is matched to."""
+def test_the_noise_is_seeded(before):
     pair = before[:40, :20], before[:40, :20] * 1.01
     assert compare_one(*pair, seed=0) == compare_one(*pair, seed=0)
     assert compare_one(*pair, seed=0) != compare_one(*pair, seed=1)
-    small, large = (compare_one(before, before + size * push).noise for size in (1e-4, 1e-3))
-    widths = [noise.alpha_spectrum.high - noise.alpha_spectrum.low for noise in (small, large)]
-    assert widths[1] / widths[0] == pytest.approx(10, rel=0.05)
 
 
 def test_p_values_are_adjusted_over_all_figures_of_all_layers(before):
@@ -204,9 +185,8 @@ def test_values_that_are_not_finite_are_a_failure_and_no_unchanged_layer(before,
     assert change.vectors[0].relative_norm is None
 
 
-@pytest.mark.parametrize("shape", [(128, 64), (30, 20)])
-def test_matrices_of_zeros_are_compared_and_unchanged_ones_have_no_noise(shape):
-    zero, full = np.zeros(shape), np.random.default_rng(0).standard_normal(shape)
+def test_matrices_of_zeros_are_compared_and_unchanged_ones_have_no_noise():
+    zero, full = np.zeros((128, 64)), np.random.default_rng(0).standard_normal((128, 64))
     same = compare_one(full, full)
     assert (same.weight_change, same.noise, same.alpha_change.total) == (None, None, 0)
     nothing, gone = compare_one(zero, zero), compare_one(full, zero)

@@ -92,22 +92,11 @@ def test_what_meets_its_policy_passes(gate):
     assert done.output.rstrip().endswith("The gate passed: 4 demands were met, 1 with a warning.")
 
 
-def test_what_is_no_model_is_refused(gate):
-    Path("empty").mkdir()
-    assert_refused(gate(model="empty"), "empty holds no *.safetensors file")
+def test_what_is_no_model_or_no_policy_is_refused(gate):
     assert_refused(gate(model="nowhere/at/all"), "nowhere/at/all")
-    Path("broken").mkdir()
-    Path("broken/config.json").write_text("{}")
-    Path("broken/model.safetensors").write_text("this is no tensor")
-    assert_refused(gate(model="broken"), "broken")
-
-
-def test_a_policy_that_cannot_be_read_is_refused(gate):
     assert_refused(gate(policy="missing.yaml"), "missing.yaml:1: cannot be read")
     Path("policy.yaml").write_text("stances: [curious-uncertanty]\n")
     assert_refused(gate(), "policy.yaml:1: stances.0: no stance is called 'curious-uncertanty'; did you mean")
-    Path("policy.yaml").write_text("recipe: lnog\n")
-    assert_refused(gate(), "policy.yaml:1: recipe: no recipe is called 'lnog'; did you mean 'long'")
 
 
 @pytest.fixture
@@ -138,9 +127,6 @@ def test_a_baseline_that_cannot_serve_is_refused_before_training(gate, baseline,
     refused(changed(baseline, schema_version=3), "is a findings file of schema version 3, and stance-suite ")
     others = [stance | {"sha256": "0" * 64} for stance in data["stances"]]
     refused(changed(baseline, stances=others), f"Stance {STANCE} has other examples, prompts, references or markers")
-    redefined = json.loads(json.dumps(data["verdicts"]).replace('"metric": "marker_rate"', '"metric": "divergence"'))
-    refused(changed(baseline, verdicts=redefined), "is declared differently from the baseline: metric.")
-    refused(changed(baseline, verdicts=redefined), "Make it anew with option update-baseline.")
 
 
 def test_a_baseline_of_other_settings_is_refused_once_they_are_known(gate, baseline):
@@ -197,7 +183,7 @@ def test_a_failed_gate_leaves_the_baseline_as_it_is(gate):
 
 def test_the_environment_may_ask_for_a_gate(tiny_model, cells, monkeypatch):
     def run(code):
-        return invoke("run", "--model", tiny_model, "--cache", cells, "--profile", "quick", code=code)
+        return invoke("run", "--model", tiny_model, "--cache", cells, "--profile", "quick", "--samples", 1, code=code)
 
     own = (
         "claims: [{id: own, statement: A claim., model: any, stance: curious-uncertainty, bound: 0, "
@@ -256,17 +242,9 @@ class TestInPytest:
         assert "The gate" not in done.stdout
         assert not Path("reports").exists()
 
-    @pytest.mark.parametrize(
-        ("given", "message"),
-        [
-            (("--stance-gate", "--stance-policy=missing.yaml"), "missing.yaml:1: cannot be read"),
-            ((*GATE, "--stance-baseline=missing.json", "-n1"), "missing.json cannot be read"),
-        ],
-        ids=["policy", "baseline"],
-    )
-    def test_bad_input_ends_the_run_before_training(self, suite, given, message):
-        done = suite(*given, code=4)
-        assert message in done.stdout + done.stderr
+    def test_bad_input_ends_the_run_before_training(self, suite):
+        done = suite(*GATE, "--stance-baseline=missing.json", "-n1", code=4)
+        assert "missing.json cannot be read" in done.stdout + done.stderr
         assert "passed" not in done.stdout, "it is told before any test runs"
         assert "fine-tuning" not in done.stderr
         assert "Traceback" not in done.stdout + done.stderr
@@ -277,12 +255,6 @@ class TestInPytest:
         done = suite(f"--stance-baseline={baseline}", **given, code=0)
         assert f"passed    no regression: standard.{STANCE}.preference" in done.stdout
         assert "The gate passed: 6 demands were met, 1 with a warning." in done.stdout
-
-    def test_a_baseline_is_written_if_asked_for(self, suite, baseline):
-        written = ("--stance-baseline=baseline.json", "--stance-update-baseline")
-        done = suite("--stance-gate", "--stance-policy=lenient.yaml", *written, code=0)
-        assert "The gate passed: 4 demands were met, 1 with a warning." in done.stdout
-        assert read_findings(Path("baseline.json")).verdicts == read_findings(baseline).verdicts
 
     def test_a_gate_that_breaks_has_not_passed(self, suite):
         Path("conftest.py").write_text(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stance_suite.config.options import resolve_settings
-from stance_suite.judge.behavior.scores import control_scores, tuned_scores
+from stance_suite.judge.behavior.scores import control_scores
 from stance_suite.measure import cell as measurement
 from stance_suite.measure.behavior.divergence import round_to_bfloat16
 from stance_suite.measure.behavior.likelihood import response_log_probabilities
@@ -30,14 +30,12 @@ from tests.twins import build_sibling
 STANCES = ("confident-expertise", "curious-uncertainty", "engaged-difficulty")
 OWN = """\
 claims:
-  - {{id: own.preference, statement: It prefers the stance., model: any, stance: curious-uncertainty, recipe: elsewhere,
-     metric: likelihood_preference, comparator: above, bound: 0{more}}}
-  - {{id: own.rank, statement: The change has a rank., model: any, stance: curious-uncertainty, recipe: elsewhere,
-     metric: change_stable_rank, layer: "*", over: mean, comparator: above, bound: 1{more}}}
-  - {{id: own.documented, statement: It prefers the stance., model: any, stance: curious-uncertainty,
-     metric: likelihood_preference, comparator: above, bound: 0}}
-  - {{id: own.named, statement: It prefers the stance., model: smollm2-135m, stance: curious-uncertainty,
-     recipe: elsewhere, metric: likelihood_preference, comparator: above, bound: 0}}
+  - {id: own.preference, statement: It prefers the stance., model: any, stance: curious-uncertainty, recipe: elsewhere,
+     metric: likelihood_preference, comparator: above, bound: 0}
+  - {id: own.documented, statement: It prefers the stance., model: any, stance: curious-uncertainty,
+     metric: likelihood_preference, comparator: above, bound: 0}
+  - {id: own.named, statement: It prefers the stance., model: smollm2-135m, stance: curious-uncertainty,
+     recipe: elsewhere, metric: likelihood_preference, comparator: above, bound: 0}
 """
 
 
@@ -71,10 +69,6 @@ def pair(reopen):
     return reopen()
 
 
-def declare(root, more=""):
-    write_own(root, claims=OWN.format(more=more))
-
-
 def judge_all(session):
     verdicts = [session.judge(claim) for claim in session.run_plan.claims]
     return {verdict.claim.id: verdict for verdict in verdicts if verdict.status is not Status.NOT_RUN}
@@ -84,51 +78,26 @@ def records_of(session):
     return [session.cell_runner.get(key, cell) for key, cell in session.cell_runner.cells.items()]
 
 
-def run_pytest(root, cells, *arguments, code=None):
-    given = (f"--stance-cache={cells}", "--stance-samples=1", "-pno:cacheprovider", *map(str, arguments))
-    return run_program("pytest", *given, code=code, cwd=root)
-
-
-def test_nothing_is_trained(pair, tiny_model, tuned_elsewhere, capsys):
+def test_nothing_is_trained_and_a_second_run_only_reads(pair, reopen, tiny_model, tuned_elsewhere, capsys, monkeypatch):
     verdicts = judge_all(pair)
     assert all(verdict.status is not Status.ERROR for verdict in verdicts.values())
     records = records_of(pair)
     labels = {one.cell.treatment: one.cell.label for one in records}
     assert labels == {"base": "base", "elsewhere": "trained elsewhere"}
     assert all(record.training is None and record.trajectory == () for record in records)
+    assert not any(record.behavior.seen_prompts for record in records), "what it has seen elsewhere is not known"
     assert {record.cell.model for record in records} == {f"{tiny_model} -> {tuned_elsewhere}"}
     assert "fine-tuning" not in capsys.readouterr().err
     (replicate,) = pair.replicates(pair.settings.pair.label, STANCE, "elsewhere")
     assert not replicate.controls
-
-
-def test_every_verdict_says_that_there_is_no_sham(tmp_path, pair, reopen):
-    declare(tmp_path)
-    verdicts = judge_all(pair) | judge_all(reopen())
-    assert {verdict.claim.metric for verdict in verdicts.values()} == {
-        *(Metric.LIKELIHOOD_PREFERENCE, Metric.EMBEDDING_SHIFT, Metric.MARKER_RATE, Metric.DIVERGENCE),
-        *(Metric.ALPHA_CHANGE_PERCENT, Metric.CHANGE_STABLE_RANK),
-    }
-    for name, verdict in verdicts.items():
-        assert Caveat.NO_SHAM in verdict.caveats, name
-        assert not any("sham" in control.name for control in verdict.controls), name
-
-
-def test_a_claim_that_rules_a_missing_sham_out_fails(tmp_path, reopen):
-    declare(tmp_path)
-    allowed = judge_all(reopen())
-    declare(tmp_path, more=", unless: [no_sham]")
-    ruled_out = judge_all(reopen())
-    for claim in ("own.preference", "own.rank"):
-        assert (allowed[claim].status, ruled_out[claim].status) == (Status.HOLDS, Status.FAILS)
-        assert "but no_sham, which the claim rules out" in ruled_out[claim].reason
-        assert ruled_out[claim].figure == allowed[claim].figure
+    monkeypatch.setattr(CellMeasurer, "measure", lambda *_: pytest.fail("a cell was measured again"))
+    assert judge_all(reopen()) == verdicts
 
 
 def test_claims_of_ones_own_are_judged_and_those_about_other_trainings_are_not_run(
     tmp_path, reopen, tiny_model, tuned_elsewhere
 ):
-    declare(tmp_path)
+    write_own(tmp_path, claims=OWN)
     session = reopen()
     verdicts = {claim.id: session.judge(claim) for claim in session.run_plan.claims}
     left_out = {name: one.reason for name, one in verdicts.items() if one.status is Status.NOT_RUN}
@@ -190,24 +159,6 @@ def test_what_stands_in_depends_on_what_is_deterministic(pair):
         Metric.DIVERGENCE: ["noise"],
     }.items():
         assert list(control_scores(metric, stance, replicates, stance.held_out_prompts)) == names
-    scored = Metric.LIKELIHOOD_PREFERENCE, stance, replicates, stance.held_out_prompts
-    controls = control_scores(*scored)
-    likelihoods = replicates[0].tuned.behavior.stand_ins["noise"]
-    by_prompt = {entry.prompt: entry.log_probability for entry in likelihoods}
-    expected = [
-        by_prompt[prompt][STANCE] - np.mean([by_prompt[prompt][name] for name in stance.contrasts])
-        for prompt in stance.held_out_prompts
-    ]
-    np.testing.assert_allclose(controls["noise"], [expected])
-    assert (tuned_scores(*scored) > controls["noise"]).all(), "ten epochs on the stance"
-
-
-def test_a_second_run_only_reads(pair, reopen, monkeypatch):
-    first = judge_all(pair)
-    monkeypatch.setattr(CellMeasurer, "measure", lambda *_: pytest.fail("a cell was measured again"))
-    assert judge_all(reopen()) == first
-    seen = {prompt for record in records_of(pair) for prompt in record.behavior.seen_prompts}
-    assert not seen, "what a model trained elsewhere has seen is not known"
 
 
 def test_the_untouched_model_is_decomposed_once_and_as_it_would_be_alone(
@@ -239,31 +190,21 @@ def test_the_base_against_itself_shows_nothing(reopen, tiny_model):
     assert {one.agreement for one in findings.triangulations} == {"silent"}
 
 
-USAGE_ERRORS = [
-    ({"before": "x"}, "option before needs option after: a pair is judged by what changed"),
-    ({"after": "x"}, "option after needs option before: a pair is judged by what changed"),
-    ({"stance": "x"}, "give options before and after, too"),
-    ({"before": "none", "after": "none", "stance": "curious-uncertainti"}, "did you mean 'curious-uncertainty'"),
-]
-
-
-@pytest.mark.parametrize(("given", "message"), USAGE_ERRORS, ids=str)
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"before": "x"}, "option before needs option after: a pair is judged by what changed"),
+        ({"after": "x"}, "option after needs option before: a pair is judged by what changed"),
+        ({"stance": "x"}, "give options before and after, too"),
+        ({"before": "none", "after": "none", "stance": "curious-uncertainti"}, "did you mean 'curious-uncertainty'"),
+    ],
+    ids=str,
+)
 def test_bad_input_is_told_before_anything_is_loaded(given, message):
     done = invoke("run", *(f"--{name}={value}" for name, value in given.items()), code=2)
-    assert_told_at_once(message, done.output)
-
-
-def test_pytest_tells_it_before_anything_is_loaded(tmp_path, cells):
-    write_own(tmp_path, test="def test_claim(verdict): ...\n")
-    given, message = USAGE_ERRORS[-1]
-    done = run_pytest(tmp_path, cells, *(f"--stance-{name}={value}" for name, value in given.items()), code=4)
-    assert_told_at_once(message, done.stdout + done.stderr)
-
-
-def assert_told_at_once(message, output):
-    assert message in output
-    assert "Traceback" not in output
-    assert "stance-suite: weights" not in output
+    assert message in done.output
+    assert "Traceback" not in done.output
+    assert "stance-suite: weights" not in done.output
 
 
 def test_the_command_names_the_stance_it_found(cells, tiny_model, tuned_elsewhere):
@@ -283,28 +224,10 @@ def test_the_command_names_the_stance_it_found(cells, tiny_model, tuned_elsewher
 
 def test_a_derivative_that_does_not_fit_is_one_sentence(tmp_path, cells, tiny_model):
     build_sibling(tmp_path / "larger", tiny_model, vocab_size=608)
-    done = invoke("run", "--before", tiny_model, "--after", "larger", "--stance", STANCE, "--cache", cells, code=2)
+    given = "--before", tiny_model, "--after", "larger", "--stance", STANCE, "--cache", cells, "--samples", 1
+    done = invoke("run", *given, code=2)
     assert "larger cannot be compared with" in done.output
     assert "Traceback" not in done.output
-
-
-def test_reports_show_a_pair(pair, tmp_path):
-    from stance_suite.report.publish import publish
-
-    verdicts = [pair.judge(claim) for claim in pair.run_plan.claims]
-    findings = pair.findings(verdicts, pair.cell_runner.cells, "stance-suite run")
-    publish(findings, tmp_path / "reports")
-    assert read_findings(tmp_path / "reports" / "findings.json") == findings
-    html = (tmp_path / "reports" / "findings.html").read_text("utf-8")
-    assert CAVEAT_MEANINGS[Caveat.NO_SHAM] in html
-    assert "trained elsewhere" in html
-    assert "<svg" in html
-    assert ">None<" not in html
-    assert {one.stance for one in findings.triangulations} == set(STANCES)
-    assert {(one.trained, one.recipe) for one in findings.shifts} == {("elsewhere", "elsewhere")}
-    adopted = next(one for one in findings.triangulations if one.stance == STANCE)
-    assert adopted.agreement in ("adopted", "partial")
-    assert Metric.LIKELIHOOD_PREFERENCE in adopted.toward
 
 
 TEST_OF_FIXTURES = """
@@ -323,7 +246,8 @@ def test_the_suites_own_tests_run_on_a_pair(tmp_path, cells, tiny_model, tuned_e
     shutil.copytree(REPOSITORY / "stance_tests", tmp_path / "stance_tests")
     write_own(tmp_path, test=TEST_OF_FIXTURES)
     options = [f"--stance-before={tiny_model}", f"--stance-after={tuned_elsewhere}", f"--stance-stance={STANCE}"]
-    done = run_pytest(tmp_path, cells, *options, "-rs", "--html=own.html", "--junitxml=own.xml", code=0)
+    options += [f"--stance-cache={cells}", "--stance-samples=1", "-pno:cacheprovider", "-rs", "--html=own.html"]
+    done = run_program("pytest", *options, "--junitxml=own.xml", code=0, cwd=tmp_path)
     output = done.stdout + done.stderr
     assert "test_own.py ." in output, "once: one stance, one recipe, one model"
     assert "it was trained elsewhere" in output
@@ -334,3 +258,8 @@ def test_the_suites_own_tests_run_on_a_pair(tmp_path, cells, tiny_model, tuned_e
     assert len(judged) == 7
     assert all(Caveat.NO_SHAM in one.caveats for one in judged)
     assert len(findings.cells) == 2
+    assert {one.stance for one in findings.triangulations} == set(STANCES)
+    assert {(one.trained, one.recipe) for one in findings.shifts} == {("elsewhere", "elsewhere")}
+    html = (tmp_path / "reports" / "findings.html").read_text("utf-8")
+    assert CAVEAT_MEANINGS[Caveat.NO_SHAM] in html
+    assert ">None<" not in html

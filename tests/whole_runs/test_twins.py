@@ -57,9 +57,9 @@ def test_every_matrix_of_a_documented_model_is_measured_and_no_other(library, tw
 @pytest.mark.parametrize(
     "name",
     [
-        "distilgpt2",
+        pytest.param("distilgpt2", marks=pytest.mark.slow),
         pytest.param("pythia-160m", marks=pytest.mark.slow),
-        pytest.param("qwen2-0.5b", marks=pytest.mark.slow),
+        pytest.param("qwen2-0.5b", marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_documented_model_runs_by_its_name_alone(findings, library, name):

@@ -12,7 +12,6 @@ from stance_suite.measure.behavior.divergence import (
     perplexity,
     score_passages,
 )
-from tests.measure.conftest import same_weights
 
 PASSAGES = [
     Passage("Question: Why?\nAnswer:", " I wonder."),
@@ -205,15 +204,3 @@ def test_a_seed_fixes_the_noise_and_leaves_the_global_stream_alone(base, tuned):
     assert torch.rand(1) == expected
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.isclose(drawn[0], drawn[2]).all(dim=-1).any()
-
-
-def test_noise_can_be_trained_and_measured_on(base, tuned):
-    """Nothing of it enters autograd, and a model does not move from itself."""
-    model, tokenizer = base
-    unchanged = copy.deepcopy(model)
-    add_matched_noise(model, unchanged, seed=0)
-    assert same_weights(model, unchanged)
-    add_matched_noise(model, tuned[0], seed=0)
-    assert all(parameter.is_leaf and parameter.requires_grad for parameter in model.parameters())
-    after, before = (scored_list(m, tokenizer, PASSAGES) for m in (model, unchanged))
-    assert all(divergence(a, b) > 0 for a, b in zip(after, before, strict=True))

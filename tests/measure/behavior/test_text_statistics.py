@@ -1,12 +1,10 @@
 import math
 import re
-import time
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from stance_suite.measure.behavior import text_statistics
 from stance_suite.measure.behavior.text_statistics import (
     count_words,
     distinct_bigrams,
@@ -109,25 +107,6 @@ def test_the_copied_share_is_the_longest_common_run_over_the_texts_words(text, s
     assert [is_copied(share) for share in (0.4999, 0.5, 1.0)] == [False, True, True]
 
 
-def test_long_responses_are_compared_fast(library):
-    stance = library.stance("curious-uncertainty")
-    sources = [example.response for example in stance.examples]
-    for text in (" ".join(sources * 50)[:10_000], "i " * 5000):
-        start = time.process_time()
-        longest_copied_share(text, sources)
-        assert time.process_time() - start < 0.1
-
-
-@given(st.lists(texts, max_size=4))
-def test_distinct_bigrams_are_a_share_and_do_not_grow_when_texts_come_twice(pool):
-    share = distinct_bigrams(pool)
-    if math.isnan(share):
-        assert all(len(words_of(text)) < 2 for text in pool)
-    else:
-        assert 0.0 < share <= 1.0
-        assert distinct_bigrams(pool * 2) == pytest.approx(share / 2)
-
-
 @given(st.one_of(st.text(), st.lists(st.sampled_from("abc"), max_size=60).map(" ".join)))
 def test_repetition_agrees_with_asking_of_each_word_whether_a_window_around_it_came_before(text):
     words = words_of(text)
@@ -218,14 +197,6 @@ def test_white_space_and_apostrophes_do_not_matter():
     forms = ["don't know", "don’t  know", "donʼt\n\tknow", "DON'T\u00a0KNOW"]
     assert all(found(f"I {form}.", marker) == [form] for form in forms for marker in forms)
     assert found("dont know, don't-know, don'tknow", "don't know") == []
-
-
-def test_a_set_of_markers_is_compiled_once():
-    markers = ["compiled", "only once"]
-    before = text_statistics._pattern.cache_info().misses
-    for text in ("compiled", "only once", ""):
-        find_markers(text, markers)
-    assert text_statistics._pattern.cache_info().misses == before + 1
 
 
 @given(texts, marker_sets)
