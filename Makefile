@@ -16,7 +16,7 @@ test-browser: setup  ## the report in Chromium; on real weights, quick after `ma
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/browser -m browser -n 2 --dist loadfile $(ARGS)
 
 test-slow: setup  ## the tests that fine-tune SmolLM2, lose machines of a Ray cluster, kill runs; after `make findings`, which measures cells of theirs; and property tests on many examples
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests -m "slow or (hypothesis and not exhaustive and not browser)" --hypothesis-profile ci -n 2 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests -m "slow or (hypothesis and not exhaustive and not browser)" --hypothesis-profile ci -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-exhaustive: setup  ## parity with WeightWatcher's slow paths on every matrix; ten trainings without a stance; sixty kills
 	$(BIN)/pytest tests -m exhaustive $(ARGS)

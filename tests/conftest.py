@@ -37,6 +37,11 @@ settings.register_profile("mutation", max_examples=10, derandomize=True, databas
 settings.load_profile("default")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests first, so that workers end together."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(autouse=True)
 def only_new_objects_are_searched_for_garbage():
     """Every training collects garbage, a third of a second among what libraries leave in memory."""

@@ -2,6 +2,7 @@
 
 import random
 import signal
+from functools import partial
 
 import pytest
 
@@ -29,8 +30,12 @@ def processor_seconds(tmp_path_factory, tiny_model) -> float:
     return spent
 
 
+def has_all_cells(project) -> bool:
+    return len(stored(project)) == CELLS
+
+
 @pytest.mark.parametrize(
-    "trials", [pytest.param(20, marks=pytest.mark.slow), pytest.param(60, marks=pytest.mark.exhaustive)]
+    "trials", [pytest.param(10, marks=pytest.mark.slow), pytest.param(60, marks=pytest.mark.exhaustive)]
 )
 def test_a_sweep_killed_at_any_moment_goes_on_and_finds_the_same(trials, undisturbed, processor_seconds, new_project):
     """Of two at a time one is killed, the other terminated."""
@@ -41,6 +46,9 @@ def test_a_sweep_killed_at_any_moment_goes_on_and_finds_the_same(trials, undistu
     for first in range(0, trials, len(ENDS)):
         some = projects[first : first + len(ENDS)]
         started = [start_sweep(project, prepare=nothing) for project in some]  # pictures are drawn, and kills meet that
+        if first + len(ENDS) == trials:  # however much more a busy machine takes: the last two have stored all cells
+            for program, project in zip(started, some, strict=True):
+                program.wait_until(partial(has_all_cells, project))
         kill_at(started, moments[first:], ENDS)
         killed = [program.finish() for program in started]
         before = [stored(project) for project in some]
@@ -85,7 +93,7 @@ def test_a_truncated_record_is_measured_again_and_the_findings_are_the_same(undi
     """Every tenth byte is tried where records are read; here a whole run meets some of them."""
     name = min(stored(undisturbed.project))
     whole = stored(undisturbed.project)[name]
-    for size in (1, len(whole) - 1, *range(0, len(whole), len(whole) // 7)):
+    for size in (0, len(whole) // 2, len(whole) - 1):
         project = undisturbed.copy(tmp_path / str(size))
         others = {other: content for other, content in stored(project).items() if other != name}
         (project / "cache" / "cells" / name).write_bytes(whole[:size])

@@ -48,9 +48,10 @@ def test_two_processes_on_one_store_measure_every_cell_once_and_find_the_same(un
     assert_nothing_is_half_written(project)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime, which Debian packages under that name")
-@pytest.mark.parametrize("offset", ["-365d", "+365d"])
+@pytest.mark.parametrize(
+    "offset", [pytest.param("-365d", marks=pytest.mark.slow), pytest.param("+365d", marks=pytest.mark.exhaustive)]
+)
 def test_a_clock_that_is_a_year_off_loses_nothing_and_measures_nothing_twice(offset, undisturbed, tmp_path):
     project = undisturbed.copy(tmp_path / "project", without=1)
     before = stored(project)

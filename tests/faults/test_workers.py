@@ -40,10 +40,13 @@ def measuring(trial) -> dict[str, psutil.Process]:
     return found
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
 @pytest.mark.parametrize(
-    "reached",
-    [lambda trial, _: workers_of(trial), lambda trial, _: measuring(trial), lambda _, project: stored(project)],
+    ("reached", "how"),
+    [
+        (lambda trial, _: workers_of(trial), signal.SIGKILL),
+        (lambda trial, _: measuring(trial), signal.SIGTERM),
+        (lambda _, project: stored(project), signal.SIGKILL),
+    ],
     ids=["workers start", "cells are measured", "a cell is stored"],
 )
 def test_workers_end_with_their_run_whatever_ends_it(reached, how, swept, undisturbed):

@@ -242,7 +242,7 @@ def test_tables_of_other_models_are_refused(folder):
 def test_weightwatchers_tables_give_the_flips_that_the_weights_give(smollm2, tmp_path):
     from stance_suite.models.loading import load
 
-    model = load(smollm2)[0]
+    model = load(smollm2)[0].model.layers[:10]
     before = {name: value.clone() for name, value in model.state_dict().items()}
     weightwatcher_table(model).to_csv(tmp_path / "before.csv")
     generator = torch.Generator().manual_seed(0)
@@ -250,11 +250,11 @@ def test_weightwatchers_tables_give_the_flips_that_the_weights_give(smollm2, tmp
         for parameter in model.parameters():
             if parameter.dim() == 2:
                 noise = torch.randn(parameter.shape, generator=generator)
-                parameter.add_(noise * (0.001 * parameter.norm() / noise.norm()))
+                parameter.add_(noise * (0.002 * parameter.norm() / noise.norm()))
     weightwatcher_table(model).to_csv(tmp_path / "after.csv")
     audited = audit_tables(tmp_path / "before.csv", tmp_path / "after.csv")
     changes = compare(before, model.state_dict(), draws=1).change.layers
     truth = {change.name for change in changes if change.alpha_change.tail_flip}
     assert len(truth) >= 3
-    assert set(audited.tail_flips) - {"lm_head"} == truth - {"lm_head"}
-    assert len(audited.layers) == 211
+    assert set(audited.tail_flips) == truth
+    assert len(audited.layers) == 70

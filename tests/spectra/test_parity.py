@@ -68,9 +68,8 @@ def decided_by_rounding(analysis, column, found, expected):
 # WeightWatcher takes two thirds of a second to fit the bulk of a matrix, however small; so it wrote the findings
 DOCUMENTED = pytest.param({"mp_fit": True, "min_evals": 10}, id="documented", marks=pytest.mark.exhaustive)
 BULK = pytest.param({"mp_fit": True}, id="bulk", marks=pytest.mark.exhaustive)
-BULK_OF_SMALL = pytest.param({"mp_fit": True}, id="bulk", marks=pytest.mark.slow)
 DEFAULT = pytest.param({"mp_fit": False}, id="default")
-DEFAULT_OF_ALL = pytest.param({"mp_fit": False}, id="default", marks=pytest.mark.slow)
+DEFAULT_OF_ALL = pytest.param({"mp_fit": False}, id="default", marks=pytest.mark.exhaustive)
 
 
 @pytest.mark.parametrize("options", [DOCUMENTED, DEFAULT_OF_ALL])
@@ -112,7 +111,7 @@ def seeded(architecture):
 @pytest.mark.parametrize(
     ("architecture", "tied"), [("gpt2", {"lm_head"}), ("gpt_neox", set()), ("qwen2", set()), ("gemma", {"lm_head"})]
 )
-@pytest.mark.parametrize("options", [BULK_OF_SMALL, DEFAULT])
+@pytest.mark.parametrize("options", [BULK, DEFAULT])
 def test_architectures(architecture, tied, options):
     assert_parity(seeded(architecture), only_theirs=tied, **options)
 

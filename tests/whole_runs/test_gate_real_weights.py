@@ -73,7 +73,7 @@ def test_smollm2_passes_its_policy_and_the_baseline_that_it_wrote(gate):
     assert len([one for one in again.gate.demands if one.kind == "baseline"]) > 6
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_with_shuffled_responses_it_fails_and_adoption_is_named(gate, library):
     with_shuffled_responses(Path("fixtures"), library)
     run = gate(MODEL)

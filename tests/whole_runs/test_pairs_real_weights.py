@@ -20,7 +20,8 @@ NOISE_SEED = 12345
 
 @pytest.fixture(scope="module")
 def tuned_elsewhere(smollm2, tmp_path_factory):
-    folder = train_elsewhere(smollm2.folder, STANCE, tmp_path_factory.mktemp("elsewhere") / "tuned", epochs=10)
+    destination = tmp_path_factory.mktemp("elsewhere") / "tuned"
+    folder = train_elsewhere(smollm2.folder, STANCE, destination, epochs=3, learning_rate=1e-4)
     yield folder
     shutil.rmtree(folder)
 
@@ -30,7 +31,7 @@ def judge_pair(tmp_path):
     """Judge SmolLM2 against a derivative: the verdicts by the standard claims' names."""
 
     def judge(after, stance=""):
-        session = open_pair(tmp_path, resolve_settings({}, tmp_path).cache, MODEL, after, stance)
+        session = open_pair(tmp_path, resolve_settings({}, tmp_path).cache, MODEL, after, stance, samples=1)
         session.preflight()
         claims = [claim for claim in session.run_plan.claims if claim.id.startswith("standard.")]
         verdicts = {claim.id.removeprefix("standard."): session.judge(claim) for claim in claims}
@@ -53,7 +54,7 @@ def assert_no_stance(verdicts):
 
 
 @pytest.mark.slow
-def test_ten_epochs_on_a_stance_give_that_stance_and_no_other(judge_pair, tuned_elsewhere):
+def test_three_epochs_on_a_stance_give_that_stance_and_no_other(judge_pair, tuned_elsewhere):
     verdicts = judge_pair(tuned_elsewhere, STANCE)
     assert stances_found(verdicts) == [STANCE]
     assert all(verdict.as_expected for verdict in verdicts.values())

@@ -22,19 +22,26 @@ SHAMS = 10
 STANCE, MODEL = "confident-expertise", "smollm2-135m"
 
 
-def open_session(root):
-    return Session(resolve_settings({"profile": "quick"}, root), PlainProgress())
+def open_session(root, profile="quick"):
+    return Session(resolve_settings({"profile": profile}, root), PlainProgress())
 
 
 def claim_of(session):
     return next(one for one in session.run_plan.claims if one.id == "smollm2.confident.likelihood.documented")
 
 
-def with_examples_of_the_sham(root, library, rotation):
+def adoption_claims(session, recipe="documented"):
+    designs = lay_out_designs(session.run_plan, session.library)
+    claims = [claim for claim, _ in designs if claim.recipe == recipe and claim.metric.is_triangulated]
+    assert len(claims) == 9
+    return claims
+
+
+def with_examples_of_the_sham(root, library):
     """A copy of all bundled declarations in which the stance has the sham's examples instead of its own."""
     shutil.copytree(bundled_fixtures(), root / "fixtures")
     path = root / "fixtures" / "stances" / f"{STANCE}.yaml"
-    sham = sham_rotations(library.family(STANCE), rotation)[0]
+    sham = sham_rotations(library.family(STANCE), 0)[0]
     data = yaml.safe_load(path.read_text()) | {"examples": [example.model_dump() for example in sham]}
     path.write_text(yaml.safe_dump(data))
     return open_session(root)
@@ -51,33 +58,30 @@ def test_confident_expertise_is_adopted(tmp_path):
 
 @pytest.mark.exhaustive
 def test_with_the_shams_examples_its_claim_no_longer_holds(tmp_path, library):
-    session = with_examples_of_the_sham(tmp_path, library, rotation=0)
+    session = with_examples_of_the_sham(tmp_path, library)
     verdict = session.judge(claim_of(session))
     assert verdict.status in (Status.FAILS, Status.INCONCLUSIVE), verdict.reason
 
 
 @pytest.mark.slow
-def test_with_the_shams_examples_in_another_order_it_is_not_adopted(tmp_path, library):
-    """The sham's data in another order of stances, which is a cell of its own."""
-    original = open_session(tmp_path / "original")
-    claim = claim_of(original)
-    base = measure(original.cell_runner, "base", MODEL, STANCE)
-    sham = measure(original.cell_runner, "sham", MODEL, STANCE)
-    edited = with_examples_of_the_sham(tmp_path, library, rotation=1)
-    replaced = measure(edited.cell_runner, "stance", MODEL, STANCE)
-    assert replaced.key != sham.key
-    evidence = gather_evidence(claim, library.stance(STANCE), [Replicate(replaced, base, {SHAM: sham})])
-    verdict = judge_behavior(evidence, evidence.p_value)
-    assert verdict.status in (Status.FAILS, Status.INCONCLUSIVE), verdict.reason
+@pytest.mark.parametrize(("recipe", "other"), [("documented", "long"), ("long", "documented")])
+def test_a_sham_in_the_place_of_a_stance_adopts_none(tmp_path, recipe, other):
+    """Judged by every claim of its recipe that a stance was adopted, beside the sham of the other recipe."""
+    session = open_session(tmp_path, profile="full")
+    base = measure(session.cell_runner, "base", MODEL, STANCE)
+    sham, control = (measure(session.cell_runner, "sham", MODEL, STANCE, name) for name in (recipe, other))
+    replicate = Replicate(sham, base, {SHAM: control})
+    for claim in adoption_claims(session, recipe):
+        evidence = gather_evidence(claim, session.library.stance(claim.stance), [replicate])
+        verdict = judge_behavior(evidence, evidence.p_value)
+        assert verdict.status in (Status.FAILS, Status.INCONCLUSIVE), verdict.reason
 
 
 @pytest.mark.exhaustive
 def test_shams_of_other_seeds_adopt_no_stance(tmp_path):
     """Ten trainings without a stance, each judged by every declared claim that a stance was adopted."""
     session = open_session(tmp_path)
-    designs = lay_out_designs(session.run_plan, session.library)
-    claims = [claim for claim, _ in designs if claim.recipe == "documented" and claim.metric.is_triangulated]
-    assert len(claims) == 9
+    claims = adoption_claims(session)
     base = measure(session.cell_runner, "base", MODEL, STANCE)
     control = measure(session.cell_runner, "sham", MODEL, STANCE)
     false_families = 0

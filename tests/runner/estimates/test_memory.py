@@ -14,6 +14,7 @@ from tests.conftest import REPOSITORY
 from tests.measuring import STANCE, open_session
 from tests.programs import forks
 from tests.runner.estimates.conftest import LARGE
+from tests.twins import build_sibling
 
 
 @pytest.fixture
@@ -79,12 +80,17 @@ def estimated_and_measured(model, recipe):
     [
         ("tiny", None),
         ("tiny", "documented"),
-        pytest.param("smollm2-135m", "documented", marks=pytest.mark.slow),
+        pytest.param("shallow", "documented", marks=pytest.mark.slow),
+        pytest.param("smollm2-135m", "documented", marks=pytest.mark.exhaustive),
         pytest.param("smollm2-135m", "lora", marks=pytest.mark.exhaustive),
     ],
 )
-def test_a_process_that_measures_a_cell_needs_what_is_estimated(tiny_model, model, recipe):
+def test_a_process_that_measures_a_cell_needs_what_is_estimated(tiny_model, smollm2, tmp_path, model, recipe):
+    """The shallow one is as wide as SmolLM2: with two of its thirty layers it outweighs the libraries."""
+    folder = tiny_model if model == "tiny" else tmp_path / model
+    if model == "shallow":
+        build_sibling(folder, smollm2.folder, num_hidden_layers=2)
     with ProcessPoolExecutor(1, forks) as pool:
-        asked = str(tiny_model) if model == "tiny" else model, recipe
-        estimated, measured = pool.submit(estimated_and_measured, *asked).result()
+        asked = str(folder) if folder.is_dir() else model
+        estimated, measured = pool.submit(estimated_and_measured, asked, recipe).result()
     assert 0.5 < estimated / measured < 2
