@@ -115,7 +115,7 @@ def test_a_training_of_its_own_is_a_cell_beside_the_tuned_one(shuffled, stance):
     one = training(stance, 0.5)
     extra = shuffled_like(one.controls[SHAM])
     found = CellIndex([*one.records, extra])
-    ((beside,),) = found.index.replicates()
+    ((beside,),) = found.replicates()
     assert list(beside.controls) == [SHAM, shuffled]
     assert found.controls(extra) == {}
     evidence = gather_evidence(behavioral(stance), stance, [beside])
@@ -226,6 +226,6 @@ def test_what_belongs_together_is_known_again_for_a_copy_with_other_cells(whole_
     assert whole_run.index is kept
     fewer = altered(whole_run, cells=whole_run.cells[:1])
     assert fewer.index is not kept
-    assert fewer.replicates() == ()
+    assert fewer.index.replicates() == ()
     assert whole_run.index is kept
     assert whole_run == whole_run.model_copy()
