@@ -10,7 +10,7 @@ from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.recipes import RecipeSummary, RunSettings
-from stance_suite.schema.replicates import CellIndex, Replicate
+from stance_suite.schema.replicates import CellIndex
 from stance_suite.schema.statements import RecordedVerdict, Statement, StatementVerdict
 from stance_suite.schema.verdicts import GateReport, Verdict
 
@@ -146,7 +146,3 @@ class Findings(Record):
         if made is None or made.records is not self.cells:  # a copy with other cells takes what was kept with it
             made = vars(self)["_index"] = CellIndex(self.cells)
         return made
-
-    def replicates(self) -> tuple[tuple[Replicate, ...], ...]:
-        """Gather every training under test beside its controls, seed by seed, where these were measured too."""
-        return self.index.replicates()

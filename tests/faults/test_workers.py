@@ -40,24 +40,18 @@ def measuring(trial) -> dict[str, psutil.Process]:
     return found
 
 
-MOMENTS = {
-    "workers start": lambda trial, _: workers_of(trial),
-    "cells are measured": lambda trial, _: measuring(trial),
-    "a cell is stored": lambda _, project: stored(project),
-}
-
-
 @pytest.mark.parametrize(
-    ("moment", "how"),
+    ("reached", "how"),
     [
-        ("workers start", signal.SIGKILL),
-        ("cells are measured", signal.SIGTERM),
-        ("a cell is stored", signal.SIGKILL),
+        (lambda trial, _: workers_of(trial), signal.SIGKILL),
+        (lambda trial, _: measuring(trial), signal.SIGTERM),
+        (lambda _, project: stored(project), signal.SIGKILL),
     ],
+    ids=["workers start", "cells are measured", "a cell is stored"],
 )
-def test_workers_end_with_their_run_whatever_ends_it(moment, how, swept, undisturbed):
+def test_workers_end_with_their_run_whatever_ends_it(reached, how, swept, undisturbed):
     trial = start_sweep(swept, *PROCESSES)
-    trial.wait_until(partial(MOMENTS[moment], trial, swept))
+    trial.wait_until(partial(reached, trial, swept))
     workers = workers_of(trial)
     os.kill(trial.process.pid, how)
     done = trial.finish()

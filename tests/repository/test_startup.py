@@ -8,18 +8,8 @@ import pytest
 
 from stance_suite.config.options import OPTIONS
 
-HEAVY = [
-    "torch",
-    "transformers",
-    "ray",
-    "pandas",
-    "altair",
-    "numpy",
-    "scipy",
-    "pydantic",
-    "yaml",
-    "sentence_transformers",
-]
+HEAVY = ["torch", "transformers", "ray", "pandas", "altair", "numpy", "scipy", "pydantic", "yaml"]
+HEAVY += ["sentence_transformers"]
 
 
 def run_python(*arguments, **how):

@@ -226,6 +226,6 @@ def test_what_belongs_together_is_known_again_for_a_copy_with_other_cells(whole_
     assert whole_run.index is kept
     fewer = altered(whole_run, cells=whole_run.cells[:1])
     assert fewer.index is not kept
-    assert fewer.replicates() == ()
+    assert fewer.index.replicates() == ()
     assert whole_run.index is kept
     assert whole_run == whole_run.model_copy()

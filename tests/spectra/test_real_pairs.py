@@ -39,11 +39,11 @@ def fine_tuned(smollm2, library):
 
 @pytest.fixture(scope="module")
 def noisy(smollm2, fine_tuned):
-    """Every second matrix, with noise of the norm that training added to it."""
-    weights, before, after = untouched(smollm2), {}, {}
+    before = untouched(smollm2)
     generator = torch.Generator().manual_seed(1)
-    for layer in fine_tuned.change.layers[::2]:
-        before[f"{layer.name}.weight"] = weight = weights[f"{layer.name}.weight"]
+    after = dict(before)
+    for layer in fine_tuned.change.layers:
+        weight = before[f"{layer.name}.weight"]
         noise = torch.randn(weight.shape, generator=generator)
         noise *= layer.weight_change.relative_norm * weight.norm() / noise.norm()
         after[f"{layer.name}.weight"] = weight + noise
@@ -76,7 +76,7 @@ def test_the_change_itself_is_beyond_noise_in_every_layer(fine_tuned):
 @pytest.mark.parametrize("figure", ["alpha_total", "alpha_spectrum", "stable_rank", "top_ten_energy"])
 def test_p_values_of_noise_against_noise_are_uniform(noisy, figure):
     p_values = [getattr(layer.noise, figure).p_value for layer in noisy.change.layers]
-    assert len(p_values) == 106
+    assert len(p_values) == 211
     assert kstest(p_values, "uniform").pvalue > 0.01
 
 

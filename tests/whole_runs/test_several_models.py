@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import TEST_OF_CLAIMS, findings_of, write_own
+from tests.conftest import OWN_CLAIMS, TEST_OF_CLAIMS, findings_of, write_own
 from tests.programs import invoke, run_program
 from tests.twins import build_sibling
 
@@ -25,7 +25,8 @@ def declared(project, monkeypatch):
         "expected_measured: [HOLDS, INCONCLUSIVE, FAILS]}]"
     )
     of_statements = "def test_statement(statement_verdict):\n    assert statement_verdict.as_expected\n"
-    write_own(project, statements=statement, test=f"{TEST_OF_CLAIMS}\n{of_statements}")
+    one_stance = OWN_CLAIMS.replace("engaged-difficulty", "curious-uncertainty")
+    write_own(project, claims=one_stance, statements=statement, test=f"{TEST_OF_CLAIMS}\n{of_statements}")
     return project
 
 
@@ -57,7 +58,7 @@ def test_claims_about_any_model_are_judged_on_each(declared, cells, tiny_model, 
     for verdict in findings.verdicts:
         assert set(verdict.cells) <= cells_of[verdict.model]
         assert len(verdict.cells) == 3
-    assert len(cells_of[models[0]]) == len(cells_of[models[1]]) == 4, "base, sham and two stances"
+    assert len(cells_of[models[0]]) == len(cells_of[models[1]]) == 3, "base, sham and stance"
     assert {shift.model for shift in findings.shifts} == set(models)
     (statement,) = findings.statements
     assert set(statement.claims) == {f"any.engaged.alpha on {model}" for model in models}

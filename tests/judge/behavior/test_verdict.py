@@ -239,8 +239,10 @@ def test_guards_that_are_no_numbers_prove_no_health(stance, side, field, figure)
 @pytest.mark.parametrize(
     ("perplexity", "lost"), [(0, True), (0.1, False), (999, False), (1000, True), (math.nan, True)]
 )
-def test_guessing_among_a_thousand_tokens_is_no_language_model(perplexity, lost):
-    assert is_no_language_model(altered(FLUENCY, neutral_perplexity=perplexity)) is lost
+def test_guessing_among_a_thousand_tokens_is_no_language_model(stance, perplexity, lost):
+    guessing = said(stance, fluency=altered(FLUENCY, neutral_perplexity=perplexity))
+    assert is_no_language_model(guessing.fluency) is lost
+    assert bool(guard([behaving(stance, guessing, guessing, guessing)])) is lost, "the untouched model's guesses, too"
 
 
 def test_markers_are_counted_per_hundred_words(stance):

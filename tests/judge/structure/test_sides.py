@@ -200,7 +200,7 @@ def test_a_model_trained_elsewhere_is_held_against_stand_ins(against):
 
 def test_what_no_stand_in_speaks_of_is_open():
     one = replicate(moved(8, 9, 10), None, rounding=(0, 0, 0))
-    norm = claim(metric="relative_change_percent", bound=0.01, robust=True, against=["sham"])
+    norm = claim(metric="relative_change_percent", bound=0.01, robust=True, against=["sham"], unless=["no_sham"])
     assert "no figure for the control sham" in judge_structure(norm, one).reason
     assert judge_structure(norm, one).status is Status.INCONCLUSIVE
     assert status(RANKS | {"against": ["sham"]}, one) is Status.HOLDS, "noise stands in"
