@@ -56,7 +56,7 @@ def test_shift(stance, stance_recipe, stance_run, behavior_shift, spectral_delta
     assert stance_run.tuned.cell.stance == stance.name
     assert stance_run.tuned.training.losses and stance_run.sham.training.losses
     shift = behavior_shift("likelihood_preference")
-    assert shift.versus_base.prompts == shift.versus_sham.prompts == 12
+    assert shift.versus_base.prompts == shift.versus_sham.prompts == 32
     assert 0 <= behavior_shift("embedding_shift").versus_base.p_value <= 1
     assert spectral_delta["model.layers.1.mlp.up_proj"].weight_change.relative_norm > 0
 """

@@ -29,7 +29,7 @@ CHANGES = {
     "recipe": ({"learning_rate": 1e-4}, {"precision": "bfloat16"}, {"gradient_checkpointing": True}),
     "cell": ({"seed": 1},),
     "probe": (
-        *({"prompts": ("Why?",)}, {"seen_prompts": ()}, {"markers": {}}, {"references": {}}),
+        *({"prompts": ("Why?",)}, {"seen_prompts": ()}, {"markers": {}}, {"answers": {}}),
         *({"neutral_texts": ("Text.",)}, {"training_responses": ()}, {"sampling": Sampling(temperature=1.0)}),
     ),
 }

@@ -126,7 +126,7 @@ def test_a_baseline_that_cannot_serve_is_refused_before_training(gate, baseline,
     refused("missing.json", "missing.json cannot be read: No such file")
     refused(changed(baseline, schema_version=3), "is a findings file of schema version 3, and stance-suite ")
     others = [stance | {"sha256": "0" * 64} for stance in data["stances"]]
-    refused(changed(baseline, stances=others), f"Stance {STANCE} has other examples, prompts, references or markers")
+    refused(changed(baseline, stances=others), f"Stance {STANCE} has other examples, items or markers")
 
 
 def test_a_baseline_of_other_settings_is_refused_once_they_are_known(gate, baseline):
