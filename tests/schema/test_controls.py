@@ -120,9 +120,10 @@ def test_a_training_of_its_own_is_a_cell_beside_the_tuned_one(backward, stance):
     assert found.controls(extra) == {}
     evidence = gather_evidence(behavioral(stance), [beside])
     verdict = judged_alone(evidence)
-    assert names(verdict)[:5] == ["base", "sham", "backward", "sham - base", "backward - base"]
+    assert names(verdict)[:3] == ["base", "sham", "backward"]
+    assert {"sham - base", "backward - base"} <= set(names(verdict))
     assert list(verdict.prompts[0].controls) == [SHAM, backward]
-    assert list(prompt_data(verdict)["prompts"][0]) == ["prompt", "base", "sham", "backward", "tuned"]
+    assert list(prompt_data(verdict)["prompts"][0]) == ["prompt", "base", "sham", "shuffled", "backward", "tuned"]
     assert "'backward'" in json.dumps(prompts(PAGE, "container", verdict.claim.metric))
     assert verdict.replicates[0].controls == {"sham": "m-sham-0", "backward": "backward-0"}
     assert verdict.cells == ("m-stance-0", "m-base-0", "m-sham-0", "backward-0")
@@ -151,14 +152,14 @@ def test_its_cells_are_reported_wherever_the_shams_are(backward, whole_run):
     read = Findings.model_validate_json(run.model_dump_json())
     assert [one.cell.control for one in read.cells[-2:]] == [backward, backward]
     data = response_data(read)
-    assert data["controls"] == ["sham", "backward"]
+    assert data["controls"] == ["sham", "shuffled", "backward"]
     tuned = next(place for place, one in enumerate(read.cells) if one.cell.is_on_stance and one.cell.seed == 0)
     assert data["cells"][data["cells"][tuned]["controls"]["backward"]]["label"] == "backward (documented)"
     page = render_html(read)
     assert "> backward beside</label>" in page
     assert '"kind":"backward"' in page.replace(" ", "")
     columns_of_prompts = explained("own.likelihood", read)["Prompts"].columns
-    assert columns_of_prompts == ("prompt", "base", "sham", "backward", "tuned", "tuned - base")
+    assert columns_of_prompts == ("prompt", "base", "sham", "shuffled", "backward", "tuned", "tuned - base")
     (row, *_) = layer_rows(verdict_on("own.alpha", read), read)
     assert row.controls["backward"] == row.controls["sham"]
     table = tensor_table(read)
@@ -173,12 +174,22 @@ def test_a_run_and_a_sweep_plan_its_cells(backward, project, tiny_model):
     library = load_catalog(settings.fixtures)
     bench = CellRunner(settings, library, PlainProgress(), None)
     plans = list(bench.plan_training(str(tiny_model), STANCE, "documented", 0))
-    assert [plan.cell.treatment for plan in plans] == ["base", "stance", "sham", "backward"]
-    assert plans[-1].rotations == (library.family(STANCE)[0].examples[::-1],)
+    assert [plan.cell.treatment for plan in plans] == [
+        "base",
+        "stance",
+        "sham",
+        "shuffled",
+        "backward",
+        "stance",
+        "stance",
+    ]
+    assert plans[4].rotations == (library.family(STANCE)[0].examples[::-1],)
     sweep = Sweep(models=("distilgpt2",), stances=(STANCE,))
-    assert sweep.controls == ("base", "sham", "backward")
+    assert sweep.controls == ("base", "sham", "shuffled", "backward")
     run_plan = replace(plan_run(settings, library, None), stances=(STANCE,), sweep=sweep)
-    assert [cell.treatment for cell, _ in cells_of_sweep(run_plan, sweep)][:4] == ["base", "sham", "backward", "stance"]
+    assert [cell.treatment for cell, _ in cells_of_sweep(run_plan, sweep)][:5] == [
+        "base", "sham", "shuffled", "backward", "stance",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
