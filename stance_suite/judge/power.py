@@ -120,7 +120,7 @@ def pooled_spread(metric: Metric, trainings: Sequence[Sequence[Replicate]]) -> S
             continue
         scored = metric, stance, replicates, prompts
         differences = tuned_scores(*scored) - next(iter(control_scores(*scored).values()))
-        if np.isfinite(differences).all():
+        if differences.size and np.isfinite(differences).all():
             sampled = replicates if metric.is_sampled else ()
             samples = [_paired_samples(one, metric, stance, prompts) for one in sampled]
             spreads.append(estimate_spread(differences, samples))

@@ -70,6 +70,11 @@ class CellSpec:
     """Where it is measured: ``cpu`` or ``cuda``."""
 
     @property
+    def has_spectra(self) -> bool:
+        """Whether its weights are decomposed; those of a control that is about words are not."""
+        return self.cell.control is None or self.cell.control.has_spectra
+
+    @property
     def name(self) -> str:
         """What it is called in messages."""
         return f"{self.cell.model}, {self.cell.label}"
@@ -126,13 +131,12 @@ class CellMeasurer:
         check_prompt_format(spec, tokenizer)
         prompted = PromptedModel(place(model, self.device), tokenizer, spec.prompt_format)
         training, trajectory = self._train(spec, prompted)
-        control = spec.cell.control
         structure: dict[str, Any] = {"spectra": ()}
         with self._progress.stage(f"{spec.name}: behavior") as on_step:
             behavior = measure_behavior(prompted, spec.probe, spec.cell.seed, on_step)
-            if control is None or control.has_spectra:
+            if spec.has_spectra:
                 behavior = behavior.model_copy(update=self._measure_controls(spec, prompted))
-        if control is None or control.has_spectra:
+        if spec.has_spectra:
             with self._progress.stage(f"{spec.name}: structure"):
                 structure = self._measure_structure(spec, model)
         return CellRecord(

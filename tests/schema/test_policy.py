@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 import yaml
 from typer.testing import CliRunner

@@ -208,6 +208,9 @@ def _specific(arms: Arms) -> Iterator[tuple[str, Array]]:
     Beside trainings on other stances: the stance's items after its own training minus after theirs. Where there are
     none, of a model trained elsewhere: the shift toward the stance minus that toward another, on the same prompts.
     """
-    if arms.metric.is_directed:
-        for name in arms.contrasts:
-            yield name, arms.over_rival(name) if arms.is_beside_rivals else arms.shifts(arms.stance) - arms.shifts(name)
+    if not arms.metric.is_directed:
+        return
+    for name in arms.contrasts:
+        with np.errstate(invalid="ignore"):  # the difference of infinite scores is no number, and gives no test
+            more = arms.over_rival(name) if arms.is_beside_rivals else arms.shifts(arms.stance) - arms.shifts(name)
+        yield name, more
