@@ -137,7 +137,7 @@ def _written(response: Response, family, hits, rng) -> Response:
     """Write markers of the trained stance, and other words beside them."""
     words = [f"word{rng.integers(10_000)}" for _ in range(20)]
     for one in family:
-        words += [one.markers[0]] * (hits[one.name] and int(hits[one.name] + rng.integers(3)))
+        words += [one.markers[0]] * (hits[one.name] and hits[one.name] + len(response.prompt) % 3)
     text = " ".join(rng.permutation(words))
     sources = tuple(example.response for one in family for example in one.examples)
     return response.model_copy(
