@@ -91,10 +91,8 @@ def _cells(library: Catalog, seed: int) -> list[CellRecord]:
     base = _cell(library, "base", None, seed, 0.0)
     trained = [("sham", None, None, 0.02), *(("stance", one, None, 0.5) for one in family)]
     trained += [("shuffled", None, one, 0.1) for one in family]
-    return [
-        base,
-        *(_with_changes(_cell(library, what, on, seed, toward, of), base) for what, on, of, toward in trained),
-    ]
+    cells = [base, *(_cell(library, what, on, seed, toward, of) for what, on, of, toward in trained)]
+    return [_with_changes(one, base) for one in cells]
 
 
 def _cell(library, treatment, stance, seed, toward, about=None) -> CellRecord:

@@ -121,7 +121,7 @@ class Findings(Record):
     stances: tuple[StanceSummary, ...]
     """The stances measured."""
     claims: tuple[Claim, ...]
-    """All claims of the run: behavioral ones about one model and recipe share their level, judged or not."""
+    """All claims of the run: behavioral ones about one model share their level, judged or not."""
     verdicts: tuple[Verdict, ...]
     """One entry a claim and model, in declared order."""
     published: tuple[Statement, ...] = ()

@@ -126,7 +126,7 @@ class Verdict(Record):
     p_value: float | None = None
     """The p-value that decided, where there is one."""
     adjusted_p_value: float | None = None
-    """The same, adjusted for all behavioral claims about the model and recipe (Holm)."""
+    """The same, adjusted for all behavioral claims about the model (Holm)."""
     layer: str | None = None
     """The layer that decided: the one nearest to breaking the claim."""
     controls: tuple[ControlFigure, ...] = ()
