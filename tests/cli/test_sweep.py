@@ -21,7 +21,7 @@ def workers_are_forked(monkeypatch):
 
 @pytest.fixture
 def swept(finished, project, tiny_model, monkeypatch):
-    """A user's repository with a sweep of three cells: an untouched model, a stance and its sham."""
+    """A user's repository with a sweep of four cells: an untouched model, a stance, its sham and its shuffled words."""
     monkeypatch.chdir(project)
     write_sweep(project, tiny_model)
     return project
@@ -43,20 +43,20 @@ def test_processes_find_what_one_after_another_finds_and_nothing_is_measured_twi
     assert findings_of(swept) == findings_of(swept, "serial")
     records = stored(swept)
     assert before.items() < records.items()
-    assert len(findings_of(swept)["cells"]) == 3
+    assert len(findings_of(swept)["cells"]) == 4
     again = sweep()
     assert measured(again) == 0
-    assert "3 of 3 cells are in the store" in again.stdout
+    assert "4 of 4 cells are in the store" in again.stdout
     assert stored(swept) == records
     table = pandas.read_parquet(swept / "reports" / "tensor.parquet")
-    assert set(table["treatment"]) == {"stance", "sham"}
+    assert set(table["treatment"]) == {"stance", "sham"}, "shuffled words say nothing of the weights"
 
 
 def test_a_dry_run_lists_cells_and_what_they_take_and_measures_nothing(swept):
     before = forget(swept, "stance")
     done = sweep("--dry-run", "--engine", "serial", "--reports", "none", code=0)
     assert len([line.split()[1] for line in done.stdout.splitlines() if "GB" in line and "cells" not in line]) == 1
-    assert "3 cells, 2 of them in the store" in done.stdout
+    assert "4 cells, 3 of them in the store" in done.stdout
     assert stored(swept) == before
     assert not (swept / "none").exists()
 
@@ -88,7 +88,7 @@ def test_a_cell_that_fails_leaves_the_others_alone_and_its_claims_are_errors(exp
     before = stored(exploding)
     done = sweep("--engine", engine, "--workers", 1, code=1)
     assert (measured(done), stored(exploding)) == (0, before)
-    assert done.stderr.count("failed: ValueError: the model's logits are not numbers") == 2
+    assert done.stderr.count("failed: ValueError: the model's logits are not numbers") == 3, "the stance, both controls"
     verdicts = {verdict["claim"]["id"]: verdict for verdict in findings_of(exploding)["verdicts"]}
     assert verdicts["any.curious.likelihood"]["status"] == "HOLDS"
     assert verdicts["any.curious.exploding"]["status"] == "ERROR"
