@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from itertools import product
 
@@ -42,6 +42,8 @@ class RunPlan:
     """All claims in declared order, each about a model by name, and where each is declared."""
     sweep: Sweep | None = None
     """The sweep that it is, if it is one."""
+    families: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Names of the stances that are measured together with each."""
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -76,6 +78,11 @@ class RunPlan:
             ):
                 if name not in swept:
                     return f"this sweep leaves out the {what} {name}; add it to the sweep's {what}s"
+            for rival in self.families.get(stance, ()):
+                if rival not in self.stances:
+                    return (
+                        f"this sweep leaves out {rival}, beside which {stance} is judged; add it to the sweep's stances"
+                    )
         return None
 
 
@@ -116,7 +123,8 @@ def plan_run(settings: Settings, catalog: Catalog, policy: DeclaredPolicy | None
     taken = {(entry.claim.id, entry.claim.model) for entry in declared}
     if len(taken) != len(declared):
         raise StanceSuiteError("a declared claim has the id of a standard claim ('standard.…'); choose another")
-    return RunPlan(models, recipes, stances, settings.seed, settings.samples, tuple(declared), settings.sweep)
+    families = {name: tuple(one.name for one in catalog.family(name)) for name in catalog.stances}
+    return RunPlan(models, recipes, stances, settings.seed, settings.samples, tuple(declared), settings.sweep, families)
 
 
 def _check_patterns(policy: DeclaredPolicy, declared: Sequence[str]) -> None:

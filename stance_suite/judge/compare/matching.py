@@ -11,7 +11,7 @@ from stance_suite.judge.behavior.scores import prompt_scores
 from stance_suite.judge.statistics import Array
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.claims import Claim
-from stance_suite.schema.controls import BASE, Control
+from stance_suite.schema.controls import BASE, Control, Part
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.verdicts import Status, Verdict
 
@@ -104,7 +104,8 @@ def effect_table(verdict: Verdict, cells: Mapping[str, CellRecord]) -> EffectTab
     """Gather a verdict's effects from cells by key: one row a seed if they give its own scores, else the average."""
     prompts = tuple(entry.prompt for entry in verdict.prompts)
     # none if the model was trained elsewhere
-    controls = [one for one in Control.trained() if prompts and all(one in entry.controls for entry in verdict.prompts)]
+    faced = [one for one in Control.trained() if one.part(verdict.claim.metric) is Part.FACED]
+    controls = [one for one in faced if prompts and all(one in entry.controls for entry in verdict.prompts)]
     published = np.array(
         [[entry.tuned, entry.base, *(entry.controls[one] for one in controls)] for entry in verdict.prompts]
     ).T
