@@ -61,7 +61,7 @@ def repeat_claim(project, *changes):
     path.write_text(behavioral + "".join(change(entry) for change in changes))
 
 
-def test_p_values_are_adjusted_for_all_behavioral_claims_about_one_model_and_recipe(session, project):
+def test_p_values_are_adjusted_for_all_behavioral_claims_about_one_model(session, project):
     alone = session.judge(session.run_plan.claims[0])
     assert alone.adjusted_p_value == alone.p_value
     repeat_claim(
@@ -82,7 +82,7 @@ def test_claims_are_judged_over_all_seeds(finished, project, tiny_model, monkeyp
         first = session.cell_runner.plan(spec.cell.model_copy(update={"seed": 0}), STANCE)
         (found,) = session.cell_runner.records([first])
         content = found.model_dump() | {"key": spec.key, "cell": spec.cell}
-        for entry in content["behavior"]["likelihoods"] if spec.cell.is_on_stance else ():
+        for entry in content["behavior"]["likelihoods"] if spec.cell.stance == STANCE else ():
             entry["log_probability"][STANCE] += 0.2
         return CellRecord.model_validate(content)
 
@@ -91,7 +91,8 @@ def test_claims_are_judged_over_all_seeds(finished, project, tiny_model, monkeyp
     seeds = another(session, seed=(0, 1))
     behavioral, structural = seeds.run_plan.claims
     verdict = seeds.judge(behavioral)
-    assert len(verdict.cells) == len(set(verdict.cells)) == 6
+    training = session.cell_runner.plan_training(str(tiny_model), STANCE, "documented", 0)
+    assert len(verdict.cells) == len(set(verdict.cells)) == 2 * len(training)
     single = [another(session, seed=(seed,)).judge(behavioral) for seed in (0, 1)]
     assert verdict.figure == pytest.approx(sum(one.figure for one in single) / 2)
     assert single[1].figure > single[0].figure + 0.1
@@ -102,10 +103,13 @@ def test_every_training_is_held_against_every_stance(session, tiny_model):
     for stance in ("curious-uncertainty", "engaged-difficulty"):
         session.replicates(str(tiny_model), stance, "documented")
     findings = session.findings([], session.cell_runner.cells, "test")
-    trained = {"curious-uncertainty", "engaged-difficulty", "sham"}
+    rivals, controls = (
+        set(session.library.suite),
+        {"sham", "shuffled curious-uncertainty", "shuffled engaged-difficulty"},
+    )
     entries = {(shift.metric, shift.trained, shift.measured) for shift in findings.shifts}
-    assert entries == set(product(Metric.triangulated(), trained, session.library.suite))
-    assert {one.stance for one in findings.triangulations} == trained - {"sham"}
+    assert entries == set(product(Metric.triangulated(), rivals | controls, session.library.suite))
+    assert {one.stance for one in findings.triangulations} == rivals
 
 
 @pytest.mark.parametrize("recipe", ["documented", "adapted"])
@@ -152,7 +156,7 @@ def test_the_same_seed_gives_the_same_findings_in_any_order_and_another_batch_si
     monkeypatch.setattr(generation, "PROMPTS_PER_BATCH", 5)
     monkeypatch.setattr(divergence, "PASSAGES_PER_BATCH", 1)
     monkeypatch.setattr(likelihood, "RESPONSES_PER_BATCH", 4)
-    (trained,) = (cell.key for cell in first.cells if cell.cell.is_on_stance)
+    (trained,) = (cell.key for cell in first.cells if cell.cell.stance == STANCE)
     (project / "cache" / "cells" / f"{trained}.json.gz").unlink()
     other = findings_of(another(session))
     assert len(read) == 2
