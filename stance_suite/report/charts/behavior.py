@@ -37,9 +37,9 @@ def _prompts(theme: Theme, width: Width, metric: Metric, controls: Sequence[Cont
     import altair as alt
 
     names = ("base", *map(str, controls), "tuned")
-    # a model trained elsewhere has none
-    has_controls = " || ".join(f"isValid(extent(pluck(data('prompts'), '{name}'))[0])" for name in names[1:-1])
-    shown = alt.ExprRef(f"{has_controls} ? [{', '.join(map(repr, names))}] : ['{names[0]}', 'tuned']")
+    # a model trained elsewhere has no controls, and some say nothing of a measure
+    known = (f"(isValid(extent(pluck(data('prompts'), '{name}'))[0]) ? '{name}|' : '')" for name in names[1:-1])
+    shown = alt.ExprRef(f"split('{names[0]}|' + {' + '.join(known)} + 'tuned', '|')")
 
     def scale(base: str, control: str, tuned: str) -> alt.Scale:
         return looks(names, base, *(control for _ in controls), tuned)

@@ -51,9 +51,12 @@ def test_a_long_prompt_ends_with_an_ellipsis():
     assert max(map(len, re.findall(">([^<]*)</text>", svg))) < 60
 
 
-def test_the_legend_names_the_sham_where_there_is_one_and_what_a_divergence_is_held_against():
+def test_the_legend_names_the_controls_that_there_are_and_what_a_divergence_is_held_against():
     spec = prompts(PRINT, 400, PREFERENCE)
-    assert {"base", "sham", "tuned", "score (nats/token)"} <= set(texts(spec, {"prompts": ROWS}))
+    written = set(texts(spec, {"prompts": ROWS}))
+    assert {"base", "sham", "tuned", "score (nats/token)"} <= written and "shuffled" not in written
+    written = set(texts(spec, {"prompts": [row | {"sham": None, "shuffled": 0.1} for row in ROWS]}))
+    assert {"base", "shuffled", "tuned"} <= written and "sham" not in written
     assert "sham" not in texts(spec, {"prompts": [row | {"sham": None} for row in ROWS]})
     assert "noise of the same norm" in texts(prompts(PRINT, 400, Metric.DIVERGENCE), {"prompts": ROWS})
 
