@@ -103,10 +103,8 @@ def test_every_training_is_held_against_every_stance(session, tiny_model):
     for stance in ("curious-uncertainty", "engaged-difficulty"):
         session.replicates(str(tiny_model), stance, "documented")
     findings = session.findings([], session.cell_runner.cells, "test")
-    rivals, controls = (
-        set(session.library.suite),
-        {"sham", "shuffled curious-uncertainty", "shuffled engaged-difficulty"},
-    )
+    rivals = set(session.library.suite)
+    controls = {"sham", "shuffled curious-uncertainty", "shuffled engaged-difficulty"}
     entries = {(shift.metric, shift.trained, shift.measured) for shift in findings.shifts}
     assert entries == set(product(Metric.triangulated(), rivals | controls, session.library.suite))
     assert {one.stance for one in findings.triangulations} == rivals
