@@ -255,7 +255,7 @@ def test_the_suites_own_tests_run_on_a_pair(tmp_path, cells, tiny_model, tuned_e
     assert "fine-tuning" not in output
     findings = read_findings(tmp_path / "reports" / "findings.json")
     judged = [one for one in findings.verdicts if one.status is not Status.NOT_RUN]
-    assert len(judged) == 7
+    assert len(judged) == 6 + 2, "all measures of the stance, and the preference for its rivals"
     assert all(Caveat.NO_SHAM in one.caveats for one in judged)
     assert len(findings.cells) == 2
     assert {one.stance for one in findings.triangulations} == set(STANCES)
