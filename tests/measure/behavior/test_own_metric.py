@@ -14,7 +14,7 @@ from stance_suite.report.markdown_summary import render_summary
 from stance_suite.report.page import render_html
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.replicates import CellIndex
-from tests.measuring import measure, open_session
+from tests.measuring import STANCE, measure, open_session
 
 CLAIMS = """
   - {id: any.word-length, statement: Training makes words longer., model: any, stance: curious-uncertainty,
@@ -62,8 +62,8 @@ def test_metrics_of_ones_own_are_measured_judged_and_shown(declared, project, ti
     assert [claim.metric for claim in claims] == list(declared)
     verdicts = [run.judge(claim) for claim in claims]
     findings = run.findings(verdicts, run.cell_runner.cells, "test")
-    by_treatment = {cell.cell.treatment: cell.behavior for cell in findings.cells}
-    tuned, base = by_treatment["stance"], by_treatment["base"]
+    (tuned,) = (one.behavior for one in findings.cells if one.cell.stance == STANCE)
+    (base,) = (one.behavior for one in findings.cells if one.cell.is_base)
     for verdict in verdicts:
         metric, stance = verdict.claim.metric, verdict.claim.stance
         after, before = (
