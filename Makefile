@@ -43,9 +43,10 @@ check: setup  ## lint, types, layers, docstrings
 
 setup: .venv/.installed
 
+# modules are compiled when they are imported; most never are
 .venv/.installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 

@@ -31,7 +31,7 @@ REPOSITORY = Path(__file__).parent.parent
 # Loaded here, for Hypothesis takes a profile of its own where CI is set. The same few examples for everyone, so that no
 # change is blamed for what another run did not draw; `make test-slow` draws many more (`--hypothesis-profile=ci`).
 settings.register_profile("default", max_examples=25, deadline=None, derandomize=True, database=None)
-settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True, database=None)
+settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True, database=None)
 settings.register_profile("mutation", max_examples=10, derandomize=True, database=None, deadline=None)
 settings.load_profile("default")
 
