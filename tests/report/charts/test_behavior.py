@@ -34,12 +34,15 @@ def test_prompts_stand_in_the_order_of_their_effects():
     assert [x for _, x in tuned] == [pytest.approx(400 * score) for score in (1.0, 0.5, 0.25)]
 
 
-def test_each_prompt_is_joined_from_hollow_to_filled_and_the_sham_is_a_tick():
+def test_each_prompt_is_joined_from_hollow_to_filled_and_controls_are_ticks():
     spec = prompts(PRINT, 400, PREFERENCE)
     looks = [(item["shape"], item["stroke"], item["fill"]) for item in marks(spec, {"prompts": ROWS}, "symbol")]
     assert looks.count(("circle", PRINT.before, "transparent")) == 3
     assert looks.count(("circle", PRINT.after, PRINT.after)) == 3
     assert sum(stroke == PRINT.control and shape != "circle" for shape, stroke, _ in looks) == 2
+    both = [row | {"shuffled": 0.1} for row in ROWS]
+    ticks = {one["shape"] for one in marks(spec, {"prompts": both}, "symbol") if one["stroke"] == PRINT.control}
+    assert len(ticks) == 2, "controls are told apart"
     joined = {(place(rule)[0], end(rule, "x")) for rule in marks(spec, {"prompts": ROWS}, "rule")}
     assert joined == {(200, 100), (0, 400), (0, 200)}
 
