@@ -97,6 +97,7 @@ class CellSpec:
         }
         scored = {metric: metric.measured_by for metric in Metric.all() if metric.measured_by is not None}
         content |= {} if self.derivative is None else {"derivative": self.derivative.sha256}
+        content |= {} if self.has_spectra else {"has_spectra": False}
         return content_key(content | ({"scored": scored} if scored else {}))
 
 

@@ -78,7 +78,7 @@ class RunPlan:
             ):
                 if name not in swept:
                     return f"this sweep leaves out the {what} {name}; add it to the sweep's {what}s"
-            for rival in self.families.get(stance, ()):
+            for rival in self.families.get(stance, ()) if claim.metric.is_behavioral else ():
                 if rival not in self.stances:
                     return (
                         f"this sweep leaves out {rival}, beside which {stance} is judged; add it to the sweep's stances"

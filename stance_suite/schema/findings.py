@@ -62,7 +62,7 @@ class StanceShift(OfModel):
     high: float | None
     """Upper end of its 95 % interval, where there is one."""
     p_value: float | None
-    """Two-sided sign-flip p-value, where there is one."""
+    """Two-sided p-value of no effect, where there is one."""
 
 
 class Agreement(StrEnum):

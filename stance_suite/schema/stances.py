@@ -55,8 +55,7 @@ class Stance(Record):
         if len(items) < MINIMUM_ITEMS:
             raise ValueError(
                 f"has {len(items)} entries, at least {MINIMUM_ITEMS} are needed: with {len(items)} "
-                f"items a sign-flip test cannot go below p = {2.0 ** (1 - len(items)):.4g}"
-                + (", so no effect could be significant" if len(items) < 6 else " before any correction")
+                "items the spread of the differences is hardly known"
             )
         return items
 

@@ -42,7 +42,7 @@ class ControlFigure(Record):
     high: float | None = None
     """Upper end of the 95 % interval, where there is one."""
     p_value: float | None = None
-    """Two-sided sign-flip p-value, where there is one."""
+    """Two-sided p-value of no effect, where there is one."""
 
     @property
     def name(self) -> str:
