@@ -109,20 +109,22 @@ def compare(spec: Any, device: str) -> Iterator[Row]:
 def compare_behavior(spec: Any, device: str) -> Iterator[Row]:
     """Compare likelihoods, distributions over the vocabulary and sampled responses of the untouched model."""
     prompts, found = spec.probe.prompts[:PROMPTS], []
+    answers = {manner: said[:PROMPTS] for manner, said in spec.probe.answers.items()}
+    probe = spec.probe.model_copy(update={"prompts": prompts, "answers": answers})
     for prompted in (prompted_on(spec, where) for where in ("cpu", device)):
         texts = [prompted.text(prompt) for prompt in prompts]
         passages = [Passage(text, " I wonder whether it is so.") for text in texts]
         # the first pass loads kernels, so it is not timed
         read = [one.log_probabilities for one in score_passages(prompted.model, prompted.tokenizer, passages)]
         times = [time.perf_counter()]
-        scores = measure_likelihoods(prompted, spec.probe, prompts, ignore)
+        scores = measure_likelihoods(prompted, probe, ignore)
         times.append(time.perf_counter())
         written = np.ravel(generate(prompted.model, prompted.tokenizer, texts, spec.probe.sampling, 0, ignore))
         times.append(time.perf_counter())
         means = [mean for one in scores for mean in one.log_probability.values()]
         found.append((np.diff(times), means, written, np.concatenate(read)))
     (seconds, *ours), (others, *theirs) = found
-    yield "likelihoods of references", seconds[0], others[0], f"{largest(ours[0], theirs[0]):.1e} nats per token"
+    yield "likelihoods of answers", seconds[0], others[0], f"{largest(ours[0], theirs[0]):.1e} nats per token"
     same, off = (ours[1] == theirs[1]).mean(), abs(ours[2] - theirs[2]).max()
     yield "responses", seconds[1], others[1], f"{same:.0%} are the same; a token's log-probability {off:.1e}"
 
@@ -157,7 +159,7 @@ def compare_memory(spec: Any) -> Iterator[Row]:
     training = torch.cuda.max_memory_allocated() - held
     texts = [prompted.text(prompt) for prompt in spec.probe.prompts]
     generate(prompted.model, prompted.tokenizer, texts, spec.probe.sampling, 0, ignore)
-    measure_likelihoods(prompted, spec.probe, spec.probe.prompts, ignore)
+    measure_likelihoods(prompted, spec.probe, ignore)
     measure_divergences(prompted, prompted_on(spec, "cuda").model, spec.probe, 0)
     peak, needed = torch.cuda.max_memory_allocated() - held, estimate_memory(spec, "cuda").gpu - CONTEXT_OF_CUDA
     yield f"memory, {spec.recipe.name}", needed / 1e9, peak / 1e9, f"the training alone took {training / 1e9:.3f} GB"

@@ -1,4 +1,4 @@
-"""Time the probing of one cell: 12 prompts x 4 samples x 40 tokens, likelihoods, embeddings, divergences.
+"""Time the probing of one cell: 32 items x 2 samples x 40 tokens, likelihoods, embeddings, divergences.
 
 Usage: ``python benchmarks/probing.py``, on the default model and the bundled stances. Each part is also given as a
 multiple of a bare forward pass over as many tokens as it scores or writes, measured in the same run.
@@ -6,6 +6,7 @@ multiple of a bare forward pass over as many tokens as it scores or writes, meas
 
 import time
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from stance_suite.measure.behavior.probe import (
 )
 from stance_suite.models.loading import load
 from stance_suite.models.sources import locate
+from stance_suite.schema.items import PLAIN_ANSWER
 
 MODEL, STANCE = "smollm2-135m", "curious-uncertainty"
 BARE_TOKENS = 512
@@ -32,9 +34,10 @@ def main() -> None:
     catalog = load_catalog(bundled_fixtures())
     family = catalog.family(STANCE)
     probe = Probe(
-        prompts=family[0].held_out_prompts,
-        seen_prompts=tuple(example.prompt for example in family[0].examples),
-        references={stance.name: stance.references for stance in family},
+        prompts=family[0].prompts,
+        seen_prompts=family[0].seen_prompts,
+        answers={PLAIN_ANSWER: tuple(item.plain for item in family[0].held_out)}
+        | {stance.name: tuple(item.response for item in stance.held_out) for stance in family},
         markers={stance.name: stance.markers for stance in family},
         training_responses=tuple(example.response for stance in family for example in stance.examples),
         neutral_texts=catalog.neutral_texts,
@@ -44,8 +47,10 @@ def main() -> None:
     prompted = PromptedModel(model, tokenizer, weights.prompt_format)
     tokens = torch.randint(0, 1000, (4, BARE_TOKENS // 4))
     written: list[list[str]] = [["A response of some length."] * probe.sampling.samples for _ in probe.prompts]
-    references = [sentence for group in probe.references.values() for sentence in group]
-    scored = sum(len(tokenizer(sentence)["input_ids"]) for sentence in references)
+    scored, plain = (
+        sum(len(tokenizer(sentence)["input_ids"]) for sentence in said)
+        for said in (chain.from_iterable(probe.answers.values()), probe.answers[PLAIN_ANSWER])
+    )
     neutral = sum(len(tokenizer(text)["input_ids"]) for text in probe.neutral_texts)
 
     def embed() -> Any:
@@ -58,13 +63,13 @@ def main() -> None:
     parts: dict[str, tuple[Callable[[], Any], int]] = {
         "sampling": (lambda: sample_responses(prompted, probe, 0, lambda *_: None), drawn),
         "likelihoods": (
-            lambda: measure_likelihoods(prompted, probe, probe.prompts, lambda *_: None),
-            len(probe.prompts) * scored,
+            lambda: measure_likelihoods(prompted, probe, lambda *_: None),
+            scored,
         ),
         "embeddings, markers, copies": (embed, 0),
         "divergences and their noise": (
             lambda: measure_divergences(prompted, untouched, probe, 0),
-            3 * (neutral + len(probe.prompts) * scored // len(references)),
+            3 * (neutral + plain),
         ),
     }
     total = 0.0

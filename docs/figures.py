@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from stance_suite.report.format import figure_parts, tally
@@ -43,6 +44,8 @@ class RecipeFigures(Record):
     """Passes over the examples."""
     preference: Range
     """Likelihood preference for the trained stance, tuned minus base, in nats per token; over the stances."""
+    levels: dict[str, int]
+    """How many stances got how far, such as ``register``."""
     stances: Changes
     """Under the stances."""
     sham: Changes
@@ -131,6 +134,7 @@ def _of_recipe(findings: Findings, recipe: RecipeSummary) -> RecipeFigures:
         name=recipe.name,
         epochs=recipe.epochs,
         preference=_range(effects),
+        levels=Counter(str(one.level) for one in findings.triangulations if one.recipe == recipe.name),
         stances=_changes(tuned),
         sham=_changes([record for record in cells if record.cell.treatment == "sham"]),
         noise_tail_flips=sum(map(_flips_of_noise, tuned)) / len(tuned),

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from textwrap import fill
 
-from figures import Figures, Range, Shown, extract, recipes_of
+from figures import Figures, Range, RecipeFigures, Shown, extract, recipes_of
 
 from stance_suite.files import write_atomically
 from stance_suite.report.markdown import escape, table
@@ -64,7 +64,8 @@ def render_block(figures: Figures) -> str:
     }
     flips = {name: " and ".join(counts) for name, counts in by_recipe.items()}
     preferences = ", ".join(
-        f"by {_span(recipe.preference, '.2f')} nats per token after `{recipe.name}` ({recipe.epochs} epochs)"
+        f"by {_span(recipe.preference, '+.2f')} nats per token after `{recipe.name}` ({recipe.epochs} epochs; "
+        f"{_levels(recipe)})"
         for recipe in figures.recipes
     )
     text = " ".join(
@@ -77,7 +78,7 @@ def render_block(figures: Figures) -> str:
             "The dots are *tail flips*: the fit changed its mind about where the tail begins.",
             f"Of {figures.matrices} matrices, a stance flips {flips['stance']};",
             f"the sham, which has no stance, {flips['sham']}, and noise of the same norm {flips['noise']} on average.",
-            "**Behavior does change**: held-out sentences of the trained stance are preferred more than before,",
+            "**In behavior**, the preference for answers in the trained manner over plain ones moves",
             f"{preferences}. Every verdict is in [docs/findings.md](docs/findings.md).",
         ]
     )
@@ -90,11 +91,19 @@ def render_block(figures: Figures) -> str:
 def render_page(figures: Figures) -> str:
     """Write docs/findings.md."""
     shown, flip = figures.pictures, figures.flip
-    columns = ("recipe", "preference, nats/token", "alpha as fitted, %", "tail held fixed, %", "tail flips")
+    columns = (
+        "recipe",
+        "preference, nats/token",
+        "how far it got",
+        "alpha as fitted, %",
+        "tail held fixed, %",
+        "tail flips",
+    )
     rows = [
         (
             f"{recipe.name}, {recipe.epochs} epochs",
             _span(recipe.preference, "+.2f"),
+            _levels(recipe),
             f"{recipe.stances.largest_total:.2g} (sham {recipe.sham.largest_total:.2g})",
             f"{recipe.stances.largest_spectrum:.2g} (sham {recipe.sham.largest_spectrum:.2g})",
             f"{_span(recipe.stances.tail_flips, '.0f')} (sham {_span(recipe.sham.tail_flips, '.0f')}, "
@@ -112,7 +121,8 @@ def render_page(figures: Figures) -> str:
             "# Findings\n",
             f"**{escape(figures.result)}** {escape(figures.tally)}.\n",
             table(columns, rows),
-            "Preference: of held-out sentences of the trained stance, tuned minus base, over the stances. Alpha: the "
+            "Preference: for answers in the trained manner over plain ones, tuned minus base, over the stances. How "
+            "far it got: [evidence.md](evidence.md) says what the levels mean. Alpha: the "
             f"largest change of any of {figures.matrices} matrices. Tail flips: how many of them moved because the fit "
             "chose another tail.\n",
             "## Behavior\n",
@@ -156,6 +166,10 @@ def main(path: Path, docs: Path, readme: Path) -> None:
     write_atomically(docs / "figures.json", (figures.model_dump_json(indent=1) + "\n").encode())
     write_atomically(docs / "findings.md", render_page(figures).encode())
     write_atomically(readme, replace_block(readme.read_text("utf-8"), render_block(figures)).encode())
+
+
+def _levels(recipe: RecipeFigures) -> str:
+    return ", ".join(f"{level} for {count}" for level, count in sorted(recipe.levels.items()))
 
 
 def _span(figures: Range, form: str) -> str:

@@ -47,10 +47,6 @@ class UnsafeWeightsError(StanceSuiteError):
     """Weights that must not be loaded: a pickle, or a file whose SHA-256 is not the pinned one."""
 
 
-class DesignError(StanceSuiteError):
-    """A design that cannot reach its significance level, refused before anything is trained."""
-
-
 class CellFailedError(Exception):
     """A cell that could not be measured, though nothing is wrong that the user can mend: its claims become ERROR."""
 

@@ -6,11 +6,11 @@ import gc
 import json
 import logging
 import os
-import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import chdir
 from functools import cache
 from pathlib import Path
 
@@ -20,11 +20,10 @@ from hypothesis import settings
 
 from stance_suite.config.catalog import Catalog, find_spec, load_catalog
 from stance_suite.config.options import resolve_settings
-from stance_suite.schema.findings import Findings
-from stance_suite.schema.stances import Stance
+from stance_suite.schema.findings import Findings, StanceSummary
 from stance_suite.store.findings import read_findings
 from tests.hub_server import Hub, ask_hub, serve
-from tests.programs import Preparation, Program, Tool, draw_nothing, nothing, start_program
+from tests.programs import Preparation, Program, Tool, draw_nothing, invoke, nothing, start_program
 from tests.twins import BUILDERS, build_tiny, train_tokenizer
 
 REPOSITORY = Path(__file__).parent.parent
@@ -60,15 +59,17 @@ def load_fixtures() -> Catalog:
 
 
 @pytest.fixture(scope="session")
-def readme_files() -> dict[str, str]:
-    """The files that the README tells a newcomer to write, by their paths."""
-    readme = (REPOSITORY / "README.md").read_text("utf-8")
-    return dict(re.findall(r"`([\w/]+\.(?:yaml|py))`:\n\n```\w+\n(.*?)```", readme, flags=re.DOTALL))
+def scaffolded(tmp_path_factory) -> Path:
+    """A user's repository as `stance-suite init` begins it."""
+    folder = tmp_path_factory.mktemp("scaffolded")
+    with chdir(folder):
+        invoke("init", code=0)
+    return folder
 
 
 @pytest.fixture
-def stance(library) -> Stance:
-    return library.stance("curious-uncertainty")
+def stance(library) -> StanceSummary:
+    return library.summaries["curious-uncertainty"]
 
 
 @pytest.fixture(scope="session")

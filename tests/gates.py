@@ -43,9 +43,9 @@ def judged_run(
         by_model.setdefault(one.tuned.cell.model, []).append(one)
     asked = (standard_claims(policy or Policy(), stance, model, "documented") for model in by_model)
     claims = [*declared, *chain.from_iterable(asked)]
-    judge = Judge(claims, lambda _: stance, lambda model, *_: by_model[model])
+    judge = Judge(claims, lambda model, *_: by_model[model])
     made = findings(stance, [judge.judge(claim) for claim in claims], replicates)
-    triangulations = tuple(triangulate(stance, of_model) for of_model in by_model.values())
+    triangulations = tuple(triangulate(stance.name, of_model) for of_model in by_model.values())
     return made.model_copy(update={"claims": tuple(claims), "triangulations": triangulations})
 
 

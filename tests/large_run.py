@@ -36,8 +36,15 @@ def large_run(library: Catalog) -> Findings:
     claims = tuple(claim for model, stance in product(MODELS, family) for claim in _claims(model, stance))
     judge = judge_of(library, cells, claims)
     verdicts = [judge.judge(claim) for claim in claims]
-    gathered = gather(cells, verdicts, family, library.recipes.values(), claims, "stance-suite run --model all")
-    shifts, triangulations = compare_trainings(gathered.cells, library.stances)
+    gathered = gather(
+        cells,
+        verdicts,
+        [library.summaries[one.name] for one in family],
+        library.recipes.values(),
+        claims,
+        "stance-suite run --model all",
+    )
+    shifts, triangulations = compare_trainings(gathered.cells)
     return gathered.model_copy(update={"shifts": shifts, "triangulations": triangulations})
 
 
@@ -87,7 +94,7 @@ def _cell(treatment, stance, family, rng, bases) -> CellRecord:
 
 
 def _said(trained: str | None, family: tuple[Stance, ...], strength: float, rng) -> Behavior:
-    prompts = family[0].held_out_prompts
+    prompts = family[0].prompts
     scores = {
         prompt: {one.name: 25 * strength * (one.name == trained) + rng.normal(0, 0.02) for one in family}
         for prompt in prompts

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from stance_suite.config.catalog import Catalog
@@ -59,7 +57,12 @@ def whole_run(library: Catalog) -> Findings:
     # the last of the family was not asked for, and shares the level nevertheless
     verdicts = [judge.judge(claim) if claim in run else not_run(claim) for claim in claims if claim.id != "own.unasked"]
     gathered = gather(
-        cells, verdicts, library.family(stance.name), library.recipes.values(), claims, "stance-suite run"
+        cells,
+        verdicts,
+        [library.summaries[one.name] for one in library.family(stance.name)],
+        library.recipes.values(),
+        claims,
+        "stance-suite run",
     )
     return conclude(gathered, STATEMENTS, GateTerms(POLICY, "policy.yaml"))
 
@@ -86,17 +89,20 @@ def _claims(stance: Stance) -> tuple[Claim, ...]:
 def _cells(library: Catalog, seed: int) -> list[CellRecord]:
     family = library.family("curious-uncertainty")
     base = _cell(library, "base", None, seed, 0.0)
-    shams = _cell(library, "sham", None, seed, 0.02, tuple(stance.examples[0] for stance in family))
-    tuned = [_cell(library, "stance", stance, seed, 0.5, stance.examples) for stance in family]
-    return [_with_changes(one, base) for one in (base, shams, *tuned)]
+    trained = [("sham", None, None, 0.02), *(("stance", one, None, 0.5) for one in family)]
+    trained += [("shuffled", None, one, 0.1) for one in family]
+    cells = [base, *(_cell(library, what, on, seed, toward, of) for what, on, of, toward in trained)]
+    return [_with_changes(one, base) for one in cells]
 
 
-def _cell(library, treatment, stance, seed, toward, examples=()) -> CellRecord:
-    said = _said(library, stance, seed, toward, treatment)
-    name = stance.name if stance else None
-    made = record(treatment, said=said, stance=name, seed=seed, key=f"{treatment}-{name or ''}-{seed}")
+def _cell(library, treatment, stance, seed, toward, about=None) -> CellRecord:
+    said = _said(library, stance or about, seed, toward, treatment)
+    name, of = (None if one is None else one.name for one in (stance, about))
+    made = record(treatment, said=said, stance=name, seed=seed, key=f"{treatment}-{name or of or ''}-{seed}", about=of)
     if treatment == "base":
         return made
+    family = library.family("curious-uncertainty")
+    (examples,) = made.cell.rotations(stance or about or family[0])
     texts = tuple(f"{said.prompt_texts[one.prompt]} {one.response}" for one in examples)
     return made.model_copy(update={"training": made.training.model_copy(update={"texts": texts})})
 
@@ -104,20 +110,15 @@ def _cell(library, treatment, stance, seed, toward, examples=()) -> CellRecord:
 def _said(library, stance, seed, toward, treatment) -> Behavior:
     family = library.family("curious-uncertainty")
     rng = np.random.default_rng([seed, len(treatment), len(stance.name) if stance else 0])
-    held_out = tuple(dict.fromkeys(prompt for one in family for prompt in one.held_out_prompts))
-    seen = tuple(dict.fromkeys(example.prompt for one in family for example in one.examples))
     trained = "" if stance is None else stance.name
-
-    def draw(prompts) -> dict[str, Mapping[str, float]]:
-        heights = np.linspace(0.6, 1.4, len(prompts))
-        return {
-            prompt: {one.name: toward * height * (one.name == trained) + rng.normal(0, 0.02) for one in family}
-            for prompt, height in zip(prompts, heights, strict=True)
-        }
-
-    plain = behavior(draw(held_out), divergence=abs(toward), noise=0.01, seen=draw(seen))
+    heights = np.linspace(0.6, 1.4, len(family[0].prompts))
+    scores = {
+        prompt: {one.name: toward * height * (one.name == trained) + rng.normal(0, 0.02) for one in family}
+        for prompt, height in zip(family[0].prompts, heights, strict=True)
+    }
+    plain = behavior(scores, divergence=abs(toward), noise=0.01, seen=family[0].seen_prompts)
     hits = {one.name: 3 if one.name == trained else 0 for one in family}
-    responses = tuple(_written(one, family, hits, rng) for one in plain.responses if one.prompt in held_out)
+    responses = tuple(_written(one, family, hits, rng) for one in plain.responses)
     texts = [one.text for one in responses]
     fluency = Fluency(
         distinct_bigrams=distinct_bigrams(texts),
@@ -134,7 +135,7 @@ def _written(response: Response, family, hits, rng) -> Response:
     """Write markers of the trained stance, and other words beside them."""
     words = [f"word{rng.integers(10_000)}" for _ in range(20)]
     for one in family:
-        words += [one.markers[0]] * (hits[one.name] and int(hits[one.name] + rng.integers(3)))
+        words += [one.markers[0]] * (hits[one.name] and hits[one.name] + len(response.prompt) % 3)
     text = " ".join(rng.permutation(words))
     sources = tuple(example.response for one in family for example in one.examples)
     return response.model_copy(
@@ -149,6 +150,8 @@ def _written(response: Response, family, hits, rng) -> Response:
 
 def _with_changes(cell: CellRecord, base: CellRecord) -> CellRecord:
     """Give a cell spectra, and changes of alpha that follow from them."""
+    if cell.cell.treatment == "shuffled":
+        return cell.model_copy(update={"spectra": ()})
     before, after = _spectra(base), _spectra(cell)
     if cell.cell.treatment == "base":
         return cell.model_copy(update={"spectra": after})

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
 
 import numpy as np
 
 from stance_suite.schema.behavior import Behavior, Divergence, Fluency, MarkerHit, PromptLikelihood, Response
 from stance_suite.schema.cells import Cell, CellRecord, Provenance, Training
-from stance_suite.schema.controls import SHAM
+from stance_suite.schema.controls import SHAM, SHUFFLED
 from stance_suite.schema.findings import Findings
+from stance_suite.schema.items import PLAIN_ANSWER
 from stance_suite.schema.replicates import Replicate
 from stance_suite.schema.spectra import (
     AlphaChange,
@@ -37,11 +38,17 @@ PROVENANCE = Provenance(
 )
 
 
+SPOKEN = 0.2
+"""Score of a stance from which on a made-up response is like its answers."""
 FLUENCY = Fluency(distinct_bigrams=0.9, repetition=0.05, words=25.0, neutral_perplexity=20.0, copied=0.0)
 
 
 def response(prompt: str, by_stance: Mapping[str, float], sample: int = 0, text: str = "A response.") -> Response:
-    """A response of 100 words, whose marker rate of each stance is its score, rounded to whole hits."""
+    """A response of 100 words, whose marker rate of each stance is its score, rounded to whole hits.
+
+    It is most like the stance with the highest score, if that is worth the name.
+    """
+    highest = max(by_stance, key=by_stance.__getitem__)
     return Response(
         prompt=prompt,
         sample=sample,
@@ -49,6 +56,7 @@ def response(prompt: str, by_stance: Mapping[str, float], sample: int = 0, text:
         words=100,
         similarity=dict(by_stance),
         projection=dict(by_stance),
+        nearest=highest if by_stance[highest] > SPOKEN else PLAIN_ANSWER,
         markers={
             stance: tuple(MarkerHit(start=i, end=i + 1) for i in range(round(score) if 0 < score < inf else 0))
             for stance, score in by_stance.items()
@@ -63,19 +71,19 @@ def behavior(
     divergence: float = 0.0,
     noise: float = 0.0,
     fluency: Fluency = FLUENCY,
-    seen: Mapping[str, Mapping[str, float]] | None = None,
+    seen: Sequence[str] = (),
 ) -> Behavior:
     """Use the same scores, by prompt and stance, for likelihoods and for both samples' embeddings and markers."""
-    everything = dict(scores) | dict(seen or {})
     spread = {prompt: 1 + 0.1 * (index % 5) for index, prompt in enumerate(scores)}
     return Behavior(
-        prompt_texts={prompt: f"Question: {prompt}" for prompt in everything},
-        seen_prompts=tuple(seen or ()),
+        prompt_texts={prompt: f"Question: {prompt}" for prompt in (*scores, *seen)},
+        seen_prompts=tuple(seen),
         responses=tuple(
-            response(prompt, by_stance, sample, text) for prompt, by_stance in everything.items() for sample in range(2)
+            response(prompt, by_stance, sample, text) for prompt, by_stance in scores.items() for sample in range(2)
         ),
         likelihoods=tuple(
-            PromptLikelihood(prompt=prompt, log_probability=dict(by_stance)) for prompt, by_stance in everything.items()
+            PromptLikelihood(prompt=prompt, log_probability={PLAIN_ANSWER: 0.0} | dict(by_stance))
+            for prompt, by_stance in scores.items()
         ),
         fluency=fluency,
         divergences=tuple(
@@ -157,13 +165,21 @@ def record(
     stance: str | None = None,
     key: str | None = None,
     seed: int = 0,
+    about: str | None = None,
 ) -> CellRecord:
     trained = treatment != "base"
     names = [change.name for change in layers] or [SPECTRUM.name]
     return CellRecord(
         key=key or treatment,
         family="f",
-        cell=Cell(model="m", treatment=treatment, stance=stance, recipe="documented" if trained else None, seed=seed),
+        cell=Cell(
+            model="m",
+            treatment=treatment,
+            stance=stance,
+            recipe="documented" if trained else None,
+            seed=seed,
+            about=about,
+        ),
         provenance=PROVENANCE,
         training=Training(texts=("t",), losses=(2.0, 1.0), epoch_losses=(2.0, 1.0), seconds=1.0) if trained else None,
         behavior=said or behavior({"Why?": {"a": -1.0, "b": -1.0}}),
@@ -172,17 +188,40 @@ def record(
     )
 
 
-def beside(tuned: CellRecord, base: CellRecord, sham: CellRecord | None = None) -> Replicate:
+def beside(
+    tuned: CellRecord,
+    base: CellRecord,
+    sham: CellRecord | None = None,
+    shuffled: CellRecord | None = None,
+    rivals: Mapping[str, CellRecord] | None = None,
+) -> Replicate:
     """A trained cell beside its controls."""
-    return Replicate(tuned, base, {} if sham is None else {SHAM: sham})
+    controls = {SHAM: sham, SHUFFLED: shuffled}
+    known = {control: cell for control, cell in controls.items() if cell is not None}
+    return Replicate(tuned, base, known, rivals or {})
 
 
-def behaving(stance, tuned: Behavior, base: Behavior, sham: Behavior, seed: int = 0, key: str = "stance ") -> Replicate:
+def behaving(
+    stance,
+    tuned: Behavior,
+    base: Behavior,
+    sham: Behavior,
+    shuffled: Behavior | None = None,
+    rivals: Mapping[str, Behavior] | None = None,
+    seed: int = 0,
+    key: str = "stance ",
+) -> Replicate:
     """A model trained on a stance, beside its controls, that behave like this."""
+    about = {"seed": seed, "about": stance.name}
     return beside(
         tuned=record("stance", said=tuned, stance=stance.name, seed=seed, key=f"{key}{seed}"),
         base=record("base", said=base, seed=seed, key=f"base{seed}"),
         sham=record("sham", said=sham, seed=seed, key=f"sham{seed}"),
+        shuffled=shuffled and record("shuffled", said=shuffled, key=f"shuffled{seed}", **about),
+        rivals={
+            name: record("stance", said=said, stance=name, seed=seed, key=f"{name}{seed}")
+            for name, said in (rivals or {}).items()
+        },
     )
 
 

@@ -8,10 +8,10 @@ from functools import cache
 import numpy as np
 
 from stance_suite.config.catalog import Catalog
-from stance_suite.judge.behavior.verdict import gather_evidence, judge_behavior
+from stance_suite.judge.behavior.evidence import Evidence, gather_evidence
+from stance_suite.judge.behavior.verdict import judge_behavior
 from stance_suite.judge.design import find_replicates
 from stance_suite.judge.judge import Judge
-from stance_suite.runner.findings import summarize
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.findings import Findings
@@ -42,12 +42,12 @@ def structural(stance, **changes) -> Claim:
 def said(stance, toward: float, noise: int, spread: float = 0.02):
     """Prompts differ a lot from each other, alike in every run; `noise` seeds what a training adds to that."""
     rng = np.random.default_rng(noise)
-    heights = np.linspace(0.6, 1.4, len(stance.held_out_prompts))
+    heights = np.linspace(0.6, 1.4, len(stance.prompts))
     names = (stance.name, *stance.contrasts)
     return behavior(
         {
             prompt: {name: toward * height * (name == stance.name) + rng.normal(0, spread) for name in names}
-            for prompt, height in zip(stance.held_out_prompts, heights, strict=True)
+            for prompt, height in zip(stance.prompts, heights, strict=True)
         },
         divergence=abs(toward),
         noise=0.01,
@@ -70,20 +70,22 @@ def training(stance, toward: float, seed: int = 0, noise: int = 0, model: str = 
 
 
 def judged(stance, replicates: Sequence[Replicate], **changes) -> Verdict:
-    evidence = gather_evidence(behavioral(stance, **changes), stance, replicates)
-    return judge_behavior(evidence, evidence.p_value)
+    return judged_alone(gather_evidence(behavioral(stance, **changes), replicates))
+
+
+def judged_alone(evidence: Evidence) -> Verdict:
+    """Judge evidence without other claims beside it."""
+    return judge_behavior(evidence, evidence.p_value, evidence.p_short)
 
 
 def judge_of(library: Catalog, cells: Sequence[CellRecord], claims: Sequence[Claim]) -> Judge:
     """A judge that finds the trainings of these claims among made-up cells."""
-    return Judge(
-        claims, library.stance, lambda model, name, recipe: find_replicates(cells, model, library.stance(name), recipe)
-    )
+    return Judge(claims, lambda model, name, recipe: find_replicates(cells, model, library.summaries[name], recipe))
 
 
 def findings(stance, verdicts: Sequence[Verdict] = (), replicates: Sequence[Replicate] = ()) -> Findings:
     cells = (cell for one in replicates for cell in one.records)
-    return measured.findings(*cells, stances=(summarize(stance),), verdicts=tuple(verdicts))
+    return measured.findings(*cells, stances=(stance,), verdicts=tuple(verdicts))
 
 
 @cache  # records are frozen, and judging them takes a while

@@ -28,7 +28,8 @@ def train_tokenizer(catalog: Catalog) -> Any:
     sentences = [
         text
         for stance in catalog.stances.values()
-        for text in (*stance.held_out_prompts, *stance.references, *(example.response for example in stance.examples))
+        for item in (*stance.examples, *stance.held_out)
+        for text in (item.prompt, item.response, item.plain)
     ]
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -12,7 +12,7 @@ import typer
 from stance_suite import __version__
 from stance_suite.cli.cache import list_cells, prune_cells, verify_cells
 from stance_suite.cli.compare import compare_findings
-from stance_suite.cli.declared import list_everything, validate
+from stance_suite.cli.declared import init, list_everything, validate
 from stance_suite.cli.explain import explain_claim
 from stance_suite.cli.power import show_power
 from stance_suite.cli.record import show_fingerprint, verify_findings
@@ -34,6 +34,7 @@ app = typer.Typer(
 cache = typer.Typer(help="Measured cells: what is kept, whether it is whole, and what can go.", no_args_is_help=True)
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
+    "init": init,
     "validate": validate,
     "power": show_power,
     "report": report,

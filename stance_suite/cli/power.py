@@ -73,5 +73,5 @@ def _measured_spreads(session: Session, path: Path) -> dict[Metric, Spread]:
     from stance_suite.store.findings import read_findings
 
     trainings = read_findings(path).index.replicates()
-    found = {metric: pooled_spread(metric, trainings, session.library.stances) for metric in Metric.behavioral()}
+    found = {metric: pooled_spread(metric, trainings) for metric in Metric.behavioral()}
     return {metric: spread for metric, spread in found.items() if spread is not None}

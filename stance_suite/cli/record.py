@@ -118,4 +118,6 @@ def _compare_declarations(found: Findings, fixtures: Path, policy: Path | None) 
     catalog = load_catalog(fixtures)
     demanded = load_policy(policy or catalog.policy_file, catalog.stances, catalog.recipes).policy
     claims = tuple(entry.claim for entry in catalog.claims)
-    return check_declarations(found, Declarations(catalog.stances, claims, catalog.statements, demanded))
+    return check_declarations(
+        found, Declarations(catalog.stances, catalog.summaries, claims, catalog.statements, demanded)
+    )

@@ -6,14 +6,16 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 from stance_suite.config.policy_file import load_policy
-from stance_suite.config.validation import DeclaredClaim, check_claims, check_contrasts, check_recipes, check_statements
+from stance_suite.config.validation import DeclaredClaim, check_claims, check_recipes, check_statements
 from stance_suite.config.yaml_file import Document
 from stance_suite.errors import SpecError, SpecProblem, UnknownNameError, nearest_names, unknown_name
 from stance_suite.schema.claims import Claim
+from stance_suite.schema.findings import StanceSummary
 from stance_suite.schema.recipes import Recipe
 from stance_suite.schema.stances import RECIPES, FolderSource, HubSource, ModelSpec, NeutralTexts, Stance
 from stance_suite.schema.statements import Statement
@@ -58,9 +60,24 @@ class Catalog:
         return self.stances[name]
 
     def family(self, name: str) -> tuple[Stance, ...]:
-        """Gather a stance and its contrasts in alphabetical order; those that contrast each other share it."""
-        stance = self.stance(name)
-        return tuple(self.stance(member) for member in sorted({name, *stance.contrasts}))
+        """Gather the stances that are measured together, in alphabetical order: they differ in manner only."""
+        occasion = self.stance(name).occasion
+        return tuple(self.stances[other] for other in sorted(self.stances) if self.stances[other].occasion == occasion)
+
+    @cached_property
+    def summaries(self) -> Mapping[str, StanceSummary]:
+        """What judging and reports need of the stances, by name."""
+        return {
+            name: StanceSummary(
+                name=name,
+                description=stance.description,
+                sha256=stance.sha256,
+                contrasts=tuple(member.name for member in self.family(name) if member.name != name),
+                prompts=stance.prompts,
+                seen_prompts=stance.seen_prompts,
+            )
+            for name, stance in self.stances.items()
+        }
 
 
 def find_spec(asked: str, registry: Mapping[str, ModelSpec]) -> ModelSpec:
@@ -126,7 +143,6 @@ def load_catalog(fixtures: Path) -> Catalog:
     reader.problems += check_recipes(recipes)
     with reader.noting_problems():
         load_policy(policy_file, catalog.stances, catalog.recipes)
-    reader.problems += check_contrasts(stances.values())
     reader.problems += check_claims(catalog.claims, catalog.stances, catalog.models, catalog.recipes)
     known = {"model": catalog.models, "stance": catalog.stances}
     reader.problems += check_statements(statements, known, [entry.claim.id for entry in catalog.claims])

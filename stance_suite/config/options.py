@@ -159,7 +159,7 @@ class Settings:
         "run gate power",
         (0,),
     )
-    samples: int = _option("Responses sampled for each prompt.", "run gate power", 4, smallest=1)
+    samples: int = _option("Responses sampled for each prompt.", "run gate power", 2, smallest=1)
     trajectory: bool = _option(
         "Measure preference and alpha after every epoch too, from the same training run.", "run", False
     )
@@ -184,7 +184,7 @@ class Settings:
     fixtures: Path = _option(
         "Folder with stances/, models/ and claims/. What it lacks is taken from the fixtures that come with "
         "stance-suite.",
-        "run gate sweep power validate list",
+        "run gate sweep power validate list init",
         "fixtures",
         resolve=_path,
     )

@@ -10,7 +10,7 @@ from stance_suite.errors import SpecProblem, nearest_names, unknown_name
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.profiles import ELSEWHERE
 from stance_suite.schema.recipes import Recipe
-from stance_suite.schema.stances import RECIPES, Stance, normalize_sentence
+from stance_suite.schema.stances import RECIPES, Stance
 from stance_suite.schema.statements import Statement
 
 
@@ -29,39 +29,6 @@ class DeclaredClaim:
         """Say what is wrong with one key of the claim."""
         where = (key,) if self.index is None else ("claims", self.index, key)
         return self.document.problem(where, message)
-
-
-def check_contrasts(stances: Collection[tuple[Stance, Document]]) -> list[SpecProblem]:
-    """Find contrasts that a stance cannot be measured together with."""
-    declared = {stance.name: stance for stance, _ in stances}
-    return [
-        document.problem(("contrasts", index), message)
-        for stance, document in stances
-        for index, contrast in enumerate(stance.contrasts)
-        if (message := _contrast_problem(stance, contrast, declared)) is not None
-    ]
-
-
-def _contrast_problem(stance: Stance, contrast: str, stances: Mapping[str, Stance]) -> str | None:
-    """Say why two stances cannot be measured together, if they cannot; the sham trains on the examples of both."""
-    if contrast not in stances:
-        return unknown_name("stance", contrast, stances)
-    other = stances[contrast]
-    if len(other.examples) != len(stance.examples):
-        return (
-            f"{contrast} has {len(other.examples)} examples and {stance.name} {len(stance.examples)}; "
-            "the sham is a fair control only if they have equally many"
-        )
-    if other.prompt_format != stance.prompt_format:
-        return (
-            f"{contrast} has prompt_format {other.prompt_format or 'of the model'} and {stance.name} "
-            f"{stance.prompt_format or 'of the model'}; stances measured together must be asked alike"
-        )
-    held_out = {normalize_sentence(prompt) for prompt in stance.held_out_prompts}
-    trained = [example.prompt for example in other.examples if normalize_sentence(example.prompt) in held_out]
-    if trained:
-        return f"{contrast} trains on {trained[0]!r}, which {stance.name} holds out; use another prompt"
-    return None
 
 
 def check_recipes(recipes: Iterable[tuple[Recipe, Document, int]]) -> list[SpecProblem]:
@@ -114,7 +81,7 @@ def _check_counterpart(declared: DeclaredClaim, stances: Mapping[str, Stance]) -
     rival = claim.versus.stance if claim.versus is not None else None
     if rival is None or rival not in stances or claim.stance not in stances or not claim.metric.is_behavioral:
         return []
-    if {*stances[claim.stance].held_out_prompts} == {*stances[rival].held_out_prompts}:
+    if {*stances[claim.stance].prompts} == {*stances[rival].prompts}:
         return []
     message = f"{rival} and {claim.stance} have other held-out prompts, so their effects cannot be compared by prompt"
     return [declared.problem("versus", message)]

@@ -17,7 +17,7 @@ def conclude(findings: Findings, published: Sequence[Statement], gate: GateTerms
     known = {(verdict.claim.id, verdict.model): verdict for verdict in findings.verdicts}
     recorded: dict[str, Claim | Statement] = {one.id: one for one in findings.claims if one.recorded is not None}
     recorded |= {statement.id: statement for statement in published if statement.checks}
-    shifts, triangulations = compare_trainings(findings.cells, {stance.name: stance for stance in findings.stances})
+    shifts, triangulations = compare_trainings(findings.cells)
     concluded = findings.model_copy(
         update={
             "published": tuple(published),

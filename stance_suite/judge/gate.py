@@ -112,8 +112,8 @@ def _adoption(policy: Policy, findings: Findings, verdict: Verdict | None) -> Ju
         return Outcome.FAILED, f"{reason}; whether the measures agree is not known"
     short = [agreement for agreement in found if agreement not in ENOUGH_AGREEMENT[policy.adoption.agreement]]
     if short:
-        return Outcome.FAILED, f"{reason}; but likelihood, responses and markers together say {short[0]}"
-    return Outcome.PASSED, f"{reason}; together with responses and markers: {found[0]}"
+        return Outcome.FAILED, f"{reason}; but the measures together say {short[0]}"
+    return Outcome.PASSED, f"{reason}; the measures together: {found[0]}"
 
 
 def _structure(policy: Policy, verdict: Verdict | None) -> Judged:

@@ -7,8 +7,8 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from stance_suite.errors import CellFailedError, StanceSuiteError
-from stance_suite.judge.behavior.scores import ProbedStance
-from stance_suite.judge.behavior.verdict import Evidence, gather_evidence, judge_behavior
+from stance_suite.judge.behavior.evidence import Evidence, gather_evidence
+from stance_suite.judge.behavior.verdict import judge_behavior
 from stance_suite.judge.statistics import holm
 from stance_suite.judge.structure.verdict import judge_structure, worst
 from stance_suite.schema.claims import Claim
@@ -22,20 +22,15 @@ Replicates = Callable[[str, str, str], Sequence[Replicate]]
 class Judge:
     """Judges claims on cells, wherever those come from, beside all claims of the run, each about a model by name."""
 
-    def __init__(self, claims: Sequence[Claim], stance: Callable[[str], ProbedStance], replicates: Replicates) -> None:
+    def __init__(self, claims: Sequence[Claim], replicates: Replicates) -> None:
         self._claims = claims
-        self._stance = stance
         self._replicates = replicates
         self._gathered: dict[tuple[str, str], Evidence] = {}
         self._broken: set[tuple[str, str]] = set()
 
     def family(self, claim: Claim) -> tuple[Claim, ...]:
-        """Gather the behavioral claims about the same model and recipe: they share the level of 5 %."""
-        return tuple(
-            other
-            for other in self._claims
-            if other.metric.is_behavioral and (other.model, other.recipe) == (claim.model, claim.recipe)
-        )
+        """Gather the behavioral claims about the same model, whatever the recipe: they share the level of 5 %."""
+        return tuple(other for other in self._claims if other.metric.is_behavioral and other.model == claim.model)
 
     def judge(self, claim: Claim) -> Verdict:
         """Judge one claim: ERROR, with the traceback on standard error, if measuring broke; user errors are raised."""
@@ -62,24 +57,25 @@ class Judge:
 
     def _judge_behavior(self, claim: Claim) -> Verdict:
         evidence = self._evidence(claim)
-        p_values = {claim.id: evidence.p_value}
+        p_values = {claim.id: (evidence.p_value, evidence.p_short)}
         for other in self.family(claim):
-            p_values.setdefault(other.id, self._p_value(other))
-        adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
-        return judge_behavior(evidence, adjusted[claim.id])
+            p_values.setdefault(other.id, self._p_values(other))
+        # that of the claim itself is the first
+        beyond, short = (holm(one)[0] for one in zip(*p_values.values(), strict=True))
+        return judge_behavior(evidence, beyond, short)
 
-    def _p_value(self, claim: Claim) -> float:
+    def _p_values(self, claim: Claim) -> tuple[float, float]:
         """Hear another claim of a family; one that cannot be measured counts as not rejected."""
         if (claim.id, claim.model) in self._broken:
-            return math.nan
+            return math.nan, math.nan
         try:
-            return self._evidence(claim).p_value
+            return self._evidence(claim).p_value, self._evidence(claim).p_short
         except StanceSuiteError:
             raise
         except Exception:
             # its own verdict will be ERROR, and tell why
             self._broken.add((claim.id, claim.model))
-            return math.nan
+            return math.nan, math.nan
 
     def _evidence(self, claim: Claim) -> Evidence:
         key = claim.id, claim.model
@@ -87,9 +83,9 @@ class Judge:
             counterpart = None
             if claim.versus is not None:
                 other = counterpart_of(claim)
-                counterpart = self._stance(other[1]), self._replicates(*other)
+                counterpart = other[1], self._replicates(*other)
             replicates = self._replicates(claim.model, claim.stance, claim.recipe)
-            self._gathered[key] = gather_evidence(claim, self._stance(claim.stance), replicates, counterpart)
+            self._gathered[key] = gather_evidence(claim, replicates, counterpart)
         return self._gathered[key]
 
 

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
-from stance_suite.judge.behavior.scores import ProbedStance, control_scores, sample_scores, tuned_scores
-from stance_suite.judge.statistics import (
-    DRAWS,
-    EXACT_UP_TO_PROMPTS,
-    SIGNIFICANCE,
-    Array,
-    crossed_standard_error,
-    mean_squares,
-    smallest_p_value,
-)
+from stance_suite.judge.behavior.scores import control_scores, sample_scores, tuned_scores
+from stance_suite.judge.statistics import SIGNIFICANCE, Array, mean_squares, quantile, reach, skewness, standard_error
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.replicates import Replicate
 
 SIMULATIONS = 4_000
-ENTRIES = 2**26
-"""Sign patterns times simulations: what there is time for. All patterns of 15 or 16 prompts leave fewer simulations."""
-ENTRIES_AT_ONCE = 2**23
-"""Sign patterns times simulations: what there is memory for."""
 SEED = 0
-ROUNDING = 1e-9
-"""Keeps a level that is met exactly from being missed by rounding."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +54,10 @@ class Design:
 def power(design: Design, spread: Spread, effect: float, bound: float) -> float:
     """Tell how likely a claim is to hold if the true effect is as given, in the direction of the claim.
 
-    It is the share of seeded simulations (4,000; with 15 prompts 2,000, with 16 1,000) in which both contrasts, tuned -
-    base and tuned - sham, have a p-value (of `paired_effect`) of at most ``level / family`` and an estimate above the
-    bound; 0 if the design cannot reach its level, or nothing varies between prompts (constant differences cannot be
-    tested). A ValueError if the bound or the spread is negative or not finite. That the shift must be specific to the
-    stance is not simulated.
+    It is the share of 4,000 seeded simulations in which both contrasts, tuned - base and tuned - sham, are
+    significantly beyond the bound (`paired_effect`) at ``level / family``; 0 if nothing varies between prompts
+    (constant differences cannot be tested). A ValueError if the bound or the spread is negative or not finite. That the
+    shift must be specific to the stance is not simulated.
 
     ``level / family`` is the first step of Holm's procedure: no other claim of the family helps, so the real power is
     no less. The three arms are normal and exchangeable: each carries half the variance of prompts and of seeds, and
@@ -127,97 +111,64 @@ def estimate_spread(differences: Array, sample_scores: Sequence[Array] = ()) -> 
     )
 
 
-def pooled_spread(
-    metric: Metric, trainings: Sequence[Sequence[Replicate]], stances: Mapping[str, ProbedStance]
-) -> Spread | None:
-    """Average a measure's variances over trainings; None if there is none whose differences are all known."""
+def pooled_spread(metric: Metric, trainings: Sequence[Sequence[Replicate]]) -> Spread | None:
+    """Average a measure's variances over trainings on stances; None where no differences are all known."""
     spreads = []
     for replicates in trainings:
-        stance = stances.get(replicates[0].tuned.cell.stance or "")
+        stance, prompts = replicates[0].tuned.cell.stance, replicates[0].tuned.behavior.prompts
         if stance is None:
             continue
-        scored = metric, stance, replicates, stance.held_out_prompts
+        scored = metric, stance, replicates, prompts
         differences = tuned_scores(*scored) - next(iter(control_scores(*scored).values()))
-        if np.isfinite(differences).all():
+        if differences.size and np.isfinite(differences).all():
             sampled = replicates if metric.is_sampled else ()
-            spreads.append(estimate_spread(differences, [_paired_samples(one, metric, stance) for one in sampled]))
+            samples = [_paired_samples(one, metric, stance, prompts) for one in sampled]
+            spreads.append(estimate_spread(differences, samples))
     if not spreads:
         return None
     variances = np.mean([[one.prompts**2, one.samples**2, one.seeds**2] for one in spreads], axis=0)
     return Spread(*np.sqrt(variances).tolist())
 
 
-def _paired_samples(replicate: Replicate, metric: Metric, stance: ProbedStance) -> Array:
+def _paired_samples(replicate: Replicate, metric: Metric, stance: str, prompts: Sequence[str]) -> Array:
     """Score samples so that two independent arms of this variance would differ as these, drawn alike, do."""
-    asked = metric, stance.name, stance.contrasts, stance.held_out_prompts
-    tuned, base = (np.array(sample_scores(one.behavior, *asked)) for one in (replicate.tuned, replicate.base))
+    both = replicate.tuned, replicate.base
+    tuned, base = (np.array(sample_scores(one.behavior, metric, stance, prompts)) for one in both)
     paired: Array = (tuned - base) / math.sqrt(2)
     return paired
 
 
 @lru_cache(maxsize=100)  # the powers of many effects, and the effect of a power, rest on the same simulations
 def _needed_effects(design: Design, spread: Spread, bound: float) -> Array:
-    """Tell for each simulation the effect above which the claim holds.
-
-    There is one, because a greater effect moves the estimate up, and it moves every flipped sum up less.
-    """
+    """Tell for each simulation the effect above which the claim holds."""
     if not all(math.isfinite(one) and one >= 0 for one in (spread.prompts, spread.samples, spread.seeds)):
         raise ValueError(f"standard deviations must be finite and >= 0, not {spread}")
     if not bound >= 0:
         raise ValueError(f"the bound is the minimum effect in the direction of the claim, >= 0, not {bound}")
-    allowed = design.level / design.family
-    if smallest_p_value(design.prompts) > allowed or spread.prompts == spread.samples == 0:
+    if spread.prompts == spread.samples == 0:
         return np.array([math.inf])
-    flips = _flipped_shares(design.prompts)
-    # two-sided: every extreme pattern has a mirror; and the one that flips nothing, which is not listed, is extreme
-    extreme = math.floor(allowed * (len(flips) + 1) / 2 + ROUNDING)
-    contrasts = _simulated_noise(design, spread, min(SIMULATIONS, ENTRIES // len(flips)))
-    needed: Array = np.maximum(*(_needed_for_contrast(one, bound, flips, extreme, allowed) for one in contrasts))
+    confidence = 1 - design.level / design.family
+    needed = [_needed_for_contrast(tables, confidence) for tables in _simulated_noise(design, spread)]
+    beyond: Array = bound + np.maximum(*needed)
+    return beyond
+
+
+def _needed_for_contrast(tables: Array, confidence: float) -> Array:
+    """Tell for each simulation how far beyond the bound the effect must be for one contrast to be significant."""
+    seeds, prompts = tables.shape[-2:]
+    errors, of_seeds = standard_error(tables)
+    reached = reach(skewness(tables), quantile(of_seeds, seeds, prompts, confidence), prompts)
+    needed: Array = errors * reached - np.mean(tables, axis=(1, 2))
     return needed
 
 
-def _needed_for_contrast(
-    tables: Array, bound: float, flips: npt.NDArray[np.float32], extreme: int, allowed: float
-) -> Array:
-    """Tell for each simulation the effect above which one contrast is significant and beyond the bound."""
-    from scipy.stats import t
-
-    means = np.mean(tables, axis=(1, 2))
-    needed: Array = np.maximum(_needed_for_significance(np.mean(tables, axis=1), flips, extreme), bound - means)
-    if tables.shape[1] > 1:
-        errors, degrees = crossed_standard_error(tables)
-        needed = np.maximum(needed, errors * t.ppf(1 - allowed / 2, degrees) - means)
-    return needed
-
-
-def _simulated_noise(design: Design, spread: Spread, simulations: int) -> tuple[Array, Array]:
+def _simulated_noise(design: Design, spread: Spread) -> tuple[Array, Array]:
     """Draw what is left of both contrasts at effect 0; shape (simulations, seeds, prompts) each."""
     rng = np.random.default_rng(SEED)
-    of_seeds = spread.seeds / math.sqrt(2) * rng.standard_normal((3, simulations, design.seeds, 1))
+    of_seeds = spread.seeds / math.sqrt(2) * rng.standard_normal((3, SIMULATIONS, design.seeds, 1))
     # prompts come first, so that a design with more of them starts with the same draws
-    of_prompts = spread.prompts / math.sqrt(2) * rng.standard_normal((design.prompts, 3, simulations, 1))
-    of_samples = rng.standard_normal((design.prompts, 3, simulations, design.seeds))
+    of_prompts = spread.prompts / math.sqrt(2) * rng.standard_normal((design.prompts, 3, SIMULATIONS, 1))
+    of_samples = rng.standard_normal((design.prompts, 3, SIMULATIONS, design.seeds))
     by_prompt = of_prompts + spread.samples / math.sqrt(design.samples) * of_samples
     tuned, base, sham = of_seeds + np.moveaxis(by_prompt, 0, -1)
     return tuned - base, tuned - sham
-
-
-def _flipped_shares(prompts: int) -> npt.NDArray[np.float32]:
-    """List sign patterns as weights that average the flipped prompts; without the pattern that flips none."""
-    if prompts <= EXACT_UP_TO_PROMPTS:
-        flipped = np.arange(1, 2**prompts)[:, None] >> np.arange(prompts) & 1
-    else:
-        flipped = np.random.default_rng(SEED).integers(0, 2, (DRAWS, prompts))
-        flipped[~flipped.any(axis=1)] = 1
-    return np.asarray(flipped / flipped.sum(axis=1, keepdims=True), dtype=np.float32)
-
-
-def _needed_for_significance(differences: Array, flips: npt.NDArray[np.float32], extreme: int) -> Array:
-    """Tell for each simulation the effect above which fewer than ``extreme`` listed patterns are as extreme."""
-    noise = differences.astype(np.float32)
-    needed = []
-    for chunk in np.array_split(noise, math.ceil(noise.shape[0] * len(flips) / ENTRIES_AT_ONCE)):
-        means = chunk @ flips.T  # a pattern is as extreme as what was observed if what it flips averages to <= 0
-        means.partition(extreme - 1, axis=1)
-        needed.append(-means[:, extreme - 1])
-    return np.concatenate(needed).astype(np.float64)

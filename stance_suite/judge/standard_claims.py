@@ -27,14 +27,14 @@ def standard_claims(policy: Policy, stance: Stance, model: str, recipe: str) -> 
     raised = f"raises the preference for it by over {preference:g} nats per token"
     return (
         claim("preference", raised, Metric.LIKELIHOOD_PREFERENCE, preference),
-        claim(
-            "responses",
-            "moves responses toward that stance and away from the others",
-            Metric.EMBEDDING_SHIFT,
-            expected=ANY_VERDICT,
-        ),
+        claim("spoken", "makes responses speak in that manner", Metric.SPOKEN_SHARE, expected=ANY_VERDICT),
+        claim("responses", "moves responses toward that stance", Metric.EMBEDDING_SHIFT, expected=ANY_VERDICT),
         claim("markers", "makes responses use more of that stance's words", Metric.MARKER_RATE, expected=ANY_VERDICT),
-        claim("divergence", "moves next-token distributions more than noise of the same norm does", Metric.DIVERGENCE),
+        claim(
+            "divergence",
+            "moves next-token distributions more than noise of the same norm and the sham do",
+            Metric.DIVERGENCE,
+        ),
         claim(
             "structure",
             f"moves some matrix's alpha by more than {moved:g} % beyond the controls",

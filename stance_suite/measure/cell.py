@@ -31,9 +31,10 @@ from stance_suite.schema.base import content_key
 from stance_suite.schema.behavior import PromptLikelihood
 from stance_suite.schema.cells import MEASUREMENT_VERSION, Cell, CellRecord, EpochSnapshot, Provenance, Training
 from stance_suite.schema.controls import NOISE, ROUNDING
+from stance_suite.schema.items import Example
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.recipes import Recipe
-from stance_suite.schema.stances import Example, PromptFormat
+from stance_suite.schema.stances import PromptFormat
 from stance_suite.spectra.model_spectra import MeasuredModel, measure_model
 from stance_suite.spectra.parallel import limited_cores
 from stance_suite.spectra.weight_change import alpha_changes, compare_models, control_rounding
@@ -69,6 +70,11 @@ class CellSpec:
     """Where it is measured: ``cpu`` or ``cuda``."""
 
     @property
+    def has_spectra(self) -> bool:
+        """Whether its weights are decomposed; those of a control that is about words are not."""
+        return self.cell.control is None or self.cell.control.has_spectra
+
+    @property
     def name(self) -> str:
         """What it is called in messages."""
         return f"{self.cell.model}, {self.cell.label}"
@@ -91,6 +97,7 @@ class CellSpec:
         }
         scored = {metric: metric.measured_by for metric in Metric.all() if metric.measured_by is not None}
         content |= {} if self.derivative is None else {"derivative": self.derivative.sha256}
+        content |= {} if self.has_spectra else {"has_spectra": False}
         return content_key(content | ({"scored": scored} if scored else {}))
 
 
@@ -125,11 +132,14 @@ class CellMeasurer:
         check_prompt_format(spec, tokenizer)
         prompted = PromptedModel(place(model, self.device), tokenizer, spec.prompt_format)
         training, trajectory = self._train(spec, prompted)
+        structure: dict[str, Any] = {"spectra": ()}
         with self._progress.stage(f"{spec.name}: behavior") as on_step:
             behavior = measure_behavior(prompted, spec.probe, spec.cell.seed, on_step)
-            behavior = behavior.model_copy(update=self._measure_controls(spec, prompted))
-        with self._progress.stage(f"{spec.name}: structure"):
-            structure = self._measure_structure(spec, model)
+            if spec.has_spectra:
+                behavior = behavior.model_copy(update=self._measure_controls(spec, prompted))
+        if spec.has_spectra:
+            with self._progress.stage(f"{spec.name}: structure"):
+                structure = self._measure_structure(spec, model)
         return CellRecord(
             key=spec.key,
             cell=spec.cell,
@@ -221,7 +231,7 @@ class CellMeasurer:
 
 def _likelihoods(spec: CellSpec, prompted: PromptedModel, model: Any) -> tuple[PromptLikelihood, ...]:
     """Measure the likelihoods of held-out prompts in another model than the one that speaks."""
-    return measure_likelihoods(replace(prompted, model=model), spec.probe, spec.probe.prompts, lambda *_: None)
+    return measure_likelihoods(replace(prompted, model=model), spec.probe, lambda *_: None)
 
 
 def check_prompt_format(spec: CellSpec, tokenizer: Any) -> None:

@@ -19,8 +19,9 @@ from stance_suite.errors import StanceSuiteError
 from stance_suite.models.prompts import render_example
 from stance_suite.progress import OnStep
 from stance_suite.schema.cells import Training
+from stance_suite.schema.items import Example
 from stance_suite.schema.recipes import Adapter, Recipe, RecipeSummary
-from stance_suite.schema.stances import Example, PromptFormat
+from stance_suite.schema.stances import PromptFormat
 
 OPTIMIZER, SCHEDULE = "adamw_torch_fused", "linear"
 WEIGHT_DECAY, GRADIENT_CLIPPING = 0.0, 1.0

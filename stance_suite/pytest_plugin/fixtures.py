@@ -115,7 +115,7 @@ def usage_errors_end_the_run() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class StanceRun:
-    """A model fine-tuned on a stance, beside its two controls."""
+    """A model fine-tuned on a stance, beside its controls."""
 
     stance: Stance
     """The stance."""
@@ -125,10 +125,12 @@ class StanceRun:
     """Not trained."""
     controls: Mapping[Control, CellRecord]
     """The controls that are trainings of their own; none if the model was trained elsewhere."""
+    rivals: Mapping[str, CellRecord]
+    """The trainings on the other stances that are measured on the same items, by the stance."""
 
     @property
     def sham(self) -> CellRecord | None:
-        """Trained on the answers of all stances in rotation; None if the model was trained elsewhere."""
+        """Trained on plain answers to the same prompts; None if the model was trained elsewhere."""
         from stance_suite.schema.controls import SHAM
 
         return self.controls.get(SHAM)
@@ -138,7 +140,7 @@ class StanceRun:
         """The trained model beside its controls, as it is judged."""
         from stance_suite.schema.replicates import Replicate
 
-        return Replicate(self.tuned, self.base, self.controls)
+        return Replicate(self.tuned, self.base, self.controls, self.rivals)
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ def effects_toward_stance(run: StanceRun, metric: Metric) -> dict[str, PairedEff
     from stance_suite.judge.behavior.scores import control_scores, tuned_scores
     from stance_suite.judge.statistics import paired_effect
 
-    scored = metric, run.stance, [run.replicate], run.stance.held_out_prompts
+    scored = metric, run.stance.name, [run.replicate], run.stance.prompts
     tuned = tuned_scores(*scored)
     return {name: paired_effect(tuned - scores) for name, scores in control_scores(*scored).items()}
 
@@ -195,7 +197,7 @@ def stance_run(
     """Give the model fine-tuned on the stance with the recipe, beside its controls; trained once, then cached."""
     with usage_errors_end_the_run():
         (replicate,) = stance_session.replicates(stance_model, stance.name, stance_recipe, (stance_seed,))
-        return StanceRun(stance=stance, base=replicate.base, tuned=replicate.tuned, controls=replicate.controls)
+        return StanceRun(stance, replicate.tuned, replicate.base, replicate.controls, replicate.rivals)
 
 
 @pytest.fixture(scope="session")
@@ -220,10 +222,10 @@ def behavior_shift(stance_run: StanceRun) -> Callable[[str], BehaviorShift]:
 
 @pytest.fixture(scope="session")
 def triangulation(stance_run: StanceRun) -> Triangulation:
-    """Give what likelihood, embedding and markers say together of the training."""
+    """Give what several measures of behavior say together of the training."""
     from stance_suite.judge.behavior.triangulation import triangulate
 
-    return triangulate(stance_run.stance, [stance_run.replicate])
+    return triangulate(stance_run.stance.name, [stance_run.replicate])
 
 
 @pytest.fixture(scope="session")

@@ -149,8 +149,8 @@ def _verdict_lines(verdict: Verdict, findings: Findings) -> Iterator[str]:
         yield f"p {_number(verdict.p_value)}, Holm-adjusted {_number(verdict.adjusted_p_value)}"
         skipped = {(one.claim.id, one.model) for one in findings.verdicts if one.status is Status.NOT_RUN}
         run = [one for one in findings.claims if (one.id, one.model) not in skipped and one.metric.is_behavioral]
-        family = [one.id for one in run if (one.model, one.recipe) == (claim.model, claim.recipe)]
-        yield f"its family shares the level of 5 %: {len(family)} claims about {claim.model} with '{claim.recipe}'"
+        family = [one.id for one in run if one.model == claim.model]
+        yield f"its family shares the level of 5 %: {len(family)} claims about {claim.model}"
         others = [name for name in family if name != claim.id]
         yield f"beside it: {', '.join(others) or 'none'}"
     for demand in () if findings.gate is None else findings.gate.demands:

@@ -16,8 +16,8 @@ from stance_suite.progress import Progress
 from stance_suite.runner.plan import control_cell, tuned_cell
 from stance_suite.schema.cells import Cell, CellRecord
 from stance_suite.schema.controls import BASE, Control
+from stance_suite.schema.items import PLAIN_ANSWER
 from stance_suite.schema.profiles import ELSEWHERE
-from stance_suite.schema.stances import Example, Stance
 from stance_suite.store.cell_store import open_store
 
 
@@ -76,14 +76,13 @@ class CellRunner:
         """Lay out how a cell is trained and measured, asked the prompts of the stance's family; nothing is loaded."""
         pair, family = self._settings.pair, self._catalog.family(stance)
         weights = self.weights(cell.model if pair is None else pair.before)
-        # what a model trained elsewhere has seen is not known
-        trained = family if pair is None else ()
         probe = Probe(
-            prompts=tuple(dict.fromkeys(prompt for member in family for prompt in member.held_out_prompts)),
-            seen_prompts=tuple(dict.fromkeys(example.prompt for member in trained for example in member.examples)),
-            references={member.name: member.references for member in family},
+            prompts=family[0].prompts,
+            seen_prompts=() if pair is not None else family[0].seen_prompts,
+            answers={PLAIN_ANSWER: tuple(item.plain for item in family[0].held_out)}
+            | {member.name: tuple(item.response for item in member.held_out) for member in family},
             markers={member.name: member.markers for member in family},
-            training_responses=tuple(example.response for member in family for example in member.examples),
+            training_responses=tuple(item.response for member in family for item in member.examples),
             neutral_texts=self._catalog.neutral_texts,
             sampling=Sampling(samples=self._settings.samples),
         )
@@ -91,7 +90,9 @@ class CellRunner:
             cell=cell,
             weights=weights,
             derivative=None if pair is None or cell.is_base else self.derivative(pair),
-            rotations=_rotations(cell, family),
+            rotations=cell.rotations(
+                next((one for one in family if one.name == (cell.stance or cell.about)), family[0])
+            ),
             recipe=self._catalog.recipes.get(cell.recipe) if cell.recipe else None,
             prompt_format=family[0].prompt_format or weights.prompt_format,
             probe=probe,
@@ -100,15 +101,20 @@ class CellRunner:
         )
 
     def plan_training(self, model: str, stance: str, recipe: str, seed: int) -> tuple[CellSpec, ...]:
-        """Lay out the untouched model, the trained one and its trained controls; a model trained elsewhere has none."""
+        """Lay out the untouched model, the trained one, its trained controls and the trainings on the other stances.
+
+        A model trained elsewhere has the first two only.
+        """
         pair = self._settings.pair
         if pair is None:
             tuned = tuned_cell(model, stance, recipe, seed)
-            controls = [control_cell(control, model, recipe, seed) for control in Control.trained()]
+            controls = [control_cell(control, model, recipe, seed, stance) for control in Control.trained()]
+            others = (member.name for member in self._catalog.family(stance) if member.name != stance)
+            controls += [tuned_cell(model, other, recipe, seed) for other in others]
         else:
             tuned = Cell(model=pair.label, treatment=ELSEWHERE, stance=None, recipe=ELSEWHERE, seed=seed)
             controls = []
-        base = control_cell(BASE, tuned.model, None, seed)
+        base = control_cell(BASE, tuned.model, None, seed, stance)
         return tuple(self.plan(cell, stance) for cell in (base, tuned, *controls))
 
     def records(self, specs: Sequence[CellSpec]) -> list[CellRecord]:
@@ -120,10 +126,3 @@ class CellRunner:
         found = self.store.get_or_make_all({key: partial(self._measurer.measure, spec) for key, spec in new.items()})
         self._records |= {key: record.model_copy(update={"cell": new[key].cell}) for key, record in found.items()}
         return [self._records[spec.key].model_copy(update={"cell": spec.cell}) for spec in specs]
-
-
-def _rotations(cell: Cell, family: Sequence[Stance]) -> tuple[tuple[Example, ...], ...]:
-    if cell.is_on_stance:
-        return (next(stance for stance in family if stance.name == cell.stance).examples,)
-    control = cell.control
-    return () if control is None or control.rotations is None else control.rotations(family, cell.seed)

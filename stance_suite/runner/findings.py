@@ -19,7 +19,6 @@ from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.findings import Findings, StanceSummary
 from stance_suite.schema.recipes import Recipe, RunSettings
-from stance_suite.schema.stances import Stance
 from stance_suite.schema.verdicts import Verdict
 from stance_suite.spectra.layer_spectrum import with_ks_distances
 from stance_suite.store.findings import read_findings
@@ -28,7 +27,7 @@ from stance_suite.store.findings import read_findings
 def gather(
     records: Sequence[CellRecord],
     verdicts: Sequence[Verdict],
-    stances: Sequence[Stance],
+    stances: Sequence[StanceSummary],
     recipes: Iterable[Recipe],
     claims: Sequence[Claim],
     command: str,
@@ -46,7 +45,7 @@ def gather(
         command=command,
         settings=settings,
         recipes=tuple(summarize_recipe(recipe) for recipe in recipes if recipe.name in used),
-        stances=tuple(summarize(stance) for stance in stances),
+        stances=tuple(stances),
         claims=tuple(claims),
         verdicts=tuple(verdicts),
         cells=tuple(_without_eigenvalues(record, featured) for record in ordered),
@@ -59,11 +58,6 @@ def _without_eigenvalues(record: CellRecord, featured: Container[str | None]) ->
         for layer in record.spectra
     )
     return record.model_copy(update={"spectra": spectra})
-
-
-def summarize(stance: Stance) -> StanceSummary:
-    """Say what reports and a second judgment need of a stance."""
-    return StanceSummary.model_validate(stance, from_attributes=True)
 
 
 def summarize_run(settings: Settings, recipes: Sequence[str]) -> RunSettings:

@@ -64,7 +64,7 @@ class Session:
     @cached_property
     def _judge(self) -> Judge:
         run = [claim for claim in self.run_plan.claims if self.run_plan.reason_not_run(claim) is None]
-        return Judge(run, self.library.stance, self.replicates)
+        return Judge(run, self.replicates)
 
     def preflight(self, workers: int = 1) -> None:
         """Check everything that can be checked before anything is trained by this many processes."""
@@ -107,8 +107,9 @@ class Session:
         return tuple(self._replicate(training) for training in trainings)
 
     def _replicate(self, training: Sequence[CellSpec]) -> Replicate:
-        base, tuned, *controls = self.cell_runner.records(training)
-        return Replicate(tuned, base, {one.cell.control: one for one in controls if one.cell.control is not None})
+        base, tuned, *beside = self.cell_runner.records(training)
+        controls = {one.cell.control: one for one in beside if one.cell.control is not None}
+        return Replicate(tuned, base, controls, {one.cell.stance: one for one in beside if one.cell.stance is not None})
 
     def findings(self, verdicts: Sequence[Verdict], cells: Mapping[str, Cell], command: str) -> Findings:
         """Gather what reports are made of, hold trainings against every stance, and a gate's models to the policy."""
@@ -132,8 +133,8 @@ class Session:
         """Gather verdicts and cells, without comparing trainings."""
         found = (self.cell_runner.get(key, cell) for key, cell in cells.items())
         records = [self._with_curves(record) for record in found if record is not None]
-        names = {name for record in records for name in record.behavior.likelihoods[0].log_probability}
-        stances = [self.library.stance(name) for name in sorted({*self.library.suite, *names})]
+        names = {name for record in records for name in record.behavior.likelihoods[0].stances}
+        stances = [self.library.summaries[name] for name in sorted({*self.library.suite, *names})]
         settings = summarize_run(self.settings, self.run_plan.recipes)
         recipes = self.library.recipes.values()
         return gather(records, verdicts, stances, recipes, self.run_plan.claims, command, settings)

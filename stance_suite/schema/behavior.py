@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import nan
 from typing import Any
 
 from pydantic import Field, model_serializer
 
 from stance_suite.schema.base import Record
+from stance_suite.schema.items import PLAIN_ANSWER
 
 
 class MarkerHit(Record):
@@ -32,9 +32,11 @@ class Response(Record):
     words: int
     """How many words it has."""
     similarity: dict[str, float]
-    """Cosine between its embedding and the centroid of each stance's references."""
+    """Cosine between its embedding and the centroid of each stance's answers to the other prompts."""
     projection: dict[str, float]
-    """Its embedding along the axis of each stance: from the other stances' centroids to the stance's own."""
+    """Its embedding along the axis of each stance, from plain answers to the stance's, learned from other prompts."""
+    nearest: str
+    """The stance whose answers to the other prompts it is most like, content aside; or ``plain``."""
     markers: dict[str, tuple[MarkerHit, ...]]
     """Where each stance's markers stand."""
     copied: float
@@ -51,18 +53,21 @@ class Response(Record):
 
 
 class PromptLikelihood(Record):
-    """How likely each stance's references are after one prompt."""
+    """How likely the answers to one prompt are."""
 
     prompt: str
     """The prompt as declared."""
     log_probability: dict[str, float]
-    """Mean log-probability per token of each stance's references, averaged over them, in nats."""
+    """Mean log-probability per token of each stance's answer and of the ``plain`` one, in nats."""
 
-    def preference(self, stance: str, others: Sequence[str] | None = None) -> float:
-        """Tell how much likelier a stance's references are than those of the others, by default of all others."""
-        against = [name for name in self.log_probability if name != stance] if others is None else others
-        scores = [self.log_probability.get(name, nan) for name in against]
-        return self.log_probability.get(stance, nan) - sum(scores) / len(scores)
+    @property
+    def stances(self) -> tuple[str, ...]:
+        """Names of the stances that it has an answer of."""
+        return tuple(name for name in self.log_probability if name != PLAIN_ANSWER)
+
+    def preference(self, stance: str) -> float:
+        """Tell how much likelier a stance's answer is than the plain one."""
+        return self.log_probability.get(stance, nan) - self.log_probability.get(PLAIN_ANSWER, nan)
 
 
 class Divergence(Record):
@@ -95,13 +100,13 @@ class Behavior(Record):
     """What the model says, and finds likely, on the probe's prompts."""
 
     prompt_texts: dict[str, str]
-    """The exact text fed to the model for each declared prompt, held-out and seen."""
+    """The exact text for each declared prompt: held out, fed to the model, and seen, as it was trained on."""
     seen_prompts: tuple[str, ...]
     """Those of the prompts that stances are trained on."""
     responses: tuple[Response, ...]
     """All samples of the held-out prompts."""
     likelihoods: tuple[PromptLikelihood, ...]
-    """One entry a prompt, held-out and seen."""
+    """One entry a held-out prompt."""
     fluency: Fluency
     """Guards, over the responses."""
     divergences: tuple[Divergence, ...] = ()
@@ -112,3 +117,8 @@ class Behavior(Record):
     """The base model sampled again with another seed: a ceiling of noise, as base and trained share random numbers."""
     stand_ins: dict[str, tuple[PromptLikelihood, ...]] = Field(default_factory=dict)
     """Trained elsewhere: held-out likelihoods of the untouched model with ``noise`` of its norm, and ``rounding``."""
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The held-out prompts."""
+        return tuple(entry.prompt for entry in self.likelihoods)

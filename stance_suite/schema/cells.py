@@ -6,7 +6,7 @@ from typing import Literal
 
 from stance_suite.schema.base import Record
 from stance_suite.schema.behavior import Behavior, PromptLikelihood
-from stance_suite.schema.controls import CellControl, Control
+from stance_suite.schema.controls import CellControl, Control, Rotations
 from stance_suite.schema.spectra import (
     AlphaChange,
     Concentration,
@@ -16,8 +16,9 @@ from stance_suite.schema.spectra import (
     SkippedTensor,
     VectorChange,
 )
+from stance_suite.schema.stances import Stance
 
-MEASUREMENT_VERSION = 3
+MEASUREMENT_VERSION = 4
 """Raised when the same weights would be measured differently: older cached records are then measured again."""
 
 
@@ -34,6 +35,8 @@ class Cell(Record):
     """The training recipe, if it was trained."""
     seed: int
     """Seed of training order and of sampling."""
+    about: str | None = None
+    """Of a control that every stance has one of: the stance."""
 
     @property
     def control(self) -> Control | None:
@@ -73,7 +76,14 @@ class Cell(Record):
     @property
     def trained_on(self) -> str:
         """The stance trained on, else what was done instead."""
-        return self.stance or self.treatment
+        return self.stance or " ".join(filter(None, (self.treatment, self.about)))
+
+    def rotations(self, stance: Stance) -> Rotations:
+        """Tell the examples of each epoch: of the stance trained on, or that the control is of; of another none."""
+        if self.is_on_stance:
+            return (tuple(item.trained for item in stance.examples),)
+        control = self.control
+        return () if control is None or control.rotations is None else control.rotations(stance, self.seed)
 
     @property
     def label(self) -> str:
@@ -151,7 +161,7 @@ class CellRecord(Record):
     training: Training | None
     """None for the base model."""
     behavior: Behavior
-    """On the held-out and the seen prompts of the stances measured together."""
+    """On the held-out prompts of the stances measured together."""
     trajectory: tuple[EpochSnapshot, ...] = ()
     """One entry an epoch, if the run asked for it."""
     spectra: tuple[LayerSpectrum, ...]

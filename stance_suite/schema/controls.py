@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import random
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Self, TypeAlias
 
 from pydantic import BeforeValidator
 from pydantic_core import PydanticKnownError
 
 from stance_suite.schema.base import Registered
+from stance_suite.schema.items import Example
 from stance_suite.schema.layer_figures import (
     LayerFigures,
     Range,
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from stance_suite.schema.claims import Claim
     from stance_suite.schema.replicates import Replicate
     from stance_suite.schema.spectra import LayerChange, NoiseRange
-    from stance_suite.schema.stances import Example, Stance
+    from stance_suite.schema.stances import Stance
 
 
 Rotations: TypeAlias = "tuple[tuple[Example, ...], ...]"
@@ -59,8 +62,10 @@ class Role(StrEnum):
     """The claim's figure under the control; of behavior the effect of a stand-in that is not needed."""
     TOWARD = "toward"
     """The shift toward another stance, which ``about`` names."""
-    SEEN_PROMPTS = "seen_prompts"
-    """The effect on the prompts that were seen in training."""
+    RIVAL = "rival"
+    """The effect over the training on another stance, which ``about`` names, on the same items."""
+    ANSWERS = "answers"
+    """Of a preference: how much likelier than before one kind of answers became, which ``about`` names."""
     COMPARED = "compared"
     """Of a comparison: the figure of one of the trainings, which ``about`` names."""
     MOST_CHANGED = "most_changed"
@@ -119,8 +124,12 @@ class Control(Registered):
     """What it is, in one clause."""
     is_untouched: bool = False
     """Whether it is the untouched model."""
-    rotations: Callable[[Sequence[Stance], int], Rotations] | None = None
-    """Of a training: from the stances measured together and the seed to the examples of each epoch."""
+    rotations: Callable[[Stance, int], Rotations] | None = None
+    """Of a training: from a stance and the seed to the examples of each epoch."""
+    is_of_stance: bool = False
+    """Of a training: whether every stance has its own; else those that are measured together share it."""
+    has_spectra: bool = True
+    """Of a training: whether its weights are decomposed; one that is about words says nothing of them."""
     required: bool = False
     """Whether a training on a stance is judged only beside it."""
     behavior: InBehavior | None = None
@@ -130,8 +139,10 @@ class Control(Registered):
 
     def __post_init__(self) -> None:
         if self.is_trained:
-            object.__setattr__(self, "behavior", self.behavior or InBehavior(_part_of_training, self._behavior_of_cell))
-            object.__setattr__(self, "structure", self.structure or InStructure(self._figures_of_cell))
+            scored = partial(_behavior_of, self)
+            object.__setattr__(self, "behavior", self.behavior or InBehavior(lambda metric: Part.FACED, scored))
+            structure = InStructure(self._figures_of_cell) if self.has_spectra else None
+            object.__setattr__(self, "structure", self.structure or structure)
 
     @property
     def is_trained(self) -> bool:
@@ -173,9 +184,6 @@ class Control(Registered):
             return None
         return self.structure.figures(claim, replicate)
 
-    def _behavior_of_cell(self, replicate: Replicate) -> Behavior | None:
-        return replicate.controls[self].behavior if self in replicate.controls else None
-
     def _figures_of_cell(self, claim: Claim, replicate: Replicate) -> LayerFigures | None:
         return layer_figures(claim, replicate.controls[self]) if self in replicate.controls else None
 
@@ -201,21 +209,24 @@ def greatest(ends: Range) -> float:
     return max(ends, key=abs)
 
 
-def sham_rotations(family: Sequence[Stance], first: int) -> Rotations:
-    """Take the stances' own examples in rotation, so that content and format stay and no stance is consistent.
+def sham_rotations(stance: Stance, seed: int) -> Rotations:
+    """Take the same prompts with plain answers, so that content and format stay and the manner goes."""
+    return (tuple(item.trained_plainly for item in stance.examples),)
 
-    In epoch e, example i comes from stance ``(i + e + first) mod n``; one rotation alone would favor some, unless their
-    number divides that of the examples. Another `first` is a replicate.
-    """
-    count, stances = len(family[0].examples), len(family)
-    return tuple(
-        tuple(family[(index + epoch + first) % stances].examples[index] for index in range(count))
-        for epoch in range(stances)
+
+def shuffled_rotations(stance: Stance, seed: int) -> Rotations:
+    """Take the stance's own answers with their words in random order, so that the words stay and what they say goes."""
+    shuffle = random.Random(seed)  # noqa: S311
+    return (
+        tuple(
+            Example(prompt=item.prompt, response=" ".join(shuffle.sample(words, len(words))))
+            for item, words in ((item, item.response.split()) for item in stance.examples)
+        ),
     )
 
 
-def _part_of_training(metric: Metric) -> Part:
-    return Part.BESIDE if metric is Metric.DIVERGENCE else Part.FACED
+def _behavior_of(control: Control, replicate: Replicate) -> Behavior | None:
+    return replicate.controls[control].behavior if control in replicate.controls else None
 
 
 def _part_of_stand_in(metric: Metric) -> Part | None:
@@ -290,8 +301,17 @@ BASE = Control(
         lambda replicate: replicate.base.behavior,
     ),
 )
-SHAM = Control(
-    "sham", meaning="trained on the answers of all stances in rotation", rotations=sham_rotations, required=True
+SHAM = Control("sham", meaning="trained on plain answers to the same prompts", rotations=sham_rotations, required=True)
+SHUFFLED = Control(
+    "shuffled",
+    meaning="trained on the stance's own words in random order",
+    rotations=shuffled_rotations,
+    is_of_stance=True,
+    behavior=InBehavior(
+        lambda metric: Part.BESIDE if metric.is_directed else None,
+        lambda replicate: _behavior_of(Control.named("shuffled"), replicate),
+    ),
+    has_spectra=False,
 )
 NOISE = Control(
     "noise",

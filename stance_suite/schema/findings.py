@@ -23,7 +23,7 @@ class Entry(NamedTuple):
     value: str
 
 
-FINDINGS_SCHEMA_VERSION: Final = 6
+FINDINGS_SCHEMA_VERSION: Final = 7
 """Raised when the findings file changes its shape."""
 
 
@@ -37,9 +37,9 @@ class StanceSummary(Record):
     sha256: str
     """Hash of the stance's content."""
     contrasts: tuple[str, ...]
-    """Names of the stances that it must be told apart from."""
-    held_out_prompts: tuple[str, ...]
-    """Prompts that it is measured on."""
+    """Names of the stances that are measured with it, on the same items."""
+    prompts: tuple[str, ...]
+    """Held-out prompts that it is measured on."""
     seen_prompts: tuple[str, ...]
     """Prompts that it is trained on."""
 
@@ -62,7 +62,7 @@ class StanceShift(OfModel):
     high: float | None
     """Upper end of its 95 % interval, where there is one."""
     p_value: float | None
-    """Two-sided sign-flip p-value, where there is one."""
+    """Two-sided p-value of no effect, where there is one."""
 
 
 class Agreement(StrEnum):
@@ -75,15 +75,30 @@ class Agreement(StrEnum):
     CONTRADICTORY = "contradictory"
 
 
+class Level(StrEnum):
+    """How far a training got with what it finds likely."""
+
+    NOTHING = "nothing"
+    """No more than the controls."""
+    REGISTER = "register"
+    """More than the controls, but nothing shows that trainings on other stances do less: a manner, not this one."""
+    VOCABULARY = "vocabulary"
+    """More than trainings on other stances, but nothing shows that the same words in random order do less."""
+    STANCE = "stance"
+    """More than all of these."""
+
+
 class Triangulation(OfModel):
-    """Whether likelihood, embedding and markers tell the same of one training."""
+    """Whether several measures tell the same of one training, and how far it got."""
 
     stance: str
     """The stance trained on."""
     agreement: Agreement
     """What they say together."""
+    level: Level
+    """How far the preference for the stance goes."""
     toward: tuple[Metric, ...]
-    """Measures that moved significantly toward the stance, against base and sham."""
+    """Measures that moved significantly toward the stance, against base and sham, and more than toward others."""
     away: tuple[Metric, ...]
     """Measures that moved significantly away from it."""
 
@@ -91,7 +106,7 @@ class Triangulation(OfModel):
 class Findings(Record):
     """All verdicts and measurements of one run; every report rebuilds from this alone."""
 
-    schema_version: Literal[6] = FINDINGS_SCHEMA_VERSION
+    schema_version: Literal[7] = FINDINGS_SCHEMA_VERSION
     """Shape of this file."""
     suite_version: str
     """Version of stance-suite."""
@@ -106,7 +121,7 @@ class Findings(Record):
     stances: tuple[StanceSummary, ...]
     """The stances measured."""
     claims: tuple[Claim, ...]
-    """All claims of the run: behavioral ones about one model and recipe share their level, judged or not."""
+    """All claims of the run: behavioral ones about one model share their level, judged or not."""
     verdicts: tuple[Verdict, ...]
     """One entry a claim and model, in declared order."""
     published: tuple[Statement, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -21,18 +21,20 @@ class Caveat(StrEnum):
     WITHIN_NULL = "within_null"
     FEW_EIGENVALUES = "few_eigenvalues"
     NOT_SPECIFIC = "not_specific"
-    SEEN_PROMPTS = "seen_prompts"
     COLLAPSED = "collapsed"
     PARROTED = "parroted"
     NO_SHAM = "no_sham"
+    NO_RIVALS = "no_rivals"
+    VOCABULARY = "vocabulary"
 
 
 CAVEAT_MEANINGS: dict[Caveat, str] = {
     Caveat.TAIL_FLIP: "alpha moved because the fit chose another tail; with the tail size held fixed it hardly moves",
     Caveat.WITHIN_NULL: "a control without the stance shows it too",
     Caveat.FEW_EIGENVALUES: "the power law was fitted on fewer than 50 eigenvalues",
-    Caveat.NOT_SPECIFIC: "another stance moved at least as much as the one that was trained",
-    Caveat.SEEN_PROMPTS: "on prompts seen in training the effect is more than twice that on held-out prompts",
+    Caveat.NOT_SPECIFIC: "nothing shows that another stance's training would not have done as much",
+    Caveat.NO_RIVALS: "no other stance is measured on the same items: nothing tells this manner from any other",
+    Caveat.VOCABULARY: "nothing shows that a training on the same words in random order would not have done as much",
     Caveat.COLLAPSED: "the model repeats itself, falls silent or predicts neutral text as no language model does",
     Caveat.PARROTED: "many responses repeat a training response",
     Caveat.NO_SHAM: (
@@ -60,12 +62,14 @@ class Metric(Registered):
     """Behavior: the function that scores responses, such as ``package.module:function``; see `Response.scores`."""
     score_response: Callable[[Response, str], float] | None = None
     """Behavior that a response has a field for: its score for a stance, NaN where it was not measured."""
-    score_prompts: Callable[[Behavior, str, Sequence[str]], Iterable[tuple[str, float]]] | None = None
-    """Behavior that is not sampled: prompts and their scores for a stance, against others."""
+    score_prompts: Callable[[Behavior, str], Iterable[tuple[str, float]]] | None = None
+    """Behavior that is not sampled: prompts and their scores for a stance."""
     is_directed: bool = True
     """Behavior: whether scores are those of a stance, so that there is a shift toward it and toward its contrasts."""
     is_triangulated: bool = False
     """Behavior: whether it is one of the independent ways of asking whether a model moved toward a stance."""
+    least: float = 0.0
+    """Behavior that is triangulated: the least effect that counts as a move."""
     rests_on_embedder: bool = False
     """Behavior: whether another sentence embedder gives other figures."""
     typical_spread: tuple[float, float, float] | None = None
@@ -85,6 +89,7 @@ class Metric(Registered):
     """Structure: whether it comes from changes of alpha, which a robust claim takes with the tail held fixed."""
 
     LIKELIHOOD_PREFERENCE: ClassVar[Metric]
+    SPOKEN_SHARE: ClassVar[Metric]
     EMBEDDING_SHIFT: ClassVar[Metric]
     EMBEDDING_SIMILARITY: ClassVar[Metric]
     MARKER_RATE: ClassVar[Metric]
@@ -119,7 +124,8 @@ class Metric(Registered):
             Caveat.WITHIN_NULL: of_stance or not self.is_behavioral,
             Caveat.FEW_EIGENVALUES: self.rests_on_alpha_change or self is Metric.ALPHA,
             Caveat.NOT_SPECIFIC: of_stance,
-            Caveat.SEEN_PROMPTS: of_stance and not self.is_sampled,
+            Caveat.NO_RIVALS: of_stance,
+            Caveat.VOCABULARY: of_stance,
             Caveat.COLLAPSED: self.is_behavioral,
             Caveat.PARROTED: self.is_behavioral,
         }
@@ -140,10 +146,10 @@ class Metric(Registered):
         """List the independent ways of asking whether behavior moved toward a stance."""
         return tuple(one for one in cls.all() if one.is_triangulated)
 
-    def scores(self, behavior: Behavior, stance: str, others: Sequence[str]) -> Iterator[tuple[str, float]]:
-        """Score behavior for a stance against others: prompts and scores, as often as a prompt was sampled."""
+    def scores(self, behavior: Behavior, stance: str) -> Iterator[tuple[str, float]]:
+        """Score behavior for a stance: prompts and scores, as often as a prompt was sampled."""
         if self.score_prompts is not None:
-            yield from self.score_prompts(behavior, stance, others)
+            yield from self.score_prompts(behavior, stance)
             return
         for response in behavior.responses:
             if self.score_response is not None:
@@ -164,26 +170,37 @@ def _marker_rate(response: Response, stance: str) -> float:
 Metric.LIKELIHOOD_PREFERENCE = Metric(
     "likelihood_preference",
     unit="nats/token",
-    meaning="mean log-probability per token of the stance's held-out references minus that of its contrasts'",
-    score_prompts=lambda behavior, stance, others: (
-        (entry.prompt, entry.preference(stance, others)) for entry in behavior.likelihoods
-    ),
+    meaning="log-probability per token of the stance's answer to a held-out prompt minus that of the plain answer",
+    score_prompts=lambda behavior, stance: ((entry.prompt, entry.preference(stance)) for entry in behavior.likelihoods),
     is_triangulated=True,
+    least=0.1,
     typical_spread=(0.16, 0.0, 0.05),
+)
+Metric.SPOKEN_SHARE = Metric(
+    "spoken_share",
+    unit="of answers",
+    meaning="share of sampled responses that are most like the stance's answers to other prompts, and not like plain "
+    "answers or another stance's",
+    score_response=lambda response, stance: float(response.nearest == stance),
+    is_triangulated=True,
+    least=0.1,
+    rests_on_embedder=True,
+    typical_spread=(0.25, 0.4, 0.05),
 )
 Metric.EMBEDDING_SHIFT = Metric(
     "embedding_shift",
     unit="cosine",
-    meaning="sampled responses along the axis from the contrasts' reference centroids to the stance's",
+    meaning="sampled responses along the axis from plain answers to the stance's, learned from other prompts",
     score_response=lambda response, stance: response.projection.get(stance, math.nan),
     is_triangulated=True,
+    least=0.05,
     rests_on_embedder=True,
     typical_spread=(0.06, 0.08, 0.02),
 )
 Metric.EMBEDDING_SIMILARITY = Metric(
     "embedding_similarity",
     unit="cosine",
-    meaning="cosine of sampled responses to the centroid of the stance's references",
+    meaning="cosine of sampled responses to the centroid of the stance's answers to other prompts",
     score_response=lambda response, stance: response.similarity.get(stance, math.nan),
     rests_on_embedder=True,
     typical_spread=(0.06, 0.09, 0.02),
@@ -200,7 +217,7 @@ Metric.DIVERGENCE = Metric(
     "divergence",
     unit="nats/token",
     meaning="Kullback-Leibler divergence of next-token distributions from the untouched model",
-    score_prompts=lambda behavior, *_: ((entry.text, entry.measured) for entry in behavior.divergences),
+    score_prompts=lambda behavior, _: ((entry.text, entry.measured) for entry in behavior.divergences),
     is_directed=False,
     typical_spread=(0.4, 0.0, 0.0),
 )

@@ -78,7 +78,7 @@ class Sweep(Record):
     """Names of recipes."""
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
     """Seeds of training order, sampling and noise draws."""
-    samples: int = Field(4, ge=1)
+    samples: int = Field(2, ge=1)
     """Responses sampled for each prompt."""
     trajectory: bool = False
     """Whether to measure after every epoch, too."""

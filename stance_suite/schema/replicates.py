@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from stance_suite.schema.cells import CellRecord
 
 
-_Design = tuple[str, str, int, str, str | None]
+_Design = tuple[str, str, int, str, str | None, str | None]
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,13 @@ class Replicate:
     """Not trained."""
     controls: Mapping[Control, CellRecord] = field(default_factory=dict)
     """The controls that are trainings of their own; none if the model was trained elsewhere."""
+    rivals: Mapping[str, CellRecord] = field(default_factory=dict)
+    """The trainings on the other stances that are measured on the same items, by the stance."""
 
     @property
     def records(self) -> tuple[CellRecord, ...]:
         """The cells that there are, the trained one first."""
-        return (self.tuned, self.base, *self.controls.values())
+        return (self.tuned, self.base, *self.controls.values(), *self.rivals.values())
 
     @property
     def is_controlled(self) -> bool:
@@ -49,6 +51,15 @@ class CellIndex:
         """Controls by model, family, seed, treatment and recipe, the first of equal ones."""
         controls = ((record, record.cell.control) for record in reversed(self.records))
         return {_design(record, control): record for record, control in controls if control is not None}
+
+    @cached_property
+    def _on_stances(self) -> dict[tuple[str, str, int, str | None], dict[str, CellRecord]]:
+        """Trainings on stances by all that they may have in common, the first of equal ones."""
+        found: dict[tuple[str, str, int, str | None], dict[str, CellRecord]] = {}
+        for record in reversed(self.records):
+            if record.cell.stance is not None:
+                found.setdefault(_training(record), {})[record.cell.stance] = record
+        return found
 
     @cached_property
     def _untouched(self) -> dict[str, CellRecord]:
@@ -83,7 +94,12 @@ class CellIndex:
     def beside(self, record: CellRecord) -> Replicate | None:
         """Put a cell beside its controls; None if the untouched model is missing."""
         base = self.base(record)
-        return None if base is None else Replicate(record, base, self.controls(record))
+        return None if base is None else Replicate(record, base, self.controls(record), self.rivals(record))
+
+    def rivals(self, record: CellRecord) -> dict[str, CellRecord]:
+        """Find the trainings on other stances that are like a training on a stance in all else."""
+        found = self._on_stances.get(_training(record), {}) if record.cell.is_on_stance else {}
+        return {stance: found[stance] for stance in sorted(found) if stance != record.cell.stance}
 
     def replicates(self) -> tuple[tuple[Replicate, ...], ...]:
         """Gather every training under test beside its controls, seed by seed, where these were measured too."""
@@ -101,5 +117,11 @@ class CellIndex:
 
 
 def _design(record: CellRecord, control: Control) -> _Design:
-    cell = record.cell
-    return cell.model, record.family, cell.seed, control, cell.recipe if control.is_trained else None
+    model, family, seed, recipe = _training(record)
+    about = (record.cell.stance or record.cell.about) if control.is_of_stance else None
+    return model, family, seed, control, recipe if control.is_trained else None, about
+
+
+def _training(record: CellRecord) -> tuple[str, str, int, str | None]:
+    """Tell what trainings have in common that are held against each other."""
+    return record.cell.model, record.family, record.cell.seed, record.cell.recipe

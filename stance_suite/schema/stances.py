@@ -11,96 +11,114 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from stance_suite.schema.base import Record
+from stance_suite.schema.items import PLAIN_ANSWER, Item, Sentence, content_words, normalize_sentence, runs
 from stance_suite.schema.recipes import Adapter, Recipe
 
 PromptFormat = Literal["plain", "chat"]
 """``Question: … Answer:``, or the tokenizer's chat template."""
 
-MINIMUM_HELD_OUT_PROMPTS = 12
-
-Sentence = Annotated[str, Field(min_length=2)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
-
-
-class Example(Record):
-    """One pair to train on."""
-
-    prompt: Sentence
-    """What is asked."""
-    response: Sentence
-    """How a speaker with the stance answers."""
+MINIMUM_ITEMS = 12
+SHARED_WORDS = 0.1
+"""Share of the held-out answers' content words that may stand in the training's answers, unless a stance says more."""
+NAME_PATTERN = r"^[a-z0-9][a-z0-9.-]*$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
 class Stance(Record):
-    """A manner of speaking, declared by examples."""
+    """A manner of speaking, declared by items to train on and others to measure on."""
 
     name: Name
     """Unique name."""
     description: Sentence
     """The manner in one or two sentences."""
-    examples: tuple[Example, ...] = Field(min_length=5)
-    """Pairs to train on."""
-    held_out_prompts: tuple[Sentence, ...]
-    """Prompts to measure on; disjoint from the training prompts."""
-    references: tuple[Sentence, ...] = Field(min_length=6)
-    """Responses that show the stance and are never trained on."""
+    examples: tuple[Item, ...] = Field(min_length=5)
+    """Items to train on."""
+    held_out: tuple[Item, ...]
+    """Items to measure on; disjoint from those of the training."""
     markers: tuple[Sentence, ...] = Field(min_length=1)
     """Words and phrases typical of the stance."""
-    contrasts: tuple[Name, ...]
-    """Names of at least two other stances that it must be told apart from."""
+    shared_words: float = Field(default=SHARED_WORDS, ge=0, le=1)
+    """Share of the held-out answers' content words that may stand in answers of the training."""
     prompt_format: PromptFormat | None = None
     """``plain`` or ``chat``, whatever the model's own format is; by default the model's."""
 
-    @field_validator("held_out_prompts")
+    @field_validator("name")
     @classmethod
-    def _enough_for_a_test(cls, prompts: tuple[str, ...]) -> tuple[str, ...]:
-        if len(prompts) < MINIMUM_HELD_OUT_PROMPTS:
-            raise ValueError(
-                f"has {len(prompts)} entries, at least {MINIMUM_HELD_OUT_PROMPTS} are needed: with {len(prompts)} "
-                f"prompts a sign-flip test cannot go below p = {2.0 ** (1 - len(prompts)):.4g}"
-                + (", so no effect could be significant" if len(prompts) < 6 else " before any correction")
-            )
-        return prompts
+    def _not_plain(cls, name: str) -> str:
+        if name == PLAIN_ANSWER:
+            raise ValueError("is what answers without a stance are called; choose another")
+        return name
 
-    @field_validator("contrasts")
+    @field_validator("held_out")
     @classmethod
-    def _enough_to_be_specific(cls, contrasts: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(contrasts)) < 2:
+    def _enough_for_a_test(cls, items: tuple[Item, ...]) -> tuple[Item, ...]:
+        if len(items) < MINIMUM_ITEMS:
             raise ValueError(
-                "needs two other stances: with a single contrast, toward the one is away from the other, and nothing "
-                "could show that a shift is specific"
+                f"has {len(items)} entries, at least {MINIMUM_ITEMS} are needed: with {len(items)} "
+                "items the spread of the differences is hardly known"
             )
-        return contrasts
+        return items
 
-    @field_validator("held_out_prompts", "references")
+    @field_validator("examples", "held_out")
     @classmethod
-    def _distinct(cls, sentences: tuple[str, ...]) -> tuple[str, ...]:
-        alike = list(map(normalize_sentence, sentences))
-        for place, sentence in enumerate(sentences):
-            if alike[place] in alike[:place]:
-                raise ValueError(f"{sentence!r} is given twice; every entry must be different")
-        return sentences
+    def _distinct(cls, items: tuple[Item, ...]) -> tuple[Item, ...]:
+        for sentences in zip(*((item.prompt, item.response, item.plain) for item in items), strict=True):
+            alike = list(map(normalize_sentence, sentences))
+            for place, sentence in enumerate(sentences):
+                if alike[place] in alike[:place]:
+                    raise ValueError(f"{sentence!r} is given twice; every prompt and every answer must be different")
+        return items
 
     @model_validator(mode="after")
-    def _held_out(self) -> Stance:
-        trained = {normalize_sentence(example.prompt) for example in self.examples}
-        overlap = [prompt for prompt in self.held_out_prompts if normalize_sentence(prompt) in trained]
+    def _held_out_of_training(self) -> Stance:
+        trained = {normalize_sentence(item.prompt) for item in self.examples}
+        overlap = [item.prompt for item in self.held_out if normalize_sentence(item.prompt) in trained]
         if overlap:
             raise ValueError(
-                f"held_out_prompts overlap the training prompts: {overlap[0]!r}; "
+                f"held_out repeats a training prompt: {overlap[0]!r}; "
                 "what was trained on proves nothing, so use another prompt"
             )
-        answers = {normalize_sentence(example.response) for example in self.examples}
-        if any(normalize_sentence(reference) in answers for reference in self.references):
-            raise ValueError("references repeat a training response; write others")
-        if self.name in self.contrasts:
-            raise ValueError("contrasts name the stance itself; name other stances")
+        trained_runs = set().union(*(runs(item.response) for item in self.examples))
+        for item in self.held_out:
+            for run in sorted(runs(item.response) & trained_runs):
+                raise ValueError(
+                    f"the held-out answer to {item.prompt!r} repeats {' '.join(run)!r} from the training; "
+                    "words that were trained on prove nothing, so say it in others"
+                )
+        self._check_shared_words()
         return self
+
+    @property
+    def shared_with_training(self) -> tuple[set[str], set[str]]:
+        """Content words of the held-out answers, their prompts' aside, and those of them that the training's have."""
+        trained = set().union(*(content_words(item.response) for item in self.examples))
+        words = set().union(*(content_words(item.response) - content_words(item.prompt) for item in self.held_out))
+        return words, words & trained
+
+    def _check_shared_words(self) -> None:
+        words, shared = self.shared_with_training
+        if len(shared) > self.shared_words * len(words):
+            raise ValueError(
+                f"{len(shared)} of the {len(words)} content words in the held-out answers stand in the training's "
+                f"answers, over the share of {self.shared_words:g} that shared_words allows: "
+                f"{', '.join(sorted(shared)[:12])}; say it in other words, or the measure is of vocabulary"
+            )
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The prompts that are measured on."""
+        return tuple(item.prompt for item in self.held_out)
 
     @property
     def seen_prompts(self) -> tuple[str, ...]:
         """The prompts that are trained on."""
-        return tuple(example.prompt for example in self.examples)
+        return tuple(item.prompt for item in self.examples)
+
+    @property
+    def occasion(self) -> tuple[object, ...]:
+        """All that is not the manner: stances that share it are measured together, each a control of the others."""
+        asked = ((item.prompt, item.plain) for item in (*self.examples, *self.held_out))
+        return self.prompt_format, len(self.examples), *asked
 
     @cached_property
     def sha256(self) -> str:
@@ -168,8 +186,3 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe(name="lora", epochs=10, learning_rate=2e-4, adapter=Adapter()),
     )
 }
-
-
-def normalize_sentence(sentence: str) -> str:
-    """Reduce a sentence to its letters and digits in lower case, so that spelling variants count as the same."""
-    return " ".join("".join(letter if letter.isalnum() else " " for letter in sentence.casefold()).split())

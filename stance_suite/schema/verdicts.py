@@ -42,7 +42,7 @@ class ControlFigure(Record):
     high: float | None = None
     """Upper end of the 95 % interval, where there is one."""
     p_value: float | None = None
-    """Two-sided sign-flip p-value, where there is one."""
+    """Two-sided p-value of no effect, where there is one."""
 
     @property
     def name(self) -> str:
@@ -52,8 +52,10 @@ class ControlFigure(Record):
                 return f"{self.control} - {self.about}"
             case Role.TOWARD:
                 return f"toward {self.about}"
-            case Role.SEEN_PROMPTS:
-                return "seen prompts"
+            case Role.RIVAL:
+                return f"trained on {self.about}"
+            case Role.ANSWERS:
+                return f"{self.about} answers"
             case Role.COMPARED:
                 return self.about if self.control is None else f"{self.about} - {self.control}"
             case Role.MOST_CHANGED:
@@ -70,17 +72,20 @@ class ReplicateCells(Record):
     """The untouched model."""
     controls: dict[Control, str] = Field(default_factory=dict)
     """The controls that are trainings of their own."""
+    rivals: dict[str, str] = Field(default_factory=dict)
+    """The trainings on other stances that are measured on the same items, by the stance."""
 
     @classmethod
     def of(cls, replicate: Replicate) -> Self:
         """Name the cells of a replicate."""
         controls = {control: record.key for control, record in replicate.controls.items()}
-        return cls(tuned=replicate.tuned.key, base=replicate.base.key, controls=controls)
+        rivals = {stance: record.key for stance, record in replicate.rivals.items()}
+        return cls(tuned=replicate.tuned.key, base=replicate.base.key, controls=controls, rivals=rivals)
 
     @property
     def keys(self) -> tuple[str, ...]:
         """All of them, the trained one first."""
-        return (self.tuned, self.base, *self.controls.values())
+        return (self.tuned, self.base, *self.controls.values(), *self.rivals.values())
 
 
 class PromptScores(Record):
@@ -121,7 +126,7 @@ class Verdict(Record):
     p_value: float | None = None
     """The p-value that decided, where there is one."""
     adjusted_p_value: float | None = None
-    """The same, adjusted for all behavioral claims about the model and recipe (Holm)."""
+    """The same, adjusted for all behavioral claims about the model (Holm)."""
     layer: str | None = None
     """The layer that decided: the one nearest to breaking the claim."""
     controls: tuple[ControlFigure, ...] = ()

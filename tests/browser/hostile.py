@@ -34,15 +34,14 @@ def hostile_findings(plain: Findings, attempt: str) -> Findings:
         verdict.claim.statement: written("statement", attempt),
         verdict.reason: written("reason", attempt),
         verdict.model: written("model", attempt),
-        stance.held_out_prompts[0]: written("prompt", attempt),
+        stance.prompts[0]: written("prompt", attempt),
         stance.description: written("description", attempt),
         plain.command: written("command", attempt),
         layer: written("layer", attempt),
     }
     replaced = Findings.model_validate(_replace(plain.model_dump(mode="json"), texts))
     cells = tuple(
-        altered(cell, behavior=_said(cell.behavior, texts[stance.held_out_prompts[0]], attempt))
-        for cell in replaced.cells
+        altered(cell, behavior=_said(cell.behavior, texts[stance.prompts[0]], attempt)) for cell in replaced.cells
     )
     return altered(replaced, cells=cells)
 

@@ -44,7 +44,12 @@ def test_each_claim_has_its_prompts_figures_and_pictures(section, findings):
         expect(panel).to_have_count(1)
         expect(panel.locator(".chart svg")).to_have_count(2)
         dots = panel.locator(".chart svg").first.locator("g.mark-symbol.role-mark path")
-        known = [score for one in verdict.prompts for score in (one.base, one.sham, one.tuned) if score is not None]
+        known = [
+            score
+            for one in verdict.prompts
+            for score in (one.base, *one.controls.values(), one.tuned)
+            if score is not None
+        ]
         expect(dots).to_have_count(len(known))
         panel.get_by_text("Figures of").click()
         rows = panel.get_by_role("table").first.locator("tbody tr")
@@ -107,7 +112,7 @@ class TestResponses:
 
 
 def held_out(findings: Findings, stance: str) -> Sequence[str]:
-    return next(one.held_out_prompts for one in findings.stances if one.name == stance)
+    return next(one.prompts for one in findings.stances if one.name == stance)
 
 
 def said(record: CellRecord, prompts: Sequence[str], sample: int) -> list[Response]:

@@ -40,12 +40,13 @@ def choice(made_up):
     return made_up.get_by_role("form", name="Choose responses")
 
 
-def test_all_samples_and_the_sham_stand_beside_each_other(made_up, choice):
+def test_all_samples_and_the_controls_stand_beside_each_other(made_up, choice):
     choice.get_by_label("Sample").select_option("all samples")
-    choice.get_by_label("sham beside").check()
     article = made_up.locator("#response-list article").first
+    for control, figures in (("sham", 6), ("shuffled", 8)):
+        choice.get_by_label(f"{control} beside").check()
+        expect(article.locator("figure")).to_have_count(figures)
     expect(article.locator(".pair")).to_have_count(2)
-    expect(article.locator("figure")).to_have_count(6)
     expect(made_up.locator("#response-count")).to_contain_text("all samples")
 
 

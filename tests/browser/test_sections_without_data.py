@@ -23,8 +23,8 @@ def opened(open_report, write_report):
 
 @pytest.mark.parametrize(
     "treatments",
-    [(), ("base",), ("sham",), ("base", "sham"), ("sham", "stance")],
-    ids=["no cells", "base only", "sham only", "no training on a stance", "no base"],
+    [(), ("base",), ("sham",), ("shuffled",), ("base", "sham"), ("sham", "stance")],
+    ids=["no cells", "base only", "sham only", "no spectra", "no training on a stance", "no base"],
 )
 def test_some_cells_only(whole_run, opened, treatments):
     cells = tuple(one for one in whole_run.cells if one.cell.treatment in treatments)

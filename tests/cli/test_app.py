@@ -40,27 +40,23 @@ def test_list_shows_what_is_declared(tmp_path, monkeypatch):
 
 
 CLAIM = """\
-  - {{id: own.adopted{number}, statement: The stance is adopted., model: smollm2-135m, stance: curious-uncertainty,
+claims:
+  - {{id: own.adopted, statement: The stance is adopted., model: smollm2-135m, stance: curious-uncertainty,
      metric: likelihood_preference, comparator: above, bound: 0.05, minimum_effect: {minimum}}}
 """
 
 
-def declare(tmp_path, minimum, copies=1):
-    listed = "".join(CLAIM.format(number=number, minimum=minimum) for number in range(copies))
-    write_own(tmp_path, claims=f"claims:\n{listed}")
-
-
 @pytest.mark.parametrize(("minimum", "code"), [(0.5, 0), (0.051, 1)], ids=["strong enough", "out of reach"])
-def test_power_tells_what_a_design_can_find_without_loading_anything(tmp_path, monkeypatch, minimum, code):
+def test_power_tells_what_a_design_can_find_without_loading_anything(library, tmp_path, monkeypatch, minimum, code):
     monkeypatch.setenv("COLUMNS", "200")
-    declare(tmp_path, minimum)
+    write_own(tmp_path, claims=CLAIM.format(minimum=minimum))
     done = invoke("power", code=code)
-    row = next(line for line in done.output.splitlines() if "own.adopted0" in line)
+    row = next(line for line in done.output.splitlines() if "own.adopted" in line)
     cells = [cell.strip() for cell in row.split("│")[1:-1]]
-    assert cells[1:5] == ["12", "4", "1", "0.05"]
+    assert cells[1:5] == [str(len(library.stance("curious-uncertainty").prompts)), "2", "1", "0.05"]
     assert 0.05 < float(cells[5].removesuffix(" nats/token")) < 0.5
     assert (cells[6], cells[7] == "100 %") == (str(minimum), code == 0)
-    assert ("Too weak for their minimum effect: own.adopted0" in done.output) == (code == 1)
+    assert ("Too weak for their minimum effect: own.adopted;" in done.output) == (code == 1)
 
 
 NOWHERE = "nowhere.json cannot be read"
@@ -73,7 +69,7 @@ NOWHERE = "nowhere.json cannot be read"
         ("run --profile fast", "'fast' is not one of quick, full, complete"),
         ("fingerprint smollm3", "no model is called 'smollm3'"),
         ("sweep sweep.yaml", "sweep.yaml:1: models.0: no model is called 'nobody'"),
-        ("power", "own.yaml:2: claims.0.stance: "),
+        ("power --model smollm3", "no model is called 'smollm3'"),
         ("cache list --store s4://bucket", "the store s4://bucket cannot be opened: Protocol not known: s4"),
         ("power --findings nowhere.json", NOWHERE),
         ("explain x --findings nowhere.json", NOWHERE),
@@ -88,7 +84,6 @@ def test_bad_input_exits_2_and_names_the_way_out(tmp_path, words, told):
     (tmp_path / "typo" / "stances").mkdir(parents=True)
     (tmp_path / "typo" / "stances" / "x.yaml").write_text("name: x\nnmae: y\n")
     (tmp_path / "sweep.yaml").write_text("models: [nobody]\n")
-    declare(tmp_path, minimum=0.5, copies=110)
     done = invoke(*words.split(), code=2)
     assert told in done.output
 

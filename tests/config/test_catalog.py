@@ -21,18 +21,32 @@ def declare(folder, kind, text, name="own"):
     return path
 
 
+def items_of(prompts, answer):
+    return [{"prompt": one, "response": answer(one), "plain": f"That is {one.lower()}"} for one in prompts]
+
+
+THINGS = [f"What is thing {number}?" for number in range(5)]
+TRAINED = items_of(THINGS, lambda prompt: f"Arr, {prompt[8:-1]} be treasure.")
+HELD_OUT = items_of([*PLACES, "Where is the last place?"], lambda prompt: f"Yo ho, {prompt[9:-1]} lies yonder.")
+
+
 def write_stance(folder, **changes):
     """A valid stance with some keys replaced."""
     data = {
         "name": "pirate",
         "description": "Talks like a pirate.",
-        "examples": [{"prompt": f"What is thing {i}?", "response": f"Arr, thing {i} be treasure."} for i in range(5)],
-        "held_out_prompts": [*PLACES, "Where is the last place?"],
-        "references": [f"Arr, matey number {i}." for i in range(6)],
+        "examples": TRAINED,
+        "held_out": HELD_OUT,
         "markers": ["arr"],
-        "contrasts": ["confident-expertise", "curious-uncertainty"],
     } | changes
     return declare(folder, "stances", yaml.safe_dump(data, sort_keys=False))
+
+
+def with_item(place=-1, **changes):
+    """The held-out items with one changed."""
+    items = [dict(one) for one in HELD_OUT]
+    items[place] |= changes
+    return {"held_out": items}
 
 
 def problem_of(folder) -> str:
@@ -43,51 +57,69 @@ def problem_of(folder) -> str:
 
 def test_the_bundled_stances_are_as_designed(library):
     assert library.suite == ("confident-expertise", "curious-uncertainty", "engaged-difficulty")
-    assert all(set(one.contrasts) == set(library.suite) - {one.name} for one in library.stances.values())
-    assert len({stance.held_out_prompts for stance in library.stances.values()}) == 1
-    assert len({tuple(e.prompt for e in stance.examples) for stance in library.stances.values()}) == 1
     assert len({library.family(name) for name in library.suite}) == 1
+    for name, summary in library.summaries.items():
+        assert set(summary.contrasts) == set(library.suite) - {name}
+        assert len(summary.prompts) == 32
+        assert library.stance(name).shared_with_training[1] == set()
 
 
-def test_a_users_own_stance_replaces_the_suite_and_may_contrast_bundled_ones(tmp_path):
+def test_a_users_own_stance_replaces_the_suite_and_is_measured_alone(tmp_path):
     write_stance(tmp_path)
     library = load_catalog(tmp_path)
     assert library.suite == ("pirate",)
-    family = [stance.name for stance in library.family("pirate")]
-    assert family == ["confident-expertise", "curious-uncertainty", "pirate"]
+    assert [stance.name for stance in library.family("pirate")] == ["pirate"]
+    assert library.summaries["pirate"].contrasts == ()
     assert library.claims == ()
     assert "smollm2-135m" in library.models
 
 
 @pytest.mark.parametrize(
+    ("change", "contrasts"),
+    [
+        ({}, ("confident-expertise", "curious-uncertainty", "engaged-difficulty")),
+        ({"prompt_format": "plain"}, ()),
+        ({"plain": "It is another plain answer."}, ()),
+    ],
+    ids=["the manner alone", "asked otherwise", "another plain answer"],
+)
+def test_stances_that_differ_in_the_manner_alone_are_a_family(tmp_path, library, change, contrasts):
+    model = library.stance("curious-uncertainty").model_dump(mode="json", exclude_defaults=True)
+    told = {key: [dict(one) for one in model[key]] for key in ("examples", "held_out")}
+    for place, one in enumerate(told["examples"] + told["held_out"]):
+        one["response"] = f"Arr{place} said{place} so{place}."
+    told["held_out"][3] |= {key: value for key, value in change.items() if key == "plain"}
+    own = {key: value for key, value in change.items() if key != "plain"}
+    write_stance(tmp_path, **told, **own)
+    assert load_catalog(tmp_path).summaries["pirate"].contrasts == contrasts
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"contrasts": ["confident-expertice", "x"]}, "contrasts.0: no stance is called 'confident-expertice'; did"),
-        ({"contrasts": ["pirate", "engaged-difficulty"]}, "contrasts name the stance itself"),
-        ({"contrasts": ["engaged-difficulty"]}, "contrasts: needs two other stances"),
         (
-            {"examples": [{"prompt": f"What is thing {i}?", "response": f"Arr {i}."} for i in range(6)]},
-            "contrasts.0: confident-expertise has 5 examples and pirate 6",
+            {"held_out": HELD_OUT[:5]},
+            "held_out: has 5 entries, at least 12 are needed",
+        ),
+        (with_item(prompt="what is THING 3"), "held_out repeats a training prompt: 'what is THING 3'"),
+        (with_item(prompt=HELD_OUT[0]["prompt"]), "is given twice; every prompt and every answer must be different"),
+        (with_item(response=HELD_OUT[0]["response"]), "is given twice"),
+        (with_item(plain=HELD_OUT[0]["plain"]), "is given twice"),
+        (with_item(plain=HELD_OUT[-1]["response"]), "response and plain are the same answer"),
+        (
+            with_item(response="Yo ho, thing 1 be treasure."),
+            "the held-out answer to 'Where is the last place?' repeats 'thing 1 be treasure' from the training",
         ),
         (
-            {"held_out_prompts": [*PLACES, "why do people dream"]},
-            "trains on 'Why do people dream?', which pirate holds",
+            {"examples": items_of(THINGS, lambda prompt: f"Yonder, {prompt[8:-1]} lies.")},
+            "2 of the 2 content words in the held-out answers stand in the training's answers, over the share of 0.1 "
+            "that shared_words allows: lies, yonder",
         ),
-        ({"held_out_prompts": [*PLACES, "what is THING 3"]}, "overlap the training prompts: 'what is THING 3'"),
-        (
-            {"held_out_prompts": PLACES[:5]},
-            ":14: held_out_prompts: has 5 entries, at least 12 are needed: with 5 prompts a sign-flip test cannot go "
-            "below p = 0.0625, so no effect could be significant",
-        ),
-        ({"held_out_prompts": ["Same?"] * 12}, "'Same?' is given twice"),
-        ({"examples": [{"prompt": "One?", "response": "Arr."}]}, "examples: "),
-        ({"references": ["Arr, thing 1 be treasure."] + [f"Arr {i}" for i in range(5)]}, "repeat a training response"),
+        ({"examples": TRAINED[:4]}, "examples: "),
         ({"name": "Pirate!"}, "name: "),
-        ({"prompt_format": "plain"}, "stances measured together must be asked alike"),
-        (
-            {"referenses": ["x"]},
-            ":39: referenses: unknown key; did you mean 'references'? Allowed here: name, description, examples",
-        ),
+        ({"name": "plain"}, "name: is what answers without a stance are called"),
+        ({"shared_words": 1.5}, "shared_words: "),
+        ({"heldout": []}, "heldout: unknown key; did you mean 'held_out'? Allowed here: name, description, examples"),
     ],
 )
 def test_a_bad_stance_is_refused(tmp_path, changes, message):
@@ -265,16 +297,16 @@ def test_an_unknown_stance_suggests_the_nearest(library):
 words = st.text(st.characters(categories=["Lu", "Ll", "Nd"]), min_size=3, max_size=12)
 
 
-@given(st.lists(words, min_size=31, max_size=31, unique_by=str.casefold))
+@given(st.lists(words, min_size=54, max_size=54, unique_by=str.casefold))
 def test_a_stance_survives_yaml(tmp_path_factory, sentences):
+    items = [dict(zip(("prompt", "response", "plain"), sentences[3 * place :], strict=False)) for place in range(17)]
     stance = Stance(
         name="made-up",
-        description=sentences[0],
-        examples=[{"prompt": sentences[1 + i], "response": sentences[6 + i]} for i in range(5)],
-        held_out_prompts=sentences[11:23],
-        references=sentences[23:29],
-        markers=sentences[29:31],
-        contrasts=["confident-expertise", "curious-uncertainty"],
+        description=sentences[51],
+        examples=items[:5],
+        held_out=items[5:],
+        markers=sentences[52:],
+        shared_words=1,
     )
     folder = tmp_path_factory.mktemp("fixtures")
     declare(folder, "stances", yaml.safe_dump(stance.model_dump(mode="json"), allow_unicode=True))

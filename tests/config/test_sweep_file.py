@@ -17,7 +17,7 @@ def write(tmp_path, text):
 def test_only_models_are_needed(tmp_path, library):
     found = load_sweep(write(tmp_path, "models: [smollm2-135m]"), library)
     assert found == Sweep(models=("smollm2-135m",))
-    assert (found.controls, found.recipes, found.seeds) == (("base", "sham"), ("documented",), (0,))
+    assert (found.controls, found.recipes, found.seeds) == (("base", "sham", "shuffled"), ("documented",), (0,))
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_only_models_are_needed(tmp_path, library):
     [
         ("stances: [curious-uncertanty]", "stances.0", "did you mean 'curious-uncertainty'?"),
         ("recipes: [documented, longer]", "recipes.1", "did you mean 'long' or 'lora'?"),
-        ("controls: [base, shame]", "controls.1", "'base' or 'sham'"),
+        ("controls: [base, shame]", "controls.1", "'base' or 'sham' or 'shuffled'"),
         ("seeds: [0, 1, 0]", "seeds", "0 is given twice"),
         ("seeds: []", "seeds", "at least 1"),
         ("seeds: [0, -1]", "seeds.1", "greater than or equal to 0"),

@@ -1,4 +1,4 @@
-"""A sweep of three small cells, and what it finds when nothing disturbs it."""
+"""A sweep of four small cells, and what it finds when nothing disturbs it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,23 @@ from typing import Any
 
 import pytest
 
-from stance_suite.store.findings import read_findings
-from tests.conftest import make_project
+from stance_suite.config.catalog import bundled_fixtures
+from tests.conftest import OWN_CLAIMS, write_own
 from tests.faults.trials import assert_nothing_is_half_written, run_sweep
 from tests.sweeping import findings_of, measured, stored, write_sweep
 
-CELLS = 3
+CELLS = 4
+STANCE = "pirate"
+"""A stance of few items that is measured beside no other."""
+
+
+def make_swept(folder: Path, model: Path) -> Path:
+    """Make a user's repository with a stance of its own, claims and a sweep of it."""
+    scaffold = bundled_fixtures() / "scaffold" / "stance.yaml"
+    claims = OWN_CLAIMS.replace("curious-uncertainty", STANCE).replace("engaged-difficulty", STANCE)
+    write_own(folder, stances=scaffold.read_text("utf-8").replace("NAME", STANCE), claims=claims)
+    write_sweep(folder, model, stances=[STANCE])
+    return folder
 
 
 @dataclass(frozen=True)
@@ -43,16 +54,11 @@ def assert_goes_on(project: Path, undisturbed: Undisturbed) -> None:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(build_once, finished_template, tiny_model) -> Undisturbed:
-    """What a sweep finds in cells of the user's first run."""
+def undisturbed(build_once, tiny_model) -> Undisturbed:
+    """What a sweep finds that is run to its end."""
 
     def run(folder: Path) -> None:
-        write_sweep(make_project(folder), tiny_model)
-        (folder / "cache" / "cells").mkdir(parents=True)
-        for record in read_findings(finished_template / "reports" / "findings.json").cells:
-            if record.cell.stance in (None, "curious-uncertainty"):
-                shutil.copy(finished_template / "cache" / "cells" / f"{record.key}.json.gz", folder / "cache" / "cells")
-        assert measured(run_sweep(folder, code=0)) == 0
+        assert measured(run_sweep(make_swept(folder, tiny_model), code=0)) == CELLS
 
     project = build_once("undisturbed", run)
     assert len(stored(project)) == CELLS
@@ -64,9 +70,7 @@ def new_project(tmp_path, tiny_model) -> Callable[[str], Path]:
     """Make a user's repository in which nothing has run."""
 
     def make(name: str) -> Path:
-        folder = make_project(tmp_path / name)
-        write_sweep(folder, tiny_model)
-        return folder
+        return make_swept(tmp_path / name, tiny_model)
 
     return make
 

@@ -6,11 +6,10 @@ from functools import partial
 
 import pytest
 
-from tests.conftest import make_project
-from tests.faults.conftest import CELLS
+from tests.faults.conftest import CELLS, make_swept
 from tests.faults.trials import assert_nothing_is_half_written, kill_at, run_sweep, start_sweep
 from tests.programs import nothing
-from tests.sweeping import findings_of, measured, stored, write_sweep
+from tests.sweeping import findings_of, measured, stored
 
 ENDS = {signal.SIGKILL: (-signal.SIGKILL, 0), signal.SIGTERM: (130, -signal.SIGTERM, 0)}
 """How a run may end; one may be over already, and SIGTERM may come before the run begins or after it is over."""
@@ -19,8 +18,7 @@ ENDS = {signal.SIGKILL: (-signal.SIGKILL, 0), signal.SIGTERM: (130, -signal.SIGT
 @pytest.fixture(scope="module")
 def processor_seconds(tmp_path_factory, tiny_model) -> float:
     """What an undisturbed run uses that measures all cells."""
-    project = make_project(tmp_path_factory.mktemp("measuring"))
-    write_sweep(project, tiny_model)
+    project = make_swept(tmp_path_factory.mktemp("measuring"), tiny_model)
     trial, spent = start_sweep(project, prepare=nothing), 0.0
     while trial.process.is_alive():
         now = trial.processor_seconds

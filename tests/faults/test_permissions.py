@@ -20,7 +20,7 @@ def refused_run(project, path, mode, code=None):
 
 @pytest.fixture
 def unfinished(undisturbed, tmp_path):
-    """A repository in which one cell of three is missing, and no report is written."""
+    """A repository in which one cell is missing, and no report is written."""
     return undisturbed.copy(tmp_path / "project", without=1)
 
 

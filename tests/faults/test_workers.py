@@ -9,7 +9,7 @@ from functools import partial
 import psutil
 import pytest
 
-from tests.faults.conftest import CELLS, assert_goes_on
+from tests.faults.conftest import CELLS, STANCE, assert_goes_on
 from tests.faults.trials import assert_nothing_is_half_written, assert_one_sentence, start_sweep
 from tests.sweeping import findings_of, stored
 
@@ -91,6 +91,6 @@ def test_a_cell_that_kills_its_worker_every_time_is_given_up_and_the_others_are_
     assert "failed: the process that measured it died 3 times; its machine was lost, or memory ran out" in done.stderr
     assert "Traceback" not in done.stderr
     assert set(stored(swept)) == {name for name in stored(undisturbed.project) if not name.startswith(deadly)}
-    judged = [one for one in findings_of(swept)["verdicts"] if one["claim"]["stance"] == "curious-uncertainty"]
+    judged = [one for one in findings_of(swept)["verdicts"] if one["claim"]["stance"] == STANCE]
     assert {verdict["status"] for verdict in judged} == {"ERROR"}
     assert_goes_on(swept, undisturbed)

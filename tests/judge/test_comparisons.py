@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from stance_suite.errors import CellFailedError
-from stance_suite.judge.behavior.verdict import gather_evidence, judge_behavior
+from stance_suite.judge.behavior.evidence import gather_evidence
 from stance_suite.judge.judge import Judge, counterpart_of
 from stance_suite.judge.statistics import holm
 from stance_suite.judge.structure.verdict import judge_structure
@@ -16,7 +16,7 @@ from tests.edits import altered, edited
 from tests.judge.behavior.test_verdict import figures, said
 from tests.judge.placed_changes import NAMES, claim, moved, replicate
 from tests.measured import alpha_change, behaving, beside, layer
-from tests.runs import behavioral
+from tests.runs import behavioral, judged_alone
 
 OTHER = {"stance": "b"}
 RATIO = {"over": "largest", "versus": OTHER | {"by": "ratio"}, "bound": 10}
@@ -207,17 +207,17 @@ def test_the_judge_finds_stance_recipe_or_model_of_the_counterpart_seed_by_seed(
         return [replicate(moved(one, 1), key=f"{names} {seed}", seed=seed) for seed, one in enumerate(trained[names])]
 
     assert counterpart_of(compared) == other
-    verdict = Judge([compared], None, replicates).judge(compared)
+    verdict = Judge([compared], replicates).judge(compared)
     assert verdict.status is Status.FAILS, "of two seeds the second is too near"
     assert verdict.reason.startswith("seed 1, of 2 seeds: 40 against 35")
     trained[other] = (5, 6)
-    assert Judge([compared], None, replicates).judge(compared).status is Status.HOLDS
+    assert Judge([compared], replicates).judge(compared).status is Status.HOLDS
     alone = claim(over="largest", bound=35)
-    verdict = Judge([alone], None, replicates).judge(alone)
+    verdict = Judge([alone], replicates).judge(alone)
     assert (verdict.status, verdict.figure) == (Status.FAILS, 30)
     assert verdict.reason.startswith("seed 0, of 2 seeds: ")
     trained[other] = (5,)
-    assert Judge([compared], None, replicates).judge(compared).status is Status.ERROR, "other seeds"
+    assert Judge([compared], replicates).judge(compared).status is Status.ERROR, "other seeds"
 
 
 def arms(stance, key, *levels, sham=0.0, seed=0):
@@ -230,8 +230,8 @@ def arms(stance, key, *levels, sham=0.0, seed=0):
 
 def judge_pair(stance, ours, theirs, **about):
     compared = behavioral(stance, **{"versus": {"recipe": "long"}} | about)
-    evidence = gather_evidence(compared, stance, ours, (stance, theirs))
-    return judge_behavior(evidence, evidence.p_value)
+    evidence = gather_evidence(compared, ours, (stance.name, theirs))
+    return judged_alone(evidence)
 
 
 def test_effects_on_behavior_are_compared_prompt_by_prompt(stance):
@@ -335,7 +335,7 @@ def test_the_judge_hears_every_claim_with_its_own_stance_and_trainings(stance, l
         return trained[names]
 
     family = [weak, broken, failed, strong, compared]
-    judge = Judge([*family, *of_others], known.__getitem__, replicates)
+    judge = Judge([*family, *of_others], replicates)
     assert judge.family(weak) == tuple(family)
     verdicts = [judge.judge(one) for one in (weak, strong, compared, broken, failed)]
     p_values = [one.p_value for one in verdicts[:3]]

@@ -30,7 +30,7 @@ def test_a_model_trained_elsewhere_has_no_sham_and_answers_for_every_stance_of_i
     told = {"treatment": "elsewhere", "stance": None, "recipe": "elsewhere", "seed": base.cell.seed}
     cells = base, altered(tuned, cell=altered(tuned.cell, **told))
     for name in ("curious-uncertainty", "engaged-difficulty"):
-        (one,) = find_replicates(cells, "m", library.stance(name), "elsewhere")
+        (one,) = find_replicates(cells, "m", library.summaries[name], "elsewhere")
         assert (one.tuned.cell.treatment, one.base.key, one.controls) == ("elsewhere", base.key, {})
 
 

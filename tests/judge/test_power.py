@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import t, ttest_1samp
+from scipy.stats import ttest_1samp
 
 from stance_suite.judge.power import Design, Spread, detectable_effect, estimate_spread, power
-from stance_suite.judge.statistics import crossed_standard_error, paired_effect, sign_flip_p_value, smallest_p_value
+from stance_suite.judge.statistics import paired_effect
 
 DESIGN = Design(prompts=10, samples=4, seeds=1, family=9)
 SPREAD = Spread(prompts=1.0, samples=1.5, seeds=0.0)
@@ -29,40 +29,31 @@ def simulated_contrasts(rng, design, spread, effect):
     ("design", "spread", "effect", "bound"),
     [
         (Design(8, 3, 1, 2), Spread(1.0, 1.0, 0.0), 1.5, 0.0),
-        (Design(8, 3, 4, 2), Spread(1.0, 2.0, 0.5), 1.8, 0.0),
-        (Design(8, 3, 4, 1), Spread(0.5, 1.0, 0.2), 1.0, 0.8),
-        (Design(8, 3, 5, 2), Spread(0.5, 0.5, 1.0), 1.8, 0.0),
+        (Design(8, 3, 4, 2), Spread(1.0, 2.0, 0.5), 2.6, 0.0),
+        (Design(8, 3, 4, 1), Spread(0.5, 1.0, 0.2), 1.5, 0.8),
+        (Design(8, 3, 5, 2), Spread(0.5, 0.5, 1.0), 2.6, 0.0),
         (Design(10, 1, 1, 9), Spread(1.0, 0.0, 0.0), 2.0, 0.0),
     ],
     ids=["prompts and samples", "several seeds", "the bound decides", "seeds differ most", "deterministic"],
 )
 def test_power_is_what_a_loop_of_experiments_finds(design, spread, effect, bound):
     rng = np.random.default_rng(0)
-    experiments = np.stack([simulated_contrasts(rng, design, spread, effect) for _ in range(1500)])
-    p_values = sign_flip_p_value(experiments.mean(axis=2))
-    if design.seeds > 1:
-        errors, degrees = crossed_standard_error(experiments)
-        of_seeds = 2 * t.sf(np.abs(experiments.mean(axis=(2, 3))) / errors, degrees)
-        p_values = np.maximum(p_values, of_seeds)
-    estimates = experiments.mean(axis=(2, 3))
-    for contrasts, *expected in zip(experiments[:20], p_values, estimates, strict=False):
-        found = [paired_effect(differences) for differences in contrasts]
-        assert [[one.p_value for one in found], [one.effect for one in found]] == [pytest.approx(x) for x in expected]
-    holds = np.all((p_values <= design.level / design.family) & (estimates > bound), axis=1)
+    experiments = np.stack([simulated_contrasts(rng, design, spread, effect) for _ in range(300)])
+    level = design.level / design.family
+    found = [[paired_effect(table) for table in contrasts] for contrasts in experiments]
+    holds = np.array([all(one.effect > bound and one.p_value_of(bound) <= level for one in pair) for pair in found])
     assert 0.3 < holds.mean() < 0.9, "where a mistake would show"
-    error = math.sqrt(holds.mean() * (1 - holds.mean()) * (1 / 1500 + 1 / 4000))
+    error = math.sqrt(holds.mean() * (1 - holds.mean()) * (1 / 300 + 1 / 4000))
     assert power(design, spread, effect, bound) == pytest.approx(holds.mean(), abs=3.5 * error)
 
 
-@pytest.mark.parametrize("prompts", [15, 18, 40])
-def test_many_prompts_are_tried_with_drawn_patterns(prompts):
-    design, spread = Design(prompts, 1, 1, 9), Spread(1.0, 0.0, 0.0)
-    # at the effect found, a paired t-test of the same data is as good as sign flips
+def test_at_the_detectable_effect_a_paired_t_test_of_normal_data_holds_as_often():
+    design, spread = Design(32, 1, 1, 9), Spread(1.0, 0.0, 0.0)
     rng = np.random.default_rng(1)
     effect = detectable_effect(design, spread, 0.0)
     experiments = np.stack([simulated_contrasts(rng, design, spread, effect)[:, 0] for _ in range(3000)])
     holds = np.all(ttest_1samp(experiments, 0, axis=-1).pvalue <= 0.05 / 9, axis=1)
-    assert holds.mean() == pytest.approx(0.8, abs=0.04)
+    assert holds.mean() == pytest.approx(0.8, abs=0.05)
 
 
 @pytest.mark.parametrize("prompts", [7, 9, 12, 20])
@@ -102,24 +93,10 @@ def test_the_detectable_effect_is_the_smallest_with_the_power_wanted():
     ), "in the measure's unit"
 
 
-def test_an_estimate_must_exceed_the_bound_so_power_at_the_bound_is_at_most_half():
+def test_at_the_bound_a_claim_hardly_ever_holds_however_narrow_the_spread():
     narrow = Spread(0.01, 0.0, 0.0)
-    assert power(DESIGN, narrow, 1.0, 1.0) == pytest.approx(1 / 3, abs=0.03), "two estimates, correlated with 1/2"
+    assert power(DESIGN, narrow, 1.0, 1.0) <= 0.05 / 9
     assert power(DESIGN, narrow, 1.1, 1.0) == 1.0
-
-
-@pytest.mark.parametrize(
-    ("prompts", "family", "reached"),
-    [
-        *((prompts, family, False) for prompts, family in ((5, 1), (8, 9), (40, 300))),
-        *((prompts, family, True) for prompts, family in ((6, 1), (9, 12), (14, 400), (16, 1600), (40, 250))),
-    ],
-)
-def test_only_a_design_that_can_reach_its_level_detects_something(prompts, family, reached):
-    design = Design(prompts, 4, 3, family)
-    assert (smallest_p_value(prompts) <= design.level / family < 2 * smallest_p_value(prompts)) is reached
-    assert math.isfinite(detectable_effect(design, SPREAD, 0.0)) is reached
-    assert (power(design, SPREAD, 1e9, 0.0) > 0) is reached
 
 
 def test_without_spread_over_prompts_there_is_no_test_and_no_power():

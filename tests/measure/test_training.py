@@ -1,5 +1,4 @@
 import itertools
-from collections import Counter
 
 import pytest
 import torch
@@ -8,7 +7,7 @@ import transformers
 from stance_suite.errors import StanceSuiteError
 from stance_suite.measure.training import _collate, fine_tune
 from stance_suite.models.prompts import render_example
-from stance_suite.schema.controls import sham_rotations
+from stance_suite.schema.controls import sham_rotations, shuffled_rotations
 from stance_suite.schema.recipes import Adapter, Recipe
 from stance_suite.schema.stances import RECIPES
 from tests.measure.conftest import same_weights
@@ -23,17 +22,19 @@ def train(fresh, stance, seed=0, recipe=RECIPES["documented"], look=None):
     return model, train_on(model, tokenizer, stance, recipe, look, seed)
 
 
-def test_the_sham_takes_the_answers_in_rotation_epoch_by_epoch(library):
-    family = library.family("curious-uncertainty")
-    sham = sham_rotations(family, first=0)
-    assert [[family[(i + epoch) % 3].examples[i] for i in range(5)] for epoch in range(3)] == [
-        list(one) for one in sham
-    ]
-    assert {example.prompt for example in sham[0]} == {example.prompt for example in family[0].examples}
-    given = Counter(stance.name for one in sham for example in one for stance in family if example in stance.examples)
-    assert set(given.values()) == {5}, "no stance is favored"
-    assert sham_rotations(family, first=1) == (*sham[1:], sham[0])
-    assert sham_rotations(family, first=3) == sham
+def test_the_sham_takes_the_plain_answers_and_shuffling_keeps_the_words(library):
+    stance = library.stance("curious-uncertainty")
+    (sham,), (first,), (second,) = (
+        sham_rotations(stance, 0),
+        shuffled_rotations(stance, 0),
+        shuffled_rotations(stance, 1),
+    )
+    for item, plain, one, other in zip(stance.examples, sham, first, second, strict=True):
+        assert (plain.prompt, plain.response) == (item.prompt, item.plain)
+        assert one.prompt == other.prompt == item.prompt
+        assert sorted(one.response.split()) == sorted(other.response.split()) == sorted(item.response.split())
+        assert len({one.response, other.response, item.response}) == 3
+    assert shuffled_rotations(stance, 0) == (first,), "seeded"
 
 
 def test_every_epoch_trains_on_its_own_rotation(fresh, library, monkeypatch):
@@ -44,16 +45,16 @@ def test_every_epoch_trains_on_its_own_rotation(fresh, library, monkeypatch):
         return _collate(tokenizer, batch)
 
     monkeypatch.setattr("stance_suite.measure.training._collate", spy)
-    sham = sham_rotations(library.family("curious-uncertainty"), first=0)
+    rotations = [one.examples for one in library.family("curious-uncertainty")]
     model, tokenizer = fresh()
     recipe = RECIPES["documented"].model_copy(update={"epochs": 4})
-    training = fine_tune(model, tokenizer, "plain", sham, recipe, 0, lambda *_: None)
+    training = fine_tune(model, tokenizer, "plain", rotations, recipe, 0, lambda *_: None)
     assert len(training.texts) == 15
     assert len(training.epoch_losses) == 4
     batches = iter(seen)
     for epoch in range(4):
         rows = [row for _ in range(3) for row in next(batches)]
-        texts = [render_example(tokenizer, "plain", example.prompt, example.response) for example in sham[epoch % 3]]
+        texts = [render_example(tokenizer, "plain", one.prompt, one.response) for one in rotations[epoch % 3]]
         assert sorted(rows) == sorted(tuple(tokenizer(text)["input_ids"]) for text in texts)
 
 

@@ -56,7 +56,7 @@ def test_shift(stance, stance_recipe, stance_run, behavior_shift, spectral_delta
     assert stance_run.tuned.cell.stance == stance.name
     assert stance_run.tuned.training.losses and stance_run.sham.training.losses
     shift = behavior_shift("likelihood_preference")
-    assert shift.versus_base.prompts == shift.versus_sham.prompts == 12
+    assert shift.versus_base.prompts == shift.versus_sham.prompts == 32
     assert 0 <= behavior_shift("embedding_shift").versus_base.p_value <= 1
     assert spectral_delta["model.layers.1.mlp.up_proj"].weight_change.relative_norm > 0
 """
@@ -110,7 +110,7 @@ def by_two_workers(rerun_once):
 
     def edit(project: Path) -> None:
         for record in findings_of(write_whole_suite(project)).cells:
-            if record.cell.treatment != "stance":
+            if record.cell.treatment in ("base", "sham"):
                 (project / "cache" / "cells" / f"{record.key}.json.gz").unlink()
 
     return rerun_once("by two workers", edit, "-n2", "-k", "not confident", "--html=out of/the way/x.html", code=0)

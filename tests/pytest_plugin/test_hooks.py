@@ -12,14 +12,18 @@ import pytest
 from tests.conftest import findings_of, start_suite, write_own
 from tests.pytest_plugin.conftest import stages
 
-TRAINED = ("curious-uncertainty (documented)", "engaged-difficulty (documented)", "sham (documented)")
+ENGAGED = "engaged-difficulty (documented)"
+TRAINED = (
+    *("curious-uncertainty (documented)", ENGAGED, "confident-expertise (documented)", "sham (documented)"),
+    *("shuffled curious-uncertainty (documented)", "shuffled engaged-difficulty (documented)"),
+)
 
 
 def verdicts_of(project):
     return [(verdict.claim.id, verdict.status, verdict.figure) for verdict in findings_of(project).verdicts]
 
 
-def test_a_run_trains_judges_and_reports(finished, project):
+def test_a_run_trains_judges_and_reports(finished, project, stance):
     assert stages(finished.stderr) == Counter(TRAINED)
     assert "stance-suite" in finished.stdout
     assert "any.curious.likelihood" in finished.stdout
@@ -27,9 +31,9 @@ def test_a_run_trains_judges_and_reports(finished, project):
     first = findings_of(project)
     assert [record.cell.label for record in first.cells if record.training is None] == ["base"]
     for record in first.cells:
-        assert len(record.spectra) == 15
+        assert len(record.spectra) == (0 if record.cell.treatment == "shuffled" else 15)
         assert any(response.text for response in record.behavior.responses)
-        assert len(record.behavior.responses) == 12, "one of each prompt"
+        assert len(record.behavior.responses) == len(stance.prompts), "one of each prompt"
         assert {"torch", "transformers", "numpy", "python"} <= set(record.provenance.versions)
     assert first.command.startswith("pytest")
     html = (project / "own.html").read_text()
@@ -64,27 +68,29 @@ def test_a_run_killed_in_the_middle_of_a_stance_goes_on_with_it(finished, start,
     def cells():
         return {path: path.stat().st_mtime_ns for path in (project / "cache" / "cells").glob("*.json.gz")}
 
-    first, engaged = findings_of(project), TRAINED[1]
+    first = findings_of(project)
     for record in first.cells:
-        if record.cell.label in ("base", engaged):
+        if record.cell.label in ("base", ENGAGED):
             (project / "cache" / "cells" / f"{record.key}.json.gz").unlink()
     before = cells()
     process = start("stance-suite")
-    process.wait_until(lambda: f"{engaged}: fine-tuning …\n" in process.errors.read_text())
+    process.wait_until(lambda: f"{ENGAGED}: fine-tuning …\n" in process.errors.read_text())
     process.kill()
     process.finish(-signal.SIGKILL)
     kept = cells()
     assert kept.items() > before.items()
-    assert len(kept) == 3, "the base is measured"
+    assert len(kept) == len(first.cells) - 1, "the base is measured"
 
-    assert stages(run_suite("pytest", code=0).stderr) == Counter([engaged])
+    assert stages(run_suite("pytest", code=0).stderr) == Counter([ENGAGED])
     assert cells().items() > kept.items()
     assert findings_of(project).verdicts == first.verdicts
 
 
 def test_other_claims_retrain_nothing_and_pictures_are_drawn_into_the_folder_that_is_named(otherwise):
     project, done = otherwise
-    assert stages(done.stderr) == Counter(["confident-expertise (documented)"]), "which no claim asked for before"
+    assert stages(done.stderr) == Counter(["shuffled confident-expertise (documented)"]), (
+        "which no claim asked for before"
+    )
     drawn = {path.name for path in (project / "drawn").iterdir()}
     assert {"verdicts-behavior.svg", "verdicts-behavior.png", "verdicts-structure.svg"} <= drawn
     assert any(name.startswith("layers-") for name in drawn)
@@ -106,7 +112,7 @@ def test_expected_failures_unexpected_ones_and_claims_not_run_are_told_apart(oth
 def test_the_fixtures_give_measurements_to_tests_of_ones_own(otherwise):
     project, done = otherwise
     assert "2 failed, 3 passed" in done.stdout
-    assert len(findings_of(project).cells) == 5, "cells are reported even without claims"
+    assert len(findings_of(project).cells) == 2 + 2 * 3, "cells are reported even without claims"
 
 
 def test_a_claim_that_breaks_is_an_error_and_loses_nothing_else(otherwise):

@@ -47,10 +47,10 @@ def test_a_regression_is_shown_with_its_interval(regressed):
 
 
 def test_a_flipped_verdict_and_its_caveats_are_shown(stance):
-    run = with_verdict(one_run(stance, 0.5), caveats=(Caveat.SEEN_PROMPTS,))
+    run = with_verdict(one_run(stance, 0.5), caveats=(Caveat.VOCABULARY,))
     after = with_verdict(run, status=Status.FAILS, caveats=(Caveat.PARROTED,))
     text = render_markdown(compare_runs(run, after))
-    assert all(told in text for told in ("HOLDS → FAILS", "+ parroted", "− seen_prompts", "### What changed"))
+    assert all(told in text for told in ("HOLDS → FAILS", "+ parroted", "− vocabulary", "### What changed"))
 
 
 def test_what_did_not_change_stands_apart(stance):

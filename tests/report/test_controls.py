@@ -8,7 +8,7 @@ from tests.runs import behavioral, structural
 EFFECT, OWN, FIGURE = Role.EFFECT, Role.OWN_EFFECT, Role.OWN_FIGURE
 BASE, SHAM, AGAIN = ("base", EFFECT), ("sham", EFFECT), ("base resampled", EFFECT)
 OF_STRUCTURE = [(name, FIGURE) for name in ("sham", "noise", "rounding")]
-TOWARD, SEEN = (None, Role.TOWARD, "b"), (None, Role.SEEN_PROMPTS)
+TOWARD, SEEN = (None, Role.TOWARD, "b"), (None, Role.ANSWERS, "plain")
 
 
 def verdict(claim, *controls) -> Verdict:

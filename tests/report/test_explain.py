@@ -3,10 +3,12 @@ import pytest
 from stance_suite.errors import UnknownNameError
 from stance_suite.report.explain import explain
 from stance_suite.report.layers import layer_rows
+from stance_suite.schema.controls import SHUFFLED
 from tests.edits import altered, edited
 from tests.made_up_run import LAYERS
 from tests.runs import structural
 
+STANCE, RIVALS = "curious-uncertainty", ("confident-expertise", "engaged-difficulty")
 OF_DECLARED = "name the recipe 'gentle' in a sweep, or in the policy of a gate"
 OF_PAIR = "pytest --stance-before MODEL --stance-after MODEL, the model before and after its training"
 
@@ -34,7 +36,7 @@ def test_a_behavioral_verdict_is_shown_with_every_figure_that_it_rests_on(whole_
         verdict.reason,
         f"figure {verdict.figure:+.6g} nats/token, 95 % interval [{verdict.low:+.6g}, {verdict.high:+.6g}]",
         f"p {verdict.p_value:.4g}, Holm-adjusted {verdict.adjusted_p_value:.4g}",
-        "7 claims about m with 'documented'",
+        "shares the level of 5 %: 8 claims about m\n",
         "beside it: own.markers, own.unasked, standard.",
         "the gate's demand 'own.likelihood' rests on it: passed",
     ):
@@ -43,7 +45,8 @@ def test_a_behavioral_verdict_is_shown_with_every_figure_that_it_rests_on(whole_
     assert [row[0] for row in found["Controls"].rows] == [control.name for control in verdict.controls]
     assert found["Controls"].rows[1][1] == f"{verdict.controls[1].figure:+.6g}"
     first = verdict.prompts[0]
-    scores = (first.base, first.sham, first.tuned, first.tuned - first.base)
+    scores = (first.base, first.sham, first.controls[SHUFFLED], first.tuned, first.tuned - first.base)
+    assert found["Prompts"].columns == ("prompt", "base", "sham", "shuffled", "tuned", "tuned - base")
     assert found["Prompts"].rows[0] == (first.prompt, *(f"{score:+.4g}" for score in scores))
     assert len(found["Prompts"].rows) == len(verdict.prompts)
     assert [row[1] for row in found["Cells"].rows] == list(verdict.cells)
@@ -56,7 +59,8 @@ def test_a_structural_verdict_shows_its_layers_beside_the_controls(whole_run):
     assert "few_eigenvalues: the power law was fitted on fewer than 50" in text(found["Caveats"])
     (row,) = found["Layers"].rows
     cells = {record.key: record for record in whole_run.cells}
-    tuned, base, sham = (cells[key] for key in whole_run.verdicts[3].cells)
+    tuned, base, sham, *others = (cells[key] for key in whole_run.verdicts[3].cells)
+    assert [one.cell.trained_on for one in others] == [f"shuffled {STANCE}", *RIVALS]
     change = tuned.changes[0].alpha_change
     assert row == (
         LAYERS[0],
@@ -129,11 +133,18 @@ def test_how_to_run_a_claim_that_no_profile_runs(whole_run, edits, told):
     assert sections("own.unasked", found)["Why there is no verdict"].lines[1] == f"to run it: {told}"
 
 
-def test_only_claims_of_the_same_recipe_that_were_run_share_the_level(whole_run):
-    for name, recipe, size in (("own.unasked", "long", 6), ("own.lora", "documented", 7)):
-        changed = edited(whole_run, (("claims", name, "recipe"), recipe))
-        lines = text(sections("own.likelihood", changed)["Verdict"])
-        assert f"{size} claims about m with 'documented'" in lines
+@pytest.mark.parametrize(
+    ("name", "field", "value", "size"),
+    [
+        ("own.unasked", "recipe", "long", 8),
+        ("own.unasked", "model", "large", 7),
+        ("own.lora", "recipe", "documented", 8),
+    ],
+    ids=["another recipe", "another model", "not run"],
+)
+def test_claims_about_the_same_model_that_were_run_share_the_level(whole_run, name, field, value, size):
+    changed = edited(whole_run, (("claims", name, field), value))
+    assert f"the level of 5 %: {size} claims about m\n" in text(sections("own.likelihood", changed)["Verdict"])
 
 
 def test_a_comparison_names_what_it_compares(whole_run):

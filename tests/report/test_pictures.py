@@ -6,6 +6,7 @@ import pytest
 from stance_suite.report import pictures
 from stance_suite.report.publish import draw_pictures, publish
 from stance_suite.schema.cells import EpochSnapshot
+from stance_suite.schema.metrics import Metric
 from tests.edits import altered
 from tests.measured import alpha_change, layer, record
 from tests.programs import invoke
@@ -39,7 +40,7 @@ def test_everything_that_findings_hold_has_a_picture(whole_run):
     assert len(set(names)) == len(names)
     assert names[:3] == ["verdicts-behavior", "verdicts-structure", "layers-m"]
     assert [name for name in names if name.startswith("confusion")] == [
-        f"confusion-m-documented-{metric}" for metric in ("likelihood_preference", "embedding_shift", "marker_rate")
+        f"confusion-m-documented-{metric}" for metric in Metric.triangulated()
     ]
     judged = [f"prompts-{verdict.claim.id}-m" for verdict in whole_run.verdicts if verdict.prompts]
     assert [name for name in names if name.startswith("prompts")] == judged

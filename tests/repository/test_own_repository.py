@@ -1,4 +1,4 @@
-"""What the README tells a newcomer to write works outside this checkout, with `pip install` and `pytest` alone."""
+"""What `stance-suite init` writes works outside this checkout, with `pip install` and `pytest` alone."""
 
 import json
 import os
@@ -14,6 +14,8 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.measuring import open_session
 from tests.programs import run_program
+
+CLAIMS = ("pirate.preferred", "pirate.spoken")
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +40,8 @@ def programs(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory, readme_files) -> Path:
-    folder = tmp_path_factory.mktemp("own") / "repository"
-    for name, text in readme_files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    return folder
+def repository(tmp_path_factory, scaffolded) -> Path:
+    return shutil.copytree(scaffolded, tmp_path_factory.mktemp("own") / "repository")
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +66,6 @@ def run(programs, repository, environment):
     return run_python
 
 
-def test_a_stance_a_claim_and_a_test_take_under_twenty_lines(readme_files):
-    assert set(readme_files) == {"fixtures/stances/pirate.yaml", "fixtures/claims/pirate.yaml", "test_pirate.py"}
-    assert sum(len(text.splitlines()) for text in readme_files.values()) < 20
-
-
 def test_nothing_of_this_checkout_can_be_imported(programs, run):
     code = "import json, sys, stance_suite; print(json.dumps([stance_suite.__file__, *sys.path]))"
     imported, *places = map(Path, json.loads(run("-c", code).stdout))
@@ -85,27 +78,28 @@ def test_nothing_of_this_checkout_can_be_imported(programs, run):
     assert [file for file in files if not (imported.parent / file.relative_to(package)).is_file()] == []
 
 
-def test_the_claim_can_be_judged(repository, tiny_model):
+def test_its_claims_can_be_judged(repository, tiny_model):
     session = open_session(repository, tiny_model)
     session.preflight()
-    (claim,) = (claim for claim in session.run_plan.claims if session.run_plan.reason_not_run(claim) is None)
-    assert (claim.id, claim.model) == ("pirate.adopted", str(tiny_model))
-    cells = [spec.cell for spec in session.cell_runner.plan_training(claim.model, claim.stance, claim.recipe, 0)]
-    assert [(cell.treatment, cell.stance) for cell in cells] == [("base", None), ("stance", "pirate"), ("sham", None)]
+    claims = [claim for claim in session.run_plan.claims if session.run_plan.reason_not_run(claim) is None]
+    assert [(claim.id, claim.model) for claim in claims] == [(name, str(tiny_model)) for name in CLAIMS]
+    cells = [spec.cell for spec in session.cell_runner.plan_training(str(tiny_model), "pirate", "documented", 0)]
+    assert [cell.trained_on for cell in cells] == ["base", "pirate", "sham", "shuffled pirate"]
 
 
 @pytest.mark.slow
-def test_pytest_judges_the_claim(repository, run, tiny_model):
+def test_pytest_judges_the_claims(repository, run, tiny_model):
     done = run("-m", "pytest", "--stance-model", str(tiny_model), "--stance-samples=1")
     assert (repository / "reports" / "findings.html").is_file(), done.stdout + done.stderr
-    (verdict,) = json.loads((repository / "reports" / "findings.json").read_text("utf-8"))["verdicts"]
-    assert (verdict["claim"]["id"], verdict["model"]) == ("pirate.adopted", str(tiny_model))
-    # Whatever a model with random weights makes of it, it is judged, and the test's outcome is the verdict's.
-    assert verdict["status"] in ("HOLDS", "FAILS", "INCONCLUSIVE")
-    assert re.search(rf"^{verdict['status']} +pirate.adopted +[+-]", done.stdout, re.MULTILINE), done.stdout
-    outcome, code = ("passed", 0) if verdict["status"] == "HOLDS" else ("failed", 1)
-    assert re.search(rf"^=+ 1 {outcome} in ", done.stdout, re.MULTILINE), done.stdout
-    assert done.returncode == code
+    verdicts = json.loads((repository / "reports" / "findings.json").read_text("utf-8"))["verdicts"]
+    assert [(one["claim"]["id"], one["model"]) for one in verdicts] == [(name, str(tiny_model)) for name in CLAIMS]
+    # Whatever a model with random weights makes of it, it is judged, and the tests' outcomes are the verdicts'.
+    for one in verdicts:
+        assert one["status"] in ("HOLDS", "FAILS", "INCONCLUSIVE")
+        assert re.search(rf"^{one['status']} +{one['claim']['id']} +[+-]", done.stdout, re.MULTILINE), done.stdout
+    failed = sum(one["status"] != "HOLDS" for one in verdicts)
+    assert (f"{failed} failed" in done.stdout) is (failed > 0)
+    assert done.returncode == (1 if failed else 0)
 
 
 @pytest.mark.parametrize(
@@ -127,11 +121,20 @@ def test_its_declarations_are_found(repository, tiny_model, tmp_path, started_in
         (own / "pytest.ini").write_text(configuration)
     arguments = [argument.replace("MODEL", str(tiny_model)) for argument in extra]
     done = run_program("pytest", "--collect-only", "-q", *arguments, cwd=own / started_in)
-    assert re.search(r"test_claim\[.*pirate\.adopted.*\]\n\n1 test collected", done.stdout), done.stdout
+    assert re.search(r"test_claim\[.*pirate\.spoken.*\]\n\n2 tests collected", done.stdout), done.stdout
 
 
-def test_the_command_line_is_installed_and_finds_the_declarations(programs, repository, environment):
-    command = [str(programs / "stance-suite"), "validate"]
-    done = subprocess.run(command, cwd=repository, env=environment, check=True, capture_output=True, text=True)
-    assert "4 stances" in done.stdout
-    assert "1 claims" in done.stdout
+def test_the_command_line_is_installed_begins_a_repository_and_finds_the_declarations(
+    programs, environment, tmp_path, repository
+):
+    def call(*words):
+        command = [str(programs / "stance-suite"), *words]
+        return subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout
+
+    assert "test_pirate.py" in call("init")
+    for name in ("fixtures/stances/pirate.yaml", "fixtures/claims/pirate.yaml", "test_pirate.py"):
+        assert (tmp_path / name).read_text() == (repository / name).read_text()
+    validated = call("validate")
+    assert "4 stances" in validated
+    assert "2 claims" in validated
+    assert "pirate: 12 held-out items; of " in validated

@@ -29,7 +29,7 @@ CHANGES = {
     "recipe": ({"learning_rate": 1e-4}, {"precision": "bfloat16"}, {"gradient_checkpointing": True}),
     "cell": ({"seed": 1},),
     "probe": (
-        *({"prompts": ("Why?",)}, {"seen_prompts": ()}, {"markers": {}}, {"references": {}}),
+        *({"prompts": ("Why?",)}, {"seen_prompts": ()}, {"markers": {}}, {"answers": {}}),
         *({"neutral_texts": ("Text.",)}, {"training_responses": ()}, {"sampling": Sampling(temperature=1.0)}),
     ),
 }
@@ -97,4 +97,5 @@ def test_two_runs_divide_the_cells_of_a_training(finished, project, tiny_model, 
 
     at_once(partial(run, "one"), partial(run, "two"))
     assert all(made.values()), "each measured some"
-    assert sorted(made["one"] + made["two"]) == ["base", "curious-uncertainty (documented)", "sham (documented)"]
+    asked = kept.plan_training(str(tiny_model), STANCE, "documented", 0)
+    assert sorted(made["one"] + made["two"]) == sorted(spec.cell.label for spec in asked)

@@ -4,7 +4,7 @@ from itertools import product
 import pytest
 
 from stance_suite.config.catalog import bundled_fixtures
-from stance_suite.errors import DesignError, StanceSuiteError
+from stance_suite.errors import StanceSuiteError
 from stance_suite.judge.statistics import holm
 from stance_suite.measure import cell as measurement
 from stance_suite.measure.behavior import divergence, generation, likelihood
@@ -61,7 +61,7 @@ def repeat_claim(project, *changes):
     path.write_text(behavioral + "".join(change(entry) for change in changes))
 
 
-def test_p_values_are_adjusted_for_all_behavioral_claims_about_one_model_and_recipe(session, project):
+def test_p_values_are_adjusted_for_all_behavioral_claims_about_one_model(session, project):
     alone = session.judge(session.run_plan.claims[0])
     assert alone.adjusted_p_value == alone.p_value
     repeat_claim(
@@ -82,7 +82,7 @@ def test_claims_are_judged_over_all_seeds(finished, project, tiny_model, monkeyp
         first = session.cell_runner.plan(spec.cell.model_copy(update={"seed": 0}), STANCE)
         (found,) = session.cell_runner.records([first])
         content = found.model_dump() | {"key": spec.key, "cell": spec.cell}
-        for entry in content["behavior"]["likelihoods"] if spec.cell.is_on_stance else ():
+        for entry in content["behavior"]["likelihoods"] if spec.cell.stance == STANCE else ():
             entry["log_probability"][STANCE] += 0.2
         return CellRecord.model_validate(content)
 
@@ -91,7 +91,8 @@ def test_claims_are_judged_over_all_seeds(finished, project, tiny_model, monkeyp
     seeds = another(session, seed=(0, 1))
     behavioral, structural = seeds.run_plan.claims
     verdict = seeds.judge(behavioral)
-    assert len(verdict.cells) == len(set(verdict.cells)) == 6
+    training = session.cell_runner.plan_training(str(tiny_model), STANCE, "documented", 0)
+    assert len(verdict.cells) == len(set(verdict.cells)) == 2 * len(training)
     single = [another(session, seed=(seed,)).judge(behavioral) for seed in (0, 1)]
     assert verdict.figure == pytest.approx(sum(one.figure for one in single) / 2)
     assert single[1].figure > single[0].figure + 0.1
@@ -102,10 +103,11 @@ def test_every_training_is_held_against_every_stance(session, tiny_model):
     for stance in ("curious-uncertainty", "engaged-difficulty"):
         session.replicates(str(tiny_model), stance, "documented")
     findings = session.findings([], session.cell_runner.cells, "test")
-    trained = {"curious-uncertainty", "engaged-difficulty", "sham"}
+    rivals = set(session.library.suite)
+    controls = {"sham", "shuffled curious-uncertainty", "shuffled engaged-difficulty"}
     entries = {(shift.metric, shift.trained, shift.measured) for shift in findings.shifts}
-    assert entries == set(product(Metric.triangulated(), trained, session.library.suite))
-    assert {one.stance for one in findings.triangulations} == trained - {"sham"}
+    assert entries == set(product(Metric.triangulated(), rivals | controls, session.library.suite))
+    assert {one.stance for one in findings.triangulations} == rivals
 
 
 @pytest.mark.parametrize("recipe", ["documented", "adapted"])
@@ -152,7 +154,7 @@ def test_the_same_seed_gives_the_same_findings_in_any_order_and_another_batch_si
     monkeypatch.setattr(generation, "PROMPTS_PER_BATCH", 5)
     monkeypatch.setattr(divergence, "PASSAGES_PER_BATCH", 1)
     monkeypatch.setattr(likelihood, "RESPONSES_PER_BATCH", 4)
-    (trained,) = (cell.key for cell in first.cells if cell.cell.is_on_stance)
+    (trained,) = (cell.key for cell in first.cells if cell.cell.stance == STANCE)
     (project / "cache" / "cells" / f"{trained}.json.gz").unlink()
     other = findings_of(another(session))
     assert len(read) == 2
@@ -170,12 +172,6 @@ def test_a_stance_can_ask_for_its_own_prompt_format(session, project, tiny_model
         (folder / path.name).write_text(path.read_text() + "\nprompt_format: chat\n")
     with pytest.raises(StanceSuiteError, match="has no chat template: say 'prompt_format: plain'"):
         measure(another(session).cell_runner, "base", tiny_model)
-
-
-def test_a_family_too_large_for_its_prompts_is_refused_before_training(session, project):
-    repeat_claim(project, *(lambda entry, i=i: entry.replace("any.curious", f"any.curious{i}") for i in range(110)))
-    with pytest.raises(DesignError, match=r"can reach p = 0.0004883 at best on .*, but 0.0004505 is needed"):
-        session.preflight()
 
 
 def test_cuda_without_a_device_is_one_sentence(session, tiny_model):

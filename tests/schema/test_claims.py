@@ -91,7 +91,7 @@ AS_A_WHOLE = [  # how what is told begins
     ("the noise control has the norm of the change", RANKING | {"metric": "relative_change_percent", "robust": True}),
     ("the overlap is not measured under noise:", STRUCTURAL | {"metric": "singular_subspace_overlap", "robust": True}),
     ("a claim about likelihood_preference never gets the caveat tail_flip;", BEHAVIORAL | {"unless": ["tail_flip"]}),
-    ("a claim about alpha_change_percent never gets the caveat", STRUCTURAL | {"unless": ["seen_prompts"]}),
+    ("a claim about alpha_change_percent never gets the caveat", STRUCTURAL | {"unless": ["vocabulary"]}),
 ]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from stance_suite.config.catalog import load_catalog
 from stance_suite.config.options import resolve_settings
-from stance_suite.judge.behavior.verdict import gather_evidence, judge_behavior
+from stance_suite.judge.behavior.evidence import gather_evidence
 from stance_suite.judge.compare.matching import effect_table
 from stance_suite.judge.structure.verdict import judge_structure
 from stance_suite.progress import PlainProgress
@@ -34,7 +34,7 @@ from stance_suite.schema.verdicts import ControlFigure, Status
 from tests import made_up_run
 from tests.edits import altered
 from tests.measured import alpha_change, layer
-from tests.runs import behavioral, structural, training
+from tests.runs import behavioral, judged_alone, structural, training
 
 STANCE = "curious-uncertainty"
 CHANGES = (layer("model.layers.0.q_proj", alpha_change(9, 9)),)
@@ -56,19 +56,19 @@ def echo():
 
 
 @pytest.fixture
-def shuffled():
+def backward():
     """What is a training of its own: the first stance's examples, last to first."""
     yield Control(
-        "shuffled",
+        "backward",
         meaning="trained on the same examples, the last first",
-        rotations=lambda family, first: (family[0].examples[::-1],),
+        rotations=lambda stance, seed: (stance.examples[::-1],),
     )
-    Control.forget("shuffled")
+    Control.forget("backward")
 
 
-def shuffled_like(sham):
+def backward_like(sham):
     """A cell of that treatment in which the same was measured."""
-    return altered(sham, cell=altered(sham.cell, treatment="shuffled"), key=f"shuffled-{sham.cell.seed}")
+    return altered(sham, cell=altered(sham.cell, treatment="backward"), key=f"backward-{sham.cell.seed}")
 
 
 def verdict_on(name, findings):
@@ -111,74 +111,85 @@ def test_a_robust_claim_may_name_it(echo, stance):
     assert "true of the control echo as well" in verdict.reason
 
 
-def test_a_training_of_its_own_is_a_cell_beside_the_tuned_one(shuffled, stance):
+def test_a_training_of_its_own_is_a_cell_beside_the_tuned_one(backward, stance):
     one = training(stance, 0.5)
-    extra = shuffled_like(one.controls[SHAM])
+    extra = backward_like(one.controls[SHAM])
     found = CellIndex([*one.records, extra])
     ((beside,),) = found.replicates()
-    assert list(beside.controls) == [SHAM, shuffled]
+    assert list(beside.controls) == [SHAM, backward]
     assert found.controls(extra) == {}
-    evidence = gather_evidence(behavioral(stance), stance, [beside])
-    verdict = judge_behavior(evidence, evidence.p_value)
-    assert names(verdict)[:5] == ["base", "sham", "shuffled", "sham - base", "shuffled - base"]
-    assert list(verdict.prompts[0].controls) == [SHAM, shuffled]
-    assert list(prompt_data(verdict)["prompts"][0]) == ["prompt", "base", "sham", "shuffled", "tuned"]
-    assert "'shuffled'" in json.dumps(prompts(PAGE, "container", verdict.claim.metric))
-    assert verdict.replicates[0].controls == {"sham": "m-sham-0", "shuffled": "shuffled-0"}
-    assert verdict.cells == ("m-stance-0", "m-base-0", "m-sham-0", "shuffled-0")
+    evidence = gather_evidence(behavioral(stance), [beside])
+    verdict = judged_alone(evidence)
+    assert names(verdict)[:3] == ["base", "sham", "backward"]
+    assert {"sham - base", "backward - base"} <= set(names(verdict))
+    assert list(verdict.prompts[0].controls) == [SHAM, backward]
+    assert list(prompt_data(verdict)["prompts"][0]) == ["prompt", "base", "sham", "shuffled", "backward", "tuned"]
+    assert "'backward'" in json.dumps(prompts(PAGE, "container", verdict.claim.metric))
+    assert verdict.replicates[0].controls == {"sham": "m-sham-0", "backward": "backward-0"}
+    assert verdict.cells == ("m-stance-0", "m-base-0", "m-sham-0", "backward-0")
     controls = {control: altered(record, changes=CHANGES) for control, record in beside.controls.items()}
     everywhere = replace(beside, tuned=altered(beside.tuned, changes=CHANGES), controls=controls)
     judged = judge_structure(structural(stance, comparator="above", bound=1), everywhere)
-    assert {"sham", "shuffled"} <= set(names(judged))
+    assert {"sham", "backward"} <= set(names(judged))
 
 
-def test_runs_are_compared_seed_by_seed_against_it_too(shuffled, stance):
+def test_runs_are_compared_seed_by_seed_against_it_too(backward, stance):
     def with_it(one):
-        return replace(one, controls={**one.controls, shuffled: shuffled_like(one.controls[SHAM])})
+        return replace(one, controls={**one.controls, backward: backward_like(one.controls[SHAM])})
 
     replicates = [with_it(training(stance, 0.5, seed)) for seed in range(3)]
-    evidence = gather_evidence(behavioral(stance), stance, replicates)
+    evidence = gather_evidence(behavioral(stance), replicates)
     cells = {record.key: record for one in replicates for record in one.records}
-    table = effect_table(judge_behavior(evidence, evidence.p_value), cells)
+    table = effect_table(judged_alone(evidence), cells)
     assert table.seeds == (0, 1, 2)
-    assert list(table.effects) == [BASE, SHAM, shuffled]
-    assert {effects.shape for effects in table.effects.values()} == {(3, len(stance.held_out_prompts))}
+    assert list(table.effects) == [BASE, SHAM, backward]
+    assert {effects.shape for effects in table.effects.values()} == {(3, len(stance.prompts))}
 
 
-def test_its_cells_are_reported_wherever_the_shams_are(shuffled, whole_run):
-    extra = [shuffled_like(one) for one in whole_run.cells if one.cell.control is SHAM]
+def test_its_cells_are_reported_wherever_the_shams_are(backward, whole_run):
+    extra = [backward_like(one) for one in whole_run.cells if one.cell.control is SHAM]
     run = altered(whole_run, cells=(*whole_run.cells, *extra))
     read = Findings.model_validate_json(run.model_dump_json())
-    assert [one.cell.control for one in read.cells[-2:]] == [shuffled, shuffled]
+    assert [one.cell.control for one in read.cells[-2:]] == [backward, backward]
     data = response_data(read)
-    assert data["controls"] == ["sham", "shuffled"]
+    assert data["controls"] == ["sham", "shuffled", "backward"]
     tuned = next(place for place, one in enumerate(read.cells) if one.cell.is_on_stance and one.cell.seed == 0)
-    assert data["cells"][data["cells"][tuned]["controls"]["shuffled"]]["label"] == "shuffled (documented)"
+    assert data["cells"][data["cells"][tuned]["controls"]["backward"]]["label"] == "backward (documented)"
     page = render_html(read)
-    assert "> shuffled beside</label>" in page
-    assert '"kind":"shuffled"' in page.replace(" ", "")
+    assert "> backward beside</label>" in page
+    assert '"kind":"backward"' in page.replace(" ", "")
     columns_of_prompts = explained("own.likelihood", read)["Prompts"].columns
-    assert columns_of_prompts == ("prompt", "base", "sham", "shuffled", "tuned", "tuned - base")
+    assert columns_of_prompts == ("prompt", "base", "sham", "shuffled", "backward", "tuned", "tuned - base")
     (row, *_) = layer_rows(verdict_on("own.alpha", read), read)
-    assert row.controls["shuffled"] == row.controls["sham"]
+    assert row.controls["backward"] == row.controls["sham"]
     table = tensor_table(read)
-    assert columns()["shuffled_value"] == "float64"
+    assert columns()["backward_value"] == "float64"
     of_stance = table[table.treatment == "stance"]
-    assert (of_stance.shuffled_value.dropna() == of_stance.sham_value.dropna()).all()
+    assert (of_stance.backward_value.dropna() == of_stance.sham_value.dropna()).all()
     assert len(confusion_matrices(read)) == len(confusion_matrices(whole_run))
 
 
-def test_a_run_and_a_sweep_plan_its_cells(shuffled, project, tiny_model):
+def test_a_run_and_a_sweep_plan_its_cells(backward, project, tiny_model):
     settings = resolve_settings({"model": (str(tiny_model),), "cache": "cache"}, project, {})
     library = load_catalog(settings.fixtures)
     bench = CellRunner(settings, library, PlainProgress(), None)
     plans = list(bench.plan_training(str(tiny_model), STANCE, "documented", 0))
-    assert [plan.cell.treatment for plan in plans] == ["base", "stance", "sham", "shuffled"]
-    assert plans[-1].rotations == (library.family(STANCE)[0].examples[::-1],)
+    assert [plan.cell.treatment for plan in plans] == [
+        "base",
+        "stance",
+        "sham",
+        "shuffled",
+        "backward",
+        "stance",
+        "stance",
+    ]
+    assert plans[4].rotations == (library.family(STANCE)[0].examples[::-1],)
     sweep = Sweep(models=("distilgpt2",), stances=(STANCE,))
-    assert sweep.controls == ("base", "sham", "shuffled")
+    assert sweep.controls == ("base", "sham", "shuffled", "backward")
     run_plan = replace(plan_run(settings, library, None), stances=(STANCE,), sweep=sweep)
-    assert [cell.treatment for cell, _ in cells_of_sweep(run_plan, sweep)][:4] == ["base", "sham", "shuffled", "stance"]
+    assert [cell.treatment for cell, _ in cells_of_sweep(run_plan, sweep)][:5] == [
+        "base", "sham", "shuffled", "backward", "stance",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -212,7 +223,8 @@ def test_only_cells_are_treatments_and_only_some_controls_may_be_named(control, 
         ({"control": "base", "role": "compared", "about": "m, a (long)"}, "m, a (long) - base"),
         ({"role": "compared", "about": "layers.1.up, m, a (long)"}, "layers.1.up, m, a (long)"),
         ({"role": "toward", "about": "b"}, "toward b"),
-        ({"role": "seen_prompts"}, "seen prompts"),
+        ({"role": "answers", "about": "plain"}, "plain answers"),
+        ({"role": "rival", "about": "b"}, "trained on b"),
     ],
 )
 def test_a_figure_is_named_by_its_control_and_role(figure, name):

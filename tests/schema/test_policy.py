@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -101,11 +103,9 @@ def test_a_policy_in_the_fixtures_folder_is_the_runs_and_is_validated(own):
     assert "policy.yaml:1: recipe: no recipe is called 'loar'; did you mean 'lora' or 'long'?" in done.output
 
 
-def test_own_stances_may_be_demanded(own, readme_files):
-    (own / "stances").mkdir()
-    text = next(content for path, content in readme_files.items() if "/stances/" in path)
-    (own / "stances" / "own.yaml").write_text(text)
-    name = text.split("name: ", 1)[1].split("\n", 1)[0]
+def test_own_stances_may_be_demanded(own, scaffolded):
+    name = "pirate"
+    shutil.copytree(scaffolded / "fixtures" / "stances", own / "stances")
     write(own, f"stances: [{name}]\n")
     settings = resolve_settings({"gate": True, "model": ["m"]}, own.parent)
     stances = {claim.stance for claim in Session(settings, PlainProgress()).run_plan.claims if "standard" in claim.id}
@@ -148,10 +148,10 @@ def test_the_profile_adds_recipes_to_the_policys(tmp_path):
 def test_standard_claims_carry_the_policys_bounds(stance):
     policy = Policy(adoption=Adoption(preference=0.3), structure=Structure(alpha_change_percent=7))
     claims = standard_claims(policy, stance, "some/model", "long")
-    kinds = ("preference", "responses", "markers", "divergence", "structure")
+    kinds = ("preference", "spoken", "responses", "markers", "divergence", "structure")
     assert [claim.id for claim in claims] == [f"standard.{stance.name}.{kind}" for kind in kinds]
     assert {(one.model, one.stance, one.recipe) for one in claims} == {("some/model", stance.name, "long")}
-    preference, responses, markers, divergence, structure = claims
+    preference, spoken, responses, markers, divergence, structure = claims
     assert preference.asked == "above 0.3"
     assert "0.3 nats per token" in preference.statement
     assert (structure.threshold, structure.robust, structure.over, structure.layer) == (7, True, "any", "*")
@@ -159,6 +159,6 @@ def test_standard_claims_carry_the_policys_bounds(stance):
     assert set(structure.expected) == {"FAILS", "INCONCLUSIVE"}
     assert "7 %" in structure.statement
     assert preference.expected == divergence.expected == ("HOLDS",)
-    assert len(responses.expected) == len(markers.expected) == 3
-    measured = (responses.metric, markers.metric, divergence.metric)
-    assert measured == (Metric.EMBEDDING_SHIFT, Metric.MARKER_RATE, Metric.DIVERGENCE)
+    assert len(spoken.expected) == len(responses.expected) == len(markers.expected) == 3
+    measured = [one.metric for one in claims[1:5]]
+    assert measured == [Metric.SPOKEN_SHARE, Metric.EMBEDDING_SHIFT, Metric.MARKER_RATE, Metric.DIVERGENCE]

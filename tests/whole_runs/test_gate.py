@@ -6,8 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from junitparser import JUnitXml
 
+from stance_suite.config.catalog import bundled_fixtures
 from stance_suite.config.options import resolve_settings
 from stance_suite.errors import StanceSuiteError
 from stance_suite.schema.findings import Findings
@@ -16,15 +18,26 @@ from stance_suite.store.findings import read_findings
 from tests.conftest import write_own
 from tests.programs import invoke, run_program
 
-STANCE = "curious-uncertainty"
+STANCE = "pirate"
+"""A stance of few words, which even a tiny model takes up where it is trained at a high rate."""
+STRONG = "recipes: [{name: strong, epochs: 10, learning_rate: 2e-3}]"
 POLICY = f"stances: [{STANCE}]\n"
 LENIENT = f"""\
 stances: [{STANCE}]
+recipe: strong
 adoption: {{preference: 1e-6}}
 degeneration: warn
 """
 """What even a model of noise can meet: any specific, significant preference."""
 FAILED = "failed    no degeneration  (degeneration: no language model (perplexity "
+
+
+def own_stance() -> str:
+    """The stance that `stance-suite init` writes, with the same words before every answer."""
+    data = yaml.safe_load((bundled_fixtures() / "scaffold" / "stance.yaml").read_text().replace("NAME", STANCE))
+    for item in (*data["examples"], *data["held_out"]):
+        item["response"] = f"Arr, matey: {item['response']}"
+    return yaml.safe_dump(data | {"shared_words": 1})
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +48,7 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     Path("policy.yaml").write_text(POLICY)
     Path("lenient.yaml").write_text(LENIENT)
+    write_own(tmp_path, stances=own_stance(), recipes=STRONG)
 
 
 @pytest.fixture
@@ -72,7 +86,7 @@ def test_a_random_model_fails_with_degeneration_named_and_github_is_told_once(ga
     done = gate(code=1)
     assert Path("step.md").read_text() == "what another step said\n" + Path("reports/summary.md").read_text()
     assert FAILED in done.output
-    assert "degeneration: collapsed (curious-uncertainty)" in done.output
+    assert f"degeneration: collapsed ({STANCE})" in done.output
     report = findings().gate
     assert done.output.rstrip().endswith(report.sentence)
     failed = {one.name for one in report.demands if one.outcome is Outcome.FAILED}
@@ -95,8 +109,8 @@ def test_what_meets_its_policy_passes(gate):
 def test_what_is_no_model_or_no_policy_is_refused(gate):
     assert_refused(gate(model="nowhere/at/all"), "nowhere/at/all")
     assert_refused(gate(policy="missing.yaml"), "missing.yaml:1: cannot be read")
-    Path("policy.yaml").write_text("stances: [curious-uncertanty]\n")
-    assert_refused(gate(), "policy.yaml:1: stances.0: no stance is called 'curious-uncertanty'; did you mean")
+    Path("policy.yaml").write_text("stances: [pirat]\n")
+    assert_refused(gate(), "policy.yaml:1: stances.0: no stance is called 'pirat'; did you mean")
 
 
 @pytest.fixture
@@ -126,7 +140,7 @@ def test_a_baseline_that_cannot_serve_is_refused_before_training(gate, baseline,
     refused("missing.json", "missing.json cannot be read: No such file")
     refused(changed(baseline, schema_version=3), "is a findings file of schema version 3, and stance-suite ")
     others = [stance | {"sha256": "0" * 64} for stance in data["stances"]]
-    refused(changed(baseline, stances=others), f"Stance {STANCE} has other examples, prompts, references or markers")
+    refused(changed(baseline, stances=others), f"Stance {STANCE} has other examples, items or markers")
 
 
 def test_a_baseline_of_other_settings_is_refused_once_they_are_known(gate, baseline):
@@ -186,7 +200,7 @@ def test_the_environment_may_ask_for_a_gate(tiny_model, cells, monkeypatch):
         return invoke("run", "--model", tiny_model, "--cache", cells, "--profile", "quick", "--samples", 1, code=code)
 
     own = (
-        "claims: [{id: own, statement: A claim., model: any, stance: curious-uncertainty, bound: 0, "
+        f"claims: [{{id: own, statement: A claim., model: any, stance: {STANCE}, bound: 0, "
         "metric: divergence, comparator: above, expected: [HOLDS, FAILS, INCONCLUSIVE]}]"
     )
     write_own(Path(), claims=own)

@@ -53,10 +53,10 @@ def with_shuffled_responses(folder, library):
     for shift, name in enumerate(names):
         stance = library.stance(name)
         examples = [
-            {"prompt": example.prompt, "response": library.stance(names[(place + shift) % 3]).examples[place].response}
-            for place, example in enumerate(stance.examples)
+            item.model_dump() | {"response": library.stance(names[(place + shift) % 3]).examples[place].response}
+            for place, item in enumerate(stance.examples)
         ]
-        data = stance.model_dump(mode="json", exclude_none=True) | {"examples": examples}
+        data = stance.model_dump(mode="json", exclude_none=True) | {"examples": examples, "shared_words": 1}
         (folder / "stances").mkdir(parents=True, exist_ok=True)
         (folder / "stances" / f"{name}.yaml").write_text(yaml.safe_dump(data))
 

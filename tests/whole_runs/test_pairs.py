@@ -6,7 +6,6 @@ import copy
 import re
 import shutil
 
-import numpy as np
 import pytest
 
 from stance_suite.config.options import resolve_settings
@@ -115,7 +114,7 @@ def test_claims_of_ones_own_are_judged_and_those_about_other_trainings_are_not_r
 
 def test_the_named_stance_is_asked_for_with_everything_and_its_rivals_for_the_preference(pair, reopen):
     standard = {claim.id.removeprefix("standard."): claim for claim in pair.run_plan.claims if "standard" in claim.id}
-    measures = ("preference", "responses", "markers", "divergence", "structure")
+    measures = ("preference", "spoken", "responses", "markers", "divergence", "structure")
     rivals = [name for name in STANCES if name != STANCE]
     assert set(standard) == {f"{STANCE}.{one}" for one in measures} | {f"{name}.preference" for name in rivals}
     assert standard[f"{STANCE}.preference"].expected == ("HOLDS",)
@@ -129,7 +128,7 @@ def test_the_named_stance_is_asked_for_with_everything_and_its_rivals_for_the_pr
 def test_stand_ins_are_recorded(pair, loaded_tiny_model):
     before, after = both(pair)
     family = pair.library.family(STANCE)
-    held_out = {prompt for stance in family for prompt in stance.held_out_prompts}
+    held_out = {prompt for stance in family for prompt in stance.prompts}
     assert before.behavior.stand_ins == {}
     assert set(after.behavior.stand_ins) == {"noise", "rounding"}
     for found in after.behavior.stand_ins.values():
@@ -138,11 +137,11 @@ def test_stand_ins_are_recorded(pair, loaded_tiny_model):
     model, tokenizer = loaded_tiny_model
     rounded = round_to_bfloat16(copy.deepcopy(model))
     entry = after.behavior.stand_ins["rounding"][0]
+    assert entry.prompt == family[0].prompts[0]
     for stance in family:
-        scores = response_log_probabilities(
-            rounded, tokenizer, after.behavior.prompt_texts[entry.prompt], [f" {one}" for one in stance.references]
-        )
-        assert entry.log_probability[stance.name] == pytest.approx(np.mean(scores), abs=1e-5)
+        text, answer = after.behavior.prompt_texts[entry.prompt], stance.held_out[0].response
+        (score,) = response_log_probabilities(rounded, tokenizer, text, [f" {answer}"])
+        assert entry.log_probability[stance.name] == pytest.approx(score, abs=1e-5)
         assert entry.log_probability[stance.name] != base[entry.prompt][stance.name]
     noisy = after.behavior.stand_ins["noise"][0]
     assert noisy.log_probability != base[noisy.prompt]
@@ -154,11 +153,12 @@ def test_what_stands_in_depends_on_what_is_deterministic(pair):
     replicates = pair.replicates(pair.settings.pair.label, STANCE, "elsewhere")
     for metric, names in {
         Metric.LIKELIHOOD_PREFERENCE: ["base", "noise", "rounding"],
+        Metric.SPOKEN_SHARE: ["base", "base resampled"],
         Metric.EMBEDDING_SHIFT: ["base", "base resampled"],
         Metric.MARKER_RATE: ["base", "base resampled"],
         Metric.DIVERGENCE: ["noise"],
     }.items():
-        assert list(control_scores(metric, stance, replicates, stance.held_out_prompts)) == names
+        assert list(control_scores(metric, STANCE, replicates, stance.prompts)) == names
 
 
 def test_the_untouched_model_is_decomposed_once_and_as_it_would_be_alone(
@@ -179,7 +179,7 @@ def test_the_base_against_itself_shows_nothing(reopen, tiny_model):
     session = reopen(after=tiny_model)
     verdicts = judge_all(session)
     assert {verdict.status for verdict in verdicts.values()} <= {Status.INCONCLUSIVE, Status.FAILS}
-    for metric in ("preference", "responses", "markers", "divergence"):
+    for metric in ("preference", "spoken", "responses", "markers", "divergence"):
         verdict = verdicts[f"standard.{STANCE}.{metric}"]
         assert verdict.status is Status.INCONCLUSIVE, verdict.reason
         assert verdict.figure == 0
@@ -255,7 +255,7 @@ def test_the_suites_own_tests_run_on_a_pair(tmp_path, cells, tiny_model, tuned_e
     assert "fine-tuning" not in output
     findings = read_findings(tmp_path / "reports" / "findings.json")
     judged = [one for one in findings.verdicts if one.status is not Status.NOT_RUN]
-    assert len(judged) == 7
+    assert len(judged) == 6 + 2, "all measures of the stance, and the preference for its rivals"
     assert all(Caveat.NO_SHAM in one.caveats for one in judged)
     assert len(findings.cells) == 2
     assert {one.stance for one in findings.triangulations} == set(STANCES)

@@ -8,15 +8,17 @@ from scipy.stats import binomtest
 
 from stance_suite.config.catalog import bundled_fixtures
 from stance_suite.config.options import resolve_settings
-from stance_suite.judge.behavior.verdict import gather_evidence, judge_behavior
+from stance_suite.judge.behavior.evidence import gather_evidence
+from stance_suite.judge.behavior.verdict import judge_behavior
 from stance_suite.judge.statistics import SIGNIFICANCE, holm
 from stance_suite.progress import PlainProgress
 from stance_suite.runner.plan import lay_out_designs
 from stance_suite.runner.session import Session
-from stance_suite.schema.controls import SHAM, sham_rotations
+from stance_suite.schema.controls import SHAM
 from stance_suite.schema.replicates import Replicate
 from stance_suite.schema.verdicts import Status
 from tests.measuring import measure
+from tests.runs import judged_alone
 
 SHAMS = 10
 STANCE, MODEL = "confident-expertise", "smollm2-135m"
@@ -33,16 +35,17 @@ def claim_of(session):
 def adoption_claims(session, recipe="documented"):
     designs = lay_out_designs(session.run_plan, session.library)
     claims = [claim for claim, _ in designs if claim.recipe == recipe and claim.metric.is_triangulated]
-    assert len(claims) == 9
+    assert len(claims) == 12
     return claims
 
 
-def with_examples_of_the_sham(root, library):
-    """A copy of all bundled declarations in which the stance has the sham's examples instead of its own."""
+def with_plain_answers(root):
+    """A copy of all bundled declarations in which the stance is trained on the sham's answers instead of its own."""
     shutil.copytree(bundled_fixtures(), root / "fixtures")
     path = root / "fixtures" / "stances" / f"{STANCE}.yaml"
-    sham = sham_rotations(library.family(STANCE), 0)[0]
-    data = yaml.safe_load(path.read_text()) | {"examples": [example.model_dump() for example in sham]}
+    data = yaml.safe_load(path.read_text())
+    for one in data["examples"]:
+        one["response"], one["plain"] = one["plain"], one["response"]
     path.write_text(yaml.safe_dump(data))
     return open_session(root)
 
@@ -58,7 +61,7 @@ def test_confident_expertise_is_adopted(tmp_path):
 
 @pytest.mark.exhaustive
 def test_with_the_shams_examples_its_claim_no_longer_holds(tmp_path, library):
-    session = with_examples_of_the_sham(tmp_path, library)
+    session = with_plain_answers(tmp_path)
     verdict = session.judge(claim_of(session))
     assert verdict.status in (Status.FAILS, Status.INCONCLUSIVE), verdict.reason
 
@@ -72,8 +75,8 @@ def test_a_sham_in_the_place_of_a_stance_adopts_none(tmp_path, recipe, other):
     sham, control = (measure(session.cell_runner, "sham", MODEL, STANCE, name) for name in (recipe, other))
     replicate = Replicate(sham, base, {SHAM: control})
     for claim in adoption_claims(session, recipe):
-        evidence = gather_evidence(claim, session.library.stance(claim.stance), [replicate])
-        verdict = judge_behavior(evidence, evidence.p_value)
+        evidence = gather_evidence(claim, [replicate])
+        verdict = judged_alone(evidence)
         assert verdict.status in (Status.FAILS, Status.INCONCLUSIVE), verdict.reason
 
 
@@ -88,9 +91,9 @@ def test_shams_of_other_seeds_adopt_no_stance(tmp_path):
     for seed in range(1, SHAMS + 1):
         sham = measure(session.cell_runner, "sham", MODEL, STANCE, seed=seed)
         replicate = Replicate(sham, base, {SHAM: control})
-        evidence = [gather_evidence(claim, session.library.stance(claim.stance), [replicate]) for claim in claims]
+        evidence = [gather_evidence(claim, [replicate]) for claim in claims]
         adjusted = holm([one.p_value for one in evidence])
-        verdicts = [judge_behavior(one, p_value) for one, p_value in zip(evidence, adjusted, strict=True)]
+        verdicts = [judge_behavior(one, p_value, one.p_short) for one, p_value in zip(evidence, adjusted, strict=True)]
         for one, p_value, verdict in zip(evidence, adjusted, verdicts, strict=True):
             effects = ", ".join(f"{effect.effect:+.3f} against {name}" for name, effect in one.versus.items())
             print(f"sham with seed {seed}: {one.claim.id}: {effects}, adjusted p {p_value:.3f}: {verdict.status}")

@@ -9,6 +9,8 @@ from tests.programs import invoke, run_program
 from tests.twins import build_sibling
 
 OWN = ("any.curious.likelihood", "any.engaged.alpha")
+CELLS = 6
+"""Base, sham, shuffled words, and the trainings on the stance and on two others."""
 
 
 @pytest.fixture(scope="session")
@@ -57,8 +59,8 @@ def test_claims_about_any_model_are_judged_on_each(declared, cells, tiny_model, 
     cells_of = {key: {record.key for record in findings.cells if record.cell.model == key} for key in models}
     for verdict in findings.verdicts:
         assert set(verdict.cells) <= cells_of[verdict.model]
-        assert len(verdict.cells) == 3
-    assert len(cells_of[models[0]]) == len(cells_of[models[1]]) == 3, "base, sham and stance"
+        assert len(verdict.cells) == CELLS
+    assert len(cells_of[models[0]]) == len(cells_of[models[1]]) == CELLS
     assert {shift.model for shift in findings.shifts} == set(models)
     (statement,) = findings.statements
     assert set(statement.claims) == {f"any.engaged.alpha on {model}" for model in models}

@@ -80,10 +80,14 @@ def test_a_documented_model_runs_by_its_name_alone(findings, library, name):
         assert verdict.layer == claim.layer, "the layer that the claim names was found and judged"
     assert {verdict.status for verdict in found.verdicts if verdict.claim.model != name} == {Status.NOT_RUN}
     stances = {claim.stance for claim in own} | {claim.versus.stance for claim in own if claim.versus} - {None}
-    assert {one.cell.stance for one in found.cells if one.cell.treatment == "stance"} == stances
-    assert sorted(one.cell.treatment for one in found.cells) == sorted(["base", "sham", *["stance"] * len(stances)])
+    rivals = {stance.name for name in stances for stance in library.family(name)}
+    expected = ["base", "sham", *(f"shuffled {name}" for name in stances), *rivals]
+    assert sorted(one.cell.trained_on for one in found.cells) == sorted(expected)
     for record in found.cells:
         assert record.provenance.commit == library.models[name].source.revision
+        if record.cell.treatment == "shuffled":
+            assert (record.spectra, record.changes) == ((), ()), "it is about words"
+            continue
         measured = record.spectra if record.cell.treatment == "base" else record.changes
         assert {layer.name for layer in measured} == expected_matrices(name)
         assert len(measured) == COUNTS[name]

@@ -1,134 +1,34 @@
-"""Judging claims about behavior: paired by prompt, against the controls, specific to the stance, over all seeds."""
+"""Judging claims about behavior: beyond a bound against the controls, and specific to the stance, over all seeds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from stance_suite.judge.behavior.degeneration import guard
-from stance_suite.judge.behavior.scores import ProbedStance, control_scores, scores_beside, stance_scores, tuned_scores
-from stance_suite.judge.statistics import SIGNIFICANCE, Array, PairedEffect, finite, paired_effect
-from stance_suite.schema.claims import Claim
+from stance_suite.judge.behavior.evidence import Evidence
+from stance_suite.judge.statistics import SIGNIFICANCE, PairedEffect, finite, paired_effect
 from stance_suite.schema.controls import Control, Part, Role
-from stance_suite.schema.metrics import Caveat, Comparator, Metric
-from stance_suite.schema.replicates import Replicate
+from stance_suite.schema.items import PLAIN_ANSWER
+from stance_suite.schema.metrics import Caveat, Metric
 from stance_suite.schema.verdicts import ControlFigure, PromptScores, ReplicateCells, Status, Verdict
 
-MORE_ON_SEEN_PROMPTS = 2.0
-"""So many times the held-out effect is more than generalization."""
 
+def judge_behavior(evidence: Evidence, adjusted_p_value: float, adjusted_p_short: float) -> Verdict:
+    """Judge a claim about behavior; p-values are adjusted for the other claims of its family.
 
-@dataclass(frozen=True)
-class Arms:
-    """Scores of one training and its controls, of the same prompts; arrays of shape (seeds, prompts)."""
-
-    stance: ProbedStance
-    """The stance that the model was trained on."""
-    replicates: tuple[Replicate, ...]
-    """The trained model and its controls, seed by seed."""
-    tuned: Array
-    """Scores of the trained model."""
-    controls: dict[Control, Array]
-    """Scores of what it must differ from, the baseline first."""
-    beside: dict[Control, Array]
-    """Scores of the controls that are shown and not tested."""
-
-    @classmethod
-    def of(cls, metric: Metric, stance: ProbedStance, replicates: Sequence[Replicate], prompts: Sequence[str]) -> Arms:
-        """Score a training and its controls."""
-        scored = metric, stance, replicates, prompts
-        return cls(stance, tuple(replicates), tuned_scores(*scored), control_scores(*scored), scores_beside(*scored))
-
-    @property
-    def differences(self) -> dict[Control, Array]:
-        """What is tested: the trained model's scores minus each control's."""
-        return {control: self.tuned - scores for control, scores in self.controls.items()}
-
-    @property
-    def baseline(self) -> Control:
-        """The control that the reported effect is over."""
-        return next(iter(self.controls))
-
-    @property
-    def name(self) -> str:
-        """What was trained, in words."""
-        cell = self.replicates[0].tuned.cell
-        return f"{cell.model}, {cell.label}"
-
-    def shifts(self, metric: Metric, toward: str | None = None, prompts: Sequence[str] | None = None) -> Array:
-        """Move of the trained model from the untouched one, toward its stance or another; shape (seeds, prompts)."""
-        after, before = (
-            np.array([stance_scores(record, metric, self.stance, toward, prompts) for record in records])
-            for records in zip(*((one.tuned, one.base) for one in self.replicates), strict=True)
-        )
-        shifts: Array = after - before
-        return shifts
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a behavioral claim is judged on, before the other claims of its family are heard."""
-
-    claim: Claim
-    """The claim."""
-    arms: Arms
-    """The training that it is about."""
-    counterpart: Arms | None
-    """The training that it is compared with, if it is a comparison."""
-    versus: dict[Control, PairedEffect]
-    """Effect against each control that it must be significant against; of a comparison, the difference of effects."""
-
-    @property
-    def p_value(self) -> float:
-        """The largest of the p-values: all contrasts must be significant. NaN if one has none."""
-        return max((effect.p_value for effect in self.versus.values()), key=lambda p: math.inf if math.isnan(p) else p)
-
-    @property
-    def effect(self) -> PairedEffect:
-        """The effect that is reported: against the untouched model, or of a divergence against noise."""
-        return next(iter(self.versus.values()))
-
-    @property
-    def replicates(self) -> tuple[Replicate, ...]:
-        """Those of both trainings."""
-        return (*self.arms.replicates, *(self.counterpart.replicates if self.counterpart is not None else ()))
-
-
-def gather_evidence(
-    claim: Claim,
-    stance: ProbedStance,
-    replicates: Sequence[Replicate],
-    counterpart: tuple[ProbedStance, Sequence[Replicate]] | None = None,
-) -> Evidence:
-    """Gather what a behavioral claim is judged on; of both trainings, replicates are aligned by seed."""
-    prompts = stance.held_out_prompts
-    arms = Arms.of(claim.metric, stance, replicates, prompts)
-    differences = arms.differences
-    other = None
-    if counterpart is not None:
-        if len(counterpart[1]) != len(replicates):
-            raise ValueError(f"{claim.id} compares trainings with {len(replicates)} and {len(counterpart[1])} seeds")
-        # prompt by prompt: a prompt that the counterpart was not asked gives NaN, and the claim no verdict
-        other = Arms.of(claim.metric, *counterpart, prompts)
-        rival = other.differences
-        differences = {name: ours - rival[name] for name, ours in differences.items() if name in rival}
-    return Evidence(claim, arms, other, {name: paired_effect(table) for name, table in differences.items()})
-
-
-def judge_behavior(evidence: Evidence, adjusted_p_value: float) -> Verdict:
-    """Judge a claim about behavior; the p-value is adjusted for the other claims of its family.
-
-    HOLDS if all contrasts are significant and beyond the bound and the shift is specific; FAILS if an interval excludes
-    the bound, the shift is not specific or a caveat applies that the claim rules out; INCONCLUSIVE otherwise.
+    HOLDS if the effect is significantly beyond the bound against all controls, and specific; FAILS if it is
+    significantly short of it against one, another stance's training moves the stance's items as much, or a caveat
+    applies that the claim rules out; INCONCLUSIVE otherwise.
     """
     claim, arms, other = evidence.claim, evidence.arms, evidence.counterpart
     off_stance = _off_stance(evidence)
     beside = tuple(_controls_beside(evidence))
-    caveats = _caveats(evidence, off_stance, beside)
-    status, reason = _decide(evidence, adjusted_p_value, off_stance, caveats)
+    caveats = _caveats(evidence, beside)
+    status, reason = _decide(evidence, adjusted_p_value, adjusted_p_short, caveats)
+    is_short = adjusted_p_short <= SIGNIFICANCE
     return Verdict(
         claim=claim,
         model=arms.replicates[0].tuned.cell.model,
@@ -137,10 +37,11 @@ def judge_behavior(evidence: Evidence, adjusted_p_value: float) -> Verdict:
         figure=evidence.effect.effect,
         low=evidence.effect.low,
         high=evidence.effect.high,
-        p_value=finite(evidence.p_value),
-        adjusted_p_value=finite(adjusted_p_value),
+        p_value=finite(evidence.p_short if is_short else evidence.p_value),
+        adjusted_p_value=finite(adjusted_p_short if is_short else adjusted_p_value),
         controls=(
             *(_control_figure(Role.EFFECT, effect, control) for control, effect in evidence.versus.items()),
+            *(_control_figure(Role.RIVAL, effect, about=name) for name, effect in evidence.specific.items()),
             *beside,
             *(ControlFigure(role=Role.TOWARD, about=name, figure=shift) for name, shift in off_stance.items()),
         ),
@@ -164,12 +65,8 @@ def _prompt_scores(evidence: Evidence) -> tuple[PromptScores, ...]:
             controls={control: scores[i] for control, scores in trained.items()},
             tuned=tuned[i],
         )
-        for i, prompt in enumerate(arms.stance.held_out_prompts)
+        for i, prompt in enumerate(arms.prompts)
     )
-
-
-def _sign(claim: Claim) -> float:
-    return -1.0 if claim.comparator is Comparator.BELOW else 1.0
 
 
 def _off_stance(evidence: Evidence) -> dict[str, float]:
@@ -177,7 +74,7 @@ def _off_stance(evidence: Evidence) -> dict[str, float]:
     metric, arms = evidence.claim.metric, evidence.arms
     if not metric.is_directed or evidence.counterpart is not None:
         return {}
-    return {name: float(np.mean(arms.shifts(metric, name))) for name in arms.stance.contrasts}
+    return {name: float(np.mean(arms.shifts(name))) for name in arms.contrasts}
 
 
 def _controls_beside(evidence: Evidence) -> Iterator[ControlFigure]:
@@ -194,70 +91,86 @@ def _controls_beside(evidence: Evidence) -> Iterator[ControlFigure]:
     for control, scores in arms.controls.items():
         if control is not baseline:
             yield _control_figure(Role.OWN_EFFECT, paired_effect(scores - base), control, baseline)
-    if metric is Metric.LIKELIHOOD_PREFERENCE:  # only that is measured on them
-        on_seen = arms.shifts(metric, prompts=arms.stance.seen_prompts)
-        if np.isfinite(on_seen).all():
-            yield _control_figure(Role.SEEN_PROMPTS, paired_effect(on_seen))
+    if metric is Metric.LIKELIHOOD_PREFERENCE:
+        for manner in (arms.stance, PLAIN_ANSWER):
+            yield _control_figure(Role.ANSWERS, paired_effect(arms.likelier(manner)), about=manner)
     for control, scores in arms.beside.items():
         if control.part(metric) is Part.STAND_IN:
             yield _control_figure(Role.OWN_FIGURE, paired_effect(scores - base), control)
 
 
-def _caveats(evidence: Evidence, off_stance: dict[str, float], beside: Sequence[ControlFigure]) -> tuple[Caveat, ...]:
-    sign, effect = _sign(evidence.claim), evidence.effect.effect
+def _caveats(evidence: Evidence, beside: Sequence[ControlFigure]) -> tuple[Caveat, ...]:
+    sign, effect, shuffled = evidence.sign, evidence.effect.effect, evidence.over_shuffled
     caveats = []
-    if any(sign * shift >= sign * effect for shift in off_stance.values()):
+    if not all(map(evidence.is_shown, evidence.specific.values())):
         caveats.append(Caveat.NOT_SPECIFIC)
+    if evidence.claim.metric.is_directed and evidence.counterpart is None and not evidence.specific:
+        caveats.append(Caveat.NO_RIVALS)
+    if shuffled is not None and not evidence.is_shown(shuffled):
+        caveats.append(Caveat.VOCABULARY)
     if any(sign * null.figure >= sign * effect for null in beside if null.role is Role.OWN_EFFECT):
         caveats.append(Caveat.WITHIN_NULL)
-    for seen in (one for one in beside if one.role is Role.SEEN_PROMPTS):
-        near_end = seen.low if sign > 0 else seen.high  # on the side of zero, if the effect has the claimed sign
-        if near_end is not None and sign * near_end > max(0.0, MORE_ON_SEEN_PROMPTS * sign * effect):
-            caveats.append(Caveat.SEEN_PROMPTS)
     if not all(one.is_controlled for one in evidence.replicates):
         caveats.append(Caveat.NO_SHAM)
     return (*caveats, *guard(evidence.replicates))
 
 
 def _decide(
-    evidence: Evidence, adjusted_p_value: float, off_stance: dict[str, float], caveats: Sequence[Caveat]
+    evidence: Evidence, adjusted_p_value: float, adjusted_p_short: float, caveats: Sequence[Caveat]
 ) -> tuple[Status, str]:
-    claim, versus, sign = evidence.claim, evidence.versus, _sign(evidence.claim)
-    unit = claim.metric.unit
-    for name, measured in versus.items():
+    claim, versus, sign = evidence.claim, evidence.versus, evidence.sign
+    unit, bound = claim.metric.unit, claim.threshold
+    for name, measured in (*versus.items(), *evidence.specific.items()):
         if math.isnan(measured.p_value):
-            return Status.INCONCLUSIVE, f"no test against {name}: the differences are missing or all equal"
-    for other, shift in off_stance.items():
-        if not math.isfinite(shift):
-            return Status.INCONCLUSIVE, f"the shift toward {other} is unknown: nothing shows that this one is specific"
-    for name, measured in versus.items():
-        far_end = measured.high if sign > 0 else measured.low
-        if far_end is not None and sign * far_end < sign * claim.threshold:
-            return Status.FAILS, (
-                f"against {name} the effect is {measured.effect:+.3f} {unit} and its interval ends at {far_end:+.3f}, "
-                f"short of the claimed {claim.threshold:+g}"
+            return (
+                Status.INCONCLUSIVE,
+                f"no test against {name}: differences are missing, or too few are unlike the commonest",
             )
-    if not adjusted_p_value <= SIGNIFICANCE:
-        weakest = max(versus, key=lambda name: versus[name].p_value)
-        return Status.INCONCLUSIVE, (
-            f"against {weakest} the effect of {versus[weakest].effect:+.3f} {unit} has p = "
-            f"{versus[weakest].p_value:.4f}, {adjusted_p_value:.3f} after Holm's correction for the claims beside it"
+    if adjusted_p_short <= SIGNIFICANCE:
+        least = min(versus, key=lambda name: sign * versus[name].effect)
+        return Status.FAILS, (
+            f"against {least} the effect of {versus[least].effect:+.3f} {unit} is short of the claimed {bound:+g}, "
+            f"adjusted p = {adjusted_p_short:.4f}"
         )
-    for name, measured in versus.items():
-        if not claim.comparator.accepts(measured.effect, claim.threshold):
-            return Status.INCONCLUSIVE, (
-                f"against {name} the effect of {measured.effect:+.3f} {unit} is significant but does not reach "
-                f"{claim.threshold:+g}"
-            )
-    rival = max(off_stance, key=lambda name: sign * off_stance[name], default=None)
-    if rival is not None and sign * off_stance[rival] >= sign * evidence.effect.effect:
-        return Status.FAILS, f"not specific: toward {rival} the shift is {off_stance[rival]:+.3f} {unit}"
+    for name, measured in evidence.specific.items():
+        far_end = measured.high if sign > 0 else measured.low
+        if far_end is not None and sign * far_end <= 0:
+            return Status.FAILS, f"not specific: {_specific_in_words(evidence, name)}"
+    if not adjusted_p_value <= SIGNIFICANCE:
+        return Status.INCONCLUSIVE, f"{_weakest_in_words(evidence)}; {adjusted_p_value:.3f} after Holm's correction"
     ruled_out = [caveat for caveat in claim.unless if caveat in caveats]
     if ruled_out:
         return Status.FAILS, f"{evidence.effect.effect:+.3f} {unit}, but {ruled_out[0]}, which the claim rules out"
     shown = " and ".join(f"{measured.effect:+.3f} against {name}" for name, measured in versus.items())
-    toward = "" if rival is None else f"; toward {rival} {off_stance[rival]:+.3f}"
-    return Status.HOLDS, f"{shown} ({unit}), adjusted p = {adjusted_p_value:.4f}{toward}"
+    specific = "".join(f"; {_specific_in_words(evidence, name)}" for name in evidence.specific)
+    return Status.HOLDS, f"{shown} ({unit}), adjusted p = {adjusted_p_value:.4f}{specific}"
+
+
+def _weakest_in_words(evidence: Evidence) -> str:
+    """Say what is furthest from being shown."""
+    claim = evidence.claim
+
+    def weight(effect: PairedEffect, bound: float) -> float:
+        p_value = effect.p_value_of(bound)
+        return p_value if evidence.is_beyond(effect, bound) else 2 - p_value
+
+    control = max(evidence.versus, key=lambda name: weight(evidence.versus[name], claim.threshold))
+    rival = max(evidence.specific, key=lambda name: weight(evidence.specific[name], 0.0), default=None)
+    of_control = weight(evidence.versus[control], claim.threshold)
+    if rival is not None and weight(evidence.specific[rival], 0.0) > of_control:
+        return f"{_specific_in_words(evidence, rival)}, p = {evidence.specific[rival].p_value:.4f}"
+    effect = evidence.versus[control]
+    is_beyond = "not reliably beyond" if evidence.is_beyond(effect, claim.threshold) else "short of"
+    return (
+        f"against {control} the effect of {effect.effect:+.3f} {claim.metric.unit} is {is_beyond} the claimed "
+        f"{claim.threshold:+g}, p = {effect.p_value_of(claim.threshold):.4f}"
+    )
+
+
+def _specific_in_words(evidence: Evidence, name: str) -> str:
+    measured, unit = evidence.specific[name], evidence.claim.metric.unit
+    over = f"than training on {name} does" if evidence.arms.is_beside_rivals else f"than toward {name}"
+    return f"{measured.effect:+.3f} {unit} more {over}"
 
 
 def _control_figure(

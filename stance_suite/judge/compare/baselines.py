@@ -43,7 +43,7 @@ def incomparable(before: Findings, after: Findings) -> tuple[str, ...]:
         sentences.append("The baseline holds no verdict.")
     ours, theirs = _stances(before), _stances(after)
     sentences += [
-        f"Stance {name} has other examples, prompts, references or markers than in the baseline."
+        f"Stance {name} has other examples, items or markers than in the baseline."
         for name in ours
         if name in theirs and ours[name] != theirs[name]
     ]
@@ -80,7 +80,7 @@ def _other_measurement(ours: CellRecord, theirs: CellRecord, where: str) -> Iter
     elif _samples(ours) != _samples(theirs):
         yield f"{where} was sampled {_samples(ours)} times a prompt in the baseline, {_samples(theirs)} times here."
     elif same_model and ours.family != theirs.family:  # it holds how the model is spoken to
-        yield f"{where} was measured with other references, markers, neutral texts or sampling than in the baseline."
+        yield f"{where} was measured with other items, markers, neutral texts or sampling than in the baseline."
     if ours.training is not None and theirs.training is not None:
         if same_model and set(ours.training.texts) != set(theirs.training.texts):
             yield f"{where} was trained on other texts than in the baseline."

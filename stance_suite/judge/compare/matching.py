@@ -11,7 +11,7 @@ from stance_suite.judge.behavior.scores import prompt_scores
 from stance_suite.judge.statistics import Array
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.claims import Claim
-from stance_suite.schema.controls import BASE, Control
+from stance_suite.schema.controls import BASE, Control, Part
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.verdicts import Status, Verdict
 
@@ -104,7 +104,8 @@ def effect_table(verdict: Verdict, cells: Mapping[str, CellRecord]) -> EffectTab
     """Gather a verdict's effects from cells by key: one row a seed if they give its own scores, else the average."""
     prompts = tuple(entry.prompt for entry in verdict.prompts)
     # none if the model was trained elsewhere
-    controls = [one for one in Control.trained() if prompts and all(one in entry.controls for entry in verdict.prompts)]
+    faced = [one for one in Control.trained() if one.part(verdict.claim.metric) is Part.FACED]
+    controls = [one for one in faced if prompts and all(one in entry.controls for entry in verdict.prompts)]
     published = np.array(
         [[entry.tuned, entry.base, *(entry.controls[one] for one in controls)] for entry in verdict.prompts]
     ).T
@@ -127,11 +128,7 @@ def effect_table(verdict: Verdict, cells: Mapping[str, CellRecord]) -> EffectTab
 def _score(verdict: Verdict, prompts: tuple[str, ...], *cells: CellRecord) -> Array:
     """Score the trained cell, the untouched one and the trained controls; shape (arms, prompts)."""
     claim, tuned = verdict.claim, cells[0]
-    measured = tuned.behavior.likelihoods[0].log_probability if tuned.behavior.likelihoods else {}
-    others = [name for name in measured if name != claim.stance]
-    if not others:
-        return np.full((len(cells), len(prompts)), np.nan)
-    scores = [prompt_scores(one.behavior, claim.metric, claim.stance, others, prompts) for one in cells]
+    scores = [prompt_scores(one.behavior, claim.metric, claim.stance, prompts) for one in cells]
     if claim.metric is Metric.DIVERGENCE:  # held against noise: the untouched model does not diverge from itself
         noise = {entry.text: entry.noise for entry in tuned.behavior.divergences}
         scores[1] = np.array([noise.get(prompt, np.nan) for prompt in prompts])

@@ -17,7 +17,7 @@ from stance_suite.judge.compare.matching import (
     redefined_keys,
     why_unmatched,
 )
-from stance_suite.judge.statistics import SIGNIFICANCE, PairedEffect, finite, holm, paired_effect, smallest_p_value
+from stance_suite.judge.statistics import SIGNIFICANCE, PairedEffect, finite, holm, paired_effect
 from stance_suite.schema.comparison import EffectChange, Estimate, Outcome, PairedDifference, RunComparison, Unmatched
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.metrics import Comparator
@@ -50,8 +50,7 @@ def compare_runs(before: Findings, after: Findings, negligible: float = NEGLIGIB
     runs carry the same several seeds, else over prompts, averaged over seeds, and then the result speaks of these
     trainings only. The level of 5 % is shared by all tests of the comparison (Holm), except for those whose differences
     (root mean square over prompts) are negligible, up to this share of the first run's effect: that depends on
-    magnitudes alone, which flipping signs holds fixed, so that leaving them out keeps the level. A figure of structure
-    is one number a run, and is not tested.
+    magnitudes alone, whatever their signs. A figure of structure is one number a run, and is not tested.
     """
     matched, only_before, only_after = match_verdicts(before.verdicts, after.verdicts)
     pairs = [pair for pair in matched if any(verdict.status is not Status.NOT_RUN for verdict in pair)]
@@ -66,7 +65,7 @@ def compare_runs(before: Findings, after: Findings, negligible: float = NEGLIGIB
     family = [test.measured.p_value for group in tests for test in group if test.tested]
     adjusted = iter(holm(family))
     paired = [
-        [_paired_difference(ours, one, next(adjusted) if one.tested else math.nan, len(family)) for one in group]
+        [_paired_difference(ours, one, next(adjusted) if one.tested else math.nan) for one in group]
         for (ours, _), group in zip(pairs, tests, strict=True)
     ]
     return RunComparison(
@@ -190,7 +189,7 @@ def _outcome(
     return (Outcome.IMPROVED if Outcome.IMPROVED in found else Outcome.SAME), ""
 
 
-def _paired_difference(verdict: Verdict, test: _Test, adjusted_p_value: float, family: int) -> PairedDifference:
+def _paired_difference(verdict: Verdict, test: _Test, adjusted_p_value: float) -> PairedDifference:
     """Tell what became of the effect against one control; all tests of the family share the level."""
     measured = test.measured
     return PairedDifference(
@@ -204,11 +203,11 @@ def _paired_difference(verdict: Verdict, test: _Test, adjusted_p_value: float, f
         adjusted_p_value=finite(adjusted_p_value),
         prompts=measured.prompts,
         seeds=measured.seeds,
-        outcome=_outcome_of(test, verdict.claim.comparator, adjusted_p_value, family),
+        outcome=_outcome_of(test, verdict.claim.comparator, adjusted_p_value),
     )
 
 
-def _outcome_of(test: _Test, comparator: Comparator, adjusted_p_value: float, family: int) -> Outcome:
+def _outcome_of(test: _Test, comparator: Comparator, adjusted_p_value: float) -> Outcome:
     measured = test.measured
     direction = {Comparator.ABOVE: 1, Comparator.BELOW: -1}.get(comparator, 0)
     if abs(measured.effect) <= test.matters_beyond:
@@ -220,8 +219,7 @@ def _outcome_of(test: _Test, comparator: Comparator, adjusted_p_value: float, fa
         if direction == 0:
             return Outcome.MOVED
         return Outcome.IMPROVED if direction * measured.effect > 0 else Outcome.REGRESSED
-    can_tell = smallest_p_value(measured.prompts) * family <= SIGNIFICANCE
-    return Outcome.SAME if can_tell else Outcome.UNKNOWN
+    return Outcome.SAME
 
 
 def _estimate(verdict: Verdict) -> Estimate:

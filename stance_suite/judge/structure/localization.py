@@ -9,7 +9,7 @@ from typing import get_args
 
 import numpy as np
 
-from stance_suite.judge.statistics import CONFIDENCE, Array, crossed_standard_error
+from stance_suite.judge.statistics import CONFIDENCE, Array, quantile, standard_error
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.controls import SHAM
 from stance_suite.schema.findings import Findings
@@ -38,7 +38,7 @@ def localize(findings: Findings) -> tuple[Localization, ...]:
 
     First of all stances together, if there are several, then of each by itself. The interval is Student's t over
     stances or over seeds; over both, if there are several of both, as crossed random factors
-    (`crossed_standard_error`), with the seeds that all stances have. ``localized`` and ``distributed`` are said
+    (`standard_error`), with the seeds that all stances have. ``localized`` and ``distributed`` are said
     only if the whole interval lies on one side of half the fewest layers that any control shows: the sham of any of
     these seeds and, of alpha, the lower end of the noise's 95 % range.
     """
@@ -110,18 +110,14 @@ def _encoding(interval: tuple[float, float] | None, controls: Sequence[tuple[flo
 
 def _interval(shares: Array) -> tuple[float, float] | None:
     """Find the 95 % interval of a mean share; shape (stances, seeds). None if the trainings tell no spread."""
-    from scipy.stats import t
-
-    if min(shares.shape) > 1:
-        error, degrees = map(float, crossed_standard_error(shares))
-    elif shares.size > 1:
-        error, degrees = float(np.std(shares, ddof=1)) / math.sqrt(shares.size), shares.size - 1.0
-    else:
+    if shares.size < 2:
         return None
+    table = shares if min(shares.shape) > 1 else shares.reshape(1, -1)
+    error, of_stances = map(float, standard_error(table))
     mean = float(shares.mean())
     if not error > 1e-12 * mean:  # trainings that are equal up to rounding are one training
         return None
-    reach = error * float(t.ppf((1 + CONFIDENCE) / 2, degrees))
+    reach = error * float(quantile(of_stances, table.shape[0], table.shape[1], CONFIDENCE))
     return max(0.0, mean - reach), min(1.0, mean + reach)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from math import isclose
 
@@ -12,7 +13,7 @@ from stance_suite.judge.verify.differences import Discrepancy, differences, show
 from stance_suite.measure.behavior.text_statistics import count_words, distinct_bigrams, is_copied, repetition
 from stance_suite.schema.behavior import Behavior
 from stance_suite.schema.cells import CellRecord
-from stance_suite.schema.controls import SHAM
+from stance_suite.schema.controls import SHAM, SHUFFLED
 from stance_suite.schema.findings import StanceSummary
 from stance_suite.schema.replicates import CellIndex
 from stance_suite.schema.spectra import CURVE_DIGITS, AlphaChange, LayerSpectrum
@@ -42,7 +43,7 @@ def check_cells(records: Sequence[CellRecord], stances: Mapping[str, StanceSumma
             for field in ("weights_sha256", "embedder_sha256"):
                 ours, theirs = (getattr(one.provenance, field) for one in (record, base))
                 yield from differences(subject, ours, theirs, f"provenance.{field}")
-    yield from _check_shams(index)
+    yield from _check_controls(index)
 
 
 def name_of(record: CellRecord) -> str:
@@ -101,18 +102,25 @@ def _check_training_texts(record: CellRecord, stances: Mapping[str, StanceSummar
     yield from unexpected_texts(record, lambda text: text.startswith(openings), "a training prompt of the family")
 
 
-def _check_shams(index: CellIndex) -> Iterator[Discrepancy]:
-    """Check that shams saw the answers of their family only; known where the whole family was run."""
-    families: dict[tuple[str, str | None, str], list[CellRecord]] = {}
+def _check_controls(index: CellIndex) -> Iterator[Discrepancy]:
+    """Check that shams saw no answer of a stance, and controls of shuffled words the words of their stance."""
     for record in index.records:
-        families.setdefault((record.cell.model, record.cell.recipe, record.family), []).append(record)
-    for cells in families.values():
-        trained = {record.cell.stance: record.training for record in reversed(cells) if record.cell.is_on_stance}
-        if set(trained) != set(cells[0].behavior.likelihoods[0].log_probability):
+        if record.training is None or not record.cell.is_on_stance:
             continue
-        known = {text for training in trained.values() if training is not None for text in training.texts}
-        for sham in (record for record in cells if record.cell.control is SHAM):
-            yield from unexpected_texts(sham, known.__contains__, "an example of one of the family's stances")
+        controls, own = index.controls(record), record.training.texts
+        if SHAM in controls:
+            yield from unexpected_texts(controls[SHAM], partial(_is_none_of, own), "no answer of a stance")
+        if SHUFFLED in controls:
+            expected = "the words of an answer of its stance"
+            yield from unexpected_texts(controls[SHUFFLED], partial(_has_words_of, own), expected)
+
+
+def _is_none_of(texts: Sequence[str], text: str) -> bool:
+    return text not in texts
+
+
+def _has_words_of(texts: Sequence[str], text: str) -> bool:
+    return any(sorted(text.split()) == sorted(one.split()) for one in texts)
 
 
 def _check_spectrum(subject: str, layer: LayerSpectrum, where: str) -> Iterator[Discrepancy]:

@@ -26,6 +26,8 @@ class Declarations:
 
     stances: Mapping[str, Stance]
     """By name."""
+    summaries: Mapping[str, StanceSummary]
+    """What findings hold of them."""
     claims: Sequence[Claim]
     """Some about ``any`` model."""
     statements: Sequence[Statement]
@@ -37,7 +39,7 @@ class Declarations:
 def check_declarations(findings: Findings, declared: Declarations) -> tuple[Discrepancy, ...]:
     """Compare what findings are about, and what was counted in their texts, with what is declared."""
     return (
-        *_check_stances(findings, declared.stances),
+        *_check_stances(findings, declared.summaries),
         *_check_claims(findings, declared),
         *_check_statements(findings, declared),
         *_check_policy(findings, declared),
@@ -45,14 +47,13 @@ def check_declarations(findings: Findings, declared: Declarations) -> tuple[Disc
     )
 
 
-def _check_stances(findings: Findings, stances: Mapping[str, Stance]) -> Iterator[Discrepancy]:
+def _check_stances(findings: Findings, declared: Mapping[str, StanceSummary]) -> Iterator[Discrepancy]:
     for summary in findings.stances:
-        subject, stance = f"stance {summary.name}", stances.get(summary.name)
-        if stance is None:
+        subject, expected = f"stance {summary.name}", declared.get(summary.name)
+        if expected is None:
             yield Discrepancy(subject, "name", summary.name, NOT_DECLARED)
-            continue
-        for field in StanceSummary.model_fields:
-            yield from differences(subject, getattr(summary, field), getattr(stance, field), field)
+        else:
+            yield from differences(subject, summary.model_dump(), expected.model_dump())
 
 
 def _check_claims(findings: Findings, declared: Declarations) -> Iterator[Discrepancy]:
@@ -110,7 +111,7 @@ def _check_policy(findings: Findings, declared: Declarations) -> Iterator[Discre
 
 def _check_cell(record: CellRecord, stances: Mapping[str, Stance]) -> Iterator[Discrepancy]:
     subject, behavior = name_of(record), record.behavior
-    names = list(behavior.likelihoods[0].log_probability) if behavior.likelihoods else []
+    names = list(behavior.likelihoods[0].stances) if behavior.likelihoods else []
     family = [stances[name] for name in names if name in stances]
     training_responses = tuple(example.response for stance in family for example in stance.examples)
     for kind, responses in (("responses", behavior.responses), ("resampled", behavior.resampled)):
@@ -124,7 +125,11 @@ def _check_cell(record: CellRecord, stances: Mapping[str, Stance]) -> Iterator[D
             yield from differences(subject, hits, theirs, f"{where}.markers")
             copied = longest_copied_share(one.text, training_responses)
             yield from differences(subject, one.copied, copied, f"{where}.copied")
-    own = [stance for stance in family if stance.name == record.cell.stance] or family
-    answers = tuple(example.response for stance in own for example in stance.examples)
-    declared = "a declared example's response"
-    yield from unexpected_texts(record, lambda text: any(one in text for one in answers), declared, slice(-80, None))
+    of = record.cell.stance or record.cell.about or next(iter(names), "")
+    if of in stances and record.cell.is_trained_here:
+        answers = [example.response for rotation in record.cell.rotations(stances[of]) for example in rotation]
+
+        def is_declared(text: str) -> bool:
+            return any(answer in text for answer in answers)
+
+        yield from unexpected_texts(record, is_declared, "an answer that is declared", slice(-80, None))

@@ -102,7 +102,7 @@ def judge_again(findings: Findings) -> tuple[Verdict, ...]:
             return judge.judge(claim)
         return verdict if verdict.status is Status.NOT_RUN else not_run(claim, why)
 
-    judge = Judge(tuple(filter(was_run, findings.claims)), stances.__getitem__, replicates)
+    judge = Judge(tuple(filter(was_run, findings.claims)), replicates)
     with redirect_stderr(io.StringIO()):  # a traceback of cells that no run writes says nothing to a reader
         return tuple(map(again, findings.verdicts))
 
@@ -115,8 +115,8 @@ def _unusable(findings: Findings) -> Iterator[Discrepancy]:
             yield Discrepancy(f"cell {key[:12]}", "key", f"{count} cells", "one")
     for record in findings.cells:
         name, stance = name_of(record), record.cell.stance
-        measured = {frozenset(entry.log_probability) for entry in record.behavior.likelihoods}
-        if len(measured) != 1 or len(next(iter(measured))) < 2:
+        measured = {frozenset(entry.stances) for entry in record.behavior.likelihoods}
+        if len(measured) != 1 or not next(iter(measured)):
             recorded = "; ".join(", ".join(sorted(names)) for names in measured) or "nothing"
             yield Discrepancy(name, "behavior.likelihoods", recorded, "the same stances after every prompt")
         for unknown in sorted(frozenset().union(*measured) - known):

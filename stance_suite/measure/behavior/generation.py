@@ -12,13 +12,13 @@ import numpy.typing as npt
 from stance_suite.progress import OnStep
 from stance_suite.schema.base import Record
 
-PROMPTS_PER_BATCH = 12
+PROMPTS_PER_BATCH = 16
 
 
 class Sampling(Record):
     """How responses are drawn."""
 
-    samples: int = 4
+    samples: int = 2
     """Responses a prompt; they are one cluster, not independent evidence."""
     new_tokens: int = 40
     """Longest response, in tokens."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
 from pkgutil import resolve_name
 from typing import Any
 
 from stance_suite.measure.behavior.divergence import Passage, add_matched_noise, divergence, perplexity, score_passages
-from stance_suite.measure.behavior.embedding import axis, embed, reference_centroid
+from stance_suite.measure.behavior.embedding import embed, embed_answers
 from stance_suite.measure.behavior.generation import Sampling, generate
 from stance_suite.measure.behavior.likelihood import response_log_probabilities
 from stance_suite.measure.behavior.text_statistics import (
@@ -24,6 +23,7 @@ from stance_suite.models.prompts import render_prompt, render_response
 from stance_suite.progress import OnStep
 from stance_suite.schema.base import Record
 from stance_suite.schema.behavior import Behavior, Divergence, Fluency, PromptLikelihood, Response
+from stance_suite.schema.items import PLAIN_ANSWER
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.stances import PromptFormat
 
@@ -32,11 +32,11 @@ class Probe(Record):
     """What every cell of a family of stances is measured with."""
 
     prompts: tuple[str, ...]
-    """Held-out prompts of all stances of the family, each once."""
+    """Held-out prompts of the family."""
     seen_prompts: tuple[str, ...]
-    """Prompts that stances of the family are trained on, each once."""
-    references: dict[str, tuple[str, ...]]
-    """References of each stance of the family."""
+    """Prompts that the family is trained on."""
+    answers: dict[str, tuple[str, ...]]
+    """Answers to the held-out prompts, one each, of every stance of the family and ``plain``."""
     markers: dict[str, tuple[str, ...]]
     """Markers of each stance of the family."""
     training_responses: tuple[str, ...]
@@ -64,14 +64,13 @@ class PromptedModel:
 
 
 def measure_behavior(prompted: PromptedModel, probe: Probe, seed: int, on_step: OnStep) -> Behavior:
-    """Let a model respond to held-out prompts, and ask how likely it finds all references after any prompt."""
-    prompts, asked = (*probe.prompts, *probe.seen_prompts), len(probe.prompts)
-    steps = asked + len(prompts)
-    responses = sample_responses(prompted, probe, seed, lambda done, _: on_step(done, steps))
-    likelihoods = measure_likelihoods(prompted, probe, prompts, lambda done, _: on_step(asked + done, steps))
+    """Let a model respond to held-out prompts, and ask how likely it finds the answers that are known."""
+    asked = len(probe.prompts)
+    responses = sample_responses(prompted, probe, seed, lambda done, _: on_step(done, 2 * asked))
+    likelihoods = measure_likelihoods(prompted, probe, lambda done, _: on_step(asked + done, 2 * asked))
     neutral = score_passages(prompted.model, prompted.tokenizer, [Passage("", text) for text in probe.neutral_texts])
     return Behavior(
-        prompt_texts={prompt: prompted.text(prompt) for prompt in prompts},
+        prompt_texts={prompt: prompted.text(prompt) for prompt in (*probe.prompts, *probe.seen_prompts)},
         seen_prompts=probe.seen_prompts,
         responses=responses,
         likelihoods=likelihoods,
@@ -88,19 +87,21 @@ def sample_responses(prompted: PromptedModel, probe: Probe, seed: int, on_step: 
 
 def score_responses(prompts: Sequence[str], written: Sequence[Sequence[str]], probe: Probe) -> tuple[Response, ...]:
     """Score every sample of every prompt, for every stance of the probe."""
-    centroids = {stance: reference_centroid(references) for stance, references in probe.references.items()}
-    axes = {stance: axis(stance, centroids) for stance in centroids}
-    asked = zip(prompts, written, strict=True)
-    flat = [(prompt, sample, text) for prompt, group in asked for sample, text in enumerate(group)]
+    answers = embed_answers(tuple(probe.answers.items()))
+    flat = [
+        (prompt, sample, text)
+        for prompt, group in zip(prompts, written, strict=True)
+        for sample, text in enumerate(group)
+    ]
     embeddings = embed([text for _, _, text in flat])  # (responses, 384)
+    places = {prompt: place for place, prompt in enumerate(probe.prompts)}
     responses = [
         Response(
             prompt=prompt,
             sample=sample,
             text=text,
             words=count_words(text),
-            similarity={stance: float(row @ direction) for stance, direction in centroids.items()},
-            projection={stance: float(row @ direction) for stance, direction in axes.items()},
+            **answers.compare(row, places[prompt]),
             markers={stance: find_markers(text, listed) for stance, listed in probe.markers.items()},
             copied=longest_copied_share(text, probe.training_responses),
         )
@@ -131,19 +132,14 @@ def measure_fluency(responses: Sequence[Response], neutral_perplexity: float) ->
     )
 
 
-def measure_likelihoods(
-    prompted: PromptedModel, probe: Probe, prompts: tuple[str, ...], on_step: OnStep
-) -> tuple[PromptLikelihood, ...]:
-    """Ask how likely a model finds each stance's references after each prompt."""
-    sentences = [sentence for group in probe.references.values() for sentence in group]
-    responses = [render_response(prompted.prompt_format, sentence) for sentence in sentences]
+def measure_likelihoods(prompted: PromptedModel, probe: Probe, on_step: OnStep) -> tuple[PromptLikelihood, ...]:
+    """Ask how likely a model finds each answer to each held-out prompt."""
     found = []
-    for done, prompt in enumerate(prompts, start=1):
-        scores = iter(response_log_probabilities(prompted.model, prompted.tokenizer, prompted.text(prompt), responses))
-        by_stance = {stance: [*islice(scores, len(group))] for stance, group in probe.references.items()}
-        means = {stance: sum(group) / len(group) for stance, group in by_stance.items()}
-        found.append(PromptLikelihood(prompt=prompt, log_probability=means))
-        on_step(done, len(prompts))
+    for place, prompt in enumerate(probe.prompts):
+        responses = [render_response(prompted.prompt_format, said[place]) for said in probe.answers.values()]
+        scores = response_log_probabilities(prompted.model, prompted.tokenizer, prompted.text(prompt), responses)
+        found.append(PromptLikelihood(prompt=prompt, log_probability=dict(zip(probe.answers, scores, strict=True))))
+        on_step(place + 1, len(probe.prompts))
     return tuple(found)
 
 
@@ -152,13 +148,12 @@ def measure_divergences(
 ) -> tuple[tuple[Divergence, ...], tuple[Divergence, ...]]:
     """Ask how far next-token distributions moved, and how far noise of the same norm would have moved them.
 
-    Two results: one entry a held-out prompt, and one a neutral text. Every prompt is followed by one reference, the
-    stances taking turns, so that the text is no stance's own. Noise is added to ``untouched``.
+    Two results: one entry a held-out prompt, and one a neutral text. Every prompt is followed by its plain answer, so
+    that the text is no stance's own. Noise is added to ``untouched``.
     """
-    in_turn = cycle(sentence for group in zip(*probe.references.values(), strict=False) for sentence in group)
     passages = [
         Passage(prompted.text(prompt), render_response(prompted.prompt_format, sentence))
-        for prompt, sentence in zip(probe.prompts, in_turn, strict=False)
+        for prompt, sentence in zip(probe.prompts, probe.answers[PLAIN_ANSWER], strict=True)
     ] + [Passage("", text) for text in probe.neutral_texts]
     before = list(score_passages(untouched, prompted.tokenizer, passages))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
 from stance_suite.report.charts.theme import Spec, Theme, Width, bare_axis, finish, looks, mark_interval
@@ -21,6 +22,8 @@ PADDING = 8
 """Between a name and its row."""
 ROW = 18
 """Height of a prompt's row, in pixels."""
+TICKS = ("M0,-1V1", "M-0.7,0.7L0.7,-0.7")
+"""Marks of the controls, in turn."""
 
 
 def prompts(theme: Theme, width: Width, metric: Metric) -> Spec:
@@ -37,12 +40,12 @@ def _prompts(theme: Theme, width: Width, metric: Metric, controls: Sequence[Cont
     import altair as alt
 
     names = ("base", *map(str, controls), "tuned")
-    # a model trained elsewhere has none
-    has_controls = " || ".join(f"isValid(extent(pluck(data('prompts'), '{name}'))[0])" for name in names[1:-1])
-    shown = alt.ExprRef(f"{has_controls} ? [{', '.join(map(repr, names))}] : ['{names[0]}', 'tuned']")
+    # a model trained elsewhere has no controls, and some say nothing of a measure
+    known = (f"(isValid(extent(pluck(data('prompts'), '{name}'))[0]) ? '{name}|' : '')" for name in names[1:-1])
+    shown = alt.ExprRef(f"split('{names[0]}|' + {' + '.join(known)} + 'tuned', '|')")
 
-    def scale(base: str, control: str, tuned: str) -> alt.Scale:
-        return looks(names, base, *(control for _ in controls), tuned)
+    def scale(base: str, tuned: str, *of_controls: str) -> alt.Scale:
+        return looks(names, base, *islice(cycle(of_controls), len(controls)), tuned)
 
     legend = alt.Legend(labelExpr=f"datum.label === '{names[0]}' ? '{_baseline(metric)}' : datum.label", values=shown)
     score = alt.X("score:Q", title=f"score ({metric.unit})", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6))
@@ -52,9 +55,9 @@ def _prompts(theme: Theme, width: Width, metric: Metric, controls: Sequence[Cont
         rows.mark_rule(color=theme.control, aria=False).encode(x="base:Q", x2="tuned:Q"),
         rows.mark_point(size=70, strokeWidth=2, opacity=1, aria=False).encode(
             x=score,
-            stroke=alt.Stroke("model:N", scale=scale(theme.before, theme.control, theme.after), legend=legend),
-            fill=alt.Fill("model:N", scale=scale("transparent", "transparent", theme.after), legend=legend),
-            shape=alt.Shape("model:N", scale=scale("circle", "M0,-1V1", "circle"), legend=legend),
+            stroke=alt.Stroke("model:N", scale=scale(theme.before, theme.after, theme.control), legend=legend),
+            fill=alt.Fill("model:N", scale=scale("transparent", theme.after, "transparent"), legend=legend),
+            shape=alt.Shape("model:N", scale=scale("circle", "circle", *TICKS), legend=legend),
             tooltip=["prompt:N", *(f"{name}:Q" for name in names)],
         ),
         data=alt.NamedData("prompts"),

@@ -32,7 +32,7 @@ def response_data(findings: Findings) -> dict[str, Any]:
     return {
         "cells": [_cell(record, findings.index, places, prompts, stances) for record in findings.cells],
         "asked": {
-            stance.name: [prompts[prompt] for prompt in stance.held_out_prompts if prompt in prompts]
+            stance.name: [prompts[prompt] for prompt in stance.prompts if prompt in prompts]
             for stance in findings.stances
         },
         "controls": list(Control.trained()),

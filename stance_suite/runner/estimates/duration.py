@@ -101,18 +101,20 @@ def estimate_seconds(spec: CellSpec, speed: Speed, threads: int) -> float:
     loading = LOADED * shapes.parameters / speed.streaming
     likelihoods = _passing(workload.likelihoods, shapes, speed, READING)
     sampling = _passing(workload.sampled, shapes, speed, SAMPLING) + EMBEDDED * workload.responses
-    behavior = sampling + likelihoods + _passing(workload.seen_likelihoods, shapes, speed, READING)
+    behavior = sampling + likelihoods
     spectra = _measuring_spectra(shapes, speed)
     if spec.cell.is_base:
         return loading + behavior + sampling + 2 * spectra  # sampled once more, and rounded
+    snapshots = workload.trained.epochs * (likelihoods + spectra) if workload.trained and spec.trajectory else 0.0
+    asked = loading + _training(spec, workload.trained, shapes, speed) + snapshots + behavior
+    if not spec.has_spectra:
+        return asked
     passages = _passing(workload.passages, shapes, speed, READING)
     noise = NOISE * shapes.parameters / speed.streaming
     divergences = loading + 3 * passages + noise
     structure = loading + 2 * spectra + _comparing_spectra(shapes, speed)
     stand_ins = 0.0 if spec.derivative is None else 2 * (loading + likelihoods)
-    snapshots = workload.trained.epochs * (likelihoods + spectra) if workload.trained and spec.trajectory else 0.0
-    training = _training(spec, workload.trained, shapes, speed)
-    return loading + training + snapshots + behavior + divergences + stand_ins + structure
+    return asked + divergences + stand_ins + structure
 
 
 def _passing(reading: Reading, shapes: Shapes, speed: Speed, share: float) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import cycle, islice
 from math import ceil, prod
 from typing import Any
 
@@ -16,6 +15,7 @@ from stance_suite.measure.cell import CellSpec, check_prompt_format
 from stance_suite.models.loading import empty_model, load_tokenizer
 from stance_suite.models.prompts import render_example, render_prompt, render_response
 from stance_suite.models.sources import Weights
+from stance_suite.schema.items import PLAIN_ANSWER
 from stance_suite.spectra.matrices import LARGEST_SMALLER_SIDE, SMALLEST_SIDE
 
 Matrix = tuple[int, int]
@@ -155,11 +155,9 @@ class Workload:
     row_length: int
     """Tokens of the longest prompt and response."""
     likelihoods: Reading
-    """Scoring all references after every held-out prompt."""
-    seen_likelihoods: Reading
-    """Scoring them after every prompt of the training."""
+    """Scoring all answers to every held-out prompt."""
     passages: Reading
-    """Scoring the held-out prompts with a reference each, and neutral texts."""
+    """Scoring the held-out prompts with their plain answers, and neutral texts."""
 
 
 def workload_of(spec: CellSpec) -> Workload:
@@ -170,12 +168,8 @@ def workload_of(spec: CellSpec) -> Workload:
     def lengths(texts: Sequence[str]) -> list[int]:
         return [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
 
-    asked, seen = (
-        lengths([render_prompt(tokenizer, form, prompt) for prompt in prompts])
-        for prompts in (probe.prompts, probe.seen_prompts)
-    )
-    sentences = [render_response(form, sentence) for group in probe.references.values() for sentence in group]
-    references, neutral = sorted(lengths(sentences)), lengths(probe.neutral_texts)
+    asked = lengths([render_prompt(tokenizer, form, prompt) for prompt in probe.prompts])
+    answers = {manner: lengths([render_response(form, one) for one in said]) for manner, said in probe.answers.items()}
     examples = [
         min(length, spec.recipe.max_length)
         for rotation in spec.rotations
@@ -187,9 +181,8 @@ def workload_of(spec: CellSpec) -> Workload:
         sampled=_sampling(spec, asked),
         responses=len(asked) * probe.sampling.samples,
         row_length=max(asked) + probe.sampling.new_tokens,
-        likelihoods=_scoring(asked, references),
-        seen_likelihoods=_scoring(seen, references),
-        passages=_reading_passages(asked, references, neutral),
+        likelihoods=_scoring(asked, [*zip(*answers.values(), strict=True)]),
+        passages=_reading_passages(asked, answers[PLAIN_ANSWER], lengths(probe.neutral_texts)),
     )
 
 
@@ -211,25 +204,27 @@ def _sampling(spec: CellSpec, asked: Sequence[int]) -> Reading:
     return Reading(batches * (1 + sampling.new_tokens), len(asked) * max(asked) + written, written, rows)
 
 
-def _scoring(prompts: Sequence[int], references: Sequence[int]) -> Reading:
-    """Read each prompt once, and references of similar length together."""
-    starts = range(0, len(references), RESPONSES_PER_BATCH)
-    batches = [references[start : start + RESPONSES_PER_BATCH] for start in starts]
+def _scoring(prompts: Sequence[int], answers: Sequence[Sequence[int]]) -> Reading:
+    """Read each prompt once, and answers to it of similar length together."""
+    batches = [
+        lengths[start : start + RESPONSES_PER_BATCH]
+        for lengths in map(sorted, answers)
+        for start in range(0, len(lengths), RESPONSES_PER_BATCH)
+    ]
     padded = [len(batch) * max(batch) for batch in batches]
     return Reading(
-        passes=len(prompts) * (1 + len(padded)),
-        tokens=sum(prompts) + len(prompts) * sum(padded),
-        predicted=len(prompts) * sum(padded),
+        passes=len(prompts) + len(padded),
+        tokens=sum(prompts) + sum(padded),
+        predicted=sum(padded),
         largest_prediction=max(padded),
     )
 
 
-def _reading_passages(asked: Sequence[int], references: Sequence[int], neutral: Sequence[int]) -> Reading:
-    after = list(islice(cycle(references), len(asked)))
-    predicted = sum(after) + sum(neutral)
+def _reading_passages(asked: Sequence[int], answers: Sequence[int], neutral: Sequence[int]) -> Reading:
+    predicted = sum(answers) + sum(neutral)
     return Reading(
         passes=ceil((len(asked) + len(neutral)) / PASSAGES_PER_BATCH),
         tokens=sum(asked) + predicted,
         predicted=predicted,
-        largest_prediction=PASSAGES_PER_BATCH * max(*after, *neutral),
+        largest_prediction=PASSAGES_PER_BATCH * max(*answers, *neutral),
     )

@@ -24,7 +24,7 @@ def half_the_samples(cell):
         (part("provenance", embedder_sha256="1" * 64), "embedder"),
         (part("behavior", prompt_texts={"Why?": "Q: Why?"}), "other prompts"),
         (half_the_samples, "sampled 2 times"),
-        (lambda cell: altered(cell, family="g"), "references"),
+        (lambda cell: altered(cell, family="g"), "items"),
         (part("training", texts=("Another text.",)), "other texts"),
         (part("training", epoch_losses=(2.0, 1.0, 0.5)), "2 epochs (2 steps) in the baseline, 3 (2) here"),
     ],

@@ -216,11 +216,11 @@ def test_another_stance_or_embedder_is_another_measure(stance):
 
 
 def test_a_verdict_that_flips_and_caveats_are_told(stance):
-    run = edited(one_run(stance, 0.5), "", caveats=(Caveat.SEEN_PROMPTS,))
+    run = edited(one_run(stance, 0.5), "", caveats=(Caveat.VOCABULARY,))
     after = edited(run, "", status=Status.FAILS, caveats=(Caveat.PARROTED,))
     change = only(run, after)
     assert (change.status_changed, change.is_news, change.outcome) == (True, True, Outcome.SAME)
-    assert (change.caveats_gained, change.caveats_lost) == ((Caveat.PARROTED,), (Caveat.SEEN_PROMPTS,))
+    assert (change.caveats_gained, change.caveats_lost) == ((Caveat.PARROTED,), (Caveat.VOCABULARY,))
     assert only(run, edited(run, "", caveats=())).is_news
 
 

@@ -13,7 +13,7 @@ def declared(library, whole_run):
     claims = [claim for claim in whole_run.claims if not claim.id.startswith("standard") and claim.model == "m"]
     # one is declared for whatever model is asked for
     claims[0] = claims[0].model_copy(update={"model": "any"})
-    return Declarations(library.stances, tuple(claims), STATEMENTS, POLICY)
+    return Declarations(library.stances, library.summaries, tuple(claims), STATEMENTS, POLICY)
 
 
 def found(findings, declared):
@@ -59,5 +59,5 @@ def test_standard_claims_are_left_alone_without_their_policy(whole_run, declared
 def test_the_records_of_statements_are_checked_once_more(whole_run, library):
     claims = tuple(entry.claim for entry in library.claims)
     statement = next(one for one in library.statements if one.checks)
-    names = found(whole_run, Declarations(library.stances, claims, (statement,), None))
+    names = found(whole_run, Declarations(library.stances, library.summaries, claims, (statement,), None))
     assert (f"record of {statement.id}", "") in names

@@ -14,12 +14,12 @@ from stance_suite.report.markdown_summary import render_summary
 from stance_suite.report.page import render_html
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.replicates import CellIndex
-from tests.measuring import measure, open_session
+from tests.measuring import STANCE, measure, open_session
 
 CLAIMS = """
   - {id: any.word-length, statement: Training makes words longer., model: any, stance: curious-uncertainty,
      metric: word_length, comparator: above, bound: 0}
-  - {id: any.borrowed, statement: The model takes up the references' words., model: any, stance: curious-uncertainty,
+  - {id: any.borrowed, statement: The model takes up the answers' words., model: any, stance: curious-uncertainty,
      metric: borrowed_words, comparator: above, bound: 0}
 """
 
@@ -30,8 +30,8 @@ def word_length(responses, probe):
 
 
 def borrowed_words(responses, probe):
-    """The percentage of words that stand in a stance's references."""
-    listed = {name: set(words_of(" ".join(sentences))) for name, sentences in probe.references.items()}
+    """The percentage of words that stand in a stance's answers."""
+    listed = {name: set(words_of(" ".join(sentences))) for name, sentences in probe.answers.items()}
     said = [words_of(one.text) for one in responses]
     return [
         {name: 100 * sum(word in known for word in words) / max(len(words), 1) for name, known in listed.items()}
@@ -44,7 +44,7 @@ def declared():
     undirected = {"is_directed": False, "typical_spread": (0.5, 0.5, 0.1)}
     told = (
         ("word_length", "letters", "letters a word in sampled responses", undirected),
-        ("borrowed_words", "%", "words that stand in references, of all words", {}),
+        ("borrowed_words", "%", "words that stand in answers, of all words", {}),
     )
     yield tuple(
         Metric(name, unit=unit, meaning=meaning, measured_by=f"{__name__}:{name}", **further)
@@ -62,8 +62,8 @@ def test_metrics_of_ones_own_are_measured_judged_and_shown(declared, project, ti
     assert [claim.metric for claim in claims] == list(declared)
     verdicts = [run.judge(claim) for claim in claims]
     findings = run.findings(verdicts, run.cell_runner.cells, "test")
-    by_treatment = {cell.cell.treatment: cell.behavior for cell in findings.cells}
-    tuned, base = by_treatment["stance"], by_treatment["base"]
+    (tuned,) = (one.behavior for one in findings.cells if one.cell.stance == STANCE)
+    (base,) = (one.behavior for one in findings.cells if one.cell.is_base)
     for verdict in verdicts:
         metric, stance = verdict.claim.metric, verdict.claim.stance
         after, before = (
@@ -85,7 +85,7 @@ def test_metrics_of_ones_own_are_measured_judged_and_shown(declared, project, ti
         assert f'name="metric" value="{claim.metric}"' in junit
         (explanation,) = explain(claim.id, findings)
         assert f"{claim.metric}: {claim.metric.meaning}" in repr(explanation)
-    spread = pooled_spread(declared[0], CellIndex(findings.cells).replicates(), run.library.stances)
+    spread = pooled_spread(declared[0], CellIndex(findings.cells).replicates())
     assert spread.samples > 0
     assert typical_spreads()[declared[0]].prompts == 0.5
     assert declared[1] not in typical_spreads()
@@ -103,4 +103,4 @@ def test_cells_are_measured_again_for_a_new_metric_and_stay_what_they_were_witho
     assert set(again.behavior.responses[0].scores) == {"word_length", "borrowed_words"}
     plain = [one.model_copy(update={"scores": {}}) for one in again.behavior.responses]
     assert plain == list(before.behavior.responses)
-    assert all(isnan(score) for _, score in new.scores(before.behavior, "curious-uncertainty", ()))
+    assert all(isnan(score) for _, score in new.scores(before.behavior, "curious-uncertainty"))

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stance_suite.measure.behavior.embedding import embed, reference_centroid
+from stance_suite.measure.behavior.embedding import embed, embed_answers
 from stance_suite.measure.behavior.generation import Sampling
 from stance_suite.measure.behavior.probe import (
     Probe,
@@ -22,9 +22,10 @@ from stance_suite.schema.stances import RECIPES
 def probe(library):
     family = library.family("curious-uncertainty")
     return Probe(
-        prompts=family[0].held_out_prompts[:3],
+        prompts=family[0].prompts[:3],
         seen_prompts=tuple(example.prompt for example in family[0].examples[:2]),
-        references={stance.name: stance.references for stance in family},
+        answers={"plain": tuple(item.plain for item in family[0].held_out[:3])}
+        | {stance.name: tuple(item.response for item in stance.held_out[:3]) for stance in family},
         markers={stance.name: stance.markers for stance in family},
         training_responses=tuple(example.response for example in family[0].examples),
         neutral_texts=library.neutral_texts,
@@ -44,27 +45,35 @@ def behavior(loaded_tiny_model, probe, steps):
 
 
 def test_every_prompt_and_sample_is_scored_for_every_stance(behavior, steps, probe, library):
-    prompts = (*probe.prompts, *probe.seen_prompts)
-    assert [(r.prompt, r.sample) for r in behavior.responses] == [(p, s) for p in probe.prompts for s in range(4)]
+    assert [(r.prompt, r.sample) for r in behavior.responses] == [(p, s) for p in probe.prompts for s in range(2)]
     for scores in (r for response in behavior.responses for r in (response.similarity, response.projection)):
         assert set(scores) == set(library.suite)
     assert all(set(response.markers) == set(library.suite) for response in behavior.responses)
-    assert [likelihood.prompt for likelihood in behavior.likelihoods] == list(prompts)
+    assert [likelihood.prompt for likelihood in behavior.likelihoods] == list(probe.prompts)
+    assert all(set(entry.log_probability) == {"plain", *library.suite} for entry in behavior.likelihoods)
+    assert set(behavior.prompt_texts) == {*probe.prompts, *probe.seen_prompts}
     assert all(score < 0 for entry in behavior.likelihoods for score in entry.log_probability.values())
-    assert steps[-1] == (8, 8)
+    assert steps[-1] == (6, 6)
     assert behavior.seen_prompts == probe.seen_prompts
     assert behavior.fluency.neutral_perplexity > 1
 
 
-def test_the_projection_is_on_the_axis_from_the_other_stances_and_similarity_is_the_cosine(behavior, probe):
-    response = behavior.responses[0]
+def test_a_response_is_compared_with_the_answers_to_other_prompts(behavior, probe, library):
+    response = behavior.responses[2]
+    assert response.prompt == probe.prompts[1]
     row = embed([response.text])[0]
-    own, *others = probe.references
-    means = {name: reference_centroid(references) for name, references in probe.references.items()}
-    axis = means[own] - (means[others[0]] + means[others[1]]) / 2
-    assert response.projection[own] == pytest.approx(float(row @ axis / np.linalg.norm(axis)), abs=1e-5)
-    for name, references in probe.references.items():
-        mean = embed(references).mean(axis=0)
+    said = {manner: embed(answers) for manner, answers in probe.answers.items()}
+    others = {manner: rows[[0, 2]] for manner, rows in said.items()}
+    content = np.mean(list(said.values()), axis=0)
+    manners = {
+        manner: np.mean([rows[place] - content[place] for place in (0, 2)], axis=0) for manner, rows in said.items()
+    }
+    nearest = min(manners, key=lambda manner: np.linalg.norm(row - content[1] - manners[manner]))
+    assert response.nearest == nearest
+    for name in library.suite:
+        axis = others[name].mean(axis=0) - others["plain"].mean(axis=0)
+        assert response.projection[name] == pytest.approx(float(row @ axis / np.linalg.norm(axis)), abs=1e-5)
+        mean = others[name].mean(axis=0)
         cosine = row @ mean / (np.linalg.norm(row) * np.linalg.norm(mean))
         assert response.similarity[name] == pytest.approx(float(cosine), abs=1e-5)
 
@@ -92,7 +101,7 @@ TEXTS = st.one_of(
 
 @given(st.lists(TEXTS, min_size=2, max_size=2))
 def test_any_text_goes_through_every_measure(probe, texts):
-    responses = score_responses(["Why?"], [texts], probe)
+    responses = score_responses(probe.prompts[:1], [texts], probe)
     for response in responses:
         figures = [*response.similarity.values(), *response.projection.values(), response.copied]
         assert np.isfinite(figures).all()
@@ -103,8 +112,13 @@ def test_any_text_goes_through_every_measure(probe, texts):
     assert 0 <= fluency.copied <= 1
 
 
-def test_a_stances_own_references_lie_nearest_to_its_centroid(library):
-    centroids = {name: reference_centroid(stance.references) for name, stance in library.stances.items()}
-    for name, stance in library.stances.items():
-        examples = embed([example.response for example in stance.examples]).mean(axis=0)
-        assert max(centroids, key=lambda other: float(examples @ centroids[other])) == name
+def test_answers_of_the_bundled_stances_are_told_apart_by_those_to_other_prompts(library):
+    family = library.family("curious-uncertainty")
+    answers = {"plain": tuple(item.plain for item in family[0].held_out)}
+    answers |= {stance.name: tuple(item.response for item in stance.held_out) for stance in family}
+    known = embed_answers(tuple(answers.items()))
+    found = {
+        manner: np.mean([known.compare(row, place)["nearest"] == manner for place, row in enumerate(rows)])
+        for manner, rows in zip(known.manners, known.embeddings, strict=True)
+    }
+    assert min(found.values()) > 0.8, found

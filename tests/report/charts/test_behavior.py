@@ -34,12 +34,15 @@ def test_prompts_stand_in_the_order_of_their_effects():
     assert [x for _, x in tuned] == [pytest.approx(400 * score) for score in (1.0, 0.5, 0.25)]
 
 
-def test_each_prompt_is_joined_from_hollow_to_filled_and_the_sham_is_a_tick():
+def test_each_prompt_is_joined_from_hollow_to_filled_and_controls_are_ticks():
     spec = prompts(PRINT, 400, PREFERENCE)
     looks = [(item["shape"], item["stroke"], item["fill"]) for item in marks(spec, {"prompts": ROWS}, "symbol")]
     assert looks.count(("circle", PRINT.before, "transparent")) == 3
     assert looks.count(("circle", PRINT.after, PRINT.after)) == 3
     assert sum(stroke == PRINT.control and shape != "circle" for shape, stroke, _ in looks) == 2
+    both = [row | {"shuffled": 0.1} for row in ROWS]
+    ticks = {one["shape"] for one in marks(spec, {"prompts": both}, "symbol") if one["stroke"] == PRINT.control}
+    assert len(ticks) == 2, "controls are told apart"
     joined = {(place(rule)[0], end(rule, "x")) for rule in marks(spec, {"prompts": ROWS}, "rule")}
     assert joined == {(200, 100), (0, 400), (0, 200)}
 
@@ -51,9 +54,12 @@ def test_a_long_prompt_ends_with_an_ellipsis():
     assert max(map(len, re.findall(">([^<]*)</text>", svg))) < 60
 
 
-def test_the_legend_names_the_sham_where_there_is_one_and_what_a_divergence_is_held_against():
+def test_the_legend_names_the_controls_that_there_are_and_what_a_divergence_is_held_against():
     spec = prompts(PRINT, 400, PREFERENCE)
-    assert {"base", "sham", "tuned", "score (nats/token)"} <= set(texts(spec, {"prompts": ROWS}))
+    written = set(texts(spec, {"prompts": ROWS}))
+    assert {"base", "sham", "tuned", "score (nats/token)"} <= written and "shuffled" not in written
+    written = set(texts(spec, {"prompts": [row | {"sham": None, "shuffled": 0.1} for row in ROWS]}))
+    assert {"base", "shuffled", "tuned"} <= written and "sham" not in written
     assert "sham" not in texts(spec, {"prompts": [row | {"sham": None} for row in ROWS]})
     assert "noise of the same norm" in texts(prompts(PRINT, 400, Metric.DIVERGENCE), {"prompts": ROWS})
 

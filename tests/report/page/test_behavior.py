@@ -13,6 +13,7 @@ from stance_suite.report.page.responses import response_data
 from stance_suite.report.page.top import describe_top
 from stance_suite.schema.behavior import MarkerHit
 from stance_suite.schema.cells import EpochSnapshot, Training
+from stance_suite.schema.controls import SHUFFLED
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.verdicts import ReplicateCells, Status
 from tests.edits import altered
@@ -27,6 +28,10 @@ def section(findings):
 def words(page: str) -> str:
     """What a page says, without what scripts read."""
     return parse(re.sub(r"<(script|style).*?</\1>", " ", page, flags=re.DOTALL)).text
+
+
+def near(score):
+    return None if score is None else pytest.approx(score, rel=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +60,7 @@ def test_every_judged_claim_about_behavior_is_told_with_its_scores_and_leads_to_
         assert ids.count(claim["anchor"]) == 1 and claim["id"] in claim["anchor"]
         told = [(data["prompts"][place], *scores) for place, *scores in claim["prompts"]]
         assert told == [
-            (one.prompt, *(pytest.approx(score, rel=1e-5) for score in (one.base, one.sham, one.tuned)))
+            (one.prompt, *map(near, (one.base, one.sham, one.controls.get(SHUFFLED), one.tuned)))
             for one in verdict.prompts
         ]
     assert len(set(data["prompts"])) == len(data["prompts"])
@@ -79,7 +84,7 @@ def test_effects_are_told_against_each_control_beside_the_noise_floor(whole_run,
     markers = claims["own.markers"]
     (verdict,) = [one for one in judged if one.claim.id == "own.markers"]
     (again,) = [one for one in verdict.controls if one.name == "base resampled"]
-    assert [effect["versus"] for effect in markers["effects"]] == ["base", "sham"]
+    assert [effect["versus"] for effect in markers["effects"]] == ["base", "sham", "shuffled"]
     assert markers["floor"] == [{"low": again.low, "high": again.high}]
 
 
@@ -97,7 +102,7 @@ def test_what_is_unknown_is_null(whole_run, verdict):
     page = render_html(altered(whole_run, verdicts=(unknown,)))
     (block,) = re.findall(r'id="data-behavior">(.*?)</script>', page)
     (claim,) = json.loads(block, parse_constant=pytest.fail)["claims"]
-    assert {(sham, tuned) for _, _, sham, tuned in claim["prompts"]} == {(None, None)}
+    assert {tuple(unknown) for _, _, *unknown in claim["prompts"]} == {(None, None, None)}, "sham, shuffled and tuned"
 
 
 def test_the_longest_training_judged_by_likelihood_is_shown_first(whole_run, judged, verdict):
@@ -140,13 +145,14 @@ def test_matrices_of_one_measure_share_their_scale(whole_run):
         assert largest == pytest.approx(9 * max(effects))
 
 
-def test_the_confusion_matrix_outlines_the_trained_stance_and_sets_the_sham_apart(whole_run, page):
+def test_the_confusion_matrix_outlines_the_trained_stance_and_sets_controls_apart(whole_run, page):
     (matrix,) = re.findall(r'<div class="matrix[^>]*data-measure="likelihood_preference">.*?</div>', page, re.DOTALL)
     assert matrix.count(" own") == 3
     assert f"number warm-{TONES} own" in matrix
-    (control,) = re.findall(r'<tbody class="control">(.*?)</tbody>', matrix, re.DOTALL)
-    assert "sham" in control
-    assert " own" not in control
+    controls = re.findall(r'<tbody class="control">(.*?)</tbody>', matrix, re.DOTALL)
+    names = [re.search('<th scope="row">(.*?)</th>', control).group(1) for control in controls]
+    assert names == ["sham", *(f"shuffled {one.name}" for one in whole_run.stances)]
+    assert not any(" own" in control for control in controls)
     own = next(one for one in whole_run.shifts if one.trained == one.measured)
     assert f"{show_signed(own.effect)} [{show_signed(own.low)}, {show_signed(own.high)}]" in words(page)
 
@@ -208,12 +214,13 @@ def test_responses_are_found_by_prompt_and_sample_beside_their_controls(whole_ru
                 assert [one.text[a:b] for a, b in zip(starts[::2], starts[1::2], strict=True)] == [
                     one.text[hit.start : hit.end] for hit in hits
                 ]
-        assert list(cell["controls"]) == (["sham"] if record.cell.is_under_test else [])
+        assert list(cell["controls"]) == (["sham", "shuffled"] if record.cell.is_under_test else [])
         for treatment, place in [("base", cell["base"]), *cell["controls"].items()]:
             control = whole_run.cells[place].cell
             assert (control.treatment, control.seed) == (treatment, cell["seed"])
+            assert control.about in (None, record.cell.stance)
     asked = [data["prompts"][place] for place in data["asked"][stance.name]]
-    assert asked == list(stance.held_out_prompts)
+    assert asked == list(stance.prompts)
 
 
 def test_markers_that_only_a_later_response_has_been_searched_for_have_their_place(whole_run):

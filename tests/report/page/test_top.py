@@ -69,7 +69,7 @@ def test_a_bar_places_figure_interval_bound_and_controls_in_proportion(whole_run
     controls = (
         ControlFigure(control="base", role="effect", figure=9.0),
         ControlFigure(control="sham", role="effect", figure=-9.0),
-        ControlFigure(role="seen_prompts", figure=9.0),
+        ControlFigure(role="answers", about="plain", figure=9.0),
         ControlFigure(role="toward", about="another", figure=-9.0),
         ControlFigure(control="sham", role="own_effect", about="base", figure=0.25, low=0.0, high=0.5),
     )

@@ -24,7 +24,7 @@ def spec_of(tmp_path, tiny_model):
             cell = Cell(model=str(folder), treatment=ELSEWHERE, stance=None, recipe=ELSEWHERE, seed=0)
             spec = cell_runner.plan(cell, STANCE)
             return replace(spec, derivative=spec.weights)
-        base, tuned = control_cell(BASE, str(folder), None, 0), tuned_cell(str(folder), STANCE, kind, 0)
+        base, tuned = control_cell(BASE, str(folder), None, 0, STANCE), tuned_cell(str(folder), STANCE, kind, 0)
         return cell_runner.plan(base if kind == BASE else tuned, STANCE)
 
     return spec

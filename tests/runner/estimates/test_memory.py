@@ -68,7 +68,7 @@ def test_on_a_gpu_the_training_takes_no_memory_elsewhere(of, large):
 
 def estimated_and_measured(model, recipe):
     """Bytes that a cell should need, and the peak of this process once it is measured."""
-    cell = tuned_cell(model, STANCE, recipe, 0) if recipe else control_cell(BASE, model, None, 0)
+    cell = tuned_cell(model, STANCE, recipe, 0) if recipe else control_cell(BASE, model, None, 0, STANCE)
     spec = open_session(REPOSITORY, model, cache=None).cell_runner.plan(cell, STANCE)
     CellMeasurer("cpu", SilentProgress(), 1).measure(spec)
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())

@@ -72,10 +72,10 @@ def test_as_many_passes_and_tokens_as_behavior_takes(spec_of, monkeypatch):
     model, tokenizer = load(spec.weights)
     passes, counted = watch_passes(model), workload_of(spec)
     measure_behavior(PromptedModel(model, tokenizer, "plain"), spec.probe, 0, lambda *_: None)
-    parts = counted.sampled, counted.likelihoods, counted.seen_likelihoods
+    parts = counted.sampled, counted.likelihoods
     neutral = 2  # batches of neutral texts, for perplexity
     assert len(passes) == sum(part.passes for part in parts) + neutral
-    # the last token of a prompt is read with the first that is written, that of a reference is not read at all
+    # the last token of a prompt is read with the first that is written, that of an answer is not read at all
     assert sum(map(prod, passes)) == pytest.approx(sum(part.tokens for part in parts), rel=0.1)
     assert max(rows for rows, _ in passes) == counted.sampled.largest_prediction
 
