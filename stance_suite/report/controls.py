@@ -7,7 +7,7 @@ from stance_suite.schema.controls import Role
 from stance_suite.schema.verdicts import ControlFigure, Verdict
 
 
-def effects_tested(verdict: Verdict) -> tuple[ControlFigure, ...]:
+def effects_over_controls(verdict: Verdict) -> tuple[ControlFigure, ...]:
     """Pick the effects of the training against its controls, the baseline first."""
     return tuple(control for control in verdict.controls if control.role is Role.EFFECT)
 

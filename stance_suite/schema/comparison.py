@@ -55,7 +55,7 @@ class PairedDifference(Record):
     high: float | None
     """Upper end of its 95 % interval; None where the differences are all equal."""
     p_value: float | None
-    """Two-sided, from sign flips; None where nothing was tested."""
+    """Two-sided, of no difference; None where nothing was tested."""
     adjusted_p_value: float | None
     """The same, adjusted for all differences that the comparison tests (Holm)."""
     prompts: int

@@ -1,6 +1,6 @@
 import pytest
 
-from stance_suite.report.controls import control_range, drawn_bounds, effects_tested, noise_floor, own_effects
+from stance_suite.report.controls import control_range, drawn_bounds, effects_over_controls, noise_floor, own_effects
 from stance_suite.schema.controls import Role
 from stance_suite.schema.verdicts import ControlFigure, Verdict
 from tests.runs import behavioral, structural
@@ -56,9 +56,9 @@ OTHER_LAYER = (None, Role.COMPARED, "layers.1.up, m, a (long)")
     ],
     ids=["with a sham the base sampled again is the floor", "without a sham", "stand-ins"],
 )
-def test_of_behavior_effects_tested_are_told_from_what_controls_did(stance, controls, tested, own, floor, span):
+def test_of_behavior_effects_over_controls_are_told_from_what_controls_did(stance, controls, tested, own, floor, span):
     judged = verdict(behavioral(stance), *controls)
-    assert (names(effects_tested(judged)), names(own_effects(judged))) == (tested, own)
+    assert (names(effects_over_controls(judged)), names(own_effects(judged))) == (tested, own)
     assert noise_floor(judged).name == floor
     assert control_range(judged) == pytest.approx(span)
 
@@ -67,7 +67,7 @@ def test_what_a_comparison_of_behavior_lists_are_effects_compared(stance):
     compared = [("base", Role.COMPARED, about) for about in ("m, a (documented)", "m, a (long)")]
     judged = verdict(behavioral(stance, versus={"recipe": "long"}), BASE, SHAM, *compared)
     assert names(judged.controls)[2:] == ["m, a (documented) - base", "m, a (long) - base"]
-    assert names(effects_tested(judged)) == ["base", "sham"]
+    assert names(effects_over_controls(judged)) == ["base", "sham"]
     assert (own_effects(judged), noise_floor(judged), control_range(judged)) == ((), None, None)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from stance_suite.report.behavior import ConfusionMatrix, trajectory
-from stance_suite.report.controls import control_range, drawn_bounds, effects_tested, noise_floor
+from stance_suite.report.controls import control_range, drawn_bounds, effects_over_controls, noise_floor
 from stance_suite.report.format import known, only_judged, show_unit
 from stance_suite.schema.cells import Cell, CellRecord
 from stance_suite.schema.controls import Control
@@ -75,7 +75,7 @@ def prompt_data(verdict: Verdict) -> Datasets:
         ],
         "effects": [
             {"versus": one.name, "effect": known(one.figure)} | _figures(one, "low", "high")
-            for one in effects_tested(verdict)
+            for one in effects_over_controls(verdict)
         ],
         "floor": [] if floor is None else [_figures(floor, "low", "high")],
         "bounds": [{"bound": bound} for bound in drawn_bounds(verdict)],
