@@ -92,8 +92,7 @@ def hold(
     def replicates(model: str, stance: str, recipe: str) -> tuple[Replicate, ...]:
         (measured,) = session.replicates(model, stance, recipe, [0])
         spec = session.cell_runner.plan(null.cell(recipe), stance)
-        spec = WithoutSpectra(**{one.name: getattr(spec, one.name) for one in fields(spec)})
-        (record,) = session.cell_runner.records([spec])
+        (record,) = session.cell_runner.records([without_spectra(spec)])
         return (take_the_place(measured, record),)
 
     judge = Judge(claims, replicates)
@@ -103,6 +102,11 @@ def hold(
             names = [claim.metric.name for claim in asked if judge.judge(claim).status is Status.HOLDS]
             agreement = triangulate(stance, replicates(MODEL, stance, recipe)).agreement
             yield (stance, recipe), (names, agreement)
+
+
+def without_spectra(spec: CellSpec) -> CellSpec:
+    """Leave the weights of a cell alone."""
+    return WithoutSpectra(**{one.name: getattr(spec, one.name) for one in fields(spec)})
 
 
 def take_the_place(measured: Replicate, record: CellRecord) -> Replicate:
