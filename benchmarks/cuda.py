@@ -33,9 +33,14 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from stance_suite.config.catalog import bundled_fixtures, load_catalog
 from stance_suite.config.options import resolve_settings
-from stance_suite.measure.behavior.divergence import Passage, score_passages
 from stance_suite.measure.behavior.generation import generate
-from stance_suite.measure.behavior.probe import PromptedModel, measure_divergences, measure_likelihoods
+from stance_suite.measure.behavior.probe import (
+    PromptedModel,
+    expect_plain_text,
+    measure_divergences,
+    measure_likelihoods,
+)
+from stance_suite.measure.behavior.reading import Passage, score_passages
 from stance_suite.measure.cell import CellMeasurer
 from stance_suite.measure.devices import place
 from stance_suite.measure.training import fine_tune
@@ -115,7 +120,7 @@ def compare_behavior(spec: Any, device: str) -> Iterator[Row]:
         texts = [prompted.text(prompt) for prompt in prompts]
         passages = [Passage(text, " I wonder whether it is so.") for text in texts]
         # the first pass loads kernels, so it is not timed
-        read = [one.log_probabilities for one in score_passages(prompted.model, prompted.tokenizer, passages)]
+        read = [one.logits.log_softmax(dim=-1) for one in score_passages(prompted.model, prompted.tokenizer, passages)]
         times = [time.perf_counter()]
         scores = measure_likelihoods(prompted, probe, ignore)
         times.append(time.perf_counter())
@@ -160,7 +165,8 @@ def compare_memory(spec: Any) -> Iterator[Row]:
     texts = [prompted.text(prompt) for prompt in spec.probe.prompts]
     generate(prompted.model, prompted.tokenizer, texts, spec.probe.sampling, 0, ignore)
     measure_likelihoods(prompted, spec.probe, ignore)
-    measure_divergences(prompted, prompted_on(spec, "cuda").model, spec.probe, 0)
+    before = list(expect_plain_text(prompted, spec.probe))
+    measure_divergences(prompted, prompted_on(spec, "cuda").model, before, spec.probe, 0)
     peak, needed = torch.cuda.max_memory_allocated() - held, estimate_memory(spec, "cuda").gpu - CONTEXT_OF_CUDA
     yield f"memory, {spec.recipe.name}", needed / 1e9, peak / 1e9, f"the training alone took {training / 1e9:.3f} GB"
     free, total = torch.cuda.mem_get_info()

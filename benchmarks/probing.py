@@ -16,6 +16,7 @@ from stance_suite.config.options import resolve_settings
 from stance_suite.measure.behavior.probe import (
     Probe,
     PromptedModel,
+    expect_plain_text,
     measure_divergences,
     measure_likelihoods,
     sample_responses,
@@ -57,6 +58,7 @@ def main() -> None:
         return score_responses(probe.prompts, written, probe)
 
     embed()  # loads the embedder
+    before = list(expect_plain_text(prompted, probe))
     with torch.inference_mode():
         bare = _seconds(lambda: model(tokens)) / BARE_TOKENS
     drawn = len(probe.prompts) * probe.sampling.samples * probe.sampling.new_tokens
@@ -68,8 +70,8 @@ def main() -> None:
         ),
         "embeddings, markers, copies": (embed, 0),
         "divergences and their noise": (
-            lambda: measure_divergences(prompted, untouched, probe, 0),
-            3 * (neutral + plain),
+            lambda: measure_divergences(prompted, untouched, before, probe, 0),
+            2 * (neutral + plain),
         ),
     }
     total = 0.0

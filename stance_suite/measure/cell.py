@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, cached_property
@@ -17,11 +18,13 @@ from stance_suite.measure.behavior.embedding import EMBEDDER, embedder_sha256
 from stance_suite.measure.behavior.probe import (
     Probe,
     PromptedModel,
+    expect_plain_text,
     measure_behavior,
     measure_divergences,
     measure_likelihoods,
     sample_responses,
 )
+from stance_suite.measure.behavior.reading import ScoredPassage
 from stance_suite.measure.devices import keep_freed_memory, place
 from stance_suite.measure.training import fine_tune
 from stance_suite.models.loading import load, load_derivative
@@ -110,6 +113,7 @@ class CellMeasurer:
         self._threads = threads
         self._untouched: dict[str, tuple[Any, Any]] = {}
         self._baselines: dict[str, MeasuredModel] = {}
+        self._expectations: tuple[object, Sequence[ScoredPassage]] | None = None
 
     def measure(self, spec: CellSpec) -> CellRecord:
         """Train and measure a cell."""
@@ -174,7 +178,8 @@ class CellMeasurer:
         if spec.cell.is_base:
             return {"resampled": sample_responses(prompted, spec.probe, seed + RESAMPLING, lambda *_: None)}
         untouched = place(self._fresh(spec.weights)[0], self.device)
-        divergences, neutral = measure_divergences(prompted, untouched, spec.probe, seed)
+        before = self._expected(spec, replace(prompted, model=untouched))
+        divergences, neutral = measure_divergences(prompted, untouched, before, spec.probe, seed)
         found: dict[str, Any] = {"divergences": divergences, "neutral_divergences": neutral}
         if spec.derivative is not None:
             # there is no sham: the untouched model with noise of the same norm, and rounded, stand in for it
@@ -183,6 +188,13 @@ class CellMeasurer:
                 name: _likelihoods(spec, prompted, model) for name, model in ((NOISE, untouched), (ROUNDING, rounded))
             }
         return found
+
+    def _expected(self, spec: CellSpec, untouched: PromptedModel) -> Sequence[ScoredPassage]:
+        """Keep what the untouched model expects of texts that every training is compared on; of the latest probe."""
+        key = spec.weights.sha256, spec.prompt_format, spec.probe.model_dump_json()
+        if self._expectations is None or self._expectations[0] != key:
+            self._expectations = key, list(expect_plain_text(untouched, spec.probe))
+        return self._expectations[1]
 
     def _measure_structure(self, spec: CellSpec, model: Any) -> dict[str, Any]:
         baseline = self._baseline(spec.weights)

@@ -7,7 +7,7 @@ from stance_suite.config.catalog import bundled_fixtures
 from stance_suite.errors import StanceSuiteError
 from stance_suite.judge.statistics import holm
 from stance_suite.measure import cell as measurement
-from stance_suite.measure.behavior import divergence, generation, likelihood
+from stance_suite.measure.behavior import generation, reading
 from stance_suite.progress import PlainProgress
 from stance_suite.runner import session as runner_session
 from stance_suite.runner.run_result import judge_claims
@@ -152,8 +152,7 @@ def test_the_same_seed_gives_the_same_findings_in_any_order_and_another_batch_si
     assert read == [str(tiny_model)]
     assert lasting(findings_of(anew).model_dump(mode="json")) == lasting(first.model_dump(mode="json"))
     monkeypatch.setattr(generation, "PROMPTS_PER_BATCH", 5)
-    monkeypatch.setattr(divergence, "PASSAGES_PER_BATCH", 1)
-    monkeypatch.setattr(likelihood, "RESPONSES_PER_BATCH", 4)
+    monkeypatch.setattr(reading, "PASSAGES_PER_BATCH", 3)
     (trained,) = (cell.key for cell in first.cells if cell.cell.stance == STANCE)
     (project / "cache" / "cells" / f"{trained}.json.gz").unlink()
     other = findings_of(another(session))

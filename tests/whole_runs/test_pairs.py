@@ -12,7 +12,7 @@ from stance_suite.config.options import resolve_settings
 from stance_suite.judge.behavior.scores import control_scores
 from stance_suite.measure import cell as measurement
 from stance_suite.measure.behavior.divergence import round_to_bfloat16
-from stance_suite.measure.behavior.likelihood import response_log_probabilities
+from stance_suite.measure.behavior.reading import Passage, score_passages
 from stance_suite.measure.cell import CellMeasurer
 from stance_suite.progress import PlainProgress
 from stance_suite.runner.session import Session
@@ -140,8 +140,8 @@ def test_stand_ins_are_recorded(pair, loaded_tiny_model):
     assert entry.prompt == family[0].prompts[0]
     for stance in family:
         text, answer = after.behavior.prompt_texts[entry.prompt], stance.held_out[0].response
-        (score,) = response_log_probabilities(rounded, tokenizer, text, [f" {answer}"])
-        assert entry.log_probability[stance.name] == pytest.approx(score, abs=1e-5)
+        (scored,) = score_passages(rounded, tokenizer, [Passage(text, f" {answer}")])
+        assert entry.log_probability[stance.name] == pytest.approx(float(scored.log_probabilities.mean()), abs=1e-5)
         assert entry.log_probability[stance.name] != base[entry.prompt][stance.name]
     noisy = after.behavior.stand_ins["noise"][0]
     assert noisy.log_probability != base[noisy.prompt]

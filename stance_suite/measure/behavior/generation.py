@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stance_suite.measure.behavior.reading import Begun, Opening
 from stance_suite.progress import OnStep
 from stance_suite.schema.base import Record
 
-PROMPTS_PER_BATCH = 16
+PROMPTS_PER_BATCH = 32
 
 
 class Sampling(Record):
@@ -38,15 +39,17 @@ def generate(
     """
     import torch
 
-    tokenizer.padding_side = "left"
+    rows = [list(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
     responses: list[list[str]] = []
     with torch.inference_mode():
+        opening = Opening.of(model, rows)
         for start in range(0, len(texts), PROMPTS_PER_BATCH):
-            batch = list(texts[start : start + PROMPTS_PER_BATCH])
-            inputs = tokenizer(batch, return_tensors="pt", padding=True, add_special_tokens=False).to(model.device)
+            batch = texts[start : start + PROMPTS_PER_BATCH]
             streams = [_uniforms(seed, text, sample, sampling) for text in batch for sample in range(sampling.samples)]
-            rows = _continue(model, inputs, sampling, np.stack(streams), tokenizer.eos_token_id)
-            stripped = [text.strip() for text in tokenizer.batch_decode(rows, skip_special_tokens=True)]
+            copies = [row for row in range(len(batch)) for _ in range(sampling.samples)]
+            begun = opening.begin(rows[start : start + PROMPTS_PER_BATCH]).pick(copies)
+            written = _continue(model, begun, sampling, np.stack(streams), tokenizer.eos_token_id)
+            stripped = [text.strip() for text in tokenizer.batch_decode(written, skip_special_tokens=True)]
             responses += [stripped[i : i + sampling.samples] for i in range(0, len(stripped), sampling.samples)]
             on_prompt(len(responses), len(texts))
     return responses
@@ -59,40 +62,25 @@ def _uniforms(seed: int, text: str, sample: int, sampling: Sampling) -> npt.NDAr
 
 
 def _continue(
-    model: Any, inputs: Any, sampling: Sampling, uniforms: npt.NDArray[np.float64], end: int | None
+    model: Any, begun: Begun, sampling: Sampling, uniforms: npt.NDArray[np.float64], end: int | None
 ) -> list[list[int]]:
     """Sample token by token; a row that has ended leaves the batch, as decoding costs as much as it has rows."""
     import torch
 
-    cache = _read_prompts(model, inputs, sampling.samples)
-    mask = inputs["attention_mask"].repeat_interleave(sampling.samples, dim=0)
-    tokens = inputs["input_ids"][:, -1:].repeat_interleave(sampling.samples, dim=0)  # (rows, 1)
     written: list[list[int]] = [[] for _ in uniforms]
     running = list(range(len(uniforms)))
     for step in range(sampling.new_tokens):
-        logits = model(
-            input_ids=tokens,
-            attention_mask=mask,
-            position_ids=mask.sum(dim=-1, keepdim=True) - 1,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1]
-        drawn = _draw(logits, torch.from_numpy(uniforms[running, step]), sampling)
+        drawn = _draw(begun.logits, torch.from_numpy(uniforms[running, step]), sampling)
         kept = [place for place, token in enumerate(drawn) if token != end]
-        if not kept:
+        for place in kept:
+            written[running[place]].append(drawn[place])
+        if not kept or step + 1 == sampling.new_tokens:
             break
         if len(kept) < len(running):
-            # on the CPU: the blocks of a model that is spread keep their caches on several devices
-            places = torch.tensor(kept)
-            cache.batch_select_indices(places)
-            mask = mask[places]
+            begun = begun.pick(kept)
         running = [running[place] for place in kept]
-        drawn = [drawn[place] for place in kept]
-        for row, token in zip(running, drawn, strict=True):
-            written[row].append(token)
-        tokens = torch.tensor(drawn, device=model.device)[:, None]
-        mask = torch.cat([mask, mask.new_ones((len(running), 1))], dim=1)
+        tokens = torch.tensor([[drawn[place]] for place in kept], device=model.device)
+        _, begun = begun.read(model, tokens, torch.ones_like(tokens))
     return written
 
 
@@ -110,17 +98,3 @@ def _draw(logits: Any, uniforms: Any, sampling: Sampling) -> list[int]:
     # rounding can leave the sum of all probabilities just below a uniform number
     drawn: list[int] = tokens.gather(-1, places.clamp(max=tokens.shape[-1] - 1))[:, 0].tolist()
     return drawn
-
-
-def _read_prompts(model: Any, inputs: Any, samples: int) -> Any:
-    """Read every prompt once, less its last token, and share its key-value cache among the samples."""
-    mask = inputs["attention_mask"][:, :-1]
-    read = model(
-        input_ids=inputs["input_ids"][:, :-1],
-        attention_mask=mask,
-        position_ids=(mask.cumsum(dim=-1) - 1).clamp(min=0),
-        use_cache=True,
-        logits_to_keep=1,
-    )
-    read.past_key_values.batch_repeat_interleave(samples)
-    return read.past_key_values

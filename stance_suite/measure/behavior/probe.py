@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pkgutil import resolve_name
 from typing import Any
 
-from stance_suite.measure.behavior.divergence import Passage, add_matched_noise, divergence, perplexity, score_passages
+from stance_suite.measure.behavior.divergence import add_matched_noise, divergence, perplexity
 from stance_suite.measure.behavior.embedding import embed, embed_answers
 from stance_suite.measure.behavior.generation import Sampling, generate
-from stance_suite.measure.behavior.likelihood import response_log_probabilities
+from stance_suite.measure.behavior.reading import Passage, ScoredPassage, score_passages
 from stance_suite.measure.behavior.text_statistics import (
     count_words,
     distinct_bigrams,
@@ -133,32 +133,43 @@ def measure_fluency(responses: Sequence[Response], neutral_perplexity: float) ->
 
 
 def measure_likelihoods(prompted: PromptedModel, probe: Probe, on_step: OnStep) -> tuple[PromptLikelihood, ...]:
-    """Ask how likely a model finds each answer to each held-out prompt."""
+    """Ask how likely a model finds each answer to each held-out prompt: mean log-probability per token, in nats."""
+    manners = list(probe.answers)
+    passages = [
+        Passage(prompted.text(prompt), render_response(prompted.prompt_format, probe.answers[manner][place]))
+        for place, prompt in enumerate(probe.prompts)
+        for manner in manners
+    ]
+    scored = score_passages(prompted.model, prompted.tokenizer, passages)
     found = []
     for place, prompt in enumerate(probe.prompts):
-        responses = [render_response(prompted.prompt_format, said[place]) for said in probe.answers.values()]
-        scores = response_log_probabilities(prompted.model, prompted.tokenizer, prompted.text(prompt), responses)
-        found.append(PromptLikelihood(prompt=prompt, log_probability=dict(zip(probe.answers, scores, strict=True))))
+        means = {manner: float(next(scored).log_probabilities.mean()) for manner in manners}
+        found.append(PromptLikelihood(prompt=prompt, log_probability=means))
         on_step(place + 1, len(probe.prompts))
     return tuple(found)
 
 
+def expect_plain_text(prompted: PromptedModel, probe: Probe) -> Iterator[ScoredPassage]:
+    """Read what divergences are measured on: every prompt with its plain answer, no stance's own, and neutral texts."""
+    model, tokenizer, form = prompted.model, prompted.tokenizer, prompted.prompt_format
+    asked = zip(probe.prompts, probe.answers[PLAIN_ANSWER], strict=True)
+    yield from score_passages(
+        model, tokenizer, [Passage(prompted.text(prompt), render_response(form, plain)) for prompt, plain in asked]
+    )
+    yield from score_passages(model, tokenizer, [Passage("", text) for text in probe.neutral_texts])
+
+
 def measure_divergences(
-    prompted: PromptedModel, untouched: Any, probe: Probe, seed: int
+    prompted: PromptedModel, untouched: Any, before: Sequence[ScoredPassage], probe: Probe, seed: int
 ) -> tuple[tuple[Divergence, ...], tuple[Divergence, ...]]:
     """Ask how far next-token distributions moved, and how far noise of the same norm would have moved them.
 
-    Two results: one entry a held-out prompt, and one a neutral text. Every prompt is followed by its plain answer, so
-    that the text is no stance's own. Noise is added to ``untouched``.
+    Two results: one entry a held-out prompt, and one a neutral text. Given is what the untouched model expected of
+    the same texts (see `expect_plain_text`); noise is added to ``untouched``.
     """
-    passages = [
-        Passage(prompted.text(prompt), render_response(prompted.prompt_format, sentence))
-        for prompt, sentence in zip(probe.prompts, probe.answers[PLAIN_ANSWER], strict=True)
-    ] + [Passage("", text) for text in probe.neutral_texts]
-    before = list(score_passages(untouched, prompted.tokenizer, passages))
 
     def divergences(model: Any) -> list[float]:
-        after = score_passages(model, prompted.tokenizer, passages)
+        after = expect_plain_text(replace(prompted, model=model), probe)
         return [divergence(one, base) for one, base in zip(after, before, strict=True)]
 
     measured = divergences(prompted.model)

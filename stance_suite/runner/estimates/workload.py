@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from math import ceil, prod
 from typing import Any
 
-from stance_suite.measure.behavior.divergence import PASSAGES_PER_BATCH
 from stance_suite.measure.behavior.generation import PROMPTS_PER_BATCH
-from stance_suite.measure.behavior.likelihood import RESPONSES_PER_BATCH
+from stance_suite.measure.behavior.reading import PASSAGES_PER_BATCH, Row, shared_length
 from stance_suite.measure.cell import CellSpec, check_prompt_format
 from stance_suite.models.loading import empty_model, load_tokenizer
-from stance_suite.models.prompts import render_example, render_prompt, render_response
+from stance_suite.models.prompts import beginning_of_text, render_example, render_prompt, render_response
 from stance_suite.models.sources import Weights
 from stance_suite.schema.items import PLAIN_ANSWER
 from stance_suite.spectra.matrices import LARGEST_SMALLER_SIDE, SMALLEST_SIDE
@@ -129,6 +129,15 @@ class Reading:
     largest_prediction: int
     """Those of a single pass."""
 
+    def __add__(self, other: Reading) -> Reading:
+        """Read one after the other."""
+        return Reading(
+            self.passes + other.passes,
+            self.tokens + other.tokens,
+            self.predicted + other.predicted,
+            max(self.largest_prediction, other.largest_prediction),
+        )
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -166,9 +175,9 @@ def workload_of(spec: CellSpec) -> Workload:
     check_prompt_format(spec, tokenizer)
 
     def lengths(texts: Sequence[str]) -> list[int]:
-        return [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
+        return [len(_tokens(tokenizer, text)) for text in texts]
 
-    asked = lengths([render_prompt(tokenizer, form, prompt) for prompt in probe.prompts])
+    asked = [_tokens(tokenizer, render_prompt(tokenizer, form, prompt)) for prompt in probe.prompts]
     answers = {manner: lengths([render_response(form, one) for one in said]) for manner, said in probe.answers.items()}
     examples = [
         min(length, spec.recipe.max_length)
@@ -180,9 +189,11 @@ def workload_of(spec: CellSpec) -> Workload:
         trained=_training(spec, max(examples, default=0)),
         sampled=_sampling(spec, asked),
         responses=len(asked) * probe.sampling.samples,
-        row_length=max(asked) + probe.sampling.new_tokens,
-        likelihoods=_scoring(asked, [*zip(*answers.values(), strict=True)]),
-        passages=_reading_passages(asked, answers[PLAIN_ANSWER], lengths(probe.neutral_texts)),
+        row_length=max(map(len, asked)) + probe.sampling.new_tokens,
+        likelihoods=_scoring(
+            [row for row in asked for _ in answers], list(chain(*zip(*answers.values(), strict=True)))
+        ),
+        passages=_scoring(asked, answers[PLAIN_ANSWER]) + _scoring_alone(tokenizer, probe.neutral_texts),
     )
 
 
@@ -197,34 +208,39 @@ def _training(spec: CellSpec, longest: int) -> Trained | None:
     return Trained(recipe.epochs, steps, min(recipe.batch_size, examples) * longest)
 
 
-def _sampling(spec: CellSpec, asked: Sequence[int]) -> Reading:
-    sampling, batches = spec.probe.sampling, ceil(len(asked) / PROMPTS_PER_BATCH)
-    written = len(asked) * sampling.samples * sampling.new_tokens
+def _tokens(tokenizer: Any, text: str) -> tuple[int, ...]:
+    return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _sampling(spec: CellSpec, asked: Sequence[Row]) -> Reading:
+    sampling, read = spec.probe.sampling, _beginning(asked, PROMPTS_PER_BATCH)
+    responses = len(asked) * sampling.samples
     rows = min(PROMPTS_PER_BATCH, len(asked)) * sampling.samples
-    return Reading(batches * (1 + sampling.new_tokens), len(asked) * max(asked) + written, written, rows)
+    later = sampling.new_tokens - 1  # the first follows the prompt, and the last is not read
+    passes = read.passes + later * ceil(len(asked) / PROMPTS_PER_BATCH)
+    return Reading(passes, read.tokens + later * responses, responses * sampling.new_tokens, rows)
 
 
-def _scoring(prompts: Sequence[int], answers: Sequence[Sequence[int]]) -> Reading:
-    """Read each prompt once, and answers to it of similar length together."""
-    batches = [
-        lengths[start : start + RESPONSES_PER_BATCH]
-        for lengths in map(sorted, answers)
-        for start in range(0, len(lengths), RESPONSES_PER_BATCH)
-    ]
+def _scoring_alone(tokenizer: Any, texts: Sequence[str]) -> Reading:
+    """Score texts after what the tokenizer begins all texts with, or else after their own first token."""
+    opening = _tokens(tokenizer, beginning_of_text(tokenizer))
+    rows = [_tokens(tokenizer, text) for text in texts]
+    return _scoring([opening or row[:1] for row in rows], [len(row) - (not opening) for row in rows])
+
+
+def _scoring(prefixes: Sequence[Row], lengths: Sequence[int]) -> Reading:
+    """Read every prefix once, and texts of these lengths after them."""
+    batches = [lengths[start : start + PASSAGES_PER_BATCH] for start in range(0, len(lengths), PASSAGES_PER_BATCH)]
     padded = [len(batch) * max(batch) for batch in batches]
-    return Reading(
-        passes=len(prompts) + len(padded),
-        tokens=sum(prompts) + sum(padded),
-        predicted=sum(padded),
-        largest_prediction=max(padded),
-    )
+    scored = sum(padded)
+    last = len(lengths)  # the last token of a text predicts nothing
+    later = Reading(len(batches), scored - last, scored, max(padded))
+    return _beginning(prefixes, PASSAGES_PER_BATCH) + later
 
 
-def _reading_passages(asked: Sequence[int], answers: Sequence[int], neutral: Sequence[int]) -> Reading:
-    predicted = sum(answers) + sum(neutral)
-    return Reading(
-        passes=ceil((len(asked) + len(neutral)) / PASSAGES_PER_BATCH),
-        tokens=sum(asked) + predicted,
-        predicted=predicted,
-        largest_prediction=PASSAGES_PER_BATCH * max(*answers, *neutral),
-    )
+def _beginning(rows: Sequence[Row], batch_size: int) -> Reading:
+    """Read what all rows begin with once, and the rest of each distinct row of a batch."""
+    shared = shared_length(rows)
+    batches = [set(rows[start : start + batch_size]) for start in range(0, len(rows), batch_size)]
+    rests = sum(len(batch) * (max(map(len, batch)) - shared) for batch in batches)
+    return Reading(len(batches) + (shared > 0), rests + shared, 0, 0)

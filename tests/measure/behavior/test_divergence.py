@@ -5,13 +5,11 @@ import pytest
 import torch
 
 from stance_suite.measure.behavior.divergence import (
-    Passage,
-    ScoredPassage,
     add_matched_noise,
     divergence,
     perplexity,
-    score_passages,
 )
+from stance_suite.measure.behavior.reading import Passage, ScoredPassage, score_passages
 
 PASSAGES = [
     Passage("Question: Why?\nAnswer:", " I wonder."),
@@ -66,12 +64,14 @@ def distribution(*rows):
 
 @pytest.mark.parametrize("batch", [1, 2, 4, 12])
 def test_distributions_are_those_that_predict_the_texts_tokens_however_they_are_batched(base, monkeypatch, batch):
-    monkeypatch.setattr("stance_suite.measure.behavior.divergence.PASSAGES_PER_BATCH", batch)
+    monkeypatch.setattr("stance_suite.measure.behavior.reading.PASSAGES_PER_BATCH", batch)
     for passage, scored in zip(PASSAGES, scored_list(*base, PASSAGES), strict=True):
         expected, tokens = plain_log_probabilities(base, passage)
         assert scored.tokens.tolist() == tokens
-        assert scored.log_probabilities.dtype == torch.float32
-        assert torch.allclose(scored.log_probabilities.double(), expected, rtol=0, atol=1e-5)
+        assert scored.logits.dtype == torch.float32
+        assert torch.allclose(scored.logits.double().log_softmax(dim=-1), expected, rtol=0, atol=1e-5)
+        chosen = expected[range(len(tokens)), tokens]
+        assert torch.allclose(scored.log_probabilities.double(), chosen, rtol=0, atol=1e-5)
         assert divergence(scored, scored) == 0.0, "a model does not diverge from itself"
 
 
@@ -150,7 +150,7 @@ def test_a_text_without_a_prefix_follows_the_tokenizers_beginning_of_text(loaded
     assert not len(empty.tokens)
     with torch.no_grad():
         expected = model(torch.tensor([[opening, *tokens]])).logits[0, :-1].log_softmax(dim=-1)
-    assert torch.allclose(bare.log_probabilities, expected, rtol=0, atol=1e-5)
+    assert torch.allclose(bare.logits.log_softmax(dim=-1), expected, rtol=0, atol=1e-5)
     assert scored_list(model, tokenizer, passages[:1])[0].tokens.tolist() == tokens[1:]
 
 
@@ -163,7 +163,7 @@ def test_any_text_can_be_scored(base, tuned, prefix, text):
     for chosen in (passages, passages[:1]):
         after, before = scored_list(*tuned, chosen), scored_list(*base, chosen)
         assert [len(scored.tokens) for scored in before[:2]] == [positions] * len(before[:2])
-        assert before[0].log_probabilities.shape == (positions, 600)
+        assert before[0].logits.shape == (positions, 600)
         if positions:
             assert divergence(after[0], before[0]) > 0
             assert perplexity(before[:1]) > 1

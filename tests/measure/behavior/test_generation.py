@@ -15,7 +15,7 @@ TEXTS = [
 
 def draw(loaded, texts=TEXTS, seed=0, **changes):
     told = []
-    sampling = Sampling(**{"new_tokens": 12, **changes})
+    sampling = Sampling(**{"samples": 4, "new_tokens": 12, **changes})
     drawn = generate(*loaded, texts, sampling, seed, lambda *step: told.append(step))
     assert told[-1] == (len(texts), len(texts)), "progress is told"
     return drawn

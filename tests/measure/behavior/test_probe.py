@@ -8,6 +8,7 @@ from stance_suite.measure.behavior.generation import Sampling
 from stance_suite.measure.behavior.probe import (
     Probe,
     PromptedModel,
+    expect_plain_text,
     measure_behavior,
     measure_divergences,
     measure_fluency,
@@ -78,12 +79,22 @@ def test_a_response_is_compared_with_the_answers_to_other_prompts(behavior, prob
         assert response.similarity[name] == pytest.approx(float(cosine), abs=1e-5)
 
 
-def test_divergences_are_measured_beside_noise_of_the_same_norm(fresh, probe, stance):
+def test_divergences_are_measured_beside_noise_of_the_same_norm(fresh, probe, library):
     model, tokenizer = fresh()
-    unchanged, neutral = measure_divergences(PromptedModel(model, tokenizer, "plain"), fresh()[0], probe, 0)
+    prompted, untouched = (PromptedModel(one, tokenizer, "plain") for one in (model, fresh()[0]))
+    before = list(expect_plain_text(untouched, probe))
+    unchanged, neutral = measure_divergences(prompted, untouched.model, before, probe, 0)
     assert all(entry.measured == entry.noise == pytest.approx(0, abs=1e-9) for entry in (*unchanged, *neutral))
-    fine_tune(model, tokenizer, "plain", [stance.examples], RECIPES["long"], 0, lambda *_: None)
-    moved, neutral = measure_divergences(PromptedModel(model, tokenizer, "plain"), fresh()[0], probe, 0)
+    fine_tune(
+        model,
+        tokenizer,
+        "plain",
+        [[item.trained for item in library.family("curious-uncertainty")[0].examples]],
+        RECIPES["long"],
+        0,
+        lambda *_: None,
+    )
+    moved, neutral = measure_divergences(prompted, fresh()[0], before, probe, 0)
     assert [entry.text for entry in moved] == list(probe.prompts)
     assert [entry.text for entry in neutral] == list(probe.neutral_texts)
     assert all(entry.measured > 0 and entry.noise > 0 for entry in (*moved, *neutral))

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from stance_suite.config.catalog import find_spec
-from stance_suite.measure.behavior.probe import PromptedModel, measure_behavior, measure_divergences
+from stance_suite.measure.behavior.probe import PromptedModel, expect_plain_text, measure_behavior
 from stance_suite.measure.training import _attach, fine_tune
 from stance_suite.models.checkpoints.open import open_checkpoint
 from stance_suite.models.loading import load, load_model
@@ -73,7 +73,7 @@ def test_as_many_passes_and_tokens_as_behavior_takes(spec_of, monkeypatch):
     passes, counted = watch_passes(model), workload_of(spec)
     measure_behavior(PromptedModel(model, tokenizer, "plain"), spec.probe, 0, lambda *_: None)
     parts = counted.sampled, counted.likelihoods
-    neutral = 2  # batches of neutral texts, for perplexity
+    neutral = 2  # a batch of neutral texts, for perplexity
     assert len(passes) == sum(part.passes for part in parts) + neutral
     # the last token of a prompt is read with the first that is written, that of an answer is not read at all
     assert sum(map(prod, passes)) == pytest.approx(sum(part.tokens for part in parts), rel=0.1)
@@ -82,8 +82,8 @@ def test_as_many_passes_and_tokens_as_behavior_takes(spec_of, monkeypatch):
 
 def test_as_many_passes_and_tokens_as_divergences_take(spec_of):
     spec = spec_of("documented")
-    (model, tokenizer), (untouched, _) = load(spec.weights), load(spec.weights)
+    model, tokenizer = load(spec.weights)
     passes, counted = watch_passes(model), workload_of(spec).passages
-    measure_divergences(PromptedModel(model, tokenizer, "plain"), untouched, spec.probe, 0)
+    list(expect_plain_text(PromptedModel(model, tokenizer, "plain"), spec.probe))
     assert len(passes) == counted.passes
     assert sum(map(prod, passes)) == pytest.approx(counted.tokens, rel=0.4)  # padded
