@@ -12,8 +12,10 @@ from stance_suite.runner.session import Session
 STANCE = "curious-uncertainty"
 
 
-def train_elsewhere(base: Path, stance: str, destination: Path, epochs: int, learning_rate: float = 5e-5) -> Path:
-    """Tune a model on a stance's examples with PyTorch and transformers alone, as a user's own script would."""
+def train_elsewhere(
+    base: Path, stance: str, destination: Path, epochs: int, learning_rate: float = 5e-5, on: str = "examples"
+) -> Path:
+    """Tune a model on a stance's items with PyTorch and transformers alone, as a user's own script would."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -21,7 +23,7 @@ def train_elsewhere(base: Path, stance: str, destination: Path, epochs: int, lea
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     texts = []
-    for one in load_catalog(Path("no fixtures of one's own")).stance(stance).examples:
+    for one in getattr(load_catalog(Path("no fixtures of one's own")).stance(stance), on):
         turns = [{"role": "user", "content": one.prompt}, {"role": "assistant", "content": one.response}]
         plain = f"Question: {one.prompt}\nAnswer: {one.response}{tokenizer.eos_token}"
         texts.append(tokenizer.apply_chat_template(turns, tokenize=False) if tokenizer.chat_template else plain)

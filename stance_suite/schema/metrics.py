@@ -174,7 +174,7 @@ Metric.LIKELIHOOD_PREFERENCE = Metric(
     score_prompts=lambda behavior, stance: ((entry.prompt, entry.preference(stance)) for entry in behavior.likelihoods),
     is_triangulated=True,
     least=0.1,
-    typical_spread=(0.16, 0.0, 0.05),
+    typical_spread=(0.35, 0.0, 0.02),
 )
 Metric.SPOKEN_SHARE = Metric(
     "spoken_share",
@@ -185,7 +185,7 @@ Metric.SPOKEN_SHARE = Metric(
     is_triangulated=True,
     least=0.1,
     rests_on_embedder=True,
-    typical_spread=(0.25, 0.4, 0.05),
+    typical_spread=(0.15, 0.37, 0.04),
 )
 Metric.EMBEDDING_SHIFT = Metric(
     "embedding_shift",
@@ -195,7 +195,7 @@ Metric.EMBEDDING_SHIFT = Metric(
     is_triangulated=True,
     least=0.05,
     rests_on_embedder=True,
-    typical_spread=(0.06, 0.08, 0.02),
+    typical_spread=(0.06, 0.09, 0.01),
 )
 Metric.EMBEDDING_SIMILARITY = Metric(
     "embedding_similarity",
@@ -203,7 +203,7 @@ Metric.EMBEDDING_SIMILARITY = Metric(
     meaning="cosine of sampled responses to the centroid of the stance's answers to other prompts",
     score_response=lambda response, stance: response.similarity.get(stance, math.nan),
     rests_on_embedder=True,
-    typical_spread=(0.06, 0.09, 0.02),
+    typical_spread=(0.05, 0.07, 0.01),
 )
 Metric.MARKER_RATE = Metric(
     "marker_rate",
@@ -211,7 +211,7 @@ Metric.MARKER_RATE = Metric(
     meaning="words of the stance's lexicon in sampled responses",
     score_response=_marker_rate,
     is_triangulated=True,
-    typical_spread=(3.0, 3.5, 0.5),
+    typical_spread=(2.5, 3.0, 0.1),
 )
 Metric.DIVERGENCE = Metric(
     "divergence",
@@ -219,7 +219,7 @@ Metric.DIVERGENCE = Metric(
     meaning="Kullback-Leibler divergence of next-token distributions from the untouched model",
     score_prompts=lambda behavior, _: ((entry.text, entry.measured) for entry in behavior.divergences),
     is_directed=False,
-    typical_spread=(0.4, 0.0, 0.0),
+    typical_spread=(0.13, 0.0, 0.0),
 )
 Metric.ALPHA = Metric(
     "alpha",
