@@ -30,7 +30,7 @@ def simulated_contrasts(rng, design, spread, effect):
     [
         (Design(8, 3, 1, 2), Spread(1.0, 1.0, 0.0), 1.5, 0.0),
         (Design(8, 3, 4, 2), Spread(1.0, 2.0, 0.5), 2.6, 0.0),
-        (Design(8, 3, 4, 1), Spread(0.5, 1.0, 0.2), 1.5, 0.8),
+        (Design(8, 3, 4, 1), Spread(0.5, 1.0, 0.2), 1.9, 0.8),
         (Design(8, 3, 5, 2), Spread(0.5, 0.5, 1.0), 2.6, 0.0),
         (Design(10, 1, 1, 9), Spread(1.0, 0.0, 0.0), 2.0, 0.0),
     ],
