@@ -12,6 +12,12 @@ def fresh(tiny_model):
     return lambda: load(locate(find_spec(str(tiny_model), {}), tiny_model.parent))
 
 
+@pytest.fixture
+def stance(library):
+    """What a model is trained on, with its items."""
+    return library.stance("curious-uncertainty")
+
+
 def same_weights(one, other):
     ours, theirs = one.state_dict(), other.state_dict()
     return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
