@@ -10,7 +10,16 @@ from functools import lru_cache
 import numpy as np
 
 from stance_suite.judge.behavior.scores import control_scores, sample_scores, tuned_scores
-from stance_suite.judge.statistics import SIGNIFICANCE, Array, mean_squares, quantile, reach, skewness, standard_error
+from stance_suite.judge.statistics import (
+    SIGNIFICANCE,
+    Array,
+    mean_squares,
+    paired_effect,
+    quantile,
+    reach,
+    skewness,
+    standard_error,
+)
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.replicates import Replicate
 
@@ -49,15 +58,18 @@ class Design:
     """Claims that are tested together."""
     level: float = SIGNIFICANCE
     """Significance level of the family."""
+    largest: float = math.inf
+    """Magnitude that no difference exceeds, which tests those that are all equal (`Metric.largest_difference`)."""
 
 
 def power(design: Design, spread: Spread, effect: float, bound: float) -> float:
     """Tell how likely a claim is to hold if the true effect is as given, in the direction of the claim.
 
     It is the share of 4,000 seeded simulations in which both contrasts, tuned - base and tuned - sham, are
-    significantly beyond the bound (`paired_effect`) at ``level / family``; 0 if nothing varies between prompts
-    (constant differences cannot be tested). A ValueError if the bound or the spread is negative or not finite. That the
-    shift must be specific to the stance is not simulated.
+    significantly beyond the bound (`paired_effect`) at ``level / family``. If nothing varies between prompts, it is 1
+    from the effect on that bounded differences show when they are all equal; others are then not tested. A ValueError
+    if the bound or the spread is negative or not finite. That the shift must be specific to the stance is not
+    simulated.
 
     ``level / family`` is the first step of Holm's procedure: no other claim of the family helps, so the real power is
     no less. The three arms are normal and exchangeable: each carries half the variance of prompts and of seeds, and
@@ -146,11 +158,28 @@ def _needed_effects(design: Design, spread: Spread, bound: float) -> Array:
     if not bound >= 0:
         raise ValueError(f"the bound is the minimum effect in the direction of the claim, >= 0, not {bound}")
     if spread.prompts == spread.samples == 0:
-        return np.array([math.inf])
+        return np.array([_needed_if_constant(design, bound)])
     confidence = 1 - design.level / design.family
     needed = [_needed_for_contrast(tables, confidence) for tables in _simulated_noise(design, spread)]
     beyond: Array = bound + np.maximum(*needed)
     return beyond
+
+
+def _needed_if_constant(design: Design, bound: float) -> float:
+    """Tell the effect from which a claim holds if all differences are the effect; infinite if none does."""
+    from scipy.optimize import brentq
+
+    if not bound < design.largest < math.inf:
+        return math.inf
+
+    def short_by(effect: float) -> float:
+        low, _ = paired_effect(np.full(design.prompts, effect), design.largest).interval(confidence)
+        return bound - low
+
+    confidence = 1 - design.level / design.family
+    if short_by(design.largest) >= 0:
+        return math.inf
+    return float(brentq(short_by, bound, design.largest))
 
 
 def _needed_for_contrast(tables: Array, confidence: float) -> Array:

@@ -99,6 +99,17 @@ def test_at_the_bound_a_claim_hardly_ever_holds_however_narrow_the_spread():
     assert power(DESIGN, narrow, 1.1, 1.0) == 1.0
 
 
+def test_without_spread_bounded_differences_hold_from_the_effect_on_that_their_bounds_show():
+    design = replace(DESIGN, prompts=32, largest=1.0)
+    constant, level = Spread(0.0, 0.0, 1.0), design.level / design.family
+    needed = detectable_effect(design, constant, 0.1)
+    assert power(design, constant, needed, 0.1) == 1.0
+    assert power(design, constant, needed * 0.999, 0.1) == 0.0
+    assert paired_effect(np.full(32, needed), 1.0).p_value_of(0.1) == pytest.approx(level, rel=1e-3)
+    assert detectable_effect(replace(design, prompts=4), constant, 0.1) == math.inf
+    assert detectable_effect(design, constant, 1.0) == math.inf
+
+
 def test_without_spread_over_prompts_there_is_no_test_and_no_power():
     assert np.isnan(paired_effect(np.full(12, 5.0)).p_value)
     assert power(DESIGN, Spread(0.0, 0.0, 1.0), 5.0, 0.0) == 0.0

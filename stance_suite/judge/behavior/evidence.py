@@ -57,6 +57,10 @@ class Arms:
         """The control that the reported effect is over."""
         return next(iter(self.controls))
 
+    def effect(self, differences: Array) -> PairedEffect:
+        """Estimate the mean of differences between two scores; of shape (seeds, prompts)."""
+        return paired_effect(differences, self.metric.largest_difference)
+
     @property
     def name(self) -> str:
         """What was trained, in words."""
@@ -135,7 +139,7 @@ class Evidence:
     def p_short(self) -> float:
         """The p-value of being short of the bound against any control, corrected for their number (Bonferroni)."""
         bound = self.claim.threshold
-        tested = [one for one in self.versus.values() if not (math.isnan(one.error) or self.is_beyond(one, bound))]
+        tested = [one for one in self.versus.values() if one.is_tested and not self.is_beyond(one, bound)]
         return min(1.0, len(self.versus) * min((one.p_value_of(bound) for one in tested), default=1.0))
 
     @property
@@ -147,7 +151,7 @@ class Evidence:
     def over_shuffled(self) -> PairedEffect | None:
         """The effect over a training on the same words in random order, where there is one."""
         scores = self.arms.beside.get(SHUFFLED) if self.counterpart is None else None
-        return None if scores is None else paired_effect(self.arms.tuned - scores)
+        return None if scores is None else self.arms.effect(self.arms.tuned - scores)
 
     @property
     def replicates(self) -> tuple[Replicate, ...]:
@@ -161,7 +165,7 @@ class Evidence:
 
     def _largest_p_value(self, effects: Sequence[tuple[PairedEffect, float]]) -> float:
         p_values = [
-            effect.p_value_of(bound) if math.isnan(effect.error) or self.is_beyond(effect, bound) else 1.0
+            effect.p_value_of(bound) if not effect.is_tested or self.is_beyond(effect, bound) else 1.0
             for effect, bound in effects
         ]
         return max(p_values, key=lambda p: math.inf if math.isnan(p) else p)
@@ -186,8 +190,8 @@ def gather_evidence(
     prompts = replicates[0].tuned.behavior.prompts
     arms = Arms(claim.metric, claim.stance, tuple(replicates), prompts)
     if counterpart is None:
-        versus = {control: paired_effect(table) for control, table in arms.differences.items()}
-        return Evidence(claim, arms, None, versus, {name: paired_effect(table) for name, table in _specific(arms)})
+        versus = {control: arms.effect(table) for control, table in arms.differences.items()}
+        return Evidence(claim, arms, None, versus, dict(_specific(arms)))
     stance, others = counterpart
     if len(others) != len(replicates):
         raise ValueError(f"{claim.id} compares trainings with {len(replicates)} and {len(others)} seeds")
@@ -198,12 +202,17 @@ def gather_evidence(
         for control, ours in arms.differences.items()
         if control in rival.differences
     }
-    versus = {control: paired_effect(table) for control, table in differences.items()}
+    versus = {control: _difference_of_shifts(arms, table) for control, table in differences.items()}
     return Evidence(claim, arms, rival, versus, {})
 
 
-def _specific(arms: Arms) -> Iterator[tuple[str, Array]]:
-    """List what shows that an effect is this stance's doing; paired by item, of shape (seeds, prompts).
+def _difference_of_shifts(arms: Arms, differences: Array) -> PairedEffect:
+    """Estimate the mean of differences between two differences of scores; of shape (seeds, prompts)."""
+    return paired_effect(differences, 2 * arms.metric.largest_difference)
+
+
+def _specific(arms: Arms) -> Iterator[tuple[str, PairedEffect]]:
+    """List what shows that an effect is this stance's doing, paired by item.
 
     Beside trainings on other stances: the stance's items after its own training minus after theirs. Where there are
     none, of a model trained elsewhere: the shift toward the stance minus that toward another, on the same prompts.
@@ -212,5 +221,7 @@ def _specific(arms: Arms) -> Iterator[tuple[str, Array]]:
         return
     for name in arms.contrasts:
         with np.errstate(invalid="ignore"):  # the difference of infinite scores is no number, and gives no test
-            more = arms.over_rival(name) if arms.is_beside_rivals else arms.shifts(arms.stance) - arms.shifts(name)
-        yield name, more
+            if arms.is_beside_rivals:
+                yield name, arms.effect(arms.over_rival(name))
+            else:
+                yield name, _difference_of_shifts(arms, arms.shifts(arms.stance) - arms.shifts(name))

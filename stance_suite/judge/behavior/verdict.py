@@ -9,7 +9,7 @@ import numpy as np
 
 from stance_suite.judge.behavior.degeneration import guard
 from stance_suite.judge.behavior.evidence import Evidence
-from stance_suite.judge.statistics import SIGNIFICANCE, PairedEffect, finite, paired_effect
+from stance_suite.judge.statistics import SIGNIFICANCE, PairedEffect, finite
 from stance_suite.schema.controls import Control, Part, Role
 from stance_suite.schema.items import PLAIN_ANSWER
 from stance_suite.schema.metrics import Caveat, Metric
@@ -82,21 +82,21 @@ def _controls_beside(evidence: Evidence) -> Iterator[ControlFigure]:
     metric, arms, baseline = evidence.claim.metric, evidence.arms, evidence.arms.baseline
     if evidence.counterpart is not None:
         for one in (arms, evidence.counterpart):
-            yield _control_figure(Role.COMPARED, paired_effect(one.differences[baseline]), baseline, one.name)
+            yield _control_figure(Role.COMPARED, one.effect(one.differences[baseline]), baseline, one.name)
         return
     for control, scores in arms.beside.items():
         if control.part(metric) is Part.BESIDE:
-            yield _control_figure(Role.EFFECT, paired_effect(arms.tuned - scores), control)
+            yield _control_figure(Role.EFFECT, arms.effect(arms.tuned - scores), control)
     base = arms.controls[baseline]
     for control, scores in arms.controls.items():
         if control is not baseline:
-            yield _control_figure(Role.OWN_EFFECT, paired_effect(scores - base), control, baseline)
+            yield _control_figure(Role.OWN_EFFECT, arms.effect(scores - base), control, baseline)
     if metric is Metric.LIKELIHOOD_PREFERENCE:
         for manner in (arms.stance, PLAIN_ANSWER):
-            yield _control_figure(Role.ANSWERS, paired_effect(arms.likelier(manner)), about=manner)
+            yield _control_figure(Role.ANSWERS, arms.effect(arms.likelier(manner)), about=manner)
     for control, scores in arms.beside.items():
         if control.part(metric) is Part.STAND_IN:
-            yield _control_figure(Role.OWN_FIGURE, paired_effect(scores - base), control)
+            yield _control_figure(Role.OWN_FIGURE, arms.effect(scores - base), control)
 
 
 def _caveats(evidence: Evidence, beside: Sequence[ControlFigure]) -> tuple[Caveat, ...]:

@@ -20,7 +20,7 @@ from stance_suite.judge.compare.matching import (
 from stance_suite.judge.statistics import SIGNIFICANCE, PairedEffect, finite, holm, paired_effect
 from stance_suite.schema.comparison import EffectChange, Estimate, Outcome, PairedDifference, RunComparison, Unmatched
 from stance_suite.schema.findings import Findings
-from stance_suite.schema.metrics import Comparator
+from stance_suite.schema.metrics import Comparator, Metric
 from stance_suite.schema.verdicts import Status, Verdict
 
 NEGLIGIBLE = 0.1
@@ -57,7 +57,7 @@ def compare_runs(before: Findings, after: Findings, negligible: float = NEGLIGIB
     why_not = [_why_not_comparable(*pair, before, after) for pair in pairs]
     cells = tuple({record.key: record for record in findings.cells} for findings in (before, after))
     tests = [
-        _tests(effect_table(ours, cells[0]), effect_table(theirs, cells[1]), negligible)
+        _tests(effect_table(ours, cells[0]), effect_table(theirs, cells[1]), ours.claim.metric, negligible)
         if ours.claim.metric.is_behavioral and not reason
         else []
         for (ours, theirs), reason in zip(pairs, why_not, strict=True)
@@ -119,7 +119,7 @@ def _measured_stances(verdict: Verdict, findings: Findings) -> dict[str, str | N
     return {name: contents.get(name) for name in sorted(names)}
 
 
-def _tests(ours: EffectTable, theirs: EffectTable, negligible: float) -> list[_Test]:
+def _tests(ours: EffectTable, theirs: EffectTable, metric: Metric, negligible: float) -> list[_Test]:
     """Subtract the effects of two runs against every control."""
     tests = []
     order = [theirs.prompts.index(prompt) for prompt in ours.prompts]
@@ -134,7 +134,7 @@ def _tests(ours: EffectTable, theirs: EffectTable, negligible: float) -> list[_T
                 control=control,
                 before=float(before.mean()),
                 after=float(after.mean()),
-                measured=paired_effect(differences),
+                measured=paired_effect(differences, 2 * metric.largest_difference),
                 tested=not size <= negligible * size_before,
                 matters_beyond=negligible * size_before,
             )

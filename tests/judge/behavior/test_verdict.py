@@ -256,6 +256,21 @@ def test_markers_are_counted_per_hundred_words(stance):
     assert scores == [0.0]
 
 
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_share_of_answers_that_is_perfect_holds(stance, seeds):
+    arms = said(stance, toward=0.5), said(stance, seed=1), said(stance, seed=2), None, rivals_of(stance, 0.0, 0.0)
+    verdict = judge_seeds(stance, [arms] * seeds, metric="spoken_share", bound=0.1)
+    assert (verdict.status, verdict.figure, verdict.caveats) == (Status.HOLDS, 1.0, ())
+    assert verdict.low > 0.1
+    assert judge_seeds(stance, [arms] * seeds, metric="spoken_share", bound=0.9).status is Status.INCONCLUSIVE
+    silent = said(stance, seed=3), *arms[1:]
+    assert judge_seeds(stance, [silent], metric="spoken_share", bound=0.9).status is Status.FAILS
+    elsewhere = [beside(behaving(stance, *arms[:3]).tuned, behaving(stance, *arms[:3]).base)]
+    found = judge_behavior(gather_evidence(behavioral(stance, metric="spoken_share"), elsewhere), 0.01, 1.0)
+    toward = [one.low for one in found.controls if one.role is Role.RIVAL]
+    assert all(low is not None and low < verdict.low for low in toward), "two shifts differ by up to two"
+
+
 def test_a_divergence_is_held_against_noise_and_the_sham(stance):
     about = {"sham": said(stance, divergence=0.3, noise=0.01), "metric": "divergence", "bound": 0}
     tuned = said(stance, divergence=0.5, noise=0.01)
