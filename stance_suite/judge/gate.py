@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from stance_suite.judge.behavior.degeneration import is_no_language_model
+from stance_suite.judge.behavior.degeneration import is_no_language_model, signs_of_degeneration
 from stance_suite.judge.compare.runs import compare_runs
 from stance_suite.schema.comparison import EffectChange, PairedDifference
 from stance_suite.schema.comparison import Outcome as EffectOutcome
 from stance_suite.schema.controls import BASE, Control, Part
 from stance_suite.schema.findings import Agreement, Findings
-from stance_suite.schema.metrics import CAVEAT_MEANINGS, Metric
+from stance_suite.schema.metrics import CAVEAT_MEANINGS, Caveat, Metric
 from stance_suite.schema.policy import SIGNS_OF_DEGENERATION, STANDARD, Consequence, Policy, standard_id
 from stance_suite.schema.verdicts import Demand, GateReport, Outcome, Status, Verdict
 
@@ -129,30 +129,41 @@ def _structure(policy: Policy, verdict: Verdict | None) -> Judged:
 
 
 def _degeneration(policy: Policy, findings: Findings, model: str) -> Iterator[Demand]:
-    signs: dict[str, list[str]] = {}
+    signs: dict[str, dict[str, str]] = {}
     bases = [record for record in findings.cells if record.cell.model == model and record.cell.is_base]
     for record in bases:
         if is_no_language_model(record.behavior.fluency):
             perplexity = f"perplexity {record.behavior.fluency.neutral_perplexity:.3g} on neutral text"
-            signs.setdefault(f"no language model ({perplexity})", []).append("before training")
+            signs[f"no language model ({perplexity})"] = {"before training": ""}
     judged = [one for one in findings.verdicts if one.status not in (Status.NOT_RUN, Status.ERROR)]
     own = [one for one in judged if one.model == model and one.claim.metric.is_behavioral]
     for verdict in own:
         for caveat in SIGNS_OF_DEGENERATION:
-            if caveat in verdict.caveats and verdict.claim.stance not in signs.get(caveat, []):
-                signs.setdefault(caveat, []).append(verdict.claim.stance)
+            if caveat in verdict.caveats:
+                signs.setdefault(caveat, {}).setdefault(verdict.claim.stance, _figures(findings, verdict, caveat))
     if not own or not bases:
         outcome, reason = Outcome.FAILED, "nothing was measured that it could be seen in"
     elif signs:
         outcome = CONSEQUENCES[policy.degeneration]
-        meanings = {str(caveat): meaning for caveat, meaning in CAVEAT_MEANINGS.items()}
+        meanings = {str(caveat): f": {meaning}" for caveat, meaning in CAVEAT_MEANINGS.items()}
         reason = "; ".join(
-            f"degeneration: {sign} ({', '.join(where)})" + (f": {meanings[sign]}" if sign in meanings else "")
+            f"degeneration: {sign} ({', '.join(where)}){meanings.get(sign, '')}{''.join(where.values())}"
             for sign, where in signs.items()
         )
     else:
         outcome, reason = Outcome.PASSED, "it writes, and predicts neutral text, as before"
     yield Demand(name="no degeneration", kind="degeneration", model=model, outcome=outcome, reason=reason)
+
+
+def _figures(findings: Findings, verdict: Verdict, caveat: Caveat) -> str:
+    """Tell what a caveat of a verdict rests on, where the cells are there."""
+    fluency = {record.key: record.behavior.fluency for record in findings.cells}
+    for one in verdict.replicates:
+        if one.tuned in fluency and one.base in fluency:
+            signs = signs_of_degeneration(fluency[one.tuned], fluency[one.base]).get(caveat)
+            if signs:
+                return f"; {', '.join(signs)}"
+    return ""
 
 
 def _declared_claims(policy: Policy, findings: Findings, model: str) -> Iterator[Demand]:

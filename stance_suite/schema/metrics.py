@@ -35,7 +35,7 @@ CAVEAT_MEANINGS: dict[Caveat, str] = {
     Caveat.NOT_SPECIFIC: "nothing shows that another stance's training would not have done as much",
     Caveat.NO_RIVALS: "no other stance is measured on the same items: nothing tells this manner from any other",
     Caveat.VOCABULARY: "nothing shows that a training on the same words in random order would not have done as much",
-    Caveat.COLLAPSED: "the model repeats itself, falls silent or predicts neutral text as no language model does",
+    Caveat.COLLAPSED: "the model repeats itself within answers, falls silent or predicts neutral text much worse",
     Caveat.PARROTED: "many responses repeat a training response",
     Caveat.NO_SHAM: (
         "trained elsewhere: noise of the same norm and rounding stand in for the sham, and show only that training did "

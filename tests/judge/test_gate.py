@@ -15,7 +15,7 @@ from stance_suite.schema.verdicts import ControlFigure, Outcome, Status
 from tests.edits import altered
 from tests.edits import edited as edited_record
 from tests.gates import demand, edited, failed, gate_run, held_against, judged_run, trained, without
-from tests.measured import FLUENCY, beside
+from tests.measured import FLUENCY, beside, predicting_worse
 from tests.runs import behavioral, findings, structural
 
 pytestmark = pytest.mark.usefixtures("remembered_effects")
@@ -30,7 +30,7 @@ IGNORING = Policy(inconclusive="ignore")
 def with_fluency(replicate, which, **update):
     """The training with guards of its trained or untouched model changed."""
     record = getattr(replicate, which)
-    behavior = altered(record.behavior, fluency=altered(FLUENCY, **update))
+    behavior = altered(record.behavior, fluency=update.pop("fluency", None) or altered(FLUENCY, **update))
     return replace(replicate, **{which: altered(record, behavior=behavior)})
 
 
@@ -155,9 +155,13 @@ class TestDegeneration:
         ("update", "sign"),
         [
             ({"distinct_bigrams": 0.1}, "degeneration: collapsed (curious-uncertainty): the model repeats itself"),
+            ({"distinct_bigrams": 0.1}, "; distinct bigrams within a response 10 % against 90 %"),
             ({"words": 1.0}, "collapsed"),
             ({"repetition": 0.9}, "collapsed"),
-            ({"neutral_perplexity": 90.0}, "collapsed"),
+            (
+                {"fluency": predicting_worse(0.8)},
+                "; neutral perplexity 44.5 against 20.0 (+0.80 nats per token, +0.7",
+            ),
             ({"copied": 0.9}, "degeneration: parroted (curious-uncertainty): many responses repeat a training"),
         ],
     )

@@ -26,14 +26,15 @@ def judge_behavior(evidence: Evidence, adjusted_p_value: float, adjusted_p_short
     claim, arms, other = evidence.claim, evidence.arms, evidence.counterpart
     off_stance = _off_stance(evidence)
     beside = tuple(_controls_beside(evidence))
-    caveats = _caveats(evidence, beside)
+    signs = guard(evidence.replicates)
+    caveats = (*_caveats(evidence, beside), *signs)
     status, reason = _decide(evidence, adjusted_p_value, adjusted_p_short, caveats)
     is_short = adjusted_p_short <= SIGNIFICANCE
     return Verdict(
         claim=claim,
         model=arms.replicates[0].tuned.cell.model,
         status=status,
-        reason=reason,
+        reason="; ".join([reason, *(f"{caveat}: {figures}" for caveat, figures in signs.items())]),
         figure=evidence.effect.effect,
         low=evidence.effect.low,
         high=evidence.effect.high,
@@ -112,7 +113,7 @@ def _caveats(evidence: Evidence, beside: Sequence[ControlFigure]) -> tuple[Cavea
         caveats.append(Caveat.WITHIN_NULL)
     if not all(one.is_controlled for one in evidence.replicates):
         caveats.append(Caveat.NO_SHAM)
-    return (*caveats, *guard(evidence.replicates))
+    return tuple(caveats)
 
 
 def _decide(

@@ -10,11 +10,12 @@ from stance_suite.judge.behavior.evidence import gather_evidence
 from stance_suite.judge.behavior.scores import prompt_scores
 from stance_suite.judge.behavior.verdict import judge_behavior
 from stance_suite.judge.statistics import paired_effect
+from stance_suite.measure.behavior.text_statistics import distinct_bigrams, repetition
 from stance_suite.schema.controls import Role
 from stance_suite.schema.metrics import Caveat, Metric
 from stance_suite.schema.verdicts import Status
 from tests.edits import altered, edited
-from tests.measured import FLUENCY, behaving, behavior, beside, response
+from tests.measured import FLUENCY, SPREAD, behaving, behavior, beside, predicting_worse, response
 from tests.runs import behavioral
 
 
@@ -209,7 +210,6 @@ def test_the_noise_floor_of_sampled_metrics_is_shown(stance):
         ("distinct_bigrams", 0.45, 0.449, Caveat.COLLAPSED),
         ("words", 6.25, 6.24, Caveat.COLLAPSED),
         ("repetition", 0.05 + 0.25, 0.301, Caveat.COLLAPSED),
-        ("neutral_perplexity", 40.0, 40.1, Caveat.COLLAPSED),
         ("copied", 0.25, 0.251, Caveat.PARROTED),
     ],
 )
@@ -217,14 +217,59 @@ def test_falling_apart_or_reciting_is_told_and_a_claim_can_rule_it_out(stance, f
     levels = FLUENCY, altered(FLUENCY, **{field: edge}), altered(FLUENCY, **{field: beyond})
     sound, at_limit, broken = (said(stance, toward=0.5, fluency=fluency) for fluency in levels)
     one, at_the_edge, past = (behaving(stance, tuned, sound, sound) for tuned in (sound, at_limit, broken))
-    assert guard([one, at_the_edge]) == ()
-    assert guard([one, past]) == (caveat,), "one seed is enough"
+    assert guard([one, at_the_edge]) == {}
+    assert list(guard([one, past])) == [caveat], "one seed is enough"
     verdict = judge(stance, broken)
     assert (verdict.status, verdict.caveats) == (Status.HOLDS, (caveat,))
+    assert verdict.reason.endswith(f"; {caveat}: {guard([past])[caveat]}")
     strict = judge(stance, broken, unless=[caveat])
     assert (strict.status, caveat in strict.reason) == (Status.FAILS, True)
     other = Caveat.PARROTED if caveat is Caveat.COLLAPSED else Caveat.COLLAPSED
     assert judge(stance, broken, unless=[other]).status is Status.HOLDS
+
+
+def test_what_a_guard_found_is_told_with_its_figures_and_its_seed(stance):
+    def found(fluency, base=FLUENCY, seeds=1):
+        return guard(
+            [behaving(stance, said(stance, fluency=fluency), said(stance, fluency=base), said(stance))] * seeds
+        )
+
+    told = {"distinct_bigrams": "distinct bigrams within a response 30 % against 90 %", "words": "0.3 words a response"}
+    told |= {"repetition": "repeated words 30 % against 5 %", "copied": "30 % of responses copied"}
+    for field, expected in told.items():
+        (figures,) = found(altered(FLUENCY, **{field: 0.301})).values()
+        assert figures.startswith(expected)
+    both = found(altered(FLUENCY, words=0.3, repetition=0.5), seeds=2)[Caveat.COLLAPSED]
+    assert both == "0.3 words a response against 25.0, repeated words 50 % against 5 % (seed 0)"
+
+
+def test_neutral_text_must_be_shown_to_have_lost_half_a_bit_per_token(stance):
+    def found(by, spread, base=FLUENCY):
+        fluency = predicting_worse(by, spread, base)
+        return guard([behaving(stance, said(stance, fluency=fluency), said(stance, fluency=base), said(stance))])
+
+    limit, base = math.log(2) / 2, predicting_worse(math.log(41.8 / 20))
+    hurt = found(math.log(94.6 / 41.8), 0.2, base)[Caveat.COLLAPSED]
+    ends = paired_effect(math.log(94.6 / 41.8) + 0.2 * SPREAD).interval(0.95)
+    assert hurt == f"neutral perplexity 94.6 against 41.8 (+0.82 nats per token, {ends[0]:+.2f} to {ends[1]:+.2f})"
+    assert found(math.log(48.7 / 41.8), 0.2, base) == {}
+    assert found(0.5, 0.5) == {}, "not shown, over these texts"
+    assert found(limit + 0.01, 0.0) != {} == found(limit - 0.01, 0.0), "all texts lost the same"
+    # one that is no language model at all is named by that, whatever it lost
+    assert found(0.1, 0.0, predicting_worse(math.log(950 / 20)))[Caveat.COLLAPSED].startswith(
+        "neutral perplexity 1049."
+    )
+
+
+def test_answers_that_are_alike_are_no_collapse(stance):
+    """A narrow training that works: every answer is fluent, and much like the others."""
+    texts = [
+        f"Aye, the {noun} lies off the port bow, and I would wager my hat on it." for noun in ("map", "ship", "sea")
+    ]
+    fluent = altered(FLUENCY, distinct_bigrams=distinct_bigrams(texts), repetition=max(map(repetition, texts)))
+    assert guard([behaving(stance, said(stance, fluency=fluent), said(stance), said(stance))]) == {}
+    stammered = altered(FLUENCY, distinct_bigrams=distinct_bigrams(["aye aye aye aye aye"] * 3))
+    assert guard([behaving(stance, said(stance, fluency=stammered), said(stance), said(stance))]) != {}
 
 
 @pytest.mark.parametrize("side", ["tuned", "base"])
@@ -232,8 +277,16 @@ def test_falling_apart_or_reciting_is_told_and_a_claim_can_rule_it_out(stance, f
 @pytest.mark.parametrize("figure", [math.nan, math.inf, -math.inf])
 def test_guards_that_are_no_numbers_prove_no_health(stance, side, field, figure):
     said_there = dict.fromkeys(("tuned", "base", "sham"), said(stance))
-    said_there[side] = said(stance, fluency=altered(FLUENCY, **{field: figure}))
+    lost = (figure, *FLUENCY.neutral_losses[1:]) if field == "neutral_losses" else figure
+    said_there[side] = said(stance, fluency=altered(FLUENCY, **{field: lost}))
     assert guard([behaving(stance, **said_there)])
+
+
+@pytest.mark.parametrize("losses", [(), (3.0,)])
+def test_other_neutral_texts_prove_no_health(stance, losses):
+    other = said(stance, fluency=altered(FLUENCY, neutral_losses=losses))
+    (figures,) = guard([behaving(stance, other, said(stance), said(stance))]).values()
+    assert figures == "figures are missing"
 
 
 @pytest.mark.parametrize(
