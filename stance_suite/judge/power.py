@@ -86,6 +86,22 @@ def detectable_effect(design: Design, spread: Spread, bound: float, wanted: floa
     return float(np.nextafter(needed[math.ceil(wanted * len(needed)) - 1], math.inf))
 
 
+def power_of_no_change(design: Design, spread: Spread, bound: float) -> float:
+    """Tell how likely a claim that nothing changes by more than a bound is to hold if nothing changes at all.
+
+    It is the share of the simulations of `power` in which the interval of tuned - base lies within the bound, either
+    way, at ``level / family``.
+    """
+    _check(spread, bound)
+    confidence = 1 - design.level / design.family
+    if spread.prompts == spread.samples == 0:
+        low, high = paired_effect(np.zeros(design.prompts), design.largest).interval(confidence)
+        return float(-bound < low and high < bound)
+    tables, _ = _simulated_noise(design, spread)
+    above, below = (_needed_for_contrast(sign * tables, confidence) for sign in (1, -1))
+    return float(np.mean(np.maximum(above, below) < bound))
+
+
 def estimate_spread(differences: Array, sample_scores: Sequence[Array] = ()) -> Spread:
     """Estimate the spread from what was measured, by the method of moments.
 
@@ -153,16 +169,20 @@ def _paired_samples(replicate: Replicate, metric: Metric, stance: str, prompts: 
 @lru_cache(maxsize=100)  # the powers of many effects, and the effect of a power, rest on the same simulations
 def _needed_effects(design: Design, spread: Spread, bound: float) -> Array:
     """Tell for each simulation the effect above which the claim holds."""
-    if not all(math.isfinite(one) and one >= 0 for one in (spread.prompts, spread.samples, spread.seeds)):
-        raise ValueError(f"standard deviations must be finite and >= 0, not {spread}")
-    if not bound >= 0:
-        raise ValueError(f"the bound is the minimum effect in the direction of the claim, >= 0, not {bound}")
+    _check(spread, bound)
     if spread.prompts == spread.samples == 0:
         return np.array([_needed_if_constant(design, bound)])
     confidence = 1 - design.level / design.family
     needed = [_needed_for_contrast(tables, confidence) for tables in _simulated_noise(design, spread)]
     beyond: Array = bound + np.maximum(*needed)
     return beyond
+
+
+def _check(spread: Spread, bound: float) -> None:
+    if not all(math.isfinite(one) and one >= 0 for one in (spread.prompts, spread.samples, spread.seeds)):
+        raise ValueError(f"standard deviations must be finite and >= 0, not {spread}")
+    if not bound >= 0:
+        raise ValueError(f"the bound is the minimum effect in the direction of the claim, >= 0, not {bound}")
 
 
 def _needed_if_constant(design: Design, bound: float) -> float:

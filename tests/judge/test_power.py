@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from stance_suite.judge.power import Design, Spread, detectable_effect, estimate_spread, power
+from stance_suite.judge.power import Design, Spread, detectable_effect, estimate_spread, power, power_of_no_change
 from stance_suite.judge.statistics import paired_effect
 
 DESIGN = Design(prompts=10, samples=4, seeds=1, family=9)
@@ -30,7 +30,7 @@ def simulated_contrasts(rng, design, spread, effect):
     [
         (Design(8, 3, 1, 2), Spread(1.0, 1.0, 0.0), 1.5, 0.0),
         (Design(8, 3, 4, 2), Spread(1.0, 2.0, 0.5), 2.6, 0.0),
-        (Design(8, 3, 4, 1), Spread(0.5, 1.0, 0.2), 1.5, 0.8),
+        (Design(8, 3, 4, 1), Spread(0.5, 1.0, 0.2), 1.9, 0.8),
         (Design(8, 3, 5, 2), Spread(0.5, 0.5, 1.0), 2.6, 0.0),
         (Design(10, 1, 1, 9), Spread(1.0, 0.0, 0.0), 2.0, 0.0),
     ],
@@ -117,6 +117,33 @@ def test_without_spread_over_prompts_there_is_no_test_and_no_power():
 
 
 @pytest.mark.parametrize(
+    ("design", "spread", "bound"),
+    [
+        (Design(16, 3, 1, 2), Spread(1.0, 1.0, 0.0), 1.2),
+        (Design(16, 3, 4, 2), Spread(1.0, 1.0, 0.2), 1.2),
+        (Design(16, 1, 1, 1), Spread(1.0, 0.0, 0.0), 0.7),
+    ],
+)
+def test_the_power_of_no_change_is_how_often_the_whole_interval_lies_within_the_bound(design, spread, bound):
+    rng, confidence = np.random.default_rng(0), 1 - design.level / design.family
+    intervals = np.array(
+        [paired_effect(simulated_contrasts(rng, design, spread, 0.0)[0]).interval(confidence) for _ in range(400)]
+    )
+    within = np.mean((intervals[:, 0] > -bound) & (intervals[:, 1] < bound))
+    assert 0.3 < within < 0.95, "where a mistake would show"
+    error = math.sqrt(within * (1 - within) * (1 / 400 + 1 / 4000))
+    assert power_of_no_change(design, spread, bound) == pytest.approx(within, abs=3.5 * error)
+
+
+def test_no_change_is_shown_of_bounded_differences_that_are_all_zero_if_there_are_enough():
+    constant, many = Spread(0.0, 0.0, 0.0), replace(DESIGN, prompts=60, largest=1.0)
+    low, high = paired_effect(np.zeros(60), 1.0).interval(1 - 0.05 / 9)
+    assert power_of_no_change(many, constant, 1.01 * max(-low, high)) == 1.0
+    assert power_of_no_change(many, constant, 0.99 * max(-low, high)) == 0.0
+    assert power_of_no_change(replace(many, largest=math.inf), constant, 5.0) == 0.0
+
+
+@pytest.mark.parametrize(
     ("spread", "bound", "told"),
     [
         *((one, 0.0, "finite and >= 0") for one in (Spread(math.nan, 1, 0), Spread(1, -1, 0), Spread(1, 1, math.inf))),
@@ -124,7 +151,11 @@ def test_without_spread_over_prompts_there_is_no_test_and_no_power():
     ],
 )
 def test_a_spread_that_is_none_and_a_bound_against_the_direction_are_refused(spread, bound, told):
-    for asked in (lambda: power(DESIGN, spread, 1.0, bound), lambda: detectable_effect(DESIGN, spread, bound)):
+    for asked in (
+        lambda: power(DESIGN, spread, 1.0, bound),
+        lambda: detectable_effect(DESIGN, spread, bound),
+        lambda: power_of_no_change(DESIGN, spread, bound),
+    ):
         with pytest.raises(ValueError, match=told):
             asked()
 

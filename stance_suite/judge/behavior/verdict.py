@@ -21,7 +21,9 @@ def judge_behavior(evidence: Evidence, adjusted_p_value: float, adjusted_p_short
 
     HOLDS if the effect is significantly beyond the bound against all controls, and specific; FAILS if it is
     significantly short of it against one, another stance's training moves the stance's items as much, or a caveat
-    applies that the claim rules out; INCONCLUSIVE otherwise.
+    applies that the claim rules out; INCONCLUSIVE otherwise. A claim that nothing changes HOLDS if the effect is
+    significantly beyond both ends of what it allows (two one-sided tests: Schuirmann, Journal of Pharmacokinetics and
+    Biopharmaceutics 15 (1987)), and FAILS if it is significantly short of one.
     """
     claim, arms, other = evidence.claim, evidence.arms, evidence.counterpart
     off_stance = _off_stance(evidence)
@@ -103,6 +105,8 @@ def _controls_beside(evidence: Evidence) -> Iterator[ControlFigure]:
 def _caveats(evidence: Evidence, beside: Sequence[ControlFigure]) -> tuple[Caveat, ...]:
     sign, effect, shuffled = evidence.sign, evidence.effect.effect, evidence.over_shuffled
     caveats = []
+    if not evidence.claim.claims_change:
+        return ()  # they are about what another training would have changed
     if not all(map(evidence.is_shown, evidence.specific.values())):
         caveats.append(Caveat.NOT_SPECIFIC)
     if evidence.claim.metric.is_directed and evidence.counterpart is None and not evidence.specific:
@@ -121,6 +125,7 @@ def _decide(
 ) -> tuple[Status, str]:
     claim, versus, sign = evidence.claim, evidence.versus, evidence.sign
     unit, bound = claim.metric.unit, claim.threshold
+    asked = f"the claimed {bound:+g}" if claim.claims_change else f"within the claimed {bound:g}"
     for name, measured in (*versus.items(), *evidence.specific.items()):
         if math.isnan(measured.p_value):
             return (
@@ -129,8 +134,9 @@ def _decide(
             )
     if adjusted_p_short <= SIGNIFICANCE:
         least = min(versus, key=lambda name: sign * versus[name].effect)
+        is_short = "short of" if claim.claims_change else "not"
         return Status.FAILS, (
-            f"against {least} the effect of {versus[least].effect:+.3f} {unit} is short of the claimed {bound:+g}, "
+            f"against {least} the effect of {versus[least].effect:+.3f} {unit} is {is_short} {asked}, "
             f"adjusted p = {adjusted_p_short:.4f}"
         )
     for name, measured in evidence.specific.items():
@@ -143,6 +149,8 @@ def _decide(
     if ruled_out:
         return Status.FAILS, f"{evidence.effect.effect:+.3f} {unit}, but {ruled_out[0]}, which the claim rules out"
     shown = " and ".join(f"{measured.effect:+.3f} against {name}" for name, measured in versus.items())
+    if not claim.claims_change:
+        return Status.HOLDS, f"{shown} ({unit}) is {asked}, adjusted p = {adjusted_p_value:.4f}"
     specific = "".join(f"; {_specific_in_words(evidence, name)}" for name in evidence.specific)
     return Status.HOLDS, f"{shown} ({unit}), adjusted p = {adjusted_p_value:.4f}{specific}"
 
@@ -161,6 +169,11 @@ def _weakest_in_words(evidence: Evidence) -> str:
     if rival is not None and weight(evidence.specific[rival], 0.0) > of_control:
         return f"{_specific_in_words(evidence, rival)}, p = {evidence.specific[rival].p_value:.4f}"
     effect = evidence.versus[control]
+    if not claim.claims_change:
+        return (
+            f"against {control} the effect of {effect.effect:+.3f} {claim.metric.unit} is not reliably "
+            f"{'within' if abs(effect.effect) < claim.threshold else 'beyond'} {claim.threshold:g}"
+        )
     is_beyond = "not reliably beyond" if evidence.is_beyond(effect, claim.threshold) else "short of"
     return (
         f"against {control} the effect of {effect.effect:+.3f} {claim.metric.unit} is {is_beyond} the claimed "

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stance_suite.judge.behavior.degeneration import guard, is_no_language_model
-from stance_suite.judge.behavior.evidence import gather_evidence
+from stance_suite.judge.behavior.evidence import Evidence, gather_evidence
 from stance_suite.judge.behavior.scores import prompt_scores
 from stance_suite.judge.behavior.verdict import judge_behavior
 from stance_suite.judge.statistics import paired_effect
@@ -307,6 +307,64 @@ def test_markers_are_counted_per_hundred_words(stance):
     quiet = altered(tuned, responses=(silent,))
     scores = prompt_scores(quiet, Metric.MARKER_RATE, stance.name, [silent.prompt])
     assert scores == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("toward", "bound", "spread", "status", "told"),
+    [
+        (0.02, 0.1, 0.05, Status.HOLDS, "against base (nats/token) is within the claimed 0.1, adjusted p"),
+        (-0.02, 0.1, 0.05, Status.HOLDS, "is within the claimed 0.1"),
+        (0.05, 0.1, 0.5, Status.INCONCLUSIVE, "is not reliably within 0.1; "),
+        (0.15, 0.1, 0.5, Status.INCONCLUSIVE, "is not reliably beyond 0.1; "),
+        (0.3, 0.1, 0.05, Status.FAILS, "is not within the claimed 0.1, adjusted p = 0.0000"),
+        (-0.3, 0.1, 0.05, Status.FAILS, "is not within the claimed 0.1"),
+    ],
+)
+def test_that_nothing_changes_is_shown_by_an_interval_within_the_bound(stance, toward, bound, spread, status, told):
+    tuned, base = said(stance, toward, spread=spread), said(stance, spread=spread, seed=1)
+    # another stance's training, the sham and shuffled words may do what they like
+    others = {"sham": said(stance, 1.0, seed=2), "shuffled": said(stance, 1.0, seed=3)}
+    verdict = judge(stance, tuned, base, **others, rivals=rivals_of(stance, 1.0, 1.0), comparator="within", bound=bound)
+    assert (verdict.status, verdict.caveats) == (status, ())
+    assert told in verdict.reason
+    effect = paired_effect(
+        preferences(stance, stance.name, [tuned], stance.prompts)
+        - preferences(stance, stance.name, [base], stance.prompts)
+    )
+    assert (verdict.figure, verdict.low, verdict.high) == pytest.approx((effect.effect, effect.low, effect.high))
+    inside, outside = (-bound < effect.low and effect.high < bound), (effect.low > bound or effect.high < -bound)
+    assert (inside, outside) == (status is Status.HOLDS, status is Status.FAILS)
+    assert {one.name for one in verdict.controls if one.role is Role.EFFECT} == {"base", "shuffled"}
+
+
+def test_both_ends_of_no_change_must_be_excluded_and_are_adjusted(stance):
+    tuned, base = said(stance, 0.02, spread=0.1), said(stance, spread=0.1, seed=1)
+    evidence = gather_evidence(
+        behavioral(stance, comparator="within", bound=0.1), [behaving(stance, tuned, base, base)]
+    )
+    (effect,) = evidence.versus.values()
+    assert evidence.p_value == pytest.approx(max(effect.p_value_of(0.1), effect.p_value_of(-0.1)))
+    assert evidence.p_short == 1.0
+    assert judge_behavior(evidence, 0.051, 1.0).status is Status.INCONCLUSIVE
+    assert judge_behavior(evidence, 0.05, 1.0).status is Status.HOLDS
+    assert judge_behavior(evidence, 0.05, 0.05).status is Status.FAILS
+    copied = said(stance, 0.02, fluency=altered(FLUENCY, copied=0.9))
+    parroted = judge(stance, copied, comparator="within", bound=0.1, unless=["parroted"])
+    assert (parroted.status, parroted.caveats) == (Status.FAILS, (Caveat.PARROTED,))
+    same = judge(stance, said(stance, 0.02), base=said(stance, 0.02), comparator="within", bound=0.1)
+    assert same.status is Status.INCONCLUSIVE, "constant differences tell nothing"
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_change_at_the_bound_is_hardly_ever_called_none(stance, seeds):
+    rng = np.random.default_rng(3)
+    falsely = []
+    for _ in range(400):
+        noise = rng.exponential(0.3, (seeds, len(stance.prompts))) - 0.3
+        effect = paired_effect(0.2 + noise)
+        evidence = Evidence(behavioral(stance, comparator="within", bound=0.2), None, None, {"base": effect}, {})
+        falsely.append((evidence.p_value <= 0.05, evidence.p_short <= 0.05))
+    assert np.mean(falsely, axis=0).max() <= 0.06
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
