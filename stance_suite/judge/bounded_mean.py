@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +50,14 @@ def _log_capital(shares: Array, mean: float) -> float:
     """Tell the logarithm of the capital that bets on more than a positive mean end with; minus infinity for none."""
     if mean <= 0:
         return -math.inf
-    stakes, weights = np.polynomial.legendre.leggauss(STAKES)
-    stakes, weights = (1 + stakes) / 2, weights / 2
-    won = np.log1p(stakes[:, None] * (shares / mean - 1)).sum(axis=1)
+    stakes, weights = _stakes()
+    values, counts = np.unique(shares, return_counts=True)
+    won = np.log1p(stakes[:, None] * (values / mean - 1)) @ counts
     return float(np.logaddexp.reduce(won + np.log(weights)))
+
+
+@cache
+def _stakes() -> tuple[Array, Array]:
+    """Tell the stakes and their weights, by which even ones are integrated over."""
+    stakes, weights = np.polynomial.legendre.leggauss(STAKES)
+    return (1 + stakes) / 2, weights / 2
