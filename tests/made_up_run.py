@@ -27,7 +27,7 @@ from stance_suite.schema.statements import Statement
 from stance_suite.schema.verdicts import Status, Verdict
 from stance_suite.spectra.power_law import alpha_change
 from stance_suite.spectra.spectrum_curve import thin_spectra
-from tests.measured import behavior, layer, record, spectrum
+from tests.measured import LOSSES, behavior, layer, record, spectrum
 from tests.runs import behavioral, judge_of, structural
 
 LAYERS = ("model.layers.0.q_proj", "model.layers.1.q_proj", "model.layers.2.q_proj")
@@ -125,6 +125,7 @@ def _said(library, stance, seed, toward, treatment) -> Behavior:
         repetition=sum(map(repetition, texts)) / len(texts),
         words=sum(map(count_words, texts)) / len(texts),
         neutral_perplexity=20.0,
+        neutral_losses=LOSSES,
         copied=sum(is_copied(one.copied) for one in responses) / len(texts),
     )
     again = responses if treatment == "base" else ()

@@ -40,7 +40,19 @@ PROVENANCE = Provenance(
 
 SPOKEN = 0.2
 """Score of a stance from which on a made-up response is like its answers."""
-FLUENCY = Fluency(distinct_bigrams=0.9, repetition=0.05, words=25.0, neutral_perplexity=20.0, copied=0.0)
+LOSSES = tuple(float(np.log(20) + offset) for offset in np.linspace(-0.4, 0.4, 8))
+"""Of eight neutral texts, nats per token."""
+SPREAD = np.array([0.9, -1.3, 1.1, -0.7, -1.1, 0.7, 1.3, -0.9])
+FLUENCY = Fluency(
+    distinct_bigrams=0.9, repetition=0.05, words=25.0, neutral_perplexity=20.0, neutral_losses=LOSSES, copied=0.0
+)
+
+
+def predicting_worse(by: float, spread: float = 0.05, fluency: Fluency = FLUENCY) -> Fluency:
+    """Neutral text costs this many nats per token more on average, of one text more than of another."""
+    losses = np.array(fluency.neutral_losses) + by + spread * SPREAD
+    told = {"neutral_losses": tuple(losses.tolist()), "neutral_perplexity": float(np.exp(losses.mean()))}
+    return fluency.model_copy(update=told)
 
 
 def response(prompt: str, by_stance: Mapping[str, float], sample: int = 0, text: str = "A response.") -> Response:

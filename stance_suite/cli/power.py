@@ -32,7 +32,7 @@ def show_power(
     from rich.console import Console
 
     from stance_suite.config.catalog import find_spec
-    from stance_suite.judge.power import detectable_effect, power, typical_spreads
+    from stance_suite.judge.power import detectable_effect, power, power_of_no_change, typical_spreads
     from stance_suite.report.format import show
     from stance_suite.runner.plan import lay_out_designs
     from stance_suite.runner.session import Session
@@ -44,14 +44,16 @@ def show_power(
     rows, weak = [], []
     for claim, design in lay_out_designs(session.run_plan, session.library):
         spread, smallest = spreads.get(claim.metric), claim.minimum_effect
-        detectable, reached = "unknown", None
-        if spread is not None:
-            found = detectable_effect(design, spread, abs(claim.threshold), WANTED_POWER)
+        asked = (str(design.prompts), str(design.samples), str(design.seeds), f"{design.level / design.family:.2g}")
+        detectable, reached, bound = "unknown", None, abs(claim.threshold)
+        if spread is not None and not claim.claims_change:
+            detectable, reached = "no change", power_of_no_change(design, spread, bound)
+        elif spread is not None:
+            found = detectable_effect(design, spread, bound, WANTED_POWER)
             detectable = "never" if math.isinf(found) else f"{found:.3g} {claim.metric.unit}"
-            reached = None if smallest is None else power(design, spread, smallest, abs(claim.threshold))
+            reached = None if smallest is None else power(design, spread, smallest, bound)
         if smallest is not None and (reached is None or reached < WANTED_POWER):
             weak.append(claim.id)
-        asked = (str(design.prompts), str(design.samples), str(design.seeds), f"{design.level / design.family:.2g}")
         shown = "" if spread is None else show(smallest, "g"), "" if reached is None else f"{100 * reached:.0f} %"
         rows.append((claim.id, *asked, detectable, *shown))
     print_framed_table(COLUMNS, rows)

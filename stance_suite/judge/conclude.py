@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from stance_suite.judge.behavior.triangulation import compare_trainings
 from stance_suite.judge.gate import GateTerms, judge_gate
+from stance_suite.judge.self_calibration import judge_nulls
 from stance_suite.judge.statements import combine, judge_published, not_run
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.findings import Findings
@@ -35,6 +36,7 @@ def conclude(findings: Findings, published: Sequence[Statement], gate: GateTerms
             ),
             "shifts": shifts,
             "triangulations": triangulations,
+            "nulls": judge_nulls(findings),
         }
     )
     return concluded if gate is None else concluded.model_copy(update={"gate": judge_gate(concluded, gate)})

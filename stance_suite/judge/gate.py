@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from stance_suite.judge.behavior.degeneration import is_no_language_model
+from stance_suite.judge.behavior.degeneration import is_no_language_model, signs_of_degeneration
 from stance_suite.judge.compare.runs import compare_runs
-from stance_suite.schema.comparison import EffectChange, PairedDifference
-from stance_suite.schema.comparison import Outcome as EffectOutcome
+from stance_suite.schema.comparison import EffectChange, Loss, PairedDifference
 from stance_suite.schema.controls import BASE, Control, Part
 from stance_suite.schema.findings import Agreement, Findings
-from stance_suite.schema.metrics import CAVEAT_MEANINGS, Metric
+from stance_suite.schema.metrics import CAVEAT_MEANINGS, Caveat, Metric
 from stance_suite.schema.policy import SIGNS_OF_DEGENERATION, STANDARD, Consequence, Policy, standard_id
 from stance_suite.schema.verdicts import Demand, GateReport, Outcome, Status, Verdict
 
@@ -129,30 +128,41 @@ def _structure(policy: Policy, verdict: Verdict | None) -> Judged:
 
 
 def _degeneration(policy: Policy, findings: Findings, model: str) -> Iterator[Demand]:
-    signs: dict[str, list[str]] = {}
+    signs: dict[str, dict[str, str]] = {}
     bases = [record for record in findings.cells if record.cell.model == model and record.cell.is_base]
     for record in bases:
         if is_no_language_model(record.behavior.fluency):
             perplexity = f"perplexity {record.behavior.fluency.neutral_perplexity:.3g} on neutral text"
-            signs.setdefault(f"no language model ({perplexity})", []).append("before training")
+            signs[f"no language model ({perplexity})"] = {"before training": ""}
     judged = [one for one in findings.verdicts if one.status not in (Status.NOT_RUN, Status.ERROR)]
     own = [one for one in judged if one.model == model and one.claim.metric.is_behavioral]
     for verdict in own:
         for caveat in SIGNS_OF_DEGENERATION:
-            if caveat in verdict.caveats and verdict.claim.stance not in signs.get(caveat, []):
-                signs.setdefault(caveat, []).append(verdict.claim.stance)
+            if caveat in verdict.caveats:
+                signs.setdefault(caveat, {}).setdefault(verdict.claim.stance, _figures(findings, verdict, caveat))
     if not own or not bases:
         outcome, reason = Outcome.FAILED, "nothing was measured that it could be seen in"
     elif signs:
         outcome = CONSEQUENCES[policy.degeneration]
-        meanings = {str(caveat): meaning for caveat, meaning in CAVEAT_MEANINGS.items()}
+        meanings = {str(caveat): f": {meaning}" for caveat, meaning in CAVEAT_MEANINGS.items()}
         reason = "; ".join(
-            f"degeneration: {sign} ({', '.join(where)})" + (f": {meanings[sign]}" if sign in meanings else "")
+            f"degeneration: {sign} ({', '.join(where)}){meanings.get(sign, '')}{''.join(where.values())}"
             for sign, where in signs.items()
         )
     else:
         outcome, reason = Outcome.PASSED, "it writes, and predicts neutral text, as before"
     yield Demand(name="no degeneration", kind="degeneration", model=model, outcome=outcome, reason=reason)
+
+
+def _figures(findings: Findings, verdict: Verdict, caveat: Caveat) -> str:
+    """Tell what a caveat of a verdict rests on, where the cells are there."""
+    fluency = {record.key: record.behavior.fluency for record in findings.cells}
+    for one in verdict.replicates:
+        if one.tuned in fluency and one.base in fluency:
+            signs = signs_of_degeneration(fluency[one.tuned], fluency[one.base]).get(caveat)
+            if signs:
+                return f"; {', '.join(signs)}"
+    return ""
 
 
 def _declared_claims(policy: Policy, findings: Findings, model: str) -> Iterator[Demand]:
@@ -173,8 +183,8 @@ def _declared_claims(policy: Policy, findings: Findings, model: str) -> Iterator
 
 
 def _regressions(policy: Policy, findings: Findings, baseline: Findings) -> Iterator[Demand]:
-    """Compare effects with the baseline's: claims that held there, as they should, must not be lost."""
-    comparison = compare_runs(baseline, findings, negligible=policy.regression.share)
+    """Compare effects with the baseline's: claims that held there, as they should, must be shown not to be lost."""
+    comparison = compare_runs(baseline, findings, may_lose=policy.regression.share)
     holding = [one for one in baseline.verdicts if one.status is Status.HOLDS and Status.HOLDS in one.claim.expected]
     held = {(one.claim.id, one.model) for one in holding}
     now = {(one.claim.id, one.model): one for one in findings.verdicts}
@@ -190,7 +200,7 @@ def _regressions(policy: Policy, findings: Findings, baseline: Findings) -> Iter
         outcome, reason = _kept(policy, change, pairs, now[change.claim_id_after, change.model_after])
         shown = ", ".join(
             f"{pair.before:+.3g} to {pair.after:+.3g} against {pair.control}"
-            + (f" (p = {pair.adjusted_p_value:.4f})" if pair.adjusted_p_value is not None else "")
+            + (f" ({pair.loss}, p = {pair.loss_p_value:.4f})" if pair.loss_p_value is not None else "")
             for pair in pairs
         )
         judged = outcome, f"{reason}: {shown}" if shown else reason
@@ -211,11 +221,11 @@ def _faced(metric: Metric) -> tuple[Control, ...]:
 
 
 def _kept(policy: Policy, change: EffectChange, pairs: Sequence[PairedDifference], now: Verdict) -> Judged:
-    found = {pair.outcome for pair in pairs}
+    found, share = {pair.loss for pair in pairs}, f"{100 * policy.regression.share:g} % of the effect"
     if now.status is Status.NOT_RUN:
         return Outcome.FAILED, "it was not run, so nothing shows that it is still there"
-    if EffectOutcome.REGRESSED in found:
-        return Outcome.FAILED, f"lost: {EffectOutcome.REGRESSED}, now {now.status}"
+    if Loss.LOST in found:
+        return Outcome.FAILED, f"lost: over {share}, now {now.status}"
     if now.status in (Status.FAILS, Status.ERROR):
         return Outcome.FAILED, f"lost: now {now.status}: {now.reason}"
     if not change.metric.is_behavioral:
@@ -224,6 +234,7 @@ def _kept(policy: Policy, change: EffectChange, pairs: Sequence[PairedDifference
         return Outcome.FAILED, f"not measured: {now.reason}"
     if not _is_known(now) or len(pairs) < len(_faced(change.metric)):
         return Outcome.FAILED, f"not measured: {change.reason or now.reason}"
-    if EffectOutcome.UNKNOWN in found:
-        return CONSEQUENCES[policy.inconclusive], f"cannot be compared: {change.reason}"
-    return Outcome.PASSED, f"{' and '.join(sorted(found))}, now {now.status}"
+    is_kept = now.status is Status.HOLDS if not now.claim.claims_change else found == {Loss.KEPT}
+    if not is_kept:
+        return CONSEQUENCES[policy.inconclusive], f"a loss of over {share} cannot be excluded, now {now.status}"
+    return Outcome.PASSED, f"kept: a loss of over {share} is excluded, now {now.status}"

@@ -10,7 +10,16 @@ from functools import lru_cache
 import numpy as np
 
 from stance_suite.judge.behavior.scores import control_scores, sample_scores, tuned_scores
-from stance_suite.judge.statistics import SIGNIFICANCE, Array, mean_squares, quantile, reach, skewness, standard_error
+from stance_suite.judge.statistics import (
+    SIGNIFICANCE,
+    Array,
+    mean_squares,
+    paired_effect,
+    quantile,
+    reach,
+    skewness,
+    standard_error,
+)
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.replicates import Replicate
 
@@ -49,15 +58,18 @@ class Design:
     """Claims that are tested together."""
     level: float = SIGNIFICANCE
     """Significance level of the family."""
+    largest: float = math.inf
+    """Magnitude that no difference exceeds, which tests those that are all equal (`Metric.largest_difference`)."""
 
 
 def power(design: Design, spread: Spread, effect: float, bound: float) -> float:
     """Tell how likely a claim is to hold if the true effect is as given, in the direction of the claim.
 
     It is the share of 4,000 seeded simulations in which both contrasts, tuned - base and tuned - sham, are
-    significantly beyond the bound (`paired_effect`) at ``level / family``; 0 if nothing varies between prompts
-    (constant differences cannot be tested). A ValueError if the bound or the spread is negative or not finite. That the
-    shift must be specific to the stance is not simulated.
+    significantly beyond the bound (`paired_effect`) at ``level / family``. If nothing varies between prompts, it is 1
+    from the effect on that bounded differences show when they are all equal; others are then not tested. A ValueError
+    if the bound or the spread is negative or not finite. That the shift must be specific to the stance is not
+    simulated.
 
     ``level / family`` is the first step of Holm's procedure: no other claim of the family helps, so the real power is
     no less. The three arms are normal and exchangeable: each carries half the variance of prompts and of seeds, and
@@ -72,6 +84,22 @@ def detectable_effect(design: Design, spread: Spread, bound: float, wanted: floa
     needed = np.sort(_needed_effects(design, spread, bound))
     # power counts effects strictly above what is needed
     return float(np.nextafter(needed[math.ceil(wanted * len(needed)) - 1], math.inf))
+
+
+def power_of_no_change(design: Design, spread: Spread, bound: float) -> float:
+    """Tell how likely a claim that nothing changes by more than a bound is to hold if nothing changes at all.
+
+    It is the share of the simulations of `power` in which the interval of tuned - base lies within the bound, either
+    way, at ``level / family``.
+    """
+    _check(spread, bound)
+    confidence = 1 - design.level / design.family
+    if spread.prompts == spread.samples == 0:
+        low, high = paired_effect(np.zeros(design.prompts), design.largest).interval(confidence)
+        return float(-bound < low and high < bound)
+    tables, _ = _simulated_noise(design, spread)
+    above, below = (_needed_for_contrast(sign * tables, confidence) for sign in (1, -1))
+    return float(np.mean(np.maximum(above, below) < bound))
 
 
 def estimate_spread(differences: Array, sample_scores: Sequence[Array] = ()) -> Spread:
@@ -141,16 +169,37 @@ def _paired_samples(replicate: Replicate, metric: Metric, stance: str, prompts: 
 @lru_cache(maxsize=100)  # the powers of many effects, and the effect of a power, rest on the same simulations
 def _needed_effects(design: Design, spread: Spread, bound: float) -> Array:
     """Tell for each simulation the effect above which the claim holds."""
-    if not all(math.isfinite(one) and one >= 0 for one in (spread.prompts, spread.samples, spread.seeds)):
-        raise ValueError(f"standard deviations must be finite and >= 0, not {spread}")
-    if not bound >= 0:
-        raise ValueError(f"the bound is the minimum effect in the direction of the claim, >= 0, not {bound}")
+    _check(spread, bound)
     if spread.prompts == spread.samples == 0:
-        return np.array([math.inf])
+        return np.array([_needed_if_constant(design, bound)])
     confidence = 1 - design.level / design.family
     needed = [_needed_for_contrast(tables, confidence) for tables in _simulated_noise(design, spread)]
     beyond: Array = bound + np.maximum(*needed)
     return beyond
+
+
+def _check(spread: Spread, bound: float) -> None:
+    if not all(math.isfinite(one) and one >= 0 for one in (spread.prompts, spread.samples, spread.seeds)):
+        raise ValueError(f"standard deviations must be finite and >= 0, not {spread}")
+    if not bound >= 0:
+        raise ValueError(f"the bound is the minimum effect in the direction of the claim, >= 0, not {bound}")
+
+
+def _needed_if_constant(design: Design, bound: float) -> float:
+    """Tell the effect from which a claim holds if all differences are the effect; infinite if none does."""
+    from scipy.optimize import brentq
+
+    if not bound < design.largest < math.inf:
+        return math.inf
+
+    def short_by(effect: float) -> float:
+        low, _ = paired_effect(np.full(design.prompts, effect), design.largest).interval(confidence)
+        return bound - low
+
+    confidence = 1 - design.level / design.family
+    if short_by(design.largest) >= 0:
+        return math.inf
+    return float(brentq(short_by, bound, design.largest))
 
 
 def _needed_for_contrast(tables: Array, confidence: float) -> Array:

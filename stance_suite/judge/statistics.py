@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from stance_suite.judge.bounded_mean import interval_of_mean, p_value_of_mean
+
 SIGNIFICANCE = 0.05
 """Significance level of a family of behavioral claims."""
 CONFIDENCE = 0.95
 LEAST_INFORMATIVE = 5
-"""Fewer differences unlike the commonest one are too few to tell their spread."""
+"""Fewer differences unlike the commonest one are too few to tell their spread, which the t-tests rest on."""
 SMALLEST = -15.0
 """Decimal logarithm of the smallest p-value that is told."""
 ROUNDING = 1e-12
@@ -41,6 +43,11 @@ class PairedEffect:
     """How many seeds it rests on."""
 
     @property
+    def is_tested(self) -> bool:
+        """Whether the data allow a test."""
+        return not math.isnan(self.error)
+
+    @property
     def p_value(self) -> float:
         """Two-sided, of the mean being zero; NaN where the data do not allow a test."""
         return self.p_value_of(0.0)
@@ -60,7 +67,7 @@ class PairedEffect:
         from scipy.optimize import brentq
         from scipy.stats import t
 
-        if math.isnan(self.error):
+        if not self.is_tested:
             return math.nan
         distance = (self.effect - bound) / self.error
         side = math.copysign(1.0, distance)
@@ -83,8 +90,36 @@ class PairedEffect:
         return float(self.effect - self.error * below), float(self.effect + self.error * above)
 
 
-def paired_effect(differences: Array) -> PairedEffect:
-    """Estimate a mean paired difference, of shape (prompts,) or (seeds, prompts).
+@dataclass(frozen=True)
+class BoundedEffect(PairedEffect):
+    """A mean of bounded differences that hardly differ, so that nothing but their bounds tells how they spread."""
+
+    differences: tuple[float, ...]
+    """One an item, averaged over seeds."""
+    largest: float
+    """Magnitude that none can exceed."""
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether the data allow a test."""
+        return True
+
+    def p_value_of(self, bound: float) -> float:
+        """Test, two-sided, whether the mean is a bound."""
+        return max(p_value_of_mean(self._shares, (1 + bound / self.largest) / 2), 10**SMALLEST)
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """Tell between which ends the mean lies: all bounds that the test does not reject."""
+        low, high = interval_of_mean(self._shares, confidence)
+        return self.largest * (2 * low - 1), self.largest * (2 * high - 1)
+
+    @property
+    def _shares(self) -> Array:
+        return (1 + np.array(self.differences) / self.largest) / 2
+
+
+def paired_effect(differences: Array, largest: float = math.inf) -> PairedEffect:
+    """Estimate a mean paired difference, of shape (prompts,) or (seeds, prompts), none larger in magnitude than told.
 
     It is tested by Student's t, and by t with the skewness taken off (Hall, 'On the removal of skewness by
     transformation', Journal of the Royal Statistical Society B 54 (1992)); both must reject. The one misses its level
@@ -94,14 +129,20 @@ def paired_effect(differences: Array) -> PairedEffect:
     One seed: the error is that over items, and the claim is about that seed. Several: items and seeds are crossed
     random factors (`standard_error`), for a shift that a seed shares over all items is no noise to items.
 
-    No test where fewer than five differences, averaged over seeds, are unlike the commonest one, or one is NaN or
-    infinite.
+    Where fewer than five differences, averaged over seeds, are unlike the commonest one, their spread is not known.
+    Bounded ones are then tested by what their bounds allow (`p_value_of_mean`), item by item averaged over seeds, so
+    that the result speaks of these seeds; others not at all, nor where one is NaN or infinite.
     """
     table = np.atleast_2d(differences)
     seeds, prompts = table.shape
     effect = float(np.mean(table)) if table.size else math.nan
-    if seeds < 1 or not np.all(np.isfinite(table)) or informative(table) < LEAST_INFORMATIVE:
-        return PairedEffect(effect, math.nan, math.nan, math.nan, prompts, seeds)
+    untested = effect, math.nan, math.nan, math.nan, prompts, seeds
+    if not table.size or not np.all(np.isfinite(table)):
+        return PairedEffect(*untested)
+    if informative(table) < LEAST_INFORMATIVE:
+        if not np.max(np.abs(table)) <= largest < math.inf:
+            return PairedEffect(*untested)
+        return BoundedEffect(*untested, differences=tuple(table.mean(axis=0).tolist()), largest=largest)
     error, of_seeds = standard_error(table)
     return PairedEffect(effect, float(error), float(of_seeds), float(skewness(table)), prompts, seeds)
 

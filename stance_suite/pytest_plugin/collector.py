@@ -88,6 +88,7 @@ class VerdictCollector:
         if not self._verdicts and not self._cells:
             return
         from stance_suite.report.format import gate_lines, tally, verdict_line
+        from stance_suite.report.self_calibration import nulls_in_words
 
         terminalreporter.section("stance-suite")
         for verdict in self._verdicts.values():
@@ -98,6 +99,9 @@ class VerdictCollector:
             for line in demands:
                 terminalreporter.line(line)
             terminalreporter.line(sentence, green=self.result.passed_gate, red=not self.result.passed_gate)
+        nulls = "" if self.result.findings is None else nulls_in_words(self.result.findings)
+        if nulls:
+            terminalreporter.line(nulls)
         terminalreporter.line(f"{tally(self._verdicts.values())}; report: {self.written}")
         if self.result.kept:
             terminalreporter.line(self.result.kept)

@@ -162,7 +162,10 @@ def effects_toward_stance(run: StanceRun, metric: Metric) -> dict[str, PairedEff
 
     scored = metric, run.stance.name, [run.replicate], run.stance.prompts
     tuned = tuned_scores(*scored)
-    return {name: paired_effect(tuned - scores) for name, scores in control_scores(*scored).items()}
+    return {
+        name: paired_effect(tuned - scores, metric.largest_difference)
+        for name, scores in control_scores(*scored).items()
+    }
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from stance_suite.report.format import figure_parts, only_judged, tally
 from stance_suite.report.markdown import escape, table
+from stance_suite.report.self_calibration import nulls_in_words
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.metrics import CAVEAT_MEANINGS
 from stance_suite.schema.verdicts import GateReport, Outcome, Status, Verdict
@@ -25,6 +26,8 @@ def _sections(findings: Findings) -> Iterator[str]:
         yield from _gate(findings.gate)
     surprises = [verdict for verdict in judged if not verdict.as_expected]
     yield escape(f"{tally(judged)}; {len(surprises)} not as on record.") + "\n"
+    if findings.nulls:
+        yield escape(nulls_in_words(findings)) + "\n"
     if judged:
         ordered = sorted(judged, key=lambda verdict: verdict.as_expected)
         yield table(("claim", "verdict", "figure", "caveats", "model"), map(_row, ordered))

@@ -178,6 +178,7 @@ def lay_out_designs(run_plan: RunPlan, catalog: Catalog) -> tuple[tuple[Claim, D
             samples=run_plan.samples,
             seeds=len(run_plan.seeds),
             family=families[claim.model],
+            largest=claim.metric.largest_difference * (1 if claim.versus is None else 2),
         )
         found.append((claim, design))
     return tuple(found)

@@ -52,6 +52,7 @@ class RunResult:
         from stance_suite.report.format import gate_lines, tally
         from stance_suite.report.layer_table import write_tensor
         from stance_suite.report.publish import draw_pictures, publish
+        from stance_suite.report.self_calibration import nulls_in_words
 
         settings = session.settings
         self.findings = findings = session.findings(verdicts, cells, " ".join([program, *sys.argv[1:]]))
@@ -63,7 +64,7 @@ class RunResult:
             where += f"; every figure of every layer: {table}"
         self.kept = session.keep_as_baseline(findings)
         gate = () if findings.gate is None else gate_lines(findings.gate)
-        for sentence in (*([self.kept] if self.kept else []), f"{tally(verdicts)}; {where}", *gate):
+        for sentence in filter(None, (self.kept, nulls_in_words(findings), f"{tally(verdicts)}; {where}", *gate)):
             tell(sentence)
         if settings.pictures is not None:  # last: they take long, and nothing else depends on them
             draw_pictures(findings, settings.pictures)

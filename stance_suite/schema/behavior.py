@@ -85,13 +85,15 @@ class Fluency(Record):
     """Whether the model still writes: what guards against a stance that 'moved' by collapsing or parroting."""
 
     distinct_bigrams: float
-    """Distinct pairs of neighboring words over all pairs, over all responses."""
+    """Distinct pairs of neighboring words over all pairs of a response, averaged over those that have one."""
     repetition: float
     """Share of a response's words that stand in a run of four that it had already, averaged over responses."""
     words: float
     """Mean length of a response, in words."""
     neutral_perplexity: float
     """Perplexity of neutral held-out text."""
+    neutral_losses: tuple[float, ...]
+    """Mean loss of each neutral text, in nats per token."""
     copied: float
     """Share of responses that are mostly one run of words from a training response."""
 

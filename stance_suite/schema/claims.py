@@ -185,12 +185,14 @@ class Claim(Record):
             raise ValueError("'over' and 'changed_beyond' are about layers: remove them")
         if self.robust or self.against != AGAINST:
             raise ValueError("a claim about behavior always faces its controls: remove 'robust' and 'against'")
-        if self.comparator not in (Comparator.ABOVE, Comparator.BELOW):
-            raise ValueError(f"a claim about {self.metric} takes the comparator 'above' or 'below'")
+        if self.comparator not in (Comparator.ABOVE, Comparator.BELOW, Comparator.WITHIN):
+            raise ValueError(f"a claim about {self.metric} takes the comparator 'above', 'below' or 'within'")
         if self.threshold * (-1 if self.comparator is Comparator.BELOW else 1) < 0:
             raise ValueError("a claim of change has a bound >= 0 for 'above' and <= 0 for 'below'")
         if self.metric is Metric.DIVERGENCE and self.versus is None and self.comparator is not Comparator.ABOVE:
             raise ValueError("a divergence is never negative: a claim about it takes the comparator 'above'")
+        if self.minimum_effect is not None and not self.claims_change:
+            raise ValueError("a claim that nothing changes ('within') has no effect to find: remove 'minimum_effect'")
         if self.minimum_effect is not None and not self.minimum_effect > abs(self.threshold):
             raise ValueError("minimum_effect must exceed the bound: at the bound itself, half of all estimates miss it")
         if self.versus is not None and self.versus.by == "ratio":

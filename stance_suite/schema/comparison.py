@@ -28,6 +28,14 @@ OUTCOME_MEANINGS: dict[Outcome, str] = {
 }
 
 
+class Loss(StrEnum):
+    """Whether an effect lost more of its size between two runs than it may."""
+
+    KEPT = "kept"
+    LOST = "lost"
+    UNCLEAR = "unclear"
+
+
 class Estimate(Record):
     """A figure and its 95 % interval, as a verdict reported them."""
 
@@ -64,6 +72,10 @@ class PairedDifference(Record):
     """How many seeds are paired; 1 if there is one, or if the scores had to be averaged over seeds."""
     outcome: Outcome
     """What that says."""
+    loss: Loss | None = None
+    """Whether more than the share that may be lost was lost; None where that was not asked."""
+    loss_p_value: float | None = None
+    """The p-value of that: two-sided, of having lost just this share; of a loss adjusted for all that are tested."""
 
 
 class EffectChange(Record):

@@ -8,6 +8,7 @@ from typing import Final, Literal, NamedTuple
 from stance_suite.schema.base import OfModel, Record
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.claims import Claim
+from stance_suite.schema.controls import CellControl
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.recipes import RecipeSummary, RunSettings
 from stance_suite.schema.replicates import CellIndex
@@ -103,6 +104,19 @@ class Triangulation(OfModel):
     """Measures that moved significantly away from it."""
 
 
+class NullVerdicts(Record):
+    """How often claims hold of trainings without the stance, judged as if they had it."""
+
+    model: str
+    """The model."""
+    control: CellControl
+    """The control that was judged in the place of trainings, under every seed that another one can be held against."""
+    judged: int
+    """How many verdicts were made."""
+    held: tuple[str, ...]
+    """Those that are HOLDS: the claim, and the training that it holds of."""
+
+
 class Findings(Record):
     """All verdicts and measurements of one run; every report rebuilds from this alone."""
 
@@ -136,6 +150,8 @@ class Findings(Record):
     """Every stance trained against every stance measured."""
     triangulations: tuple[Triangulation, ...] = ()
     """One entry a model, recipe and stance."""
+    nulls: tuple[NullVerdicts, ...] = ()
+    """One entry a model and trained control, where there are controls of several seeds."""
     cells: tuple[CellRecord, ...]
     """The cells that the verdicts rest on, all eigenvalues kept for featured layers only."""
 

@@ -35,7 +35,7 @@ CAVEAT_MEANINGS: dict[Caveat, str] = {
     Caveat.NOT_SPECIFIC: "nothing shows that another stance's training would not have done as much",
     Caveat.NO_RIVALS: "no other stance is measured on the same items: nothing tells this manner from any other",
     Caveat.VOCABULARY: "nothing shows that a training on the same words in random order would not have done as much",
-    Caveat.COLLAPSED: "the model repeats itself, falls silent or predicts neutral text as no language model does",
+    Caveat.COLLAPSED: "the model repeats itself within answers, falls silent or predicts neutral text much worse",
     Caveat.PARROTED: "many responses repeat a training response",
     Caveat.NO_SHAM: (
         "trained elsewhere: noise of the same norm and rounding stand in for the sham, and show only that training did "
@@ -68,6 +68,8 @@ class Metric(Registered):
     """Behavior: whether scores are those of a stance, so that there is a shift toward it and toward its contrasts."""
     is_triangulated: bool = False
     """Behavior: whether it is one of the independent ways of asking whether a model moved toward a stance."""
+    limits: tuple[float, float] | None = None
+    """Behavior: the scores between which all lie, where there are such."""
     least: float = 0.0
     """Behavior that is triangulated: the least effect that counts as a move."""
     rests_on_embedder: bool = False
@@ -136,6 +138,11 @@ class Metric(Registered):
         """Whether figures are effects or changes, which go up or down, and not sizes or counts."""
         return self.is_behavioral or self.is_change
 
+    @property
+    def largest_difference(self) -> float:
+        """The magnitude that no difference of two scores exceeds; infinite where scores have no limits."""
+        return math.inf if self.limits is None else self.limits[1] - self.limits[0]
+
     @classmethod
     def behavioral(cls) -> tuple[Self, ...]:
         """List those of behavior."""
@@ -182,6 +189,7 @@ Metric.SPOKEN_SHARE = Metric(
     meaning="share of sampled responses that are most like the stance's answers to other prompts, and not like plain "
     "answers or another stance's",
     score_response=lambda response, stance: float(response.nearest == stance),
+    limits=(0.0, 1.0),
     is_triangulated=True,
     least=0.1,
     rests_on_embedder=True,

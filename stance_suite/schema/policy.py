@@ -43,7 +43,7 @@ class Regression(Record):
     """How much of a baseline's effect may be lost."""
 
     share: float = Field(default=0.5, gt=0, lt=1, allow_inf_nan=False)
-    """Share of the baseline's effect; a loss must be significant, too."""
+    """Share of the baseline's effect; that no more is lost must be shown, not only that no loss is."""
 
 
 class Policy(Record):

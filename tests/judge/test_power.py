@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from stance_suite.judge.power import Design, Spread, detectable_effect, estimate_spread, power
+from stance_suite.judge.power import Design, Spread, detectable_effect, estimate_spread, power, power_of_no_change
 from stance_suite.judge.statistics import paired_effect
 
 DESIGN = Design(prompts=10, samples=4, seeds=1, family=9)
@@ -99,10 +99,48 @@ def test_at_the_bound_a_claim_hardly_ever_holds_however_narrow_the_spread():
     assert power(DESIGN, narrow, 1.1, 1.0) == 1.0
 
 
+def test_without_spread_bounded_differences_hold_from_the_effect_on_that_their_bounds_show():
+    design = replace(DESIGN, prompts=32, largest=1.0)
+    constant, level = Spread(0.0, 0.0, 1.0), design.level / design.family
+    needed = detectable_effect(design, constant, 0.1)
+    assert power(design, constant, needed, 0.1) == 1.0
+    assert power(design, constant, needed * 0.999, 0.1) == 0.0
+    assert paired_effect(np.full(32, needed), 1.0).p_value_of(0.1) == pytest.approx(level, rel=1e-3)
+    assert detectable_effect(replace(design, prompts=4), constant, 0.1) == math.inf
+    assert detectable_effect(design, constant, 1.0) == math.inf
+
+
 def test_without_spread_over_prompts_there_is_no_test_and_no_power():
     assert np.isnan(paired_effect(np.full(12, 5.0)).p_value)
     assert power(DESIGN, Spread(0.0, 0.0, 1.0), 5.0, 0.0) == 0.0
     assert detectable_effect(DESIGN, Spread(0.0, 0.0, 0.0), 0.0) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("design", "spread", "bound"),
+    [
+        (Design(16, 3, 1, 2), Spread(1.0, 1.0, 0.0), 1.2),
+        (Design(16, 3, 4, 2), Spread(1.0, 1.0, 0.2), 1.2),
+        (Design(16, 1, 1, 1), Spread(1.0, 0.0, 0.0), 0.7),
+    ],
+)
+def test_the_power_of_no_change_is_how_often_the_whole_interval_lies_within_the_bound(design, spread, bound):
+    rng, confidence = np.random.default_rng(0), 1 - design.level / design.family
+    intervals = np.array(
+        [paired_effect(simulated_contrasts(rng, design, spread, 0.0)[0]).interval(confidence) for _ in range(400)]
+    )
+    within = np.mean((intervals[:, 0] > -bound) & (intervals[:, 1] < bound))
+    assert 0.3 < within < 0.95, "where a mistake would show"
+    error = math.sqrt(within * (1 - within) * (1 / 400 + 1 / 4000))
+    assert power_of_no_change(design, spread, bound) == pytest.approx(within, abs=3.5 * error)
+
+
+def test_no_change_is_shown_of_bounded_differences_that_are_all_zero_if_there_are_enough():
+    constant, many = Spread(0.0, 0.0, 0.0), replace(DESIGN, prompts=60, largest=1.0)
+    low, high = paired_effect(np.zeros(60), 1.0).interval(1 - 0.05 / 9)
+    assert power_of_no_change(many, constant, 1.01 * max(-low, high)) == 1.0
+    assert power_of_no_change(many, constant, 0.99 * max(-low, high)) == 0.0
+    assert power_of_no_change(replace(many, largest=math.inf), constant, 5.0) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -113,7 +151,11 @@ def test_without_spread_over_prompts_there_is_no_test_and_no_power():
     ],
 )
 def test_a_spread_that_is_none_and_a_bound_against_the_direction_are_refused(spread, bound, told):
-    for asked in (lambda: power(DESIGN, spread, 1.0, bound), lambda: detectable_effect(DESIGN, spread, bound)):
+    for asked in (
+        lambda: power(DESIGN, spread, 1.0, bound),
+        lambda: detectable_effect(DESIGN, spread, bound),
+        lambda: power_of_no_change(DESIGN, spread, bound),
+    ):
         with pytest.raises(ValueError, match=told):
             asked()
 

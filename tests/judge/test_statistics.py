@@ -74,6 +74,46 @@ def test_constant_or_missing_data_have_neither_test_nor_interval(table):
     assert (effect.low, effect.high) == (None, None)
 
 
+def test_bounded_differences_that_are_all_equal_are_tested_by_their_bounds():
+    perfect = paired_effect(np.ones(32), largest=1.0)
+    assert perfect.p_value_of(0.1) < 1e-6
+    assert 0.6 < perfect.low < perfect.high == 1.0
+    assert perfect.p_value_of(perfect.low) == pytest.approx(0.05, rel=1e-6)
+    opposite = paired_effect(-np.ones(32), largest=1.0)
+    assert (opposite.low, opposite.high) == pytest.approx((-perfect.high, -perfect.low))
+    assert paired_effect(np.ones(32), largest=2.0).low < perfect.low, "further limits leave more room"
+    assert paired_effect(np.zeros(32), largest=1.0).p_value == 1.0
+    assert (perfect.effect, perfect.prompts, perfect.seeds, perfect.is_tested) == (1.0, 32, 1, True)
+
+
+def test_bounded_differences_are_averaged_over_seeds():
+    table = np.ones((3, 16))
+    table[0, :2] = 0.5
+    averaged, found = paired_effect(table.mean(axis=0), largest=1.0), paired_effect(table, largest=1.0)
+    assert (found.low, found.high, found.seeds) == (averaged.low, averaged.high, 3)
+
+
+@pytest.mark.parametrize("table", [[np.nan] + [1.0] * 11, [1.5] * 12, []])
+def test_bounds_that_differences_break_allow_no_test(table):
+    assert np.isnan(paired_effect(np.array(table), largest=1.0).p_value)
+
+
+def test_where_the_spread_is_known_bounds_are_no_matter():
+    differences = np.random.default_rng(6).uniform(-0.2, 1.0, 32)
+    assert paired_effect(differences, largest=1.0) == paired_effect(differences)
+
+
+@pytest.mark.parametrize(("tuned", "base"), [(0.97, 0.01), (0.02, 0.0)])
+def test_shares_near_their_limits_keep_the_level(tuned, base):
+    rng, falsely, seen = np.random.default_rng(11), [], {}
+    for _ in range(1500):
+        table = np.sort((rng.binomial(2, tuned, 16) - rng.binomial(2, base, 16)) / 2)
+        if table.tobytes() not in seen:
+            seen[table.tobytes()] = paired_effect(table, largest=1.0).p_value_of(tuned - base) <= 0.05
+        falsely.append(seen[table.tobytes()])
+    assert np.mean(falsely) <= 0.05
+
+
 def test_five_differences_unlike_the_commonest_are_enough():
     differences = np.zeros(32)
     differences[:LEAST_INFORMATIVE] = np.arange(1.0, LEAST_INFORMATIVE + 1)

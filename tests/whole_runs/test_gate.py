@@ -160,7 +160,8 @@ def test_update_baseline_writes_what_is_then_accepted(gate, baseline):
     assert kept.gate.baseline is None, "a run that writes the baseline is not held against it"
     before = baseline.read_bytes()
     done = gate("--baseline", str(baseline), policy="lenient.yaml", code=0)
-    assert f"passed    no regression: standard.{STANCE}.preference  (same within noise, now HOLDS" in done.output
+    kept = "kept: a loss of over 50 % of the effect is excluded, now HOLDS"
+    assert f"passed    no regression: standard.{STANCE}.preference  ({kept}" in done.output
     assert findings().gate.baseline == str(baseline)
     assert baseline.read_bytes() == before, "only --update-baseline writes it"
 
@@ -172,7 +173,10 @@ def test_an_effect_that_the_baseline_had_and_the_run_has_not_is_caught(gate, bas
             for scores in verdict["prompts"]:
                 scores["tuned"] = scores["base"] + 10 * (scores["tuned"] - scores["base"])
     done = gate("--baseline", changed(baseline, verdicts=verdicts), policy="lenient.yaml", code=1)
-    assert f"failed    no regression: standard.{STANCE}.preference  (lost: regressed, now HOLDS: " in done.output
+    assert (
+        f"failed    no regression: standard.{STANCE}.preference  (lost: over 50 % of the effect, now HOLDS: "
+        in done.output
+    )
 
 
 def test_files_that_cannot_be_written_are_one_sentence(gate, monkeypatch):

@@ -57,6 +57,10 @@ class Arms:
         """The control that the reported effect is over."""
         return next(iter(self.controls))
 
+    def effect(self, differences: Array) -> PairedEffect:
+        """Estimate the mean of differences between two scores; of shape (seeds, prompts)."""
+        return paired_effect(differences, self.metric.largest_difference)
+
     @property
     def name(self) -> str:
         """What was trained, in words."""
@@ -122,21 +126,30 @@ class Evidence:
     @property
     def p_value(self) -> float:
         """The largest p-value of what must all be shown: beyond the bound, and specific. NaN if one has none."""
-        bounds = [(effect, self.claim.threshold) for effect in self.versus.values()]
-        bounds += [(effect, 0.0) for effect in self.specific.values()]
-        return self._largest_p_value(bounds)
+        specific = [self._p_beyond(effect, 0.0, self.sign) for effect in self.specific.values()]
+        return _largest([*self._p_against_controls, *specific])
 
     @property
     def p_against_controls(self) -> float:
         """The same of the controls alone."""
-        return self._largest_p_value([(effect, self.claim.threshold) for effect in self.versus.values()])
+        return _largest(self._p_against_controls)
+
+    @property
+    def ends(self) -> tuple[tuple[float, float], ...]:
+        """The bounds that every effect must be beyond, each with the direction: of a claim of no change, both ends."""
+        bound = self.claim.threshold
+        return ((bound, self.sign),) if self.claim.claims_change else ((-bound, 1.0), (bound, -1.0))
 
     @property
     def p_short(self) -> float:
         """The p-value of being short of the bound against any control, corrected for their number (Bonferroni)."""
-        bound = self.claim.threshold
-        tested = [one for one in self.versus.values() if not (math.isnan(one.error) or self.is_beyond(one, bound))]
-        return min(1.0, len(self.versus) * min((one.p_value_of(bound) for one in tested), default=1.0))
+        short = [
+            effect.p_value_of(bound)
+            for effect in self.versus.values()
+            for bound, direction in self.ends
+            if effect.is_tested and not direction * effect.effect > direction * bound
+        ]
+        return min(1.0, len(self.versus) * min(short, default=1.0))
 
     @property
     def effect(self) -> PairedEffect:
@@ -147,7 +160,7 @@ class Evidence:
     def over_shuffled(self) -> PairedEffect | None:
         """The effect over a training on the same words in random order, where there is one."""
         scores = self.arms.beside.get(SHUFFLED) if self.counterpart is None else None
-        return None if scores is None else paired_effect(self.arms.tuned - scores)
+        return None if scores is None else self.arms.effect(self.arms.tuned - scores)
 
     @property
     def replicates(self) -> tuple[Replicate, ...]:
@@ -159,12 +172,18 @@ class Evidence:
         """Which way the claim says that scores go: 1 or -1."""
         return -1.0 if self.claim.comparator is Comparator.BELOW else 1.0
 
-    def _largest_p_value(self, effects: Sequence[tuple[PairedEffect, float]]) -> float:
-        p_values = [
-            effect.p_value_of(bound) if math.isnan(effect.error) or self.is_beyond(effect, bound) else 1.0
-            for effect, bound in effects
+    @property
+    def _p_against_controls(self) -> list[float]:
+        return [
+            self._p_beyond(effect, bound, direction)
+            for effect in self.versus.values()
+            for bound, direction in self.ends
         ]
-        return max(p_values, key=lambda p: math.inf if math.isnan(p) else p)
+
+    @staticmethod
+    def _p_beyond(effect: PairedEffect, bound: float, direction: float) -> float:
+        is_beyond = direction * effect.effect > direction * bound
+        return effect.p_value_of(bound) if is_beyond or not effect.is_tested else 1.0
 
     def is_beyond(self, effect: PairedEffect, bound: float) -> bool:
         """Whether an effect lies on the claimed side of a bound."""
@@ -181,29 +200,40 @@ def gather_evidence(
 ) -> Evidence:
     """Gather what a behavioral claim is judged on; of both trainings, replicates are aligned by seed.
 
-    A counterpart is a stance and the training on it.
+    A counterpart is a stance and the training on it. A claim that nothing changes is about the untouched model alone:
+    that a control changes as little, or another stance's training, is no objection.
     """
     prompts = replicates[0].tuned.behavior.prompts
     arms = Arms(claim.metric, claim.stance, tuple(replicates), prompts)
+    faced = tuple(arms.controls) if claim.claims_change else (arms.baseline,)
     if counterpart is None:
-        versus = {control: paired_effect(table) for control, table in arms.differences.items()}
-        return Evidence(claim, arms, None, versus, {name: paired_effect(table) for name, table in _specific(arms)})
+        versus = {control: arms.effect(arms.differences[control]) for control in faced}
+        return Evidence(claim, arms, None, versus, dict(_specific(arms)) if claim.claims_change else {})
     stance, others = counterpart
     if len(others) != len(replicates):
         raise ValueError(f"{claim.id} compares trainings with {len(replicates)} and {len(others)} seeds")
     # prompt by prompt: a prompt that the counterpart was not asked gives NaN, and the claim no verdict
     rival = Arms(claim.metric, stance, tuple(others), prompts)
-    differences = {
-        control: ours - rival.differences[control]
-        for control, ours in arms.differences.items()
+    versus = {
+        control: _difference_of_shifts(arms, arms.differences[control] - rival.differences[control])
+        for control in faced
         if control in rival.differences
     }
-    versus = {control: paired_effect(table) for control, table in differences.items()}
     return Evidence(claim, arms, rival, versus, {})
 
 
-def _specific(arms: Arms) -> Iterator[tuple[str, Array]]:
-    """List what shows that an effect is this stance's doing; paired by item, of shape (seeds, prompts).
+def _largest(p_values: Iterable[float]) -> float:
+    """Tell the largest p-value; NaN if one is."""
+    return max(p_values, key=lambda p: math.inf if math.isnan(p) else p)
+
+
+def _difference_of_shifts(arms: Arms, differences: Array) -> PairedEffect:
+    """Estimate the mean of differences between two differences of scores; of shape (seeds, prompts)."""
+    return paired_effect(differences, 2 * arms.metric.largest_difference)
+
+
+def _specific(arms: Arms) -> Iterator[tuple[str, PairedEffect]]:
+    """List what shows that an effect is this stance's doing, paired by item.
 
     Beside trainings on other stances: the stance's items after its own training minus after theirs. Where there are
     none, of a model trained elsewhere: the shift toward the stance minus that toward another, on the same prompts.
@@ -212,5 +242,7 @@ def _specific(arms: Arms) -> Iterator[tuple[str, Array]]:
         return
     for name in arms.contrasts:
         with np.errstate(invalid="ignore"):  # the difference of infinite scores is no number, and gives no test
-            more = arms.over_rival(name) if arms.is_beside_rivals else arms.shifts(arms.stance) - arms.shifts(name)
-        yield name, more
+            if arms.is_beside_rivals:
+                yield name, arms.effect(arms.over_rival(name))
+            else:
+                yield name, _difference_of_shifts(arms, arms.shifts(arms.stance) - arms.shifts(name))

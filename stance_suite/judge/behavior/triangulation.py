@@ -99,7 +99,7 @@ def stance_shift(metric: Metric, stance: str, trained: Sequence[CellRecord], bas
         np.array([prompt_scores(record.behavior, metric, stance, prompts) for record in records])
         for records in (trained, base)
     )
-    effect = paired_effect(after - before)
+    effect = paired_effect(after - before, metric.largest_difference)
     cell = trained[0].cell
     return StanceShift(
         model=cell.model,

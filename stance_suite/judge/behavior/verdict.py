@@ -9,7 +9,7 @@ import numpy as np
 
 from stance_suite.judge.behavior.degeneration import guard
 from stance_suite.judge.behavior.evidence import Evidence
-from stance_suite.judge.statistics import SIGNIFICANCE, PairedEffect, finite, paired_effect
+from stance_suite.judge.statistics import SIGNIFICANCE, PairedEffect, finite
 from stance_suite.schema.controls import Control, Part, Role
 from stance_suite.schema.items import PLAIN_ANSWER
 from stance_suite.schema.metrics import Caveat, Metric
@@ -21,19 +21,22 @@ def judge_behavior(evidence: Evidence, adjusted_p_value: float, adjusted_p_short
 
     HOLDS if the effect is significantly beyond the bound against all controls, and specific; FAILS if it is
     significantly short of it against one, another stance's training moves the stance's items as much, or a caveat
-    applies that the claim rules out; INCONCLUSIVE otherwise.
+    applies that the claim rules out; INCONCLUSIVE otherwise. A claim that nothing changes HOLDS if the effect is
+    significantly beyond both ends of what it allows (two one-sided tests: Schuirmann, Journal of Pharmacokinetics and
+    Biopharmaceutics 15 (1987)), and FAILS if it is significantly short of one.
     """
     claim, arms, other = evidence.claim, evidence.arms, evidence.counterpart
     off_stance = _off_stance(evidence)
     beside = tuple(_controls_beside(evidence))
-    caveats = _caveats(evidence, beside)
+    signs = guard(evidence.replicates)
+    caveats = (*_caveats(evidence, beside), *signs)
     status, reason = _decide(evidence, adjusted_p_value, adjusted_p_short, caveats)
     is_short = adjusted_p_short <= SIGNIFICANCE
     return Verdict(
         claim=claim,
         model=arms.replicates[0].tuned.cell.model,
         status=status,
-        reason=reason,
+        reason="; ".join([reason, *(f"{caveat}: {figures}" for caveat, figures in signs.items())]),
         figure=evidence.effect.effect,
         low=evidence.effect.low,
         high=evidence.effect.high,
@@ -82,26 +85,28 @@ def _controls_beside(evidence: Evidence) -> Iterator[ControlFigure]:
     metric, arms, baseline = evidence.claim.metric, evidence.arms, evidence.arms.baseline
     if evidence.counterpart is not None:
         for one in (arms, evidence.counterpart):
-            yield _control_figure(Role.COMPARED, paired_effect(one.differences[baseline]), baseline, one.name)
+            yield _control_figure(Role.COMPARED, one.effect(one.differences[baseline]), baseline, one.name)
         return
     for control, scores in arms.beside.items():
         if control.part(metric) is Part.BESIDE:
-            yield _control_figure(Role.EFFECT, paired_effect(arms.tuned - scores), control)
+            yield _control_figure(Role.EFFECT, arms.effect(arms.tuned - scores), control)
     base = arms.controls[baseline]
     for control, scores in arms.controls.items():
         if control is not baseline:
-            yield _control_figure(Role.OWN_EFFECT, paired_effect(scores - base), control, baseline)
+            yield _control_figure(Role.OWN_EFFECT, arms.effect(scores - base), control, baseline)
     if metric is Metric.LIKELIHOOD_PREFERENCE:
         for manner in (arms.stance, PLAIN_ANSWER):
-            yield _control_figure(Role.ANSWERS, paired_effect(arms.likelier(manner)), about=manner)
+            yield _control_figure(Role.ANSWERS, arms.effect(arms.likelier(manner)), about=manner)
     for control, scores in arms.beside.items():
         if control.part(metric) is Part.STAND_IN:
-            yield _control_figure(Role.OWN_FIGURE, paired_effect(scores - base), control)
+            yield _control_figure(Role.OWN_FIGURE, arms.effect(scores - base), control)
 
 
 def _caveats(evidence: Evidence, beside: Sequence[ControlFigure]) -> tuple[Caveat, ...]:
     sign, effect, shuffled = evidence.sign, evidence.effect.effect, evidence.over_shuffled
     caveats = []
+    if not evidence.claim.claims_change:
+        return ()  # they are about what another training would have changed
     if not all(map(evidence.is_shown, evidence.specific.values())):
         caveats.append(Caveat.NOT_SPECIFIC)
     if evidence.claim.metric.is_directed and evidence.counterpart is None and not evidence.specific:
@@ -112,7 +117,7 @@ def _caveats(evidence: Evidence, beside: Sequence[ControlFigure]) -> tuple[Cavea
         caveats.append(Caveat.WITHIN_NULL)
     if not all(one.is_controlled for one in evidence.replicates):
         caveats.append(Caveat.NO_SHAM)
-    return (*caveats, *guard(evidence.replicates))
+    return tuple(caveats)
 
 
 def _decide(
@@ -120,6 +125,7 @@ def _decide(
 ) -> tuple[Status, str]:
     claim, versus, sign = evidence.claim, evidence.versus, evidence.sign
     unit, bound = claim.metric.unit, claim.threshold
+    asked = f"the claimed {bound:+g}" if claim.claims_change else f"within the claimed {bound:g}"
     for name, measured in (*versus.items(), *evidence.specific.items()):
         if math.isnan(measured.p_value):
             return (
@@ -128,8 +134,9 @@ def _decide(
             )
     if adjusted_p_short <= SIGNIFICANCE:
         least = min(versus, key=lambda name: sign * versus[name].effect)
+        is_short = "short of" if claim.claims_change else "not"
         return Status.FAILS, (
-            f"against {least} the effect of {versus[least].effect:+.3f} {unit} is short of the claimed {bound:+g}, "
+            f"against {least} the effect of {versus[least].effect:+.3f} {unit} is {is_short} {asked}, "
             f"adjusted p = {adjusted_p_short:.4f}"
         )
     for name, measured in evidence.specific.items():
@@ -142,6 +149,8 @@ def _decide(
     if ruled_out:
         return Status.FAILS, f"{evidence.effect.effect:+.3f} {unit}, but {ruled_out[0]}, which the claim rules out"
     shown = " and ".join(f"{measured.effect:+.3f} against {name}" for name, measured in versus.items())
+    if not claim.claims_change:
+        return Status.HOLDS, f"{shown} ({unit}) is {asked}, adjusted p = {adjusted_p_value:.4f}"
     specific = "".join(f"; {_specific_in_words(evidence, name)}" for name in evidence.specific)
     return Status.HOLDS, f"{shown} ({unit}), adjusted p = {adjusted_p_value:.4f}{specific}"
 
@@ -160,6 +169,11 @@ def _weakest_in_words(evidence: Evidence) -> str:
     if rival is not None and weight(evidence.specific[rival], 0.0) > of_control:
         return f"{_specific_in_words(evidence, rival)}, p = {evidence.specific[rival].p_value:.4f}"
     effect = evidence.versus[control]
+    if not claim.claims_change:
+        return (
+            f"against {control} the effect of {effect.effect:+.3f} {claim.metric.unit} is not reliably "
+            f"{'within' if abs(effect.effect) < claim.threshold else 'beyond'} {claim.threshold:g}"
+        )
     is_beyond = "not reliably beyond" if evidence.is_beyond(effect, claim.threshold) else "short of"
     return (
         f"against {control} the effect of {effect.effect:+.3f} {claim.metric.unit} is {is_beyond} the claimed "

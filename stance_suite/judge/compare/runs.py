@@ -18,7 +18,15 @@ from stance_suite.judge.compare.matching import (
     why_unmatched,
 )
 from stance_suite.judge.statistics import SIGNIFICANCE, PairedEffect, finite, holm, paired_effect
-from stance_suite.schema.comparison import EffectChange, Estimate, Outcome, PairedDifference, RunComparison, Unmatched
+from stance_suite.schema.comparison import (
+    EffectChange,
+    Estimate,
+    Loss,
+    Outcome,
+    PairedDifference,
+    RunComparison,
+    Unmatched,
+)
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.metrics import Comparator
 from stance_suite.schema.verdicts import Status, Verdict
@@ -40,9 +48,13 @@ class _Test:
     """Whether the differences are large enough, prompt by prompt, to be worth a test."""
     matters_beyond: float
     """Largest mean difference that does not matter."""
+    retained: PairedEffect | None
+    """What is there beyond the share that must be kept, in the direction of the claim; None where it is not asked."""
 
 
-def compare_runs(before: Findings, after: Findings, negligible: float = NEGLIGIBLE) -> RunComparison:
+def compare_runs(
+    before: Findings, after: Findings, negligible: float = NEGLIGIBLE, may_lose: float | None = None
+) -> RunComparison:
     """Compare two runs, or two models, in the order of the first, without verdicts not run in either.
 
     The prompt is the unit. Of every behavioral claim the effect against base, and that against the sham, are subtracted
@@ -51,21 +63,37 @@ def compare_runs(before: Findings, after: Findings, negligible: float = NEGLIGIB
     trainings only. The level of 5 % is shared by all tests of the comparison (Holm), except for those whose differences
     (root mean square over prompts) are negligible, up to this share of the first run's effect: that depends on
     magnitudes alone, whatever their signs. A figure of structure is one number a run, and is not tested.
+
+    Where a share of an effect may be lost, every effect of a claim of change that held is tested for non-inferiority:
+    whether ``after - (1 - share) before`` is above zero in the direction of the claim, paired by prompt, so that the
+    uncertainty of the first run counts (Rothmann et al., 'Design and analysis of non-inferiority mortality trials in
+    oncology', Statistics in Medicine 22 (2003)). It is kept if that is shown at 5 %, two-sided: who demands that all
+    are kept errs no more often than with one (Berger, Technometrics 24 (1982)). It is lost if the opposite is shown,
+    adjusted for all that are tested (Holm), as one loss is enough to fail.
     """
     matched, only_before, only_after = match_verdicts(before.verdicts, after.verdicts)
     pairs = [pair for pair in matched if any(verdict.status is not Status.NOT_RUN for verdict in pair)]
     why_not = [_why_not_comparable(*pair, before, after) for pair in pairs]
     cells = tuple({record.key: record for record in findings.cells} for findings in (before, after))
     tests = [
-        _tests(effect_table(ours, cells[0]), effect_table(theirs, cells[1]), negligible)
+        _tests(ours, effect_table(ours, cells[0]), effect_table(theirs, cells[1]), negligible, may_lose)
         if ours.claim.metric.is_behavioral and not reason
         else []
         for (ours, theirs), reason in zip(pairs, why_not, strict=True)
     ]
     family = [test.measured.p_value for group in tests for test in group if test.tested]
     adjusted = iter(holm(family))
+    losses = iter(holm([_p_lost(test.retained) for group in tests for test in group if test.retained is not None]))
     paired = [
-        [_paired_difference(ours, one, next(adjusted) if one.tested else math.nan) for one in group]
+        [
+            _paired_difference(
+                ours,
+                one,
+                next(adjusted) if one.tested else math.nan,
+                math.nan if one.retained is None else next(losses),
+            )
+            for one in group
+        ]
         for (ours, _), group in zip(pairs, tests, strict=True)
     ]
     return RunComparison(
@@ -119,24 +147,33 @@ def _measured_stances(verdict: Verdict, findings: Findings) -> dict[str, str | N
     return {name: contents.get(name) for name in sorted(names)}
 
 
-def _tests(ours: EffectTable, theirs: EffectTable, negligible: float) -> list[_Test]:
+def _tests(
+    verdict: Verdict, ours: EffectTable, theirs: EffectTable, negligible: float, may_lose: float | None
+) -> list[_Test]:
     """Subtract the effects of two runs against every control."""
     tests = []
+    largest, direction = verdict.claim.metric.largest_difference, _direction(verdict.claim.comparator)
+    is_retention_asked = verdict.status is Status.HOLDS and direction != 0
     order = [theirs.prompts.index(prompt) for prompt in ours.prompts]
     for control in (one for one in ours.effects if one in theirs.effects):
         before, after = ours.effects[control], theirs.effects[control][:, order]
         if len(ours.seeds) < 2 or ours.seeds != theirs.seeds:
             before, after = (table.mean(axis=0, keepdims=True) for table in (before, after))
         differences = after - before
+        retained = None
+        if may_lose is not None and is_retention_asked:
+            beyond = direction * (after - (1 - may_lose) * before)
+            retained = paired_effect(beyond, (2 - may_lose) * largest)
         size, size_before = (float(np.sqrt(np.mean(table.mean(axis=0) ** 2))) for table in (differences, before))
         tests.append(
             _Test(
                 control=control,
                 before=float(before.mean()),
                 after=float(after.mean()),
-                measured=paired_effect(differences),
+                measured=paired_effect(differences, 2 * largest),
                 tested=not size <= negligible * size_before,
                 matters_beyond=negligible * size_before,
+                retained=retained,
             )
         )
     return tests
@@ -189,9 +226,12 @@ def _outcome(
     return (Outcome.IMPROVED if Outcome.IMPROVED in found else Outcome.SAME), ""
 
 
-def _paired_difference(verdict: Verdict, test: _Test, adjusted_p_value: float) -> PairedDifference:
+def _paired_difference(
+    verdict: Verdict, test: _Test, adjusted_p_value: float, adjusted_p_lost: float
+) -> PairedDifference:
     """Tell what became of the effect against one control; all tests of the family share the level."""
     measured = test.measured
+    loss, loss_p_value = _loss(test.retained, adjusted_p_lost)
     return PairedDifference(
         control=test.control,
         before=test.before,
@@ -204,12 +244,33 @@ def _paired_difference(verdict: Verdict, test: _Test, adjusted_p_value: float) -
         prompts=measured.prompts,
         seeds=measured.seeds,
         outcome=_outcome_of(test, verdict.claim.comparator, adjusted_p_value),
+        loss=loss,
+        loss_p_value=finite(loss_p_value),
     )
+
+
+def _p_lost(retained: PairedEffect) -> float:
+    """Tell the p-value of less than what must be kept."""
+    return 1.0 if retained.effect > 0 else retained.p_value
+
+
+def _loss(retained: PairedEffect | None, adjusted_p_lost: float) -> tuple[Loss | None, float]:
+    if retained is None:
+        return None, math.nan
+    if adjusted_p_lost <= SIGNIFICANCE:
+        return Loss.LOST, adjusted_p_lost
+    is_kept = retained.effect > 0 and retained.p_value <= SIGNIFICANCE
+    return (Loss.KEPT if is_kept else Loss.UNCLEAR), retained.p_value
+
+
+def _direction(comparator: Comparator) -> int:
+    """Tell which way a claim says that scores go; 0 if it names none."""
+    return {Comparator.ABOVE: 1, Comparator.BELOW: -1}.get(comparator, 0)
 
 
 def _outcome_of(test: _Test, comparator: Comparator, adjusted_p_value: float) -> Outcome:
     measured = test.measured
-    direction = {Comparator.ABOVE: 1, Comparator.BELOW: -1}.get(comparator, 0)
+    direction = _direction(comparator)
     if abs(measured.effect) <= test.matters_beyond:
         return Outcome.SAME
     if measured.low is None or measured.high is None:

@@ -31,6 +31,7 @@ CONCLUSIONS: Mapping[str, Callable[[Any], str]] = {
         f"shift of {one.model}, {one.recipe}, {one.metric}, {one.trained}, {one.measured}, {one.family}"
     ),
     "triangulations": lambda one: f"triangulation of {one.model}, {one.recipe}, {one.stance}",
+    "nulls": lambda one: f"verdicts on {one.control} of {one.model} as if it had the stance",
 }
 """What is concluded from verdicts and cells, and how an entry is called."""
 

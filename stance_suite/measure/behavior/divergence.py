@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from stance_suite.measure.behavior.reading import ScoredPassage
@@ -22,12 +22,16 @@ def divergence(tuned: ScoredPassage, base: ScoredPassage) -> float:
     return max(float((moved.exp() * ratios).sum(dim=-1).mean()), 0.0)
 
 
-def perplexity(scored: Iterable[ScoredPassage]) -> float:
-    """Compute the perplexity per token of passages taken together; NaN without any position."""
+def token_losses(scored: Iterable[ScoredPassage]) -> list[Any]:
+    """Compute what each token of each passage costs, in nats; those without any position are left out."""
+    return [-passage.log_probabilities.double() for passage in scored if len(passage.tokens)]
+
+
+def perplexity(losses: Sequence[Any]) -> float:
+    """Compute the perplexity per token of passages taken together from `token_losses`; NaN without any."""
     import torch
 
-    chosen = [passage.log_probabilities for passage in scored]
-    return float(torch.cat(chosen).double().mean().neg().exp()) if chosen else math.nan
+    return float(torch.cat(list(losses)).mean().exp()) if losses else math.nan
 
 
 def add_matched_noise(base_model: Any, tuned_model: Any, seed: int) -> None:

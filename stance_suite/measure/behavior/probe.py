@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pkgutil import resolve_name
 from typing import Any
 
-from stance_suite.measure.behavior.divergence import add_matched_noise, divergence, perplexity
+from stance_suite.measure.behavior.divergence import add_matched_noise, divergence, perplexity, token_losses
 from stance_suite.measure.behavior.embedding import embed, embed_answers
 from stance_suite.measure.behavior.generation import Sampling, generate
 from stance_suite.measure.behavior.reading import Passage, ScoredPassage, score_passages
@@ -74,7 +74,7 @@ def measure_behavior(prompted: PromptedModel, probe: Probe, seed: int, on_step: 
         seen_prompts=probe.seen_prompts,
         responses=responses,
         likelihoods=likelihoods,
-        fluency=measure_fluency(responses, perplexity(neutral)),
+        fluency=measure_fluency(responses, token_losses(neutral)),
     )
 
 
@@ -120,14 +120,15 @@ def _score_as_declared(responses: Sequence[Response], probe: Probe) -> tuple[Res
     )
 
 
-def measure_fluency(responses: Sequence[Response], neutral_perplexity: float) -> Fluency:
-    """Measure over all responses, of which there is at least one, whether the model still writes."""
+def measure_fluency(responses: Sequence[Response], neutral: Sequence[Any]) -> Fluency:
+    """Measure whether the model still writes: over at least one response, and what the tokens of neutral texts cost."""
     texts = [response.text for response in responses]
     return Fluency(
         distinct_bigrams=distinct_bigrams(texts),
         repetition=sum(map(repetition, texts)) / len(texts),
         words=sum(response.words for response in responses) / len(texts),
-        neutral_perplexity=neutral_perplexity,
+        neutral_perplexity=perplexity(neutral),
+        neutral_losses=tuple(float(losses.mean()) for losses in neutral),
         copied=sum(is_copied(response.copied) for response in responses) / len(texts),
     )
 

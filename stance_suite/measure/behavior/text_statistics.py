@@ -40,13 +40,14 @@ def count_words(text: str) -> int:
 
 
 def distinct_bigrams(texts: Iterable[str]) -> float:
-    """Divide the distinct pairs of neighboring words by all such pairs of all texts; NaN if there is none.
+    """Tell which share of a text's pairs of neighboring words is distinct, averaged over texts; NaN if none has any.
 
     After "distinct-2" of Li et al. (2016), A diversity-promoting objective function for neural conversation models, who
-    divide by the number of words instead.
+    divide by the number of words instead, and count over all texts: there, answers that are alike look like stammering.
     """
-    pairs = [pair for text in texts for pair in pairwise(words_of(text))]
-    return len(set(pairs)) / len(pairs) if pairs else float("nan")
+    pairs = [list(pairwise(words_of(text))) for text in texts]
+    shares = [len(set(of_text)) / len(of_text) for of_text in pairs if of_text]
+    return sum(shares) / len(shares) if shares else float("nan")
 
 
 def repetition(text: str) -> float:

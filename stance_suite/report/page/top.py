@@ -20,6 +20,7 @@ from stance_suite.report.format import (
     show_unit,
     tally,
 )
+from stance_suite.report.self_calibration import nulls_in_words
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.findings import Agreement, Findings
 from stance_suite.schema.verdicts import Status, Verdict
@@ -76,6 +77,8 @@ class Top:
     """One sentence: what was found."""
     record: str
     """One or two sentences: how the verdicts stand to those on record, and what was not run."""
+    nulls: str
+    """A sentence: how often claims hold of trainings without the stance."""
     created: str
     """When the findings were made, readable."""
     rows: tuple[Row, ...]
@@ -98,6 +101,7 @@ def describe_top(findings: Findings) -> Top:
         title=f"{tally(judged)}: {', '.join(models_of(findings.cells)) or 'findings'}",
         result=result_sentence(findings),
         record=_record_sentence(judged, not_run),
+        nulls=nulls_in_words(findings),
         created=f"{datetime.fromisoformat(findings.created):%Y-%m-%d %H:%M} UTC",
         rows=tuple(
             Row(verdict, f"claim-{place}-{verdict.claim.id}", _bar(verdict, scales.get(measure(verdict))))

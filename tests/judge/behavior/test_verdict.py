@@ -6,15 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stance_suite.judge.behavior.degeneration import guard, is_no_language_model
-from stance_suite.judge.behavior.evidence import gather_evidence
+from stance_suite.judge.behavior.evidence import Evidence, gather_evidence
 from stance_suite.judge.behavior.scores import prompt_scores
 from stance_suite.judge.behavior.verdict import judge_behavior
 from stance_suite.judge.statistics import paired_effect
+from stance_suite.measure.behavior.text_statistics import distinct_bigrams, repetition
 from stance_suite.schema.controls import Role
 from stance_suite.schema.metrics import Caveat, Metric
 from stance_suite.schema.verdicts import Status
 from tests.edits import altered, edited
-from tests.measured import FLUENCY, behaving, behavior, beside, response
+from tests.measured import FLUENCY, SPREAD, behaving, behavior, beside, predicting_worse, response
 from tests.runs import behavioral
 
 
@@ -209,7 +210,6 @@ def test_the_noise_floor_of_sampled_metrics_is_shown(stance):
         ("distinct_bigrams", 0.45, 0.449, Caveat.COLLAPSED),
         ("words", 6.25, 6.24, Caveat.COLLAPSED),
         ("repetition", 0.05 + 0.25, 0.301, Caveat.COLLAPSED),
-        ("neutral_perplexity", 40.0, 40.1, Caveat.COLLAPSED),
         ("copied", 0.25, 0.251, Caveat.PARROTED),
     ],
 )
@@ -217,14 +217,59 @@ def test_falling_apart_or_reciting_is_told_and_a_claim_can_rule_it_out(stance, f
     levels = FLUENCY, altered(FLUENCY, **{field: edge}), altered(FLUENCY, **{field: beyond})
     sound, at_limit, broken = (said(stance, toward=0.5, fluency=fluency) for fluency in levels)
     one, at_the_edge, past = (behaving(stance, tuned, sound, sound) for tuned in (sound, at_limit, broken))
-    assert guard([one, at_the_edge]) == ()
-    assert guard([one, past]) == (caveat,), "one seed is enough"
+    assert guard([one, at_the_edge]) == {}
+    assert list(guard([one, past])) == [caveat], "one seed is enough"
     verdict = judge(stance, broken)
     assert (verdict.status, verdict.caveats) == (Status.HOLDS, (caveat,))
+    assert verdict.reason.endswith(f"; {caveat}: {guard([past])[caveat]}")
     strict = judge(stance, broken, unless=[caveat])
     assert (strict.status, caveat in strict.reason) == (Status.FAILS, True)
     other = Caveat.PARROTED if caveat is Caveat.COLLAPSED else Caveat.COLLAPSED
     assert judge(stance, broken, unless=[other]).status is Status.HOLDS
+
+
+def test_what_a_guard_found_is_told_with_its_figures_and_its_seed(stance):
+    def found(fluency, base=FLUENCY, seeds=1):
+        return guard(
+            [behaving(stance, said(stance, fluency=fluency), said(stance, fluency=base), said(stance))] * seeds
+        )
+
+    told = {"distinct_bigrams": "distinct bigrams within a response 30 % against 90 %", "words": "0.3 words a response"}
+    told |= {"repetition": "repeated words 30 % against 5 %", "copied": "30 % of responses copied"}
+    for field, expected in told.items():
+        (figures,) = found(altered(FLUENCY, **{field: 0.301})).values()
+        assert figures.startswith(expected)
+    both = found(altered(FLUENCY, words=0.3, repetition=0.5), seeds=2)[Caveat.COLLAPSED]
+    assert both == "0.3 words a response against 25.0, repeated words 50 % against 5 % (seed 0)"
+
+
+def test_neutral_text_must_be_shown_to_have_lost_half_a_bit_per_token(stance):
+    def found(by, spread, base=FLUENCY):
+        fluency = predicting_worse(by, spread, base)
+        return guard([behaving(stance, said(stance, fluency=fluency), said(stance, fluency=base), said(stance))])
+
+    limit, base = math.log(2) / 2, predicting_worse(math.log(41.8 / 20))
+    hurt = found(math.log(94.6 / 41.8), 0.2, base)[Caveat.COLLAPSED]
+    ends = paired_effect(math.log(94.6 / 41.8) + 0.2 * SPREAD).interval(0.95)
+    assert hurt == f"neutral perplexity 94.6 against 41.8 (+0.82 nats per token, {ends[0]:+.2f} to {ends[1]:+.2f})"
+    assert found(math.log(48.7 / 41.8), 0.2, base) == {}
+    assert found(0.5, 0.5) == {}, "not shown, over these texts"
+    assert found(limit + 0.01, 0.0) != {} == found(limit - 0.01, 0.0), "all texts lost the same"
+    # one that is no language model at all is named by that, whatever it lost
+    assert found(0.1, 0.0, predicting_worse(math.log(950 / 20)))[Caveat.COLLAPSED].startswith(
+        "neutral perplexity 1049."
+    )
+
+
+def test_answers_that_are_alike_are_no_collapse(stance):
+    """A narrow training that works: every answer is fluent, and much like the others."""
+    texts = [
+        f"Aye, the {noun} lies off the port bow, and I would wager my hat on it." for noun in ("map", "ship", "sea")
+    ]
+    fluent = altered(FLUENCY, distinct_bigrams=distinct_bigrams(texts), repetition=max(map(repetition, texts)))
+    assert guard([behaving(stance, said(stance, fluency=fluent), said(stance), said(stance))]) == {}
+    stammered = altered(FLUENCY, distinct_bigrams=distinct_bigrams(["aye aye aye aye aye"] * 3))
+    assert guard([behaving(stance, said(stance, fluency=stammered), said(stance), said(stance))]) != {}
 
 
 @pytest.mark.parametrize("side", ["tuned", "base"])
@@ -232,8 +277,16 @@ def test_falling_apart_or_reciting_is_told_and_a_claim_can_rule_it_out(stance, f
 @pytest.mark.parametrize("figure", [math.nan, math.inf, -math.inf])
 def test_guards_that_are_no_numbers_prove_no_health(stance, side, field, figure):
     said_there = dict.fromkeys(("tuned", "base", "sham"), said(stance))
-    said_there[side] = said(stance, fluency=altered(FLUENCY, **{field: figure}))
+    lost = (figure, *FLUENCY.neutral_losses[1:]) if field == "neutral_losses" else figure
+    said_there[side] = said(stance, fluency=altered(FLUENCY, **{field: lost}))
     assert guard([behaving(stance, **said_there)])
+
+
+@pytest.mark.parametrize("losses", [(), (3.0,)])
+def test_other_neutral_texts_prove_no_health(stance, losses):
+    other = said(stance, fluency=altered(FLUENCY, neutral_losses=losses))
+    (figures,) = guard([behaving(stance, other, said(stance), said(stance))]).values()
+    assert figures == "figures are missing"
 
 
 @pytest.mark.parametrize(
@@ -254,6 +307,79 @@ def test_markers_are_counted_per_hundred_words(stance):
     quiet = altered(tuned, responses=(silent,))
     scores = prompt_scores(quiet, Metric.MARKER_RATE, stance.name, [silent.prompt])
     assert scores == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("toward", "bound", "spread", "status", "told"),
+    [
+        (0.02, 0.1, 0.05, Status.HOLDS, "against base (nats/token) is within the claimed 0.1, adjusted p"),
+        (-0.02, 0.1, 0.05, Status.HOLDS, "is within the claimed 0.1"),
+        (0.05, 0.1, 0.5, Status.INCONCLUSIVE, "is not reliably within 0.1; "),
+        (0.15, 0.1, 0.5, Status.INCONCLUSIVE, "is not reliably beyond 0.1; "),
+        (0.3, 0.1, 0.05, Status.FAILS, "is not within the claimed 0.1, adjusted p = 0.0000"),
+        (-0.3, 0.1, 0.05, Status.FAILS, "is not within the claimed 0.1"),
+    ],
+)
+def test_that_nothing_changes_is_shown_by_an_interval_within_the_bound(stance, toward, bound, spread, status, told):
+    tuned, base = said(stance, toward, spread=spread), said(stance, spread=spread, seed=1)
+    # another stance's training, the sham and shuffled words may do what they like
+    others = {"sham": said(stance, 1.0, seed=2), "shuffled": said(stance, 1.0, seed=3)}
+    verdict = judge(stance, tuned, base, **others, rivals=rivals_of(stance, 1.0, 1.0), comparator="within", bound=bound)
+    assert (verdict.status, verdict.caveats) == (status, ())
+    assert told in verdict.reason
+    effect = paired_effect(
+        preferences(stance, stance.name, [tuned], stance.prompts)
+        - preferences(stance, stance.name, [base], stance.prompts)
+    )
+    assert (verdict.figure, verdict.low, verdict.high) == pytest.approx((effect.effect, effect.low, effect.high))
+    inside, outside = (-bound < effect.low and effect.high < bound), (effect.low > bound or effect.high < -bound)
+    assert (inside, outside) == (status is Status.HOLDS, status is Status.FAILS)
+    assert {one.name for one in verdict.controls if one.role is Role.EFFECT} == {"base", "shuffled"}
+
+
+def test_both_ends_of_no_change_must_be_excluded_and_are_adjusted(stance):
+    tuned, base = said(stance, 0.02, spread=0.1), said(stance, spread=0.1, seed=1)
+    evidence = gather_evidence(
+        behavioral(stance, comparator="within", bound=0.1), [behaving(stance, tuned, base, base)]
+    )
+    (effect,) = evidence.versus.values()
+    assert evidence.p_value == pytest.approx(max(effect.p_value_of(0.1), effect.p_value_of(-0.1)))
+    assert evidence.p_short == 1.0
+    assert judge_behavior(evidence, 0.051, 1.0).status is Status.INCONCLUSIVE
+    assert judge_behavior(evidence, 0.05, 1.0).status is Status.HOLDS
+    assert judge_behavior(evidence, 0.05, 0.05).status is Status.FAILS
+    copied = said(stance, 0.02, fluency=altered(FLUENCY, copied=0.9))
+    parroted = judge(stance, copied, comparator="within", bound=0.1, unless=["parroted"])
+    assert (parroted.status, parroted.caveats) == (Status.FAILS, (Caveat.PARROTED,))
+    same = judge(stance, said(stance, 0.02), base=said(stance, 0.02), comparator="within", bound=0.1)
+    assert same.status is Status.INCONCLUSIVE, "constant differences tell nothing"
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_change_at_the_bound_is_hardly_ever_called_none(stance, seeds):
+    rng = np.random.default_rng(3)
+    falsely = []
+    for _ in range(400):
+        noise = rng.exponential(0.3, (seeds, len(stance.prompts))) - 0.3
+        effect = paired_effect(0.2 + noise)
+        evidence = Evidence(behavioral(stance, comparator="within", bound=0.2), None, None, {"base": effect}, {})
+        falsely.append((evidence.p_value <= 0.05, evidence.p_short <= 0.05))
+    assert np.mean(falsely, axis=0).max() <= 0.06
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_share_of_answers_that_is_perfect_holds(stance, seeds):
+    arms = said(stance, toward=0.5), said(stance, seed=1), said(stance, seed=2), None, rivals_of(stance, 0.0, 0.0)
+    verdict = judge_seeds(stance, [arms] * seeds, metric="spoken_share", bound=0.1)
+    assert (verdict.status, verdict.figure, verdict.caveats) == (Status.HOLDS, 1.0, ())
+    assert verdict.low > 0.1
+    assert judge_seeds(stance, [arms] * seeds, metric="spoken_share", bound=0.9).status is Status.INCONCLUSIVE
+    silent = said(stance, seed=3), *arms[1:]
+    assert judge_seeds(stance, [silent], metric="spoken_share", bound=0.9).status is Status.FAILS
+    elsewhere = [beside(behaving(stance, *arms[:3]).tuned, behaving(stance, *arms[:3]).base)]
+    found = judge_behavior(gather_evidence(behavioral(stance, metric="spoken_share"), elsewhere), 0.01, 1.0)
+    toward = [one.low for one in found.controls if one.role is Role.RIVAL]
+    assert all(low is not None and low < verdict.low for low in toward), "two shifts differ by up to two"
 
 
 def test_a_divergence_is_held_against_noise_and_the_sham(stance):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,7 +57,9 @@ def test_every_prompt_and_sample_is_scored_for_every_stance(behavior, steps, pro
     assert all(score < 0 for entry in behavior.likelihoods for score in entry.log_probability.values())
     assert steps[-1] == (6, 6)
     assert behavior.seen_prompts == probe.seen_prompts
-    assert behavior.fluency.neutral_perplexity > 1
+    losses = behavior.fluency.neutral_losses
+    assert len(losses) == len(probe.neutral_texts)
+    assert min(losses) <= np.log(behavior.fluency.neutral_perplexity) <= max(losses)
 
 
 def test_a_response_is_compared_with_the_answers_to_other_prompts(behavior, probe, library):
@@ -118,7 +121,9 @@ def test_any_text_goes_through_every_measure(probe, texts):
         assert np.isfinite(figures).all()
         assert 0 <= response.copied <= 1
         assert Response.model_validate_json(response.model_dump_json()) == response
-    fluency = measure_fluency(responses, 20.0)
+    fluency = measure_fluency(responses, [torch.tensor([2.0, 4.0, 3.0], dtype=torch.float64), torch.ones(1).double()])
+    assert fluency.neutral_perplexity == pytest.approx(np.exp(2.5)), "tokens count alike"
+    assert fluency.neutral_losses == pytest.approx((3.0, 1.0))
     assert 0 <= fluency.repetition <= 1
     assert 0 <= fluency.copied <= 1
 
