@@ -254,8 +254,8 @@ def _resampled(replicate: Replicate) -> Behavior:
 
 
 def _noise_laws(claim: Claim, record: CellRecord) -> LayerLaws:
-    laws = {change.name: noise_law(claim, change) for change in record.changes}
-    return {name: laws[name] for name in matching(claim, dict.fromkeys(laws))}
+    matched = matching(claim, dict.fromkeys(change.name for change in record.changes))
+    return {change.name: noise_law(claim, change) for change in record.changes if change.name in matched}
 
 
 def _noise_figures(claim: Claim, replicate: Replicate) -> LayerFigures:
