@@ -19,7 +19,6 @@ from stance_suite.schema.layer_figures import (
     LayerFigures,
     Range,
     alpha_figure,
-    has_noise_range,
     layer_figures,
     matching,
     noise_law,
@@ -320,7 +319,7 @@ NOISE = Control(
     ),
     structure=InStructure(
         _noise_figures,
-        speaks_of=has_noise_range,
+        speaks_of=lambda metric: metric.has_noise,
         stands_in=True,
         drawn=Drawn(_noise_laws, _noise_table),
     ),

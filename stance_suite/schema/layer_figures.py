@@ -64,7 +64,7 @@ def matching(claim: Claim, figures: LayerFigures) -> LayerFigures:
 
 def noise_law(claim: Claim, change: LayerChange) -> Law | None:
     """Find what a layer's figure is under Gaussian noise of the change's norm, in the metric's unit."""
-    if not has_noise_range(claim.metric):
+    if not claim.metric.has_noise:
         return None
     if change.noise is None:
         is_unchanged = change.weight_change is None and change.failure is None
@@ -88,11 +88,6 @@ def _law(drawn: NoiseRange, unit: float) -> Law | None:
         points = sorted([*points, (0.025, drawn.low), (0.975, drawn.high)])
     shares, quantiles = zip(*points, strict=True)
     return Law((unit * drawn.low, unit * drawn.high), shares, tuple(unit * one for one in quantiles), drawn.draws)
-
-
-def has_noise_range(metric: Metric) -> bool:
-    """Tell whether a metric's figure is known under noise, which shares dW's own norm."""
-    return metric.rests_on_alpha_change or metric in _NOISE_RANGES
 
 
 def _changed(claim: Claim, change: LayerChange) -> float | None:

@@ -212,13 +212,14 @@ def test_the_judge_finds_stance_recipe_or_model_of_the_counterpart_seed_by_seed(
     assert counterpart_of(compared) == other
     verdict = Judge([compared], replicates).judge(compared)
     assert verdict.status is Status.FAILS, "of two seeds the second is too near"
-    assert verdict.reason.startswith("seed 1, of 2 seeds: 40 against 35")
+    assert verdict.reason.startswith("seed 1, of 2 seeds (HOLDS under 0, FAILS under 1): 40 against 35")
+    assert len(verdict.counterpart) == 2
     trained[other] = (5, 6)
     assert Judge([compared], replicates).judge(compared).status is Status.HOLDS
     alone = claim(over="largest", bound=35)
     verdict = Judge([alone], replicates).judge(alone)
     assert (verdict.status, verdict.figure) == (Status.FAILS, 30)
-    assert verdict.reason.startswith("seed 0, of 2 seeds: ")
+    assert verdict.reason.startswith("seed 0, of 2 seeds (FAILS under 0, HOLDS under 1): ")
     trained[other] = (5,)
     assert Judge([compared], replicates).judge(compared).status is Status.ERROR, "other seeds"
 

@@ -56,9 +56,14 @@ def may_show(claim: Claim, control: ControlFigure) -> bool:
 
 def shows(claim: Claim, control: ControlFigure) -> bool:
     """Whether a claim is true of a control: of a draw that is not rare, or of every figure that it may have."""
-    if control.control is not None and control.control.drawn is not None:
+    if is_drawn(control):
         return accepts(claim, control.figure)
     return accepts(claim, unfavorable(claim, *_ends(control)))
+
+
+def is_drawn(control: ControlFigure) -> bool:
+    """Whether a control is drawn many times."""
+    return control.control is not None and control.control.drawn is not None
 
 
 def shows_nothing(side: Side, control: Control) -> bool:

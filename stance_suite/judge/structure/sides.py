@@ -8,7 +8,8 @@ from functools import cached_property
 
 from stance_suite.judge.statistics import Array
 from stance_suite.judge.structure.draws import ModelDraws, draw_models, widened
-from stance_suite.judge.structure.figures import Figure, pool, pool_draws
+from stance_suite.judge.structure.figures import Figure, known_figures, pool, pool_draws
+from stance_suite.judge.structure.optimizer import follows_optimizer
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.controls import Control, LayerLaws
 from stance_suite.schema.layer_figures import LayerFigures, Range, layer_figures
@@ -137,7 +138,7 @@ class Side:
 
 
 def structural_caveats(
-    claim: Claim, decided: Sequence[tuple[Side, Sequence[str]]], within_null: bool
+    claim: Claim, decided: Sequence[tuple[Side, Sequence[str]]], within_null: bool, insensitive: bool = False
 ) -> tuple[Caveat, ...]:
     """Find what a reader must know of the layers that decided on each side, and if a control shows the same."""
     places = [(side, layer) for side, layers in decided for layer in layers]
@@ -151,6 +152,22 @@ def structural_caveats(
     found = {
         Caveat.TAIL_FLIP: any(alpha.tail_flip for alpha in moved),
         Caveat.WITHIN_NULL: within_null and claim.claims_change,
+        Caveat.INSENSITIVE: insensitive and not claim.claims_change,
+        Caveat.OPTIMIZER: _is_optimizers(claim, decided),
         Caveat.FEW_EIGENVALUES: any(tail < FEW_TAIL_EIGENVALUES for tail in tails),
     }
     return tuple(caveat for caveat, applies in found.items() if applies)
+
+
+def _is_optimizers(claim: Claim, decided: Sequence[tuple[Side, Sequence[str]]]) -> bool:
+    """Whether the layers that decide changed by as much as the optimizer lets expect; of a mean all are meant."""
+    if claim.metric is not Metric.RELATIVE_CHANGE_PERCENT or claim.over == "mean" or not claim.claims_change:
+        return False
+    return all(
+        follows_optimizer(side.replicate.base, known_figures(_every_layer(side)), layers) for side, layers in decided
+    )
+
+
+def _every_layer(side: Side) -> LayerFigures:
+    """Find the figure of every matrix, whatever the claim is about: by how much the optimizer changes them all."""
+    return layer_figures(side.claim.model_copy(update={"layer": "*"}), side.replicate.tuned)

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from glob import escape
 
 from stance_suite.judge.statistics import finite
-from stance_suite.judge.structure.controls import accepts, compare, control_figures, may_show, shows, shows_nothing
+from stance_suite.judge.structure.controls import (
+    accepts,
+    compare,
+    control_figures,
+    is_drawn,
+    may_show,
+    shows,
+    shows_nothing,
+)
 from stance_suite.judge.structure.figures import Figure, known_figures, margin
 from stance_suite.judge.structure.ranking import judge_most_changed
 from stance_suite.judge.structure.sides import Side, structural_caveats
@@ -53,13 +61,31 @@ def judge_structure(claim: Claim, replicate: Replicate, counterpart: Replicate |
     )
 
 
-def worst(verdicts: Sequence[Verdict], seeds: Sequence[int]) -> Verdict:
-    """Take the first verdict that is farthest from HOLDS, and name its seed: the claim must hold under every one."""
-    order = (Status.HOLDS, Status.INCONCLUSIVE, Status.FAILS)
-    seed, verdict = max(zip(seeds, verdicts, strict=True), key=lambda pair: order.index(pair[1].status))
+def middle(verdicts: Sequence[Verdict], seeds: Sequence[int]) -> Verdict:
+    """Take the seed in the middle, by verdict and then by figure, and name all: chance may lose or win any one of them.
+
+    Of an even number it is the one farther from HOLDS of the two in the middle: a claim holds if it does under more
+    than half of the seeds.
+    """
     if len(seeds) == 1:
-        return verdict
-    return verdict.model_copy(update={"reason": f"seed {seed}, of {len(seeds)} seeds: {verdict.reason}"})
+        return verdicts[0]
+    order = (Status.FAILS, Status.INCONCLUSIVE, Status.HOLDS)
+
+    def rank(place: int) -> tuple[int, float]:
+        verdict = verdicts[place]
+        near = -math.inf if verdict.figure is None else margin(verdict.claim, verdict.figure)
+        return order.index(verdict.status), near
+
+    chosen = sorted(range(len(seeds)), key=rank)[(len(seeds) - 1) // 2]
+    first = [chosen, *(place for place in range(len(seeds)) if place != chosen)]
+    told = ", ".join(f"{verdict.status} under {seed}" for seed, verdict in zip(seeds, verdicts, strict=True))
+    return verdicts[chosen].model_copy(
+        update={
+            "reason": f"seed {seeds[chosen]}, of {len(seeds)} seeds ({told}): {verdicts[chosen].reason}",
+            "replicates": tuple(one for place in first for one in verdicts[place].replicates),
+            "counterpart": tuple(one for place in first for one in verdicts[place].counterpart),
+        }
+    )
 
 
 def _judge_figure(claim: Claim, sides: Sequence[Side]) -> Verdict:
@@ -85,7 +111,10 @@ def _judge_figure(claim: Claim, sides: Sequence[Side]) -> Verdict:
         layer=next(iter(tuned[0].layers), None),
         controls=controls,
         caveats=structural_caveats(
-            claim, decided, within_null=accepts(claim, value) and any(may_show(claim, one) for one in controls)
+            claim,
+            decided,
+            within_null=accepts(claim, value) and any(may_show(claim, one) for one in controls),
+            insensitive=accepts(claim, value) and any(is_drawn(one) and shows(claim, one) for one in controls),
         ),
     )
 

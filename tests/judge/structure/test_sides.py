@@ -262,3 +262,27 @@ def test_vectors_and_levels_are_shown_beside_the_sham():
     assert [(control.name, control.figure) for control in verdict.controls] == [("sham", 3.0)]
     level = judge_structure(claim(metric="alpha", bound=2), one)
     assert (level.status, level.figure, level.caveats) == (Status.HOLDS, 3.0, (Caveat.WITHIN_NULL,))
+
+
+@pytest.mark.parametrize(
+    ("about", "noise", "insensitive"),
+    [
+        ({"bound": 1}, (-0.9, 0.9), True),
+        ({"bound": 1}, (-1.1, 0.9), False),
+        ({"bound": 1, "robust": True}, (-0.9, 0.9), True),
+        ({"bound": 1, "over": "mean"}, (-0.9, 0.9), True),
+        ({"bound": 1, "over": "largest"}, (-1.1, 0.9), False),
+        ({"bound": 1}, None, False),
+        ({"bound": 1, "comparator": "below"}, (-0.9, 0.9), False),
+        ({"metric": "changed_layers", "changed_beyond": 1, "bound": 2}, (-0.9, 0.9), True),
+        ({"metric": "changed_layers", "changed_beyond": 0.1, "bound": 2}, (-0.9, 0.9), False),
+    ],
+)
+def test_no_change_that_noise_of_the_same_norm_could_not_have_broken_is_told(about, noise, insensitive):
+    verdict = judge_structure(claim(**{"comparator": "within"} | about), replicate(moved(0.1, 0.0, -0.1, noise=noise)))
+    assert verdict.status is Status.HOLDS
+    assert (Caveat.INSENSITIVE in verdict.caveats) is insensitive
+    strict = claim(**{"comparator": "within", "unless": ["insensitive"]} | about)
+    assert judge_structure(strict, replicate(moved(0.1, 0.0, -0.1, noise=noise))).status is (
+        Status.FAILS if insensitive else Status.HOLDS
+    )
