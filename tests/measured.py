@@ -21,6 +21,7 @@ from stance_suite.schema.spectra import (
     NoiseRange,
     PowerLaw,
     WeightChange,
+    kept_ranks,
 )
 from stance_suite.spectra.power_law import fit_power_law
 
@@ -147,7 +148,8 @@ def layer(
 
 
 def noise_range(figure: float) -> NoiseRange:
-    return NoiseRange(low=figure, high=figure, detectable=abs(figure), p_value=0.005, adjusted_p_value=0.01)
+    drawn = {"draws": 200, "kept": (figure,) * len(kept_ranks(200))}
+    return NoiseRange(low=figure, high=figure, detectable=abs(figure), p_value=0.005, adjusted_p_value=0.01, **drawn)
 
 
 SPECTRUM = LayerSpectrum(

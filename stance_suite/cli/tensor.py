@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 LOCALIZATION_COLUMNS = (
-    "model", "recipe", "stance", "change of", "share", "95 %", "sham", "noise", "Gini", "trainings", "encoding"
+    "model", "recipe", "stance", "change of", "share", "95 %", "sham", "noise", "AdamW", "Gini", "trainings", "encoding"
 )  # fmt: skip
 MOST_CHANGED_COLUMNS = ("model", "recipe", "change of", "matrix", "depth", "under the sham", "depth")
 CORRELATION_COLUMNS = ("models", "recipe", "change of", "matrices", "bins", "correlation", "p", "under the sham")
@@ -47,9 +47,10 @@ def export_tensor(findings: FindingsFile, to: To) -> None:
 
 
 def _print_localization(console: Console, found: Sequence[Localization]) -> None:
-    from stance_suite.report.format import show
-
     """Print stances together; one by one only where a family has a single stance, or several seeds tell more."""
+    from stance_suite.report.format import show
+    from stance_suite.schema.metrics import CAVEAT_MEANINGS
+
     shown = [one for one in found if one.stance is None or one.seeds > 1]
     together = {(one.model, one.recipe, one.family) for one in shown}
     shown += [one for one in found if (one.model, one.recipe, one.family) not in together]
@@ -65,7 +66,8 @@ def _print_localization(console: Console, found: Sequence[Localization]) -> None
             "" if one.low is None or one.high is None else _percent_range((one.low, one.high)),
             _percent_range(one.sham_share),
             _percent_range(one.noise_share),
-            *(show(one.gini, ".2f"), f"{one.stances} x {one.seeds}", one.encoding.value),
+            _show_percent(None if one.optimizer_share is None else 100 * one.optimizer_share),
+            *(show(one.gini, ".2f"), f"{one.stances} x {one.seeds}", " ".join((one.encoding.value, *one.caveats))),
         )
         for one in shown
     ]
@@ -73,6 +75,8 @@ def _print_localization(console: Console, found: Sequence[Localization]) -> None
     print_table(console, LOCALIZATION_COLUMNS, rows, title=title)
     for encoding in dict.fromkeys(one.encoding for one in shown):
         console.print(f"{encoding.value}: {encoding.meaning}.")
+    for caveat in dict.fromkeys(caveat for one in shown for caveat in one.caveats):
+        console.print(f"{caveat}: {CAVEAT_MEANINGS[caveat]}.")
 
 
 def _print_universality(console: Console, found: Universality) -> None:
@@ -99,6 +103,8 @@ def _print_universality(console: Console, found: Universality) -> None:
     title = "Do models change at the same relative depths? Rank correlation of their profiles"
     print_table(console, CORRELATION_COLUMNS, correlations, title=title)
     console.print("p: share of circular shifts over depth that correlate at least as much; no less than 1 / bins.")
+    for reason in dict.fromkeys(pair.reason for pair in found.correlations if pair.reason):
+        console.print(f"no p: {reason}.")
 
 
 def _show_percent(figure: float | None) -> str:

@@ -10,7 +10,7 @@ from stance_suite.errors import CellFailedError, StanceSuiteError
 from stance_suite.judge.behavior.evidence import Evidence, gather_evidence
 from stance_suite.judge.behavior.verdict import judge_behavior
 from stance_suite.judge.statistics import holm
-from stance_suite.judge.structure.verdict import judge_structure, worst
+from stance_suite.judge.structure.verdict import judge_structure, middle
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.replicates import Replicate
 from stance_suite.schema.verdicts import Status, Verdict
@@ -53,7 +53,7 @@ class Judge:
         else:
             others = self._replicates(*counterpart_of(claim))
             verdicts = [judge_structure(claim, *pair) for pair in zip(replicates, others, strict=True)]
-        return worst(verdicts, [one.tuned.cell.seed for one in replicates])
+        return middle(verdicts, [one.tuned.cell.seed for one in replicates])
 
     def _judge_behavior(self, claim: Claim) -> Verdict:
         evidence = self._evidence(claim)

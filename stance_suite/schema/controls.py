@@ -15,13 +15,13 @@ from pydantic_core import PydanticKnownError
 from stance_suite.schema.base import Registered
 from stance_suite.schema.items import Example
 from stance_suite.schema.layer_figures import (
+    Law,
     LayerFigures,
     Range,
     alpha_figure,
-    has_noise_range,
     layer_figures,
     matching,
-    noise_range,
+    noise_law,
 )
 from stance_suite.schema.metrics import Metric
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 Rotations: TypeAlias = "tuple[tuple[Example, ...], ...]"
 """The examples that each epoch trains on, in turn."""
-LayerRanges = Mapping[str, Range | None]
-"""The least and the greatest figure of each layer, by its long name."""
+LayerLaws = Mapping[str, Law | None]
+"""What the figure of each layer may be, by its long name."""
 
 
 class Part(Enum):
@@ -86,14 +86,16 @@ class InBehavior:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What is known of a control that is drawn many times: 95 % ranges."""
+    """What is known of a control that is drawn many times: the draws of each layer, independent of all others'."""
 
-    ranges: Callable[[Claim, CellRecord], LayerRanges]
+    laws: Callable[[Claim, CellRecord], LayerLaws]
     """Of the claim's figure of every matching layer."""
-    concentration: Callable[[Claim, CellRecord, int], Range | None]
-    """Of the participation ratio over so many layers, which ranges of single layers do not tell."""
     table: Callable[[LayerChange], Mapping[str, NoiseRange | None]]
     """Of the figures of one layer, by their names in the table of all figures."""
+
+    def ranges(self, claim: Claim, record: CellRecord) -> dict[str, Range | None]:
+        """Find the 95 % range of the claim's figure of every matching layer."""
+        return {name: None if law is None else law.ends for name, law in self.laws(claim, record).items()}
 
 
 @dataclass(frozen=True)
@@ -250,20 +252,14 @@ def _resampled(replicate: Replicate) -> Behavior:
     return behavior.model_copy(update={"responses": behavior.resampled})
 
 
-def _noise_ranges(claim: Claim, record: CellRecord) -> LayerRanges:
-    ranges = {change.name: noise_range(claim, change) for change in record.changes}
-    return {name: ranges[name] for name in matching(claim, dict.fromkeys(ranges))}
+def _noise_laws(claim: Claim, record: CellRecord) -> LayerLaws:
+    matched = matching(claim, dict.fromkeys(change.name for change in record.changes))
+    return {change.name: noise_law(claim, change) for change in record.changes if change.name in matched}
 
 
 def _noise_figures(claim: Claim, replicate: Replicate) -> LayerFigures:
-    ranges = _noise_ranges(claim, replicate.tuned)
-    return {name: None if ends is None else greatest(ends) for name, ends in ranges.items()}
-
-
-def _noise_concentration(claim: Claim, record: CellRecord, layers: int) -> Range | None:
-    wanted = "alpha_spectrum" if claim.robust else "alpha_total", layers
-    found = (one.noise_participation_ratio for one in record.concentration if (one.figure, one.layers) == wanted)
-    return next(filter(None, found), None)
+    laws = _noise_laws(claim, replicate.tuned)
+    return {name: None if law is None else greatest(law.ends) for name, law in laws.items()}
 
 
 def _noise_table(change: LayerChange) -> dict[str, NoiseRange | None]:
@@ -323,9 +319,9 @@ NOISE = Control(
     ),
     structure=InStructure(
         _noise_figures,
-        speaks_of=has_noise_range,
+        speaks_of=lambda metric: metric.has_noise,
         stands_in=True,
-        drawn=Drawn(_noise_ranges, _noise_concentration, _noise_table),
+        drawn=Drawn(_noise_laws, _noise_table),
     ),
 )
 ROUNDING = Control(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from stance_suite.schema.metrics import Metric
+from stance_suite.schema.spectra import kept_ranks
 
 if TYPE_CHECKING:
     from stance_suite.schema.cells import CellRecord
@@ -17,6 +19,24 @@ if TYPE_CHECKING:
 
 LayerFigures = Mapping[str, float | None]
 Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Law:
+    """What a figure is under a control that is drawn many times, in the metric's unit."""
+
+    ends: Range
+    """Its 95 % range."""
+    shares: tuple[float, ...]
+    """Shares of the draws, in ascending order, that are expected ..."""
+    quantiles: tuple[float, ...]
+    """... up to these figures."""
+    draws: int | None
+    """How many draws it rests on; None where it is known for sure."""
+
+
+UNCHANGED = Law((0.0, 0.0), (0.5,), (0.0,), None)
+"""Of noise of no norm."""
 
 _NOISE_RANGES: Mapping[Metric, tuple[Callable[[NoiseControl], NoiseRange | None], float]] = {
     Metric.CHANGE_STABLE_RANK: (lambda noise: noise.stable_rank, 1.0),
@@ -42,27 +62,32 @@ def matching(claim: Claim, figures: LayerFigures) -> LayerFigures:
     return {name: figure for name, figure in figures.items() if fnmatchcase(name, claim.layer or "")}
 
 
-def noise_range(claim: Claim, change: LayerChange) -> Range | None:
-    """Find the 95 % range of a layer's figure under Gaussian noise of the change's norm, in the metric's unit."""
-    if not has_noise_range(claim.metric):
+def noise_law(claim: Claim, change: LayerChange) -> Law | None:
+    """Find what a layer's figure is under Gaussian noise of the change's norm, in the metric's unit."""
+    if not claim.metric.has_noise:
         return None
     if change.noise is None:
         is_unchanged = change.weight_change is None and change.failure is None
         # noise of no norm changes nothing
-        return (0.0, 0.0) if is_unchanged and claim.metric.rests_on_alpha_change else None
+        return UNCHANGED if is_unchanged and claim.metric.rests_on_alpha_change else None
     if claim.metric.rests_on_alpha_change:
         drawn, unit = (change.noise.alpha_spectrum if claim.robust else change.noise.alpha_total), 1.0
     else:
         take, unit = _NOISE_RANGES[claim.metric]
         drawn = take(change.noise)
-    if drawn is None or not (math.isfinite(drawn.low) and math.isfinite(drawn.high)):
+    return None if drawn is None else _law(drawn, unit)
+
+
+def _law(drawn: NoiseRange, unit: float) -> Law | None:
+    if not all(map(math.isfinite, (drawn.low, drawn.high, *drawn.kept))):
         return None
-    return unit * drawn.low, unit * drawn.high
-
-
-def has_noise_range(metric: Metric) -> bool:
-    """Tell whether a metric's figure is known under noise, which shares dW's own norm."""
-    return metric.rests_on_alpha_change or metric in _NOISE_RANGES
+    points = [
+        (rank / (1 + drawn.draws), value) for rank, value in zip(kept_ranks(drawn.draws), drawn.kept, strict=True)
+    ]
+    if points[0][0] < 0.025:  # else the ends of the range lie beyond all draws
+        points = sorted([*points, (0.025, drawn.low), (0.975, drawn.high)])
+    shares, quantiles = zip(*points, strict=True)
+    return Law((unit * drawn.low, unit * drawn.high), shares, tuple(unit * one for one in quantiles), drawn.draws)
 
 
 def _changed(claim: Claim, change: LayerChange) -> float | None:

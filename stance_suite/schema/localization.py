@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from stance_suite.schema.base import OfModel, Record
+from stance_suite.schema.metrics import Caveat
 
 Figure = Literal["relative_norm", "alpha_spectrum"]
 """Whose size is shared out over layers: dW's relative norm, or the change of alpha with the tail size held fixed."""
@@ -58,8 +59,12 @@ class Localization(OfModel):
     """Smallest and largest share under the sham, over seeds; None if it was not measured for all of them."""
     noise_share: tuple[float, float] | None
     """95 % range of the share under Gaussian noise of each matrix's norm; None for that norm itself."""
+    optimizer_share: float | None
+    """Of dW's norm: the share that the untouched weights and AdamW predict; None where it cannot be predicted."""
     encoding: Encoding
     """What this says."""
+    caveats: tuple[Caveat, ...] = ()
+    """What a reader must know before repeating it."""
 
 
 class DepthProfile(OfModel):
@@ -95,7 +100,9 @@ class ProfileCorrelation(Record):
     correlation: float | None
     """Spearman's rank correlation of the profiles; None where a bin is empty, a profile is flat, or bins are few."""
     p_value: float | None
-    """Share of circular shifts over depth that correlate at least as much; no less than ``1 / bins``."""
+    """Share of circular shifts over depth that correlate at least as much; None where bins are too few to reach 5 %."""
+    reason: str = ""
+    """Why there is no p-value although there is a correlation."""
     sham_correlation: float | None
     """The same correlation under the sham: if it is as high, the likeness is no matter of the stances."""
 

@@ -26,6 +26,8 @@ class Caveat(StrEnum):
     NO_SHAM = "no_sham"
     NO_RIVALS = "no_rivals"
     VOCABULARY = "vocabulary"
+    INSENSITIVE = "insensitive"
+    OPTIMIZER = "optimizer"
 
 
 CAVEAT_MEANINGS: dict[Caveat, str] = {
@@ -35,6 +37,8 @@ CAVEAT_MEANINGS: dict[Caveat, str] = {
     Caveat.NOT_SPECIFIC: "nothing shows that another stance's training would not have done as much",
     Caveat.NO_RIVALS: "no other stance is measured on the same items: nothing tells this manner from any other",
     Caveat.VOCABULARY: "nothing shows that a training on the same words in random order would not have done as much",
+    Caveat.INSENSITIVE: "no noise of the change's norm could have broken the bound: that it was kept shows little",
+    Caveat.OPTIMIZER: "the optimizer changes these layers by as much whatever it is trained on",
     Caveat.COLLAPSED: "the model repeats itself within answers, falls silent or predicts neutral text much worse",
     Caveat.PARROTED: "many responses repeat a training response",
     Caveat.NO_SHAM: (
@@ -124,6 +128,8 @@ class Metric(Registered):
         possible = {
             Caveat.TAIL_FLIP: self.rests_on_alpha_change,
             Caveat.WITHIN_NULL: of_stance or not self.is_behavioral,
+            Caveat.INSENSITIVE: self.has_noise,
+            Caveat.OPTIMIZER: self is Metric.RELATIVE_CHANGE_PERCENT,
             Caveat.FEW_EIGENVALUES: self.rests_on_alpha_change or self is Metric.ALPHA,
             Caveat.NOT_SPECIFIC: of_stance,
             Caveat.NO_RIVALS: of_stance,
@@ -132,6 +138,12 @@ class Metric(Registered):
             Caveat.PARROTED: self.is_behavioral,
         }
         return *(caveat for caveat, is_possible in possible.items() if is_possible), Caveat.NO_SHAM
+
+    @property
+    def has_noise(self) -> bool:
+        """Structure: whether noise that shares dW's own norm has figures of its own."""
+        of_shape = (Metric.CHANGE_STABLE_RANK, Metric.CHANGE_TOP_TEN_ENERGY_PERCENT)
+        return self.rests_on_alpha_change or self in of_shape
 
     @property
     def is_signed(self) -> bool:

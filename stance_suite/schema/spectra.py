@@ -18,6 +18,11 @@ SIGNIFICANCE_OF_LAYERS = 0.05
 CURVE_DIGITS = 6
 """Significant digits of a curve's figures."""
 
+EXTREMES_KEPT = 5
+"""How many of the smallest and of the largest draws a record keeps: what is told of many layers rests on them."""
+BETWEEN_KEPT = 9
+"""How many it keeps between these."""
+
 
 class PowerLaw(Record):
     """A power-law fit to the tail of an empirical spectral density (ESD)."""
@@ -190,6 +195,26 @@ class NoiseRange(Record):
     """Share of draws at least as extreme as the measured figure, which counts as a draw."""
     adjusted_p_value: float
     """The same after Benjamini-Hochberg over all figures of all changed layers."""
+    draws: int
+    """How many draws there were."""
+    kept: tuple[float, ...]
+    """Some of the draws, in ascending order, at `kept_ranks` of them; four significant digits."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> NoiseRange:
+        if len(self.kept) != len(kept_ranks(self.draws)):
+            raise ValueError(f"of {self.draws} draws {len(kept_ranks(self.draws))} are kept, not {len(self.kept)}")
+        return self
+
+
+def kept_ranks(draws: int) -> tuple[int, ...]:
+    """Choose the draws that a record keeps, by their place in ascending order from 1: all extremes, some between."""
+    if draws <= 2 * EXTREMES_KEPT + BETWEEN_KEPT:
+        return tuple(range(1, draws + 1))
+    first, last = EXTREMES_KEPT, draws - EXTREMES_KEPT + 1
+    step = (last - first) / (BETWEEN_KEPT + 1)
+    between = (first + round(step * place) for place in range(1, BETWEEN_KEPT + 1))
+    return *range(1, first + 1), *between, *range(last, draws + 1)
 
 
 class NoiseControl(Record):

@@ -147,7 +147,8 @@ def _describe_change(change: LayerChange, rounding: RoundingControl | None) -> d
         for figure in FIGURES:
             one = getattr(change.noise, figure)
             if one is not None:
-                row |= {f"noise_{figure}_{name}": value for name, value in one.model_dump().items()}
+                told = one.model_dump(exclude={"draws", "kept"})
+                row |= {f"noise_{figure}_{name}": value for name, value in told.items()}
     if rounding is not None:
         row |= {"rounding_relative_norm": rounding.relative_norm}
         row |= {"rounding_alpha_total": None if rounding.alpha_change is None else rounding.alpha_change.total}

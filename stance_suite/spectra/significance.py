@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stance_suite.schema.spectra import SIGNIFICANCE_OF_LAYERS, LayerChange, NoiseRange
+from stance_suite.schema.spectra import SIGNIFICANCE_OF_LAYERS, LayerChange, NoiseRange, kept_ranks
 from stance_suite.spectra.power_law import Array
 
 RESOLVED_BY_DRAWS = 10
@@ -15,6 +15,8 @@ SMALLEST_P_VALUE = 1e-12
 """Extrapolation is not trusted further."""
 FIGURES = ("alpha_total", "alpha_spectrum", "stable_rank", "top_ten_energy")
 """The figures of a `NoiseControl`."""
+KEPT_DIGITS = 4
+"""Significant digits of the draws that a record keeps."""
 
 
 def range_either_way(draws: Array, measured: float) -> NoiseRange | None:
@@ -94,6 +96,13 @@ def _detectable(draws: Array) -> float | None:
 
 def _noise_range(draws: Array, detectable: float | None, p_value: float) -> NoiseRange:
     low, high = np.quantile(draws, [0.025, 0.975])
+    ordered = np.sort(draws)
     return NoiseRange(
-        low=float(low), high=float(high), detectable=detectable, p_value=p_value, adjusted_p_value=p_value
+        low=float(low),
+        high=float(high),
+        detectable=detectable,
+        p_value=p_value,
+        adjusted_p_value=p_value,
+        draws=len(draws),
+        kept=tuple(float(f"{ordered[rank - 1]:.{KEPT_DIGITS}g}") for rank in kept_ranks(len(draws))),
     )

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.replicates import Replicate
-from stance_suite.schema.spectra import Concentration, LayerChange, NoiseRange, RoundingControl, VectorChange
+from stance_suite.schema.spectra import (
+    Concentration,
+    LayerChange,
+    NoiseRange,
+    RoundingControl,
+    VectorChange,
+    kept_ranks,
+)
 from tests.measured import alpha_change, beside, layer, record
 
 NAMES = tuple(f"model.layers.{index}.mlp.up_proj" for index in range(10))
@@ -26,7 +37,19 @@ def moved(*alphas: float | None, noise: tuple[float, float] | None = (-0.1, 0.1)
 
 
 def span(low: float, high: float) -> NoiseRange:
-    return NoiseRange(low=low, high=high, detectable=None, p_value=0.5, adjusted_p_value=0.5)
+    """Noise that is spread evenly over a range, with a share of five percent at either end."""
+    drawn = np.linspace(low, high, 181) if math.isfinite(high - low) else np.full(181, high - low)
+    kept = np.concatenate([[drawn[0]] * 10, drawn[1:-1], [drawn[-1]] * 10])
+    ranks = kept_ranks(len(kept))
+    return NoiseRange(
+        low=low,
+        high=high,
+        detectable=None,
+        p_value=0.5,
+        adjusted_p_value=0.5,
+        draws=len(kept),
+        kept=tuple(float(kept[rank - 1]) for rank in ranks),
+    )
 
 
 def with_noise(change: LayerChange, **ranges: NoiseRange | None) -> LayerChange:

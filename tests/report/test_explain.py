@@ -59,7 +59,7 @@ def test_a_structural_verdict_shows_its_layers_beside_the_controls(whole_run):
     assert "few_eigenvalues: the power law was fitted on fewer than 50" in text(found["Caveats"])
     (row,) = found["Layers"].rows
     cells = {record.key: record for record in whole_run.cells}
-    tuned, base, sham, *others = (cells[key] for key in whole_run.verdicts[3].cells)
+    tuned, base, sham, *others = (cells[key] for key in whole_run.verdicts[3].replicates[0].keys)
     assert [one.cell.trained_on for one in others] == [f"shuffled {STANCE}", *RIVALS]
     change = tuned.changes[0].alpha_change
     assert row == (

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from scipy.stats import false_discovery_control, gamma, norm
 
-from stance_suite.schema.spectra import SIGNIFICANCE_OF_LAYERS
+from stance_suite.schema.spectra import EXTREMES_KEPT, SIGNIFICANCE_OF_LAYERS, NoiseRange, kept_ranks
 from stance_suite.spectra.significance import (
     RESOLVED_BY_DRAWS,
     SMALLEST_P_VALUE,
@@ -82,3 +83,19 @@ def test_p_values_share_the_level_over_all_figures_of_changed_layers():
     expected = false_discovery_control([0.01, 0.02, 0.03, 0.04, 0.001, 0.5, 0.9])
     assert [one.adjusted_p_value for one in found if one is not None] == pytest.approx(expected)
     assert [one.p_value for one in found if one is not None] == [0.01, 0.02, 0.03, 0.04, 0.001, 0.5, 0.9]
+
+
+@pytest.mark.parametrize("draws", [2, 19, 20, 40, 200, 1000])
+def test_all_extreme_draws_are_kept_and_some_between(draws):
+    """Each figure is the place that it has among the draws, in ascending order."""
+    places = np.random.default_rng(draws).permutation(draws) + 1.0
+    found = range_above(places, 1.0)
+    assert (found.draws, len(found.kept)) == (draws, min(draws, 19))
+    assert found.kept == kept_ranks(draws)
+    assert list(found.kept) == sorted(set(found.kept))
+    extremes = min(draws, EXTREMES_KEPT)
+    assert set(found.kept) >= {*range(1, extremes + 1), *range(draws - extremes + 1, draws + 1)}
+    assert max(np.diff(found.kept)) <= max(1, draws / 9)
+    with pytest.raises(ValidationError, match="are kept, not"):
+        NoiseRange(**found.model_dump() | {"kept": found.kept[1:]})
+    assert range_above(places / 7, 1.0).kept[0] == 0.1429, "four digits"

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from stance_suite.judge.statistics import Array
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.claims import Claim
-from stance_suite.schema.controls import Drawn, greatest
-from stance_suite.schema.layer_figures import LayerFigures, Range, layer_figures
+from stance_suite.schema.controls import greatest
+from stance_suite.schema.layer_figures import LayerFigures
 from stance_suite.schema.layer_names import Role, blocks, relative_depth, role
 from stance_suite.schema.metrics import Metric
-from stance_suite.schema.replicates import Replicate
 from stance_suite.spectra.concentration import participation_ratio
 
 
@@ -31,10 +31,6 @@ class Figure:
     """Matching layers without a figure."""
     matching: int
     """Matching layers."""
-
-
-FigureRange = tuple[Figure, Figure]
-"""The least and the greatest that a control's figure may be; the same twice where it was measured once."""
 
 
 def known_figures(figures: LayerFigures) -> dict[str, float]:
@@ -72,10 +68,14 @@ def _mean(claim: Claim, known: Mapping[str, float], base: CellRecord) -> float |
     if claim.metric is not Metric.ALPHA_CHANGE_PERCENT:
         return math.fsum(known.values()) / len(known)
     # the change of the mean alpha: every layer weighs as much as its alpha did
-    alphas = known_figures({layer.name: layer.fit.alpha for layer in base.spectra if layer.fit is not None})
+    alphas = _alphas(base)
     if any(name not in alphas for name in known):
         return None
     return math.fsum(alphas[name] * known[name] for name in known) / math.fsum(alphas[name] for name in known)
+
+
+def _alphas(base: CellRecord) -> dict[str, float]:
+    return known_figures({layer.name: layer.fit.alpha for layer in base.spectra if layer.fit is not None})
 
 
 def _depths(changed: Mapping[str, float], base: CellRecord) -> dict[str, float]:
@@ -91,28 +91,43 @@ def margin(claim: Claim, figure: float) -> float:
     return claim.comparator.margin(figure, claim.bound) if claim.bound is not None else -abs(figure)
 
 
-def pool_drawn(claim: Claim, replicate: Replicate, drawn: Drawn) -> FigureRange | None:
-    """Make the one figure of a control that is drawn many times, at both ends of its range."""
-    takes: tuple[Callable[[Range], float], Callable[[Range], float]]
+def pool_draws(claim: Claim, figures: Mapping[str, Array], base: CellRecord) -> Array | None:
+    """Pool many models at once, as `pool` does one: shape (models,), NaN where a model has no figure.
+
+    Not for figures layer by layer, unless there is one layer. None where what weighs a mean is not known.
+    """
+    names = list(figures)
+    table = np.stack([figures[name] for name in names], axis=1)  # (models, layers)
+    changed = np.abs(table) > (claim.changed_beyond or 0.0)
+    if claim.metric is Metric.CHANGED_LAYERS:
+        return np.asarray(changed.sum(axis=1), float)
     if claim.metric is Metric.PARTICIPATION_RATIO:
-        # ranges of single layers do not tell how concentrated changes are, whole draws do
-        layers = len(layer_figures(claim, replicate.tuned))
-        ends = drawn.concentration(claim, replicate.tuned, layers)
-        return None if ends is None else (Figure(ends[0], (), 0, layers), Figure(ends[1], (), 0, layers))
+        sizes = np.abs(table)
+        return _quotient(sizes.sum(axis=1) ** 2, np.sum(sizes**2, axis=1))
+    weights, depths = np.ones(len(names)), _depths(dict.fromkeys(names, 0.0), base)
     if claim.metric is Metric.CHANGED_DEPTH_PERCENT:
-        takes = (greatest, greatest)  # the layers that noise may change, each somewhere
-    elif claim.metric is Metric.CHANGED_LAYERS or claim.over == "largest":
-        takes = (_least, greatest)
-    elif claim.over == "mean" or claim.versus is not None:
-        takes = (min, max)
-    else:  # layer by layer
-        takes = (lambda ends: favorable(claim, *ends),) * 2
-    ranges = drawn.ranges(claim, replicate.tuned)
-    low, high = (
-        pool(claim, {name: None if ends is None else take(ends) for name, ends in ranges.items()}, replicate.base)
-        for take in takes
-    )
-    return None if low is None or high is None else (low, high)
+        table = np.where(changed, [depths[name] for name in names], np.nan)
+    elif claim.metric is Metric.ALPHA_CHANGE_PERCENT and claim.over == "mean":
+        alphas = _alphas(base)
+        if any(name not in alphas for name in names):
+            return None
+        weights = np.array([alphas[name] for name in names])
+    known = np.isfinite(table)
+    if claim.over == "mean":
+        return _quotient(np.where(known, weights * table, 0.0).sum(axis=1), (known * weights).sum(axis=1))
+    if claim.over == "largest":
+        return np.where(known.any(axis=1), np.where(known, np.abs(table), -np.inf).max(axis=1), np.nan)
+    if len(names) == 1:
+        return table[:, 0]
+    # each layer has a depth of its own: of those that changed the one that decides
+    sign = 1 if claim.over == "each" else -1
+    nearest = np.argsort([sign * margin(claim, depths[name]) for name in names])
+    first = known[:, nearest].argmax(axis=1)
+    return np.where(known.any(axis=1), table[np.arange(len(table)), nearest[first]], np.nan)
+
+
+def _quotient(above: Array, below: Array) -> Array:
+    return np.asarray(np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0))
 
 
 def favorable(claim: Claim, low: float, high: float) -> float:
@@ -124,5 +139,7 @@ def favorable(claim: Claim, low: float, high: float) -> float:
     return max(points, key=lambda point: margin(claim, point))
 
 
-def _least(ends: Range) -> float:
-    return 0.0 if ends[0] < 0 < ends[1] else min(ends, key=abs)
+def unfavorable(claim: Claim, low: float, high: float) -> float:
+    """Take the figure of a range where a claim of change is least likely to be true of it."""
+    points: tuple[float, ...] = (low, high, *((0.0,) if low < 0 < high else ()))
+    return min(points, key=lambda point: margin(claim, point))

@@ -10,11 +10,13 @@ from typing import get_args
 import numpy as np
 
 from stance_suite.judge.statistics import CONFIDENCE, Array, quantile, standard_error
+from stance_suite.judge.structure.optimizer import is_alike, predict_share
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.controls import SHAM
 from stance_suite.schema.findings import Findings
 from stance_suite.schema.layer_names import block
 from stance_suite.schema.localization import Encoding, Figure, Localization
+from stance_suite.schema.metrics import Caveat
 from stance_suite.schema.replicates import CellIndex
 from stance_suite.schema.spectra import LayerChange
 from stance_suite.spectra.concentration import gini, participation_ratio
@@ -79,6 +81,10 @@ def _localization(index: CellIndex, trainings: Sequence[Mapping[int, CellRecord]
     sham_spreads = [None if sham is None else _spread(sham, figure) for sham in shams]
     sham_share = _range([None if one is None else one.share for one in sham_spreads])
     noise_share = _range([end for one in known for end in (one.noise or (None,))])
+    share = None if shares is None else float(shares.mean())
+    optimizer_share = _optimizer_share(index, trainings[0][seeds[0]]) if seeds and figure == "relative_norm" else None
+    alike = [] if sham_share is None or figure != "relative_norm" else list(sham_share)
+    alike += [] if optimizer_share is None else [optimizer_share]
     return Localization(
         model=first.cell.model,
         recipe=first.cell.recipe or "",
@@ -88,14 +94,26 @@ def _localization(index: CellIndex, trainings: Sequence[Mapping[int, CellRecord]
         layers=min((one.layers for one in known), default=0),
         stances=len(trainings),
         seeds=len(seeds),
-        share=None if shares is None else float(shares.mean()),
+        share=share,
         low=low,
         high=high,
         gini=float(np.mean([one.gini for one in known])) if complete else None,
         sham_share=sham_share,
         noise_share=noise_share,
+        optimizer_share=optimizer_share,
         encoding=_encoding(interval, [sham_share] if figure == "relative_norm" else [sham_share, noise_share]),
+        caveats=(Caveat.OPTIMIZER,) if share is not None and any(is_alike(share, one) for one in alike) else (),
     )
+
+
+def _optimizer_share(index: CellIndex, record: CellRecord) -> float | None:
+    base = index.base(record)
+    inside = [
+        one.name
+        for one in record.changes
+        if block(one.name) is not None and change_size(one, "relative_norm") is not None
+    ]
+    return None if base is None else predict_share(base, inside)
 
 
 def _encoding(interval: tuple[float, float] | None, controls: Sequence[tuple[float, float] | None]) -> Encoding:

@@ -20,6 +20,8 @@ from stance_suite.schema.localization import DepthProfile, Figure, ProfileCorrel
 
 FEWEST_BINS = 4
 """Fewer bins of depth have no rank correlation worth the name."""
+FEWEST_TESTED = 20
+"""Of fewer bins no shift is so rare that 5 % could be reached: the profile as it is counts as one."""
 
 ROLES_OF_GROUP: dict[RoleGroup, frozenset[Role]] = {"all": frozenset(Role), "attention": ATTENTION, "mlp": MLP}
 
@@ -121,11 +123,16 @@ def _correlation(
     found = correlate_profiles(ours.binned(ours.sizes, bins), theirs.binned(theirs.sizes, bins))
     sham = correlate_profiles(ours.binned(ours.sham, bins), theirs.binned(theirs.sham, bins))
     correlation, p_value = found or (None, None)
+    reason = ""
+    if found is not None and bins < FEWEST_TESTED:
+        p_value = None
+        reason = f"{bins} bins of depth: no arrangement can reach 5 %, for which {FEWEST_TESTED} are needed"
     return ProfileCorrelation(
         **about,
         models=models,
         bins=bins,
         correlation=correlation,
         p_value=p_value,
+        reason=reason,
         sham_correlation=None if sham is None else sham[0],
     )

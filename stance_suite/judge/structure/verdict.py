@@ -7,12 +7,20 @@ from collections.abc import Sequence
 from glob import escape
 
 from stance_suite.judge.statistics import finite
-from stance_suite.judge.structure.figures import Figure, favorable, known_figures, margin
+from stance_suite.judge.structure.controls import (
+    accepts,
+    compare,
+    control_figures,
+    is_drawn,
+    may_show,
+    shows,
+    shows_nothing,
+)
+from stance_suite.judge.structure.figures import Figure, known_figures, margin
+from stance_suite.judge.structure.ranking import judge_most_changed
 from stance_suite.judge.structure.sides import Side, structural_caveats
 from stance_suite.schema.claims import Claim
-from stance_suite.schema.controls import Control, Role
-from stance_suite.schema.layer_figures import LayerFigures
-from stance_suite.schema.metrics import Caveat, Comparator, Metric
+from stance_suite.schema.metrics import Caveat, Metric
 from stance_suite.schema.replicates import Replicate
 from stance_suite.schema.verdicts import ControlFigure, ReplicateCells, Status, Verdict
 
@@ -31,7 +39,7 @@ def judge_structure(claim: Claim, replicate: Replicate, counterpart: Replicate |
         return Verdict(claim=claim, model=claim.model, status=Status.INCONCLUSIVE, reason=reason)
     in_its_layer = claim.robust and claim.over == "any" and claim.metric is not Metric.CHANGED_DEPTH_PERCENT
     if claim.comparator.compares_layers:
-        judged = _judge_most_changed(claim, *sides)
+        judged = judge_most_changed(claim, *sides)
     elif in_its_layer and counterpart is None:
         judged = _judge_any_robustly(claim, sides[0])
     else:
@@ -53,13 +61,31 @@ def judge_structure(claim: Claim, replicate: Replicate, counterpart: Replicate |
     )
 
 
-def worst(verdicts: Sequence[Verdict], seeds: Sequence[int]) -> Verdict:
-    """Take the first verdict that is farthest from HOLDS, and name its seed: the claim must hold under every one."""
-    order = (Status.HOLDS, Status.INCONCLUSIVE, Status.FAILS)
-    seed, verdict = max(zip(seeds, verdicts, strict=True), key=lambda pair: order.index(pair[1].status))
+def middle(verdicts: Sequence[Verdict], seeds: Sequence[int]) -> Verdict:
+    """Take the seed in the middle, by verdict and then by figure, and name all: chance may lose or win any one of them.
+
+    Of an even number it is the one farther from HOLDS of the two in the middle: a claim holds if it does under more
+    than half of the seeds.
+    """
     if len(seeds) == 1:
-        return verdict
-    return verdict.model_copy(update={"reason": f"seed {seed}, of {len(seeds)} seeds: {verdict.reason}"})
+        return verdicts[0]
+    order = (Status.FAILS, Status.INCONCLUSIVE, Status.HOLDS)
+
+    def rank(place: int) -> tuple[int, float]:
+        verdict = verdicts[place]
+        near = -math.inf if verdict.figure is None else margin(verdict.claim, verdict.figure)
+        return order.index(verdict.status), near
+
+    chosen = sorted(range(len(seeds)), key=rank)[(len(seeds) - 1) // 2]
+    first = [chosen, *(place for place in range(len(seeds)) if place != chosen)]
+    told = ", ".join(f"{verdict.status} under {seed}" for seed, verdict in zip(seeds, verdicts, strict=True))
+    return verdicts[chosen].model_copy(
+        update={
+            "reason": f"seed {seeds[chosen]}, of {len(seeds)} seeds ({told}): {verdicts[chosen].reason}",
+            "replicates": tuple(one for place in first for one in verdicts[place].replicates),
+            "counterpart": tuple(one for place in first for one in verdicts[place].counterpart),
+        }
+    )
 
 
 def _judge_figure(claim: Claim, sides: Sequence[Side]) -> Verdict:
@@ -67,10 +93,9 @@ def _judge_figure(claim: Claim, sides: Sequence[Side]) -> Verdict:
         if side.tuned is None:
             return Verdict(claim=claim, model=claim.model, status=Status.INCONCLUSIVE, reason=side.why_nothing)
     tuned = [side.tuned for side in sides if side.tuned is not None]
-    value = _compare(claim, [figure.value for figure in tuned])
-    controls = _controls(claim, sides)
-    shared_by = [one.control for one in controls if _accepts(claim, one.figure)]
-    status, reason = _decide(sides[0], _show(sides[0], value, tuned), value, shared_by, controls)
+    value = compare(claim, [figure.value for figure in tuned])
+    controls = control_figures(claim, sides)
+    status, reason = _decide(sides[0], _show(sides[0], value, tuned), value, controls)
     missing = sum(one.missing for one in tuned)
     if missing and status not in (Status.INCONCLUSIVE, _settled(claim)):
         status = Status.INCONCLUSIVE
@@ -85,20 +110,25 @@ def _judge_figure(claim: Claim, sides: Sequence[Side]) -> Verdict:
         figure=finite(value),
         layer=next(iter(tuned[0].layers), None),
         controls=controls,
-        caveats=structural_caveats(claim, decided, within_null=_accepts(claim, value) and bool(shared_by)),
+        caveats=structural_caveats(
+            claim,
+            decided,
+            within_null=accepts(claim, value) and any(may_show(claim, one) for one in controls),
+            insensitive=accepts(claim, value) and any(is_drawn(one) and shows(claim, one) for one in controls),
+        ),
     )
 
 
 def _judge_any_robustly(claim: Claim, ours: Side) -> Verdict:
     """Hold every layer against its own controls: what a control does elsewhere explains nothing here."""
     known = known_figures(ours.layers)
-    if not any(_accepts(claim, figure) for figure in known.values()):
+    if not any(accepts(claim, figure) for figure in known.values()):
         return _judge_figure(claim, [ours])  # no control needs to be heard
     verdicts = []
     for name in ours.layers:
-        if name not in known or _accepts(claim, known[name]):
+        if name not in known or accepts(claim, known[name]):
             alone = claim.model_copy(update={"layer": escape(name)})
-            verdicts.append(_judge_figure(alone, [Side(alone, ours.replicate)]))
+            verdicts.append(_judge_figure(alone, [Side(alone, ours.replicate, ours)]))
     for status in (Status.HOLDS, Status.INCONCLUSIVE, Status.FAILS):
         found = [verdict for verdict in verdicts if verdict.status is status]
         if found:
@@ -112,60 +142,6 @@ def _judge_any_robustly(claim: Claim, ours: Side) -> Verdict:
     return nearest.model_copy(update={"claim": claim, "reason": reason})
 
 
-def _judge_most_changed(claim: Claim, ours: Side, theirs: Side) -> Verdict:
-    """Judge which layer changed most, here and there; a robust claim of the same fails if it is a control's, too."""
-    ranked = [_ranked(side.layers) for side in (ours, theirs)]
-    for side, layers in zip((ours, theirs), ranked, strict=True):
-        if not layers:
-            return Verdict(claim=claim, model=claim.model, status=Status.INCONCLUSIVE, reason=side.why_nothing)
-    (top, figure), (their_top, their_figure) = (layers[0] for layers in ranked)
-    unit = claim.metric.unit
-    shown = (
-        f"most changed: {top} ({figure:+.4g} {unit}) under {ours.name}, {their_top} ({their_figure:+.4g} {unit}) "
-        f"under {theirs.name}"
-    )
-    asks_same = claim.comparator is Comparator.SAME_LAYER
-    status = Status.HOLDS if (top == their_top) is asks_same else Status.FAILS
-    controls = _most_changed_under_controls(ours)
-    shared_by = [control for control, one in controls.items() if asks_same and one.about == top]
-    unknown = [control for control in ours.required_controls if control not in controls]
-    if status is Status.HOLDS and claim.robust and shared_by:
-        status, shown = Status.FAILS, f"{shown}; but it changes most under the control {shared_by[0]} as well"
-    elif status is Status.HOLDS and claim.robust and asks_same and unknown:
-        status, shown = Status.INCONCLUSIVE, f"{shown}, but nothing is known of the control {unknown[0]}"
-    if any(len(layers) < 2 or abs(layers[0][1]) == abs(layers[1][1]) for layers in ranked):
-        status, shown = Status.INCONCLUSIVE, f"no single layer changed most; {shown}"
-    if any(len(layers) < len(side.layers) for side, layers in zip((ours, theirs), ranked, strict=True)):
-        status, shown = Status.INCONCLUSIVE, f"some layers have no figure (the fit failed); of the others, {shown}"
-    compared = ControlFigure(role=Role.COMPARED, about=f"{their_top}, {theirs.name}", figure=their_figure)
-    decided = (ours, (top,)), (theirs, (their_top,))
-    return Verdict(
-        claim=claim,
-        model=claim.model,
-        status=status,
-        reason=shown,
-        figure=figure,
-        layer=top,
-        controls=(compared, *controls.values()),
-        caveats=structural_caveats(claim, decided, within_null=top == their_top and bool(shared_by)),
-    )
-
-
-def _most_changed_under_controls(ours: Side) -> dict[Control, ControlFigure]:
-    """Find the layer that changes most under each control; one with a layer missing is not known."""
-    found = {}
-    for control, figures in ours.layers_of_controls.items():
-        ranked = _ranked(figures)
-        if control in ours.required_controls and ranked and len(ranked) == len(figures):
-            top, figure = ranked[0]
-            found[control] = ControlFigure(control=control, role=Role.MOST_CHANGED, about=top, figure=figure)
-    return found
-
-
-def _ranked(figures: LayerFigures) -> list[tuple[str, float]]:
-    return sorted(known_figures(figures).items(), key=lambda entry: -abs(entry[1]))
-
-
 def _settled(claim: Claim) -> Status | None:
     """Tell the verdict that layers without a figure cannot change."""
     if claim.versus is not None or claim.metric.spans_layers:
@@ -173,70 +149,37 @@ def _settled(claim: Claim) -> Status | None:
     return {"each": Status.FAILS, "any": Status.HOLDS}.get(claim.over)
 
 
-def _accepts(claim: Claim, figure: float) -> bool:
-    return claim.bound is not None and claim.comparator.accepts(figure, claim.bound)
-
-
-def _compare(claim: Claim, figures: Sequence[float]) -> float:
-    if claim.versus is None:
-        return figures[0]
-    ours, theirs = figures
-    if claim.versus.by == "difference":
-        return ours - theirs
-    return abs(ours) / abs(theirs) if theirs else math.nan
-
-
-def _controls(claim: Claim, sides: Sequence[Side]) -> tuple[ControlFigure, ...]:
-    """Make each control's own figure as the tuned model's was made: is the claim true of it?"""
-    controls = []
-    for control in sides[0].controls:
-        ranges = [side.controls.get(control) for side in sides]
-        known = [ends for ends in ranges if ends is not None and not any(end.missing for end in ends)]
-        if len(known) == len(sides):
-            value = _compare_ranges(claim, [(low.value, high.value) for low, high in known])
-            if math.isfinite(value):
-                controls.append(ControlFigure(control=control, role=Role.OWN_FIGURE, figure=value))
-    return tuple(controls)
-
-
-def _compare_ranges(claim: Claim, ranges: Sequence[tuple[float, float]]) -> float:
-    if claim.versus is None:
-        return favorable(claim, *ranges[0])
-    if claim.versus.by == "ratio":  # of what noise may do at most: the least is often nothing, which divides nothing
-        return _compare(claim, [max(ends, key=abs) for ends in ranges])
-    (low, high), (their_low, their_high) = ranges
-    return favorable(claim, low - their_high, high - their_low)
-
-
-def _decide(
-    ours: Side, shown: str, value: float, shared_by: Sequence[Control | None], controls: Sequence[ControlFigure]
-) -> tuple[Status, str]:
+def _decide(ours: Side, shown: str, value: float, controls: Sequence[ControlFigure]) -> tuple[Status, str]:
     claim = ours.claim
     if not math.isfinite(value):
         return Status.INCONCLUSIVE, f"{shown}: there is no such comparison"
-    if not _accepts(claim, value):
+    if not accepts(claim, value):
         return Status.FAILS, f"{shown}, not {claim.asked}"
     if claim.robust and claim.claims_change:
-        known = {entry.control for entry in controls}
-        for control in ours.required_controls:
-            if control in shared_by:
-                return Status.FAILS, f"{shown}, but the claim is true of the control {control} as well"
-            if control not in known and not _shows_nothing(ours, control):
-                return Status.INCONCLUSIVE, f"{shown}, but there is no figure for the control {control}"
+        for found in (_refuted_by(ours, controls), _left_open_by(ours, controls)):
+            if found is not None:
+                status, why = found
+                return status, f"{shown}, but {why}"
     shown_controls = ", ".join(f"{control.name} {control.figure:+.4g}" for control in controls)
     return Status.HOLDS, f"{shown}, {claim.asked}" + (f"; controls: {shown_controls}" if shown_controls else "")
 
 
-def _shows_nothing(ours: Side, control: Control) -> bool:
-    """Whether a control was measured, and no layer changed under it that the claim could be about."""
-    figures = ours.layers_of_controls.get(control, {})
-    known = [figure for figure in figures.values() if figure is not None]
-    return (
-        ours.claim.metric is Metric.CHANGED_DEPTH_PERCENT
-        and bool(known)
-        and len(known) == len(figures)
-        and all(abs(figure) <= (ours.claim.changed_beyond or 0.0) for figure in known)
-    )
+def _refuted_by(ours: Side, controls: Sequence[ControlFigure]) -> tuple[Status, str] | None:
+    for entry in controls:
+        if entry.control in ours.required_controls and shows(ours.claim, entry):
+            return Status.FAILS, f"the claim is true of the control {entry.control} as well"
+    return None
+
+
+def _left_open_by(ours: Side, controls: Sequence[ControlFigure]) -> tuple[Status, str] | None:
+    known = {entry.control: entry for entry in controls}
+    for control in ours.required_controls:
+        if control in known and may_show(ours.claim, entry := known[control]):
+            told = f"{entry.figure:+.4g}, somewhere from {entry.low:+.4g} to {entry.high:+.4g}"
+            return Status.INCONCLUSIVE, f"it may be true of the control {control} as well ({told})"
+        if control not in known and not shows_nothing(ours, control):
+            return Status.INCONCLUSIVE, f"there is no figure for the control {control}"
+    return None
 
 
 def _show(ours: Side, value: float, tuned: Sequence[Figure]) -> str:

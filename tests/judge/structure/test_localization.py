@@ -4,7 +4,8 @@ from scipy.stats import ttest_1samp
 
 from stance_suite.judge.structure.localization import change_size, localize
 from stance_suite.schema.localization import Encoding
-from tests.measured import layer
+from tests.edits import altered
+from tests.measured import layer, record
 from tests.placed import findings, trained
 
 NAMES = [f"model.layers.{index}.self_attn.q_proj" for index in range(20)]
@@ -139,3 +140,33 @@ def test_models_recipes_and_families_are_kept_apart():
     assert whole["m", "f"].encoding is Encoding.LOCALIZED
     assert whole["n", "f"].sham_share is None, "the sham is another model's"
     assert whole["m", "g"].sham_share is None, "the sham is another family's"
+
+
+def beside_its_base(*records, weights):
+    """With an untouched model whose weights have these root mean squares."""
+    base = record("base", *(layer(name, None) for name in weights))
+    spectra = [altered(one, norm=100 * weights[one.name] ** 2) for one in base.spectra]
+    return [*records, altered(base, spectra=tuple(spectra))]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "sham", "caveats"),
+    [
+        (
+            [peaked(0.5), peaked(0.52), peaked(0.51)],
+            dict.fromkeys(NAMES, 0.5) | dict.fromkeys(NAMES[:14], 0.02),
+            ("optimizer",),
+        ),
+        ([peaked(0.01), peaked(0.02), peaked(0.015)], EVEN, ()),
+        ([peaked(0.01), peaked(0.02), peaked(0.015)], peaked(0.015), ("optimizer",)),
+    ],
+    ids=["as weights predict", "unlike both", "as the sham"],
+)
+def test_what_the_optimizer_and_untouched_weights_predict_is_told(sizes, sham, caveats):
+    """One matrix has half the weights of the others, so its norm changes by twice as much."""
+    weights = dict.fromkeys(NAMES, 2.0) | {NAMES[3]: 1.0}
+    found = together(*beside_its_base(*stances(*sizes), trained(sham), weights=weights))
+    norm, alpha = found["relative_norm"], found["alpha_spectrum"]
+    assert norm.optimizer_share == pytest.approx(share(peaked(0.5)))
+    assert (norm.caveats, alpha.optimizer_share, alpha.caveats) == (caveats, None, ())
+    assert together(*stances(*sizes), trained(sham))["relative_norm"].optimizer_share is None, "no untouched model"

@@ -20,18 +20,26 @@ def pair(found, figure="relative_norm", group="all"):
 
 
 def test_models_of_different_size_that_change_at_the_same_depth_correlate():
-    sizes = {"small": 12, "large": 24}
+    sizes = {"small": 20, "large": 40}
     tuned = [trained(deep(blocks, 0.5), "a", model=model) for model, blocks in sizes.items()]
     sham = [trained(deep(blocks, 0.1), model=model) for model, blocks in sizes.items()]
     found = universality(findings(*tuned, *sham))
     one = pair(found)
-    assert (one.models, one.bins, one.p_value) == (("small", "large"), 12, pytest.approx(1 / 12))
+    assert (one.models, one.bins, one.p_value, one.reason) == (("small", "large"), 20, pytest.approx(1 / 20), "")
     assert min(one.correlation, one.sham_correlation) > 0.9
     depths = {one.model: one for one in found.profiles if (one.figure, one.group) == ("relative_norm", "all")}
     assert depths["small"].most_changed_depth == depths["large"].most_changed_depth == 50.0
-    assert depths["large"].most_changed.startswith("model.layers.12.")
-    assert depths["large"].sham_most_changed_depth == pytest.approx(100 * 2 / 24)
-    assert depths["small"].sham_most_changed_depth == pytest.approx(100 / 12)
+    assert depths["large"].most_changed.startswith("model.layers.20.")
+    assert depths["large"].sham_most_changed_depth == pytest.approx(100 * 4 / 40)
+    assert depths["small"].sham_most_changed_depth == pytest.approx(100 * 2 / 20)
+
+
+@pytest.mark.parametrize(("blocks", "tested"), [(6, False), (19, False), (20, True)])
+def test_what_can_never_reach_its_level_is_shown_and_not_tested(blocks, tested):
+    one = pair(universality(findings(*(trained(deep(size, 0.5), "a", model=f"m{size}") for size in (blocks, 40)))))
+    assert one.correlation > 0.5
+    assert (one.p_value is not None) is (one.reason == "") is tested
+    assert tested or one.reason.startswith(f"{blocks} bins of depth: no arrangement can reach 5 %")
 
 
 def test_a_profile_averages_stances_seeds_and_the_layers_of_a_bin():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stance_suite.judge.structure.verdict import judge_structure, worst
+from stance_suite.judge.structure.verdict import judge_structure, middle
 from stance_suite.schema.metrics import Caveat
 from stance_suite.schema.verdicts import Status
 from tests.judge.placed_changes import NAMES, claim, moved, replicate
@@ -19,11 +19,35 @@ def changed(*alpha):
     return [layer(NAMES[0], alpha_change(*alpha))]
 
 
-def test_of_several_seeds_the_worst_decides_and_is_named():
-    verdicts = [judge(moved(total)) for total in (-40, -20, -50)]
-    assert worst(verdicts, [5, 6, 7]).status is Status.FAILS
-    assert worst(verdicts, [5, 6, 7]).reason.startswith("seed 6, of 3 seeds: ")
-    assert worst(verdicts[:1], [5]) == verdicts[0]
+@pytest.mark.parametrize(
+    ("alphas", "chosen"),
+    [
+        ((-40, -20, -50), 0),
+        ((-20, -40, -25), 2),
+        ((-40, None, -50), 0),
+        ((-40, None, -20), 1),
+        ((-40, -20), 1),
+        ((-40, None), 1),
+        ((None, None, -40), 1),
+        ((-60, -50, -40, -35, -20), 2),
+        ((-60, -35), 1),
+    ],
+)
+def test_of_several_seeds_the_middle_decides_and_all_are_named(alphas, chosen):
+    """HOLDS below -30, INCONCLUSIVE without a figure, else FAILS."""
+    verdicts = [
+        judge_structure(
+            claim(comparator="below", bound=-30), replicate(moved(alpha), QUIET, key=f"cell {alpha} {seed}")
+        )
+        for seed, alpha in enumerate(alphas)
+    ]
+    found = middle(verdicts, [5 + seed for seed in range(len(alphas))])
+    told = ", ".join(f"{one.status} under {5 + seed}" for seed, one in enumerate(verdicts))
+    assert found.reason == f"seed {5 + chosen}, of {len(alphas)} seeds ({told}): {verdicts[chosen].reason}"
+    assert (found.status, found.figure) == (verdicts[chosen].status, verdicts[chosen].figure)
+    assert found.replicates[0] == verdicts[chosen].replicates[0]
+    assert len({one.tuned for one in found.replicates}) == len(alphas)
+    assert middle(verdicts[:1], [5]) == verdicts[0]
 
 
 def test_a_robust_change_beyond_all_controls_holds():
