@@ -18,7 +18,7 @@ from stance_suite.schema.spectra import (
 )
 from stance_suite.schema.stances import Stance
 
-MEASUREMENT_VERSION = 4
+MEASUREMENT_VERSION = 5
 """Raised when the same weights would be measured differently: older cached records are then measured again."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stance_suite.schema.claims import Claim
 from stance_suite.schema.replicates import Replicate
 from stance_suite.schema.spectra import Concentration, LayerChange, NoiseRange, RoundingControl, VectorChange
-from tests.measured import alpha_change, beside, layer, record
+from tests.measured import alpha_change, beside, layer, record, vector
 
 NAMES = tuple(f"model.layers.{index}.mlp.up_proj" for index in range(10))
 
@@ -48,7 +48,7 @@ def replicate(tuned, sham=(), rounding=None, key="tuned", seed=0, names=NAMES, *
 
 def vectors(*norms: float | None) -> tuple[VectorChange, ...]:
     names = (f"model.layers.{index}.norm.weight" for index in range(len(norms)))
-    return tuple(VectorChange(name=name, relative_norm=norm) for name, norm in zip(names, norms, strict=True))
+    return tuple(vector(name, norm) for name, norm in zip(names, norms, strict=True))
 
 
 def concentrated(low: float, high: float, layers: int, figure: str = "alpha_total") -> tuple[Concentration, ...]:
