@@ -19,8 +19,8 @@ from stance_suite.schema.layer_names import Role, role
 from stance_suite.schema.replicates import Replicate
 from stance_suite.schema.spectra import SIGNIFICANCE_OF_LAYERS, LayerChange, LayerSpectrum, VectorChange
 
-ROUNDING = 2.0**-9
-"""Largest error of a weight rounded to bfloat16, as a share of it; by it in rows, columns and directions, too."""
+ROUNDING = 2.0**-8
+"""Largest error of a weight rounded to bfloat16, as a share of it, and so of a row, a column and a whole tensor."""
 FEWEST_OF_A_ROLE = 3
 """Other tensors of its role that a tensor is held against; with fewer, all others of its kind are taken."""
 TIMES_OF_A_ROLE = 3.0
@@ -128,15 +128,15 @@ def unexplained_changes(
             continue
         standing_out = []
         for part, size in parts.items():
-            controls = _noise(parts, part, level)
+            controls, bound = _noise(parts, part, level), 0.0
             if of_sham is not None:
                 theirs = (of_sham.get(name) or {}).get(part)
                 controls["sham"] = 0.0 if theirs is None else theirs.change
             else:
                 is_scale = part is Part.SCALE
-                controls["rounding"] = size.noise(ROUNDING, level) if is_scale else ROUNDING * size.scale
+                bound = controls["rounding"] = size.noise(ROUNDING, level) if is_scale else ROUNDING * size.scale
                 controls["others of its role"] = alike.typical(name, part)
-            greatest = max(controls.values())
+            greatest = max([bound / times, *(one for name, one in controls.items() if name != "rounding")])
             if size.change > times * greatest:
                 unit = size.scale or 1.0
                 shares = {control: one / unit for control, one in controls.items()}
