@@ -1,10 +1,11 @@
-"""Edits to plant in a model, to see whether they are found: kinds of them, each in three sizes that were set beforehand."""
+"""Edits to plant in a model, to see whether they are found: kinds of them, each in three sizes set beforehand."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,12 +27,9 @@ class Ground:
     def __init__(self, checkpoint: Checkpoint, seed: int = 0) -> None:
         self.config = checkpoint.config
         sorted_tensors = sort_tensors(checkpoint, largest_side=np.inf)
-        matrices = sorted_tensors.matrices.values()
         self._tensors = checkpoint.tensors
-        self.matrices = [
-            name for name, one in self._tensors.items() if any(one is matrix.tensor for matrix in matrices)
-        ]
-        self.matrices = [name for name in self.matrices if len(self._tensors[name].shape) == 2]
+        measured = {id(one.tensor) for one in sorted_tensors.matrices.values() if len(one.tensor.shape) == 2}
+        self.matrices = [name for name, tensor in self._tensors.items() if id(tensor) in measured]
         self.vectors = list(sorted_tensors.vectors)
         self._seed = seed
 
@@ -44,8 +42,10 @@ class Ground:
         return np.random.default_rng([self._seed, zlib.crc32(kind.encode())])
 
     def draw(self, generator: np.random.Generator, roles: Collection[Role]) -> str | None:
-        """Draw a tensor of these roles; None if there is none."""
+        """Draw a tensor of these roles, of embeddings that of the tokens; None if there is none."""
         known = [name for name in (*self.matrices, *self.vectors) if role(name) in roles]
+        if roles == {Role.EMBEDDING}:
+            known = sorted(known, key=lambda name: self._tensors[name].shape[0])[-1:]
         return known[generator.integers(len(known))] if known else None
 
     def head(self, name: str) -> tuple[int, slice] | None:
@@ -115,16 +115,15 @@ def _exchanged_vectors(matrix: Array, size: float, generator: np.random.Generato
 
 def _turned_vectors(matrix: Array, size: float, generator: np.random.Generator) -> Array:
     rows = len(matrix)
-    skew = generator.standard_normal((rows, rows))
-    skew -= skew.T
+    drawn = generator.standard_normal((rows, rows))
+    skew = drawn - drawn.T
     skew *= size * rows**0.5 / np.linalg.norm(skew) / 2
     turned: Array = np.linalg.solve(np.eye(rows) - skew, matrix + skew @ matrix)  # Cayley: orthogonal
     return turned
 
 
-def _chosen_rows(matrix: Array, share: float, fewest: int, generator: np.random.Generator) -> Array:
-    chosen: Array = generator.permutation(len(matrix))[: max(fewest, round(share * len(matrix)))]
-    return chosen
+def _chosen_rows(matrix: Array, share: float, fewest: int, generator: np.random.Generator) -> Any:
+    return generator.permutation(len(matrix))[: max(fewest, round(share * len(matrix)))]
 
 
 def _flipped_rows(matrix: Array, size: float, generator: np.random.Generator) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from math import inf
 from typing import Any
 
@@ -68,9 +69,7 @@ def compare_models(
     solver = choose_solver(device)
     shapes = sorted({(matrix.larger_side, matrix.smaller_side) for matrix in matrices.values()})
     shape_draws = max(draws, SHAPE_DRAWS)
-    drawn = in_parallel(
-        lambda shape: draw_noise_shape(shape, LEADING, shape_draws, np.random.default_rng([seed, *shape])), shapes
-    )
+    drawn = in_parallel(lambda shape: _noise_shape(shape, shape_draws, seed), shapes)
     noise_shapes = dict(zip(shapes, drawn, strict=True))
 
     def compare(name: str) -> tuple[LayerChange, LayerDraws]:
@@ -198,6 +197,12 @@ def _overlap(before: Block | None, after: Block | None) -> float | None:
     if before is None or after is None:
         return None
     return float(np.linalg.norm(before.T @ after) ** 2 / min(before.shape[1], after.shape[1]))
+
+
+@cache
+def _noise_shape(shape: tuple[int, int], draws: int, seed: int) -> NoiseShape:
+    """Draw noise of a shape once, for all models that have it."""
+    return draw_noise_shape(shape, LEADING, draws, np.random.default_rng([seed, *shape]))
 
 
 def _draw_noise(
