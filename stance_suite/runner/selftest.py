@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,6 +48,13 @@ class Trial:
         edited = {name.removesuffix(".weight") for name in self.edited} | set(self.edited)
         return bool(named) and named <= edited
 
+    @property
+    def is_as_documented(self) -> bool:
+        """Whether what is nothing shows nothing, and an edit of its documented size or more is found."""
+        if self.kind is None or not self.edited:
+            return not self.found
+        return self.is_found or (not self.found and self.kind.may_be_missed(self.size))
+
 
 @dataclass(frozen=True)
 class Background:
@@ -82,14 +89,16 @@ def trained(base: Any, tuned: Any, sham: Any) -> Background:
     return Background(before, open_checkpoint(tuned), changed, of_sham)
 
 
-def try_edits(background: Background, on_step: OnStep, times: float | None = None) -> Iterable[Trial]:
+def try_edits(
+    background: Background, on_step: OnStep, times: float | None = None, kinds: Sequence[Kind] = KINDS
+) -> Iterable[Trial]:
     """Plant every edit in every size, one after the other."""
     ground, done = Ground(background.checkpoint), 0
-    for kind in KINDS:
+    for kind in kinds:
         for size in kind.sizes:
             edits = plant(ground, kind, size)
             done += 1
-            on_step(done, sum(len(one.sizes) for one in KINDS))
+            on_step(done, sum(len(one.sizes) for one in kinds))
             yield Trial(kind.name, kind, size, tuple(edits), _see(background, _held(edits), times) if edits else ())
 
 

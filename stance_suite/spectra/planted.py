@@ -71,6 +71,12 @@ class Kind:
     """What sizes are told in."""
     plant: Callable[[Ground, float, np.random.Generator], Edits]
     """Edit a model's tensors by so much."""
+    missed: int = 0
+    """How many of the sizes, from the smallest, were missed in some model where they were tried (docs/evidence.md)."""
+
+    def may_be_missed(self, size: float) -> bool:
+        """Whether an edit of a size is below what is documented to be found."""
+        return size in self.sizes[: self.missed]
 
 
 def _of_matrix(
@@ -116,8 +122,7 @@ def _exchanged_vectors(matrix: Array, size: float, generator: np.random.Generato
 def _turned_vectors(matrix: Array, size: float, generator: np.random.Generator) -> Array:
     rows = len(matrix)
     drawn = generator.standard_normal((rows, rows))
-    skew = drawn - drawn.T
-    skew *= size * rows**0.5 / np.linalg.norm(skew) / 2
+    skew = size * rows**0.5 / 2 * (drawn - drawn.T) / np.linalg.norm(drawn - drawn.T)
     turned: Array = np.linalg.solve(np.eye(rows) - skew, matrix + skew @ matrix)  # Cayley: orthogonal
     return turned
 
