@@ -210,11 +210,11 @@ def _exchanged_blocks(ground: Ground, size: float, generator: np.random.Generato
 
 KINDS: tuple[Kind, ...] = (
     Kind("rank-one edit", (0.001, 0.01, 0.05), "of the norm", _of_matrix(_low_rank(1))),
-    Kind("rank-8 edit", (0.001, 0.01, 0.05), "of the norm", _of_matrix(_low_rank(8))),
-    Kind("noise in one matrix", (0.002, 0.01, 0.05), "of the norm", _of_matrix(_noise)),
+    Kind("rank-8 edit", (0.001, 0.01, 0.05), "of the norm", _of_matrix(_low_rank(8)), missed=1),
+    Kind("noise in one matrix", (0.002, 0.01, 0.05), "of the norm", _of_matrix(_noise), missed=1),
     Kind("one matrix scaled", (0.0005, 0.005, 0.05), "more", _of_matrix(_scaled)),
     Kind("left singular vectors exchanged", (0.05, 0.25, 1.0), "of them", _of_matrix(_exchanged_vectors)),
-    Kind("left singular vectors turned", (0.001, 0.01, 0.1), "radians", _of_matrix(_turned_vectors)),
+    Kind("left singular vectors turned", (0.001, 0.01, 0.1), "radians", _of_matrix(_turned_vectors), missed=1),
     Kind("signs of rows flipped", (0.01, 0.05, 0.25), "of the rows", _of_matrix(_flipped_rows)),
     Kind("rows permuted", (0.02, 0.1, 0.5), "of the rows", _of_matrix(_permuted_rows)),
     Kind("one row scaled", (0.01, 0.1, 1.0), "more", _of_matrix(_rescaled_row)),
