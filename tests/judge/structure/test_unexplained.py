@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from stance_suite.judge.structure.unexplained import ROUNDING, ChangedWeights, Part, unexplained_changes
@@ -97,3 +98,43 @@ def test_what_is_not_known_is_not_explained(lost):
         ours = ChangedWeights(ours.before, ours.layers, [altered(vector(NORMS[2], 0.1), change_norm=None)])
     (found,) = unexplained_changes(ours, weights())
     assert "how much it changed is not known" in str(found)
+
+
+def test_noise_is_what_gaussian_matrices_show():
+    draws = np.random.default_rng(0).standard_normal((2000, ROWS, COLUMNS))
+    draws *= 0.01 * (ROWS * COLUMNS) ** 0.5 / np.linalg.norm(draws, axis=(1, 2), keepdims=True)
+    shown = {
+        "largest_row": np.linalg.norm(draws, axis=2).max(axis=1) / COLUMNS**0.5,
+        "largest_column": np.linalg.norm(draws, axis=1).max(axis=1) / ROWS**0.5,
+        "scaling": np.abs(draws.sum(axis=(1, 2))) / (ROWS * COLUMNS),
+    }
+    for figure, drawn in shown.items():
+        (found,) = unexplained_changes(weights(matrix0={figure: 1.0}))
+        assert np.mean(drawn > found.controls["noise"]) <= 0.01  # one of many sizes, which share 5 %
+        assert drawn.max() > 0.8 * found.controls["noise"]
+
+
+def scaled(changed, place, factor):
+    """A matrix with so many times larger weights, of the same share."""
+    name = NAMES[place]
+    larger = altered(changed.before[name], norm=factor**2 * ROWS * COLUMNS, spectral_norm=factor * 16.0)
+    return ChangedWeights(dict(changed.before) | {name: larger}, changed.layers, changed.vectors)
+
+
+@pytest.mark.parametrize("factor", [0.01, 100.0])
+def test_tensors_of_a_role_are_alike_if_they_changed_by_the_same_share_or_by_as_much(factor):
+    assert unexplained_changes(scaled(weights(), 1, factor)) == ()
+    as_much = {figure: share / factor for figure, share in FIGURES.items()}
+    assert unexplained_changes(scaled(weights(matrix1=as_much), 1, factor)) == ()
+    neither = {figure: 10 * max(share, share / factor) for figure, share in FIGURES.items()}
+    (found,) = unexplained_changes(scaled(weights(matrix1=neither), 1, factor))
+    assert found.name == NAMES[1]
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.02, 0), (0.2, 1)])
+def test_a_tensor_that_is_the_only_one_of_its_role_is_held_against_all(share, count):
+    changed = weights(matrix4={"relative_norm": share})
+    name = "model.embed_tokens"
+    before = {**changed.before, name: altered(changed.before[NAMES[4]], name=name)}
+    layers = [*changed.layers[:4], altered(changed.layers[4], name=name)]
+    assert len(unexplained_changes(ChangedWeights(before, layers, changed.vectors))) == count
