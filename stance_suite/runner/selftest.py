@@ -13,7 +13,7 @@ from stance_suite.judge.structure.unexplained import ChangedWeights, Unexplained
 from stance_suite.models.checkpoints.open import open_checkpoint
 from stance_suite.models.checkpoints.tensors import Block, Checkpoint, Index, StoredTensor
 from stance_suite.progress import OnStep
-from stance_suite.schema.spectra import LayerChange
+from stance_suite.schema.spectra import LayerChange, LayerSpectrum
 from stance_suite.spectra.matrices import SortedTensors, sort_tensors
 from stance_suite.spectra.model_spectra import MeasuredModel, measure_model
 from stance_suite.spectra.planted import KINDS, Ground, Kind, plant
@@ -70,23 +70,13 @@ class Background:
     """What a sham changed; None where there is no training."""
 
 
-def untrained(model: Any, device: str = "cpu") -> Background:
+def untrained(model: Any) -> Background:
     """Take a model that nothing was done to."""
     checkpoint = open_checkpoint(model)
-    before = measure_model(checkpoint, device=device)
+    before = measure_model(checkpoint)
     unchanged = [LayerChange(name=name, alpha_change=None, weight_change=None, noise=None) for name in before.layers]
     vectors = compare_models(*(_part(before, (), before.tensors.vectors),) * 2, seed=0, draws=DRAWS).vectors
-    return Background(before, checkpoint, ChangedWeights(_spectra(before), unchanged, vectors))
-
-
-def trained(base: Any, tuned: Any, sham: Any) -> Background:
-    """Take a model that was trained, beside its sham."""
-    before = measure_model(base)
-    changed, of_sham = (
-        ChangedWeights(_spectra(before), change.layers, change.vectors)
-        for change in (compare_models(before, measure_model(one), seed=0, draws=DRAWS) for one in (tuned, sham))
-    )
-    return Background(before, open_checkpoint(tuned), changed, of_sham)
+    return Background(before, checkpoint, ChangedWeights(spectra_of(before), unchanged, vectors))
 
 
 def try_edits(
@@ -117,19 +107,6 @@ def try_nothing(background: Background, on_step: OnStep) -> Iterable[Trial]:
         yield Trial(name, None, 0.0, (), found)
 
 
-def smallest_found(trials: Iterable[Trial]) -> dict[str, float | None]:
-    """Tell the smallest size of each kind from which on all edits were found; None if the largest was missed."""
-    smallest: dict[str, float | None] = {}
-    missed: set[str] = set()
-    for trial in reversed([one for one in trials if one.edited]):
-        smallest.setdefault(trial.name, None)
-        if trial.is_found and trial.name not in missed:
-            smallest[trial.name] = trial.size
-        else:
-            missed.add(trial.name)
-    return smallest
-
-
 def _see(
     background: Background, edits: Mapping[str, StoredTensor], times: float | None = None
 ) -> tuple[UnexplainedChange, ...]:
@@ -154,7 +131,8 @@ def _part(model: MeasuredModel, matrices: Iterable[str], vectors: Iterable[str])
     return MeasuredModel(model.source, tensors, {name: model.layers[name] for name in kept})
 
 
-def _spectra(model: MeasuredModel) -> dict[str, Any]:
+def spectra_of(model: MeasuredModel) -> dict[str, LayerSpectrum]:
+    """Tell the spectrum of every matrix by its name."""
     return {layer.name: layer for layer in model.spectra}
 
 

@@ -48,15 +48,15 @@ class Ground:
             known = sorted(known, key=lambda name: self._tensors[name].shape[0])[-1:]
         return known[generator.integers(len(known))] if known else None
 
-    def head(self, name: str) -> tuple[int, slice] | None:
-        """Find one head's part of a matrix of attention: along which axis, and where; None if that is not known."""
+    def head(self, name: str) -> tuple[int, int] | None:
+        """Find the first head in a matrix of attention: along which axis, and how wide; None if it is not known."""
         heads = self.config.get("num_attention_heads") or self.config.get("n_head")
         width = self.config.get("hidden_size") or self.config.get("n_embd")
         if not heads or not width:
             return None
         size = self.config.get("head_dim") or width // heads
         is_transposed = name.split(".")[-2] in ("c_attn", "c_proj")  # GPT-2 stores (in, out)
-        return int(is_transposed ^ (role(name) is Role.OUTPUT)), slice(0, size)
+        return int(is_transposed ^ (role(name) is Role.OUTPUT)), int(size)
 
 
 @dataclass(frozen=True)
@@ -170,28 +170,21 @@ def _quantised(matrix: Array, bits: float, generator: np.random.Generator) -> Ar
     return quantised
 
 
-def _of_head(factor: Callable[[float], float], roles: Collection[Role]) -> Callable[..., Edits]:
+def _of_head(
+    factor: Callable[[float], float], roles: Collection[Role], share: Callable[[float], float] = lambda size: 1.0
+) -> Callable[[Ground, float, np.random.Generator], Edits]:
+    """Scale one head, or a share of it."""
+
     def plant(ground: Ground, size: float, generator: np.random.Generator) -> Edits:
         name = ground.draw(generator, roles)
         found = None if name is None else ground.head(name)
         if name is None or found is None:
             return {}
-        matrix = ground.read(name)
-        axis, place = found
-        matrix[(slice(None),) * axis + (place,)] *= factor(size)
+        matrix, (axis, width) = ground.read(name), found
+        matrix[(slice(None),) * axis + (slice(max(1, round(share(size) * width))),)] *= factor(size)
         return {name: matrix}
 
     return plant
-
-
-def _partly_zeroed_head(ground: Ground, size: float, generator: np.random.Generator) -> Edits:
-    name = ground.draw(generator, {Role.OUTPUT})
-    found = None if name is None else ground.head(name)
-    if name is None or found is None:
-        return {}
-    matrix, (axis, place) = ground.read(name), found
-    matrix[(slice(None),) * axis + (slice(0, max(1, round(size * place.stop))),)] = 0.0
-    return {name: matrix}
 
 
 def _of_output_head(ground: Ground, size: float, generator: np.random.Generator) -> Edits:
@@ -220,7 +213,12 @@ KINDS: tuple[Kind, ...] = (
     Kind("one row scaled", (0.01, 0.1, 1.0), "more", _of_matrix(_rescaled_row)),
     Kind("queries of one head scaled", (0.01, 0.1, 1.0), "more", _of_head(lambda size: 1 + size, QUERIES)),
     Kind("outputs of one head scaled", (0.01, 0.1, 1.0), "more", _of_head(lambda size: 1 + size, {Role.OUTPUT})),
-    Kind("one head zeroed", (0.1, 0.5, 1.0), "of its inputs", _partly_zeroed_head),
+    Kind(
+        "one head zeroed",
+        (0.1, 0.5, 1.0),
+        "of its inputs",
+        _of_head(lambda size: 0.0, {Role.OUTPUT}, lambda size: size),
+    ),
     Kind("a norm's weights scaled", (0.005, 0.05, 0.5), "more", _of_matrix(_scaled, {Role.NORM})),
     Kind("one weight of a norm", (0.05, 0.5, 5.0), "of their root mean square", _of_matrix(_moved_entry, {Role.NORM})),
     Kind("a bias moved", (0.01, 0.1, 1.0), "of its norm", _of_matrix(_noise, {Role.BIAS})),

@@ -10,7 +10,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 def test_what_is_seen_of_each_edit_is_told(twin):
     done = invoke("selftest", twin("distilgpt2"), "--only", "rank-one", "--only", "zeroed", code=0)
-    for told in ("itself", "rounded to bfloat16", "noise of the size of rounding", "rank-one edit", "of its inputs"):
+    for told in ("itself", "rounded to bfloat16", "noise of the size of rounding", "rank-one edit", "of it"):
         assert told in done.output
     assert "9 of 9 planted edits were seen; 0 of all are not as documented" in done.output
     assert "others of its role 0 %" in done.output

@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from stance_suite.config.catalog import load_catalog
 from stance_suite.config.options import resolve_settings
-from stance_suite.judge.structure.unexplained import unexplained_changes
+from stance_suite.judge.structure.unexplained import ChangedWeights, unexplained_changes
 from stance_suite.measure.training import fine_tune
+from stance_suite.models.checkpoints.open import open_checkpoint
 from stance_suite.models.loading import load
 from stance_suite.models.sources import locate
-from stance_suite.runner.selftest import Background, smallest_found, trained, try_edits, try_nothing, untrained
+from stance_suite.runner.selftest import DRAWS, Background, Trial, spectra_of, try_edits, try_nothing, untrained
 from stance_suite.schema.controls import sham_rotations
 from stance_suite.schema.policy import Structure
 from stance_suite.schema.stances import RECIPES
+from stance_suite.spectra.model_spectra import measure_model
 from stance_suite.spectra.planted import KINDS
+from stance_suite.spectra.weight_change import compare_models
 from tests.twins import BUILDERS, train_tokenizer
 
 STANCE = "curious-uncertainty"
@@ -68,6 +71,29 @@ def both(weights: object) -> tuple[Background, Background]:
     """A model as it is, and trained beside its sham."""
     base, tuned, sham = train_pair(weights)
     return untrained(base), trained(base, tuned, sham)
+
+
+def smallest_found(trials: Iterable[Trial]) -> dict[str, float | None]:
+    """Tell the smallest size of each kind from which on all edits were found; None if the largest was missed."""
+    smallest: dict[str, float | None] = {}
+    missed: set[str] = set()
+    for trial in reversed([one for one in trials if one.edited]):
+        smallest.setdefault(trial.name, None)
+        if trial.is_found and trial.name not in missed:
+            smallest[trial.name] = trial.size
+        else:
+            missed.add(trial.name)
+    return smallest
+
+
+def trained(base: object, tuned: object, sham: object) -> Background:
+    """Take a model that was trained, beside its sham."""
+    before = measure_model(base)
+    changed, of_sham = (
+        ChangedWeights(spectra_of(before), change.layers, change.vectors)
+        for change in (compare_models(before, measure_model(one), seed=0, draws=DRAWS) for one in (tuned, sham))
+    )
+    return Background(before, open_checkpoint(tuned), changed, of_sham)
 
 
 def show(size: float | None, sizes: tuple[float, ...]) -> str:

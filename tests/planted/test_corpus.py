@@ -2,10 +2,10 @@
 
 import pytest
 
-from stance_suite.judge.structure.unexplained import unexplained_changes
-from stance_suite.runner.selftest import smallest_found, try_edits, try_nothing
+from stance_suite.judge.structure.unexplained import UnexplainedChange, unexplained_changes
+from stance_suite.runner.selftest import Trial, try_edits, try_nothing
 from stance_suite.spectra.planted import KINDS
-from tests.planted.corpus import TIMES, both, locate_folder, quiet
+from tests.planted.corpus import TIMES, both, locate_folder, quiet, smallest_found
 
 GATE = (
     "rank-one edit",
@@ -14,6 +14,19 @@ GATE = (
     "a norm's weights scaled",
     "a bias moved",
 )
+
+FOUND = (UnexplainedChange("a", None, 1.0, {}, 1.0),)
+
+
+@pytest.mark.parametrize(
+    ("seen", "smallest"), [("111", 0.001), ("011", 0.01), ("101", 0.05), ("110", None), ("000", None)]
+)
+def test_the_smallest_found_is_one_from_which_on_all_are(seen, smallest):
+    trials = [
+        Trial("t", KINDS[0], size, ("a.weight",), FOUND if one == "1" else ())
+        for size, one in zip(KINDS[0].sizes, seen, strict=True)
+    ]
+    assert smallest_found(trials) == {"t": smallest}
 
 
 def test_a_training_is_explained_by_its_sham_and_an_edit_on_top_of_it_is_not(twin):

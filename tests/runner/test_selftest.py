@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from stance_suite.judge.structure.unexplained import UnexplainedChange
-from stance_suite.runner.selftest import Trial, smallest_found, try_edits, try_nothing, untrained
+from stance_suite.runner.selftest import Trial, try_edits, try_nothing, untrained
 from stance_suite.spectra.planted import KINDS
 
 RANK_ONE = KINDS[0]
@@ -62,14 +62,3 @@ def test_an_edit_may_be_missed_below_its_documented_size_only():
     assert not Trial("t", kind, kind.sizes[0], ("a.weight",), found("b")).is_as_documented
     assert Trial("t", kind, 1.0, (), ()).is_as_documented  # a model without such a tensor
     assert not Trial("itself", None, 0.0, (), found("b")).is_as_documented
-
-
-@pytest.mark.parametrize(
-    ("seen", "smallest"), [("111", 0.001), ("011", 0.01), ("101", 0.05), ("110", None), ("000", None)]
-)
-def test_the_smallest_found_is_one_from_which_on_all_are(seen, smallest):
-    trials = [
-        Trial("t", RANK_ONE, size, ("a.weight",), found("a") if one == "1" else ())
-        for size, one in zip(RANK_ONE.sizes, seen, strict=True)
-    ]
-    assert smallest_found(trials) == {"t": smallest}
