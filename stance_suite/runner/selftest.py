@@ -20,8 +20,8 @@ from stance_suite.spectra.planted import KINDS, Ground, Kind, plant
 from stance_suite.spectra.power_law import Array
 from stance_suite.spectra.weight_change import compare_models
 
-DRAWS = 20
-"""Draws of noise for alpha, of which nothing is asked here."""
+DRAWS = 2
+"""Draws of noise for alpha, of which nothing is asked here; as few as make a range."""
 NOISE_OF_ROUNDING = 0.0016
 """Norm of the error of rounding to bfloat16, as a share of the rounded weights' norm, where these spread evenly."""
 
