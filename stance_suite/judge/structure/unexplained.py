@@ -136,7 +136,9 @@ def unexplained_changes(
                 is_scale = part is Part.SCALE
                 bound = controls["rounding"] = size.noise(ROUNDING, level) if is_scale else ROUNDING * size.scale
                 controls["others of its role"] = alike.typical(name, part)
-            greatest = max([bound / times, *(one for name, one in controls.items() if name != "rounding")])
+            # what is not known of a control explains nothing; rounding's bound needs no multiple
+            known = [one for name, one in controls.items() if name != "rounding" and math.isfinite(one)]
+            greatest = max([bound / times, *known])
             if size.change > times * greatest:
                 unit = size.scale or 1.0
                 shares = {control: one / unit for control, one in controls.items()}

@@ -100,6 +100,14 @@ def test_what_is_not_known_is_not_explained(lost):
     assert "how much it changed is not known" in str(found)
 
 
+@pytest.mark.parametrize("lost", [math.nan, math.inf])
+def test_what_is_not_known_of_a_control_explains_nothing(lost):
+    edits = {"matrix2": {"relative_norm": 0.1, "largest_row": 0.1}}
+    sham = weights(matrix2=dict.fromkeys((*FIGURES, "scaling"), lost))
+    (found,) = unexplained_changes(weights(**edits), sham)
+    assert found.name == NAMES[2]
+
+
 def test_noise_is_what_gaussian_matrices_show():
     draws = np.random.default_rng(0).standard_normal((2000, ROWS, COLUMNS))
     draws *= 0.01 * (ROWS * COLUMNS) ** 0.5 / np.linalg.norm(draws, axis=(1, 2), keepdims=True)
