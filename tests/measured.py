@@ -20,6 +20,7 @@ from stance_suite.schema.spectra import (
     NoiseControl,
     NoiseRange,
     PowerLaw,
+    VectorChange,
     WeightChange,
     kept_ranks,
 )
@@ -135,6 +136,9 @@ def layer(
             fit=None,
             left_overlap=0.99,
             right_overlap=0.99,
+            largest_row=0.003,
+            largest_column=0.003,
+            scaling=1e-5,
         ),
         noise=NoiseControl(
             draws=200,
@@ -145,6 +149,13 @@ def layer(
             top_ten_energy=noise_range(0.05),
         ),
     )
+
+
+def vector(name: str, relative_norm: float | None) -> VectorChange:
+    """A change of a norm's eight weights, which were ones; zeros where nothing tells a share."""
+    change = 0.1 if relative_norm is None else relative_norm
+    sizes = {"change_norm": change * 8**0.5, "largest_entry": change}
+    return VectorChange(name=name, relative_norm=relative_norm, entries=8, **sizes)
 
 
 def noise_range(figure: float) -> NoiseRange:

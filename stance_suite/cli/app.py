@@ -18,6 +18,7 @@ from stance_suite.cli.power import show_power
 from stance_suite.cli.record import show_fingerprint, verify_findings
 from stance_suite.cli.report import report
 from stance_suite.cli.run import gate, run
+from stance_suite.cli.selftest import selftest
 from stance_suite.cli.spectra import audit_pair, show_spectra
 from stance_suite.cli.sweep import sweep
 from stance_suite.cli.tensor import export_tensor
@@ -49,6 +50,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "verify": verify_findings,
     "spectra": show_spectra,
     "audit": audit_pair,
+    "selftest": selftest,
 }
 CACHE_COMMANDS: Mapping[str, Callable[..., None]] = {"list": list_cells, "verify": verify_cells, "prune": prune_cells}
 

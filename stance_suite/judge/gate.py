@@ -10,6 +10,7 @@ from typing import Literal
 
 from stance_suite.judge.behavior.degeneration import is_no_language_model, signs_of_degeneration
 from stance_suite.judge.compare.runs import compare_runs
+from stance_suite.judge.structure.unexplained import unexplained_by_sham
 from stance_suite.schema.comparison import EffectChange, Loss, PairedDifference
 from stance_suite.schema.controls import BASE, Control, Part
 from stance_suite.schema.findings import Agreement, Findings
@@ -19,6 +20,8 @@ from stance_suite.schema.verdicts import Demand, GateReport, Outcome, Status, Ve
 
 ENOUGH_AGREEMENT = {"partial": (Agreement.PARTIAL, Agreement.ADOPTED), "adopted": (Agreement.ADOPTED,)}
 CONSEQUENCES: dict[Consequence, Outcome] = {"fail": Outcome.FAILED, "warn": Outcome.WARNING, "ignore": Outcome.PASSED}
+SHOWN_CHANGES = 3
+"""Unexplained changes of weights that a reason names."""
 Judged = tuple[Outcome, str]
 """What became of a demand, and why."""
 
@@ -68,10 +71,11 @@ def _of_stance(policy: Policy, findings: Findings, model: str, stance: str) -> I
     of_model = {one.claim.id: one for one in reversed(findings.verdicts) if one.model == model}  # the first of equals
     standard = ("preference", "divergence", "structure")
     preference, divergence, structure = (of_model.get(standard_id(stance, what)) for what in standard)
+    weights = _structure(policy, findings, structure)
     judged: tuple[tuple[str, Literal["adoption", "structure"], Verdict | None, Judged], ...] = (
         (f"adoption of {stance}", "adoption", preference, _adoption(policy, findings, preference)),
         (f"behavior moved by {stance}", "adoption", divergence, _must_hold(policy, divergence)),
-        (f"no unexplained change of weights by {stance}", "structure", structure, _structure(policy, structure)),
+        (f"no unexplained change of weights by {stance}", "structure", structure, weights),
     )
     for name, kind, verdict, (outcome, reason) in judged:
         claims = () if verdict is None else (verdict.claim.id,)
@@ -115,7 +119,31 @@ def _adoption(policy: Policy, findings: Findings, verdict: Verdict | None) -> Ju
     return Outcome.PASSED, f"{reason}; the measures together: {found[0]}"
 
 
-def _structure(policy: Policy, verdict: Verdict | None) -> Judged:
+def _structure(policy: Policy, findings: Findings, verdict: Verdict | None) -> Judged:
+    outcome, reason = _alpha(policy, verdict)
+    if verdict is None or verdict.status in (Status.NOT_RUN, Status.ERROR):
+        return outcome, reason
+    training = verdict.model, verdict.claim.stance, verdict.claim.recipe
+    replicates = [
+        replicate
+        for seeds in findings.index.replicates()
+        for replicate in seeds
+        if (replicate.tuned.cell.model, replicate.tuned.cell.stance, replicate.tuned.cell.recipe) == training
+    ]
+    if not replicates:
+        return Outcome.FAILED, "nothing was measured that an unexplained change could be seen in"
+    times = policy.structure.change_over_sham
+    found = [one for replicate in replicates for one in unexplained_by_sham(replicate, times)]
+    if not found:
+        return outcome, reason
+    named = "; ".join(map(str, found[:SHOWN_CHANGES]))
+    more = f" (and {len(found) - SHOWN_CHANGES} more)" if len(found) > SHOWN_CHANGES else ""
+    told = f"over {times:g} times what controls show: {named}{more}"
+    judged = CONSEQUENCES[policy.structure.unexplained]
+    return (outcome if outcome is Outcome.FAILED else judged), f"{told}; of alpha {reason}"
+
+
+def _alpha(policy: Policy, verdict: Verdict | None) -> Judged:
     if verdict is None:
         return Outcome.FAILED, "it was not judged"
     if verdict.status is Status.FAILS and _is_known(verdict):

@@ -35,6 +35,8 @@ class Structure(Record):
 
     alpha_change_percent: float = Field(default=5.0, gt=0, allow_inf_nan=False)
     """Change of a matrix's alpha, with the tail held fixed and beyond sham and noise, that is unexplained."""
+    change_over_sham: float = Field(default=2.0, gt=1, allow_inf_nan=False)
+    """So many times what sham and noise show may a tensor change: as a whole, in a direction, in a row, in scale."""
     unexplained: Consequence = "fail"
     """What an unexplained change does, or one that cannot be excluded because something is missing."""
 

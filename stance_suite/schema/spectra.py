@@ -179,6 +179,12 @@ class WeightChange(Record):
     """Mean squared cosine of W's ten leading left singular vectors before and after; None for convolutions."""
     right_overlap: float | None
     """The same for the right singular vectors."""
+    largest_row: float
+    """Largest norm of a row of dW, over that of the row of W or, where it is more, the root mean square of its rows."""
+    largest_column: float
+    """The same of columns."""
+    scaling: float
+    """Share of itself that W grew by: ``<dW, W> / |W|^2``."""
 
 
 class NoiseRange(Record):
@@ -289,6 +295,13 @@ class VectorChange(OfTensor):
 
     relative_norm: float | None
     """Norm of the change over the norm before; None where the parameter was zero, or is not finite."""
+    entries: int
+    """How many numbers it holds."""
+    change_norm: float | None
+    """Norm of the change; None where it is not finite."""
+    largest_entry: float | None
+    """Largest change of an entry, over that entry or, where it is more, the root mean square of all; of a parameter
+    that was zero the change itself. None where it is not finite."""
 
 
 class SkippedTensor(OfTensor):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from math import inf
 from typing import Any
 
@@ -23,6 +24,7 @@ from stance_suite.schema.spectra import (
     VectorChange,
     WeightChange,
 )
+from stance_suite.spectra.change_shape import ChangeShape
 from stance_suite.spectra.concentration import LayerDraws, measure_concentration
 from stance_suite.spectra.eigenvalues import NotFiniteError, Solver, choose_solver
 from stance_suite.spectra.layer_spectrum import (
@@ -67,9 +69,7 @@ def compare_models(
     solver = choose_solver(device)
     shapes = sorted({(matrix.larger_side, matrix.smaller_side) for matrix in matrices.values()})
     shape_draws = max(draws, SHAPE_DRAWS)
-    drawn = in_parallel(
-        lambda shape: draw_noise_shape(shape, LEADING, shape_draws, np.random.default_rng([seed, *shape])), shapes
-    )
+    drawn = in_parallel(lambda shape: _noise_shape(shape, shape_draws, seed), shapes)
     noise_shapes = dict(zip(shapes, drawn, strict=True))
 
     def compare(name: str) -> tuple[LayerChange, LayerDraws]:
@@ -139,8 +139,9 @@ def _compare_layer(
     matrix, old, new = pair[0], sides[0].spectrum, sides[1].spectrum
     alpha = change_of_alpha(old, new.fit, new.eigenvalues)
     unchanged = LayerChange(name=matrix.name, alpha_change=alpha, weight_change=None, noise=None)
+    shape = ChangeShape()
     try:
-        eigenvalues = _eigenvalues_of_difference(*pair, solver)
+        eigenvalues = _eigenvalues_of_difference(*pair, solver, shape)
     except NotFiniteError:
         where = "before" if old.failure == NOT_FINITE else "after"
         return unchanged.model_copy(update={"failure": f"{where}: {NOT_FINITE}"})
@@ -157,14 +158,19 @@ def _compare_layer(
         fit=fit_power_law(eigenvalues, relative_cutoff(matrix, largest)),
         left_overlap=_overlap(sides[0].left, sides[1].left),
         right_overlap=_overlap(sides[0].right, sides[1].right),
+        scaling=shape.scaling,
+        **shape.largest(is_tall=matrix.rows >= matrix.columns),
     )
     return unchanged.model_copy(update={"weight_change": weight_change})
 
 
-def _eigenvalues_of_difference(before: WeightMatrix, after: WeightMatrix, solver: Solver) -> Array:
+def _eigenvalues_of_difference(before: WeightMatrix, after: WeightMatrix, solver: Solver, shape: ChangeShape) -> Array:
     def differences(position: tuple[int, ...]) -> Iterator[Block]:
-        for old, new in zip(before.blocks(position), after.blocks(position), strict=True):
-            yield new.astype(np.float64) - old.astype(np.float64)
+        for stored, changed in zip(before.blocks(position), after.blocks(position), strict=True):
+            old = stored.astype(np.float64)
+            difference = changed.astype(np.float64) - old
+            shape.add(position, old, difference)
+            yield difference
 
     return pool(before, lambda position: solver.eigenvalues(solver.gram(differences(position), before.smaller_side)))
 
@@ -191,6 +197,12 @@ def _overlap(before: Block | None, after: Block | None) -> float | None:
     if before is None or after is None:
         return None
     return float(np.linalg.norm(before.T @ after) ** 2 / min(before.shape[1], after.shape[1]))
+
+
+@cache
+def _noise_shape(shape: tuple[int, int], draws: int, seed: int) -> NoiseShape:
+    """Draw noise of a shape once, for all models that have it."""
+    return draw_noise_shape(shape, LEADING, draws, np.random.default_rng([seed, *shape]))
 
 
 def _draw_noise(
@@ -226,5 +238,12 @@ def _draw_noise(
 def _compare_vector(name: str, *sides: StoredTensor) -> VectorChange:
     old, new = (side.whole().astype(np.float64) for side in sides)
     norm, change = float(np.linalg.norm(old)), float(np.linalg.norm(new - old))
-    finite = np.isfinite(norm) and np.isfinite(change)
-    return VectorChange(name=name, relative_norm=change / norm if norm > 0 and finite else None)
+    finite = bool(np.isfinite(norm) and np.isfinite(change))
+    typical = norm / np.sqrt(len(old))
+    return VectorChange(
+        name=name,
+        relative_norm=change / norm if norm > 0 and finite else None,
+        entries=len(old),
+        change_norm=change if finite else None,
+        largest_entry=float(np.max(np.abs(new - old) / np.maximum(np.abs(old), typical or 1.0))) if finite else None,
+    )

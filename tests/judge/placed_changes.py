@@ -16,7 +16,7 @@ from stance_suite.schema.spectra import (
     VectorChange,
     kept_ranks,
 )
-from tests.measured import alpha_change, beside, layer, record
+from tests.measured import alpha_change, beside, layer, record, vector
 
 NAMES = tuple(f"model.layers.{index}.mlp.up_proj" for index in range(10))
 
@@ -71,7 +71,7 @@ def replicate(tuned, sham=(), rounding=None, key="tuned", seed=0, names=NAMES, *
 
 def vectors(*norms: float | None) -> tuple[VectorChange, ...]:
     names = (f"model.layers.{index}.norm.weight" for index in range(len(norms)))
-    return tuple(VectorChange(name=name, relative_norm=norm) for name, norm in zip(names, norms, strict=True))
+    return tuple(vector(name, norm) for name, norm in zip(names, norms, strict=True))
 
 
 def concentrated(low: float, high: float, layers: int, figure: str = "alpha_total") -> tuple[Concentration, ...]:

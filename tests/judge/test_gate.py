@@ -14,7 +14,7 @@ from stance_suite.schema.policy import Adoption, Policy, Regression, Structure
 from stance_suite.schema.verdicts import ControlFigure, Outcome, Status
 from tests.edits import altered
 from tests.edits import edited as edited_record
-from tests.gates import demand, edited, failed, gate_run, held_against, judged_run, trained, without
+from tests.gates import LAYER, demand, edited, failed, gate_run, held_against, judged_run, trained, without
 from tests.measured import FLUENCY, beside, predicting_worse
 from tests.runs import behavioral, findings, structural
 
@@ -36,6 +36,14 @@ def with_fluency(replicate, which, **update):
 
 def with_score(scores, arm, figure):
     return altered(scores, **({"controls": {SHAM: figure}} if arm == SHAM else {arm: figure}))
+
+
+def edited_run(stance, **figures):
+    """A run of a model that was edited besides: with other figures of its one matrix's dW."""
+    whole = trained(stance)
+    (change,) = whole.tuned.changes
+    changed = altered(change, weight_change=altered(change.weight_change, **figures))
+    return judged_run(stance, [replace(whole, tuned=altered(whole.tuned, changes=(changed,)))])
 
 
 def verdict_on(run, what):
@@ -147,6 +155,29 @@ class TestAnUnexplainedChangeOfWeights:
             for value in lost:
                 run = edited(gate_run(stance), ".structure", **{field: value})
                 assert demand(held_against(run, policy), "structure").outcome is Outcome.FAILED
+
+    @pytest.mark.parametrize(("consequence", "outcome"), CONSEQUENCES)
+    @pytest.mark.parametrize(
+        ("edit", "told"),
+        [
+            # a rank-one edit of 5 % of the norm, and vectors exchanged for random ones, beside a change of 0.1 %
+            ({"relative_norm": 0.05, "relative_spectral_norm": 0.01}, "as a whole by 5 %"),
+            ({"relative_norm": 1.4, "relative_spectral_norm": 1.9}, "as a whole by 1.4e+02 %"),
+            ({"scaling": -0.1}, "in scale by 10 %"),
+        ],
+    )
+    def test_of_which_alpha_knows_nothing_is_seen(self, stance, consequence, outcome, edit, told):
+        found = demand(
+            held_against(edited_run(stance, **edit), Policy(structure=Structure(unexplained=consequence))), "structure"
+        )
+        assert found.outcome is outcome
+        assert f"over 2 times what controls show: {LAYER} changed {told}" in found.reason
+        assert "of alpha none: " in found.reason
+
+    @pytest.mark.parametrize(("times", "limit", "passes"), [(1.9, 2, True), (2.1, 2, False), (2.1, 3, True)])
+    def test_is_the_same_change_if_its_sham_shows_it_or_the_policy_allows_it(self, stance, times, limit, passes):
+        run = edited_run(stance, relative_norm=times * 0.001)
+        assert held_against(run, Policy(structure=Structure(change_over_sham=limit))).passed is passes
 
 
 class TestDegeneration:

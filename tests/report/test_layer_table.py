@@ -6,9 +6,9 @@ import pytest
 
 from stance_suite.errors import StanceSuiteError
 from stance_suite.report.layer_table import columns, tensor_table, write_tensor
-from stance_suite.schema.spectra import RoundingControl, VectorChange
+from stance_suite.schema.spectra import RoundingControl
 from tests.edits import altered
-from tests.measured import alpha_change, layer, record
+from tests.measured import alpha_change, layer, record, vector
 from tests.placed import findings, trained
 
 QUERY, EMBEDDING, NORM = "model.layers.3.self_attn.q_proj", "model.embed_tokens", "model.layers.1.norm.weight"
@@ -24,10 +24,10 @@ MATRIX_METRICS = [
 def run():
     """One stance, its sham and its base; the sham's and the base's figures differ."""
     query = layer(QUERY, alpha_change(-30.0, -2.0), noise=alpha_change(7.0, 1.0), stable_rank=4.0)
-    vectors = [VectorChange(name=NORM, relative_norm=0.25), VectorChange(name=BIAS, relative_norm=None)]
+    vectors = [vector(NORM, 0.25), vector(BIAS, None)]
     tuned = altered(record("stance", query, layer(EMBEDDING, None), stance="a"), vector_changes=tuple(vectors))
     sham = record("sham", layer(QUERY, alpha_change(-20.0, -1.0), stable_rank=8.0))
-    sham = altered(sham, vector_changes=(VectorChange(name=NORM, relative_norm=0.125),))
+    sham = altered(sham, vector_changes=(vector(NORM, 0.125),))
     base = record("base", layer(QUERY, None))
     (spectrum,) = base.spectra
     base = altered(

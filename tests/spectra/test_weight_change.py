@@ -65,6 +65,41 @@ def test_figures_of_a_change_are_those_of_the_matrices(before, push, turn):
     assert (layer.left_overlap, layer.right_overlap) == pytest.approx(overlaps, rel=1e-3)
 
 
+@pytest.mark.parametrize("turn", [np.asarray, np.transpose])
+@pytest.mark.parametrize("shape", [(120, 60), (30, 20, 2, 2)])
+def test_where_a_change_lies_is_told(shape, turn, monkeypatch):
+    """Of rows and columns, and in how many blocks a matrix is read is no matter; kernel positions count one by one."""
+    monkeypatch.setattr("stance_suite.spectra.matrices.BLOCK_ELEMENTS", 500)
+    rng = np.random.default_rng(2)
+    first = rng.standard_normal(shape) * rng.uniform(0.1, 3, (shape[0], *(1,) * (len(shape) - 1)))
+    second = first + 0.01 * rng.standard_normal(shape)
+    second[3] *= 1.5
+    if len(shape) == 2:
+        first, second = turn(first), turn(second)
+    layer = compare_one(first, second, draws=20).weight_change
+    stacked = [np.moveaxis(one.reshape(*one.shape[:2], -1), -1, 0) for one in (first, second - first)]
+    for figure, axis in ((layer.largest_row, 2), (layer.largest_column, 1)):
+        norms, changes = (np.sum(one**2, axis=axis) for one in stacked)
+        assert figure == pytest.approx(np.sqrt(np.max(changes / np.maximum(norms, norms.mean()))), rel=1e-4)
+    assert layer.scaling == pytest.approx(np.vdot(first, second - first) / np.vdot(first, first), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "share", "norm", "largest"),
+    [
+        ((3.0, 4.0, 0.0, 0.0), (3.0, 4.0, 0.0, 1.0), 0.2, 1.0, 0.4),  # over the root mean square
+        ((3.0, 4.0, 0.0, 0.0), (3.0, 8.0, 0.0, 0.0), 0.8, 4.0, 1.0),  # over the entry itself
+        ((0.0, 0.0), (0.0, 0.5), None, 0.5, 0.5),
+        ((1.0, 1.0), (1.0, float("nan")), None, None, None),
+    ],
+)
+def test_a_vectors_change_is_told_as_a_whole_and_in_its_largest_entry(before, after, share, norm, largest):
+    weights = np.eye(20)
+    (found,) = compare(model(weights, before), model(weights, after)).vectors
+    assert (found.relative_norm, found.change_norm, found.largest_entry) == pytest.approx((share, norm, largest))
+    assert found.entries == len(before)
+
+
 def test_noise_has_the_changes_norm_and_moves_alpha_by_percents(before, push, monkeypatch):
     def planted(eigenvalues, larger_side, tail_size, noise, draws, generator):
         alpha = fit_power_law(eigenvalues).alpha

@@ -209,3 +209,12 @@ def test_a_gate_is_judged_again(whole_run):
         found = verify(edited(whole_run, (("gate", *path), value)))
         assert [one.field for one in found] == fields
         assert {one.subject for one in found} == {"gate"}
+
+
+def test_an_unexplained_change_of_weights_is_looked_for_again(whole_run):
+    """By figures that no verdict rests on."""
+    found = verify(edited(whole_run, (cell("changes", FIRST, "weight_change", "relative_norm"), 0.05)))
+    demand = "demands[no unexplained change of weights by curious-uncertainty]"
+    assert {one.subject for one in found} == {"gate"}
+    assert f"{demand}.reason" in [one.field for one in found]
+    assert any(f"{FIRST} changed as a whole by 5 %" in one.recomputed for one in found)
