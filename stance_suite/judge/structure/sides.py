@@ -94,7 +94,7 @@ class Side:
     def pooled(self, control: Control) -> tuple[Array, int | None] | None:
         """Pool each of these models, and tell how many draws this rests on; None where nothing is known."""
         models = self.models[control]
-        if None in self.laws[control].values():
+        if not models.figures or None in self.laws[control].values():
             return None
         figures = pool_draws(self.claim, models.figures, self.replicate.base)
         return None if figures is None else (figures, models.rests_on)
