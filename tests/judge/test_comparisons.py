@@ -244,7 +244,7 @@ def test_effects_on_behavior_are_compared_prompt_by_prompt(stance):
     verdict = judge_pair(stance, arms(stance, "a", 0.9), [replace(theirs, tuned=long)])
     assert verdict.status is Status.HOLDS, verdict.reason
     assert verdict.figure == pytest.approx(0.5, abs=0.05)
-    assert verdict.p_value == pytest.approx(2 / 2**12)
+    assert verdict.p_value < 1e-6
     compared = {f"m, curious-uncertainty ({recipe}) - base": x for recipe, x in (("documented", 0.9), ("long", 0.4))}
     shown = figures(verdict)
     assert shown == pytest.approx(compared | {"base": 0.5, "sham": 0.5}, abs=0.05)
@@ -324,10 +324,9 @@ def test_the_judge_hears_every_claim_with_its_own_stance_and_trainings(stance, l
     )
     compared = behavioral(stance, **strict, id="compared", versus={"recipe": "long"})
     of_others = behavioral(stance, **strict, id="long", recipe="long"), claim(stance=stance.name)
-    known = {one.name: one for one in library.stances.values()}
     trained = {
         ("m", stance.name, "documented"): arms(stance, "weak", 0.015),
-        ("m", "engaged-difficulty", "documented"): arms(known["engaged-difficulty"], "strong", 0.5),
+        ("m", "engaged-difficulty", "documented"): arms(library.summaries["engaged-difficulty"], "strong", 0.5),
         ("m", stance.name, "long"): arms(stance, "long", -0.5, seed=70),
     }
     asked = []
@@ -340,15 +339,15 @@ def test_the_judge_hears_every_claim_with_its_own_stance_and_trainings(stance, l
 
     family = [weak, broken, failed, strong, compared]
     judge = Judge([*family, *of_others], replicates)
-    assert judge.family(weak) == tuple(family)
+    assert judge.family(weak) == (*family, of_others[0]), "whatever the recipe"
     verdicts = [judge.judge(one) for one in (weak, strong, compared, broken, failed)]
     p_values = [one.p_value for one in verdicts[:3]]
     assert p_values[0] > 2 * max(p_values[1:])
-    adjusted = holm([*p_values, math.nan, math.nan])
+    adjusted = holm([*p_values, math.nan, math.nan, 1.0])  # the long training moved away
     assert [one.adjusted_p_value for one in verdicts[:3]] == pytest.approx(adjusted[:3])
     ours, theirs = trained["m", stance.name, "documented"], trained["m", stance.name, "long"]
     assert verdicts[2].figure == judge_pair(stance, ours, theirs).figure
     told = [(one.status, one.reason) for one in verdicts[3:]]
     assert told == [(Status.ERROR, "RuntimeError: it broke"), (Status.ERROR, "it failed")]
     assert asked.count(("m", "b", "documented")) == 2, "once for the family, once for its own verdict"
-    assert asked.count(("m", stance.name, "long")) == 1
+    assert asked.count(("m", stance.name, "long")) == 2, "for itself, and for what is compared with it"

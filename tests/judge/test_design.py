@@ -7,8 +7,9 @@ from tests.made_up_run import SEEDS
 
 def test_each_seed_stands_beside_its_own_controls(whole_run, stance):
     found = find_replicates(whole_run.cells, "m", stance, "documented")
+    beside = ("base-", "sham-", f"shuffled-{stance.name}", *(f"stance-{name}" for name in stance.contrasts))
     assert [[record.key for record in one.records] for one in found] == [
-        [f"stance-{stance.name}-{seed}", f"base--{seed}", f"sham--{seed}"] for seed in SEEDS
+        [f"{name}-{seed}" for name in (f"stance-{stance.name}", *beside)] for seed in SEEDS
     ]
 
 

@@ -51,7 +51,7 @@ def test_what_is_declared_otherwise_is_named(whole_run, declared, edit, told):
 
 
 def test_standard_claims_are_left_alone_without_their_policy(whole_run, declared):
-    without = Declarations(declared.stances, declared.claims, declared.statements, None)
+    without = Declarations(declared.stances, declared.summaries, declared.claims, declared.statements, None)
     moved = edited(whole_run, (("claims", f"{STANDARD}.preference", "bound"), 0.05))
     assert found(moved, without) == found(whole_run, without)
 

@@ -29,7 +29,6 @@ def cell(*path, key=TUNED):
 
 response = partial(cell, "behavior", "responses", 0)
 markers = partial(response, "markers", "curious-uncertainty")
-SHAMS_TEXT = cell("training", "texts", 1, key="sham--0")
 likelihood = partial(cell, "behavior", "likelihoods", 0, "log_probability")
 
 
@@ -131,9 +130,8 @@ def test_an_edit_is_refused_and_named(whole_run, name, capsys):
         (verdict(LIKELIHOOD, "replicates", 0, "base"), "another", ("cells", "another", "no such cell in the file")),
         (verdict(LIKELIHOOD, "figure"), "NaN", ("figure", "nan", None)),
         (("statements", 0), None, ("statements", "nothing", None)),
-        (SHAMS_TEXT, lambda text: f"{text}!", ("training.texts[1]", None, "an example of one of the family's stances")),
     ],
-    ids=["cell that is not there", "unknown figure", "statement not judged", "sham trained on something else"],
+    ids=["cell that is not there", "unknown figure", "statement not judged"],
 )
 def test_both_sides_of_a_difference_are_told(whole_run, path, value, told):
     found = [(one.field, one.recorded, one.recomputed) for one in verify(edited(whole_run, (path, value)))]
@@ -151,15 +149,16 @@ def test_a_curve_whose_lowest_point_was_moved_is_refused(whole_run):
 def test_a_bound_moved_everywhere_is_refused_where_the_verdict_rests_on_it(whole_run):
     paths = (("claims", LIKELIHOOD, "bound"), verdict(LIKELIHOOD, "claim", "bound"))
     moved = edited(whole_run, *((path, 0.6) for path in paths))
-    assert {one.field for one in verify(moved) if one.subject == "own.likelihood on m"} == {"status"}
-    # the limit that the documentation names: nothing in the file depends on it
-    assert verify(edited(whole_run, *((path, 0.06) for path in paths))) == ()
+    fields = {one.field for one in verify(moved) if one.subject == "own.likelihood on m"}
+    assert fields == {"status", "p_value", "adjusted_p_value"}
+    # the test is against the bound
+    slightly = verify(edited(whole_run, *((path, 0.06) for path in paths)))
+    assert {one.field for one in slightly if one.subject == "own.likelihood on m"} == {"p_value"}
 
 
 def test_a_claim_taken_out_of_its_family_moves_the_others(whole_run):
     found = verify(edited(whole_run.model_copy(update={"gate": None}), (("claims", "own.unasked"), None)))
-    assert {one.field for one in found} == {"adjusted_p_value"}
-    assert len(found) == 6
+    assert {one.field for one in found} == {"adjusted_p_value", "held", "judged"}
 
 
 def test_what_is_there_twice_is_refused(whole_run):
