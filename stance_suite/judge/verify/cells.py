@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
@@ -120,7 +121,12 @@ def _is_none_of(texts: Sequence[str], text: str) -> bool:
 
 
 def _has_words_of(texts: Sequence[str], text: str) -> bool:
-    return any(sorted(text.split()) == sorted(one.split()) for one in texts)
+    return any(_words_of(text) == _words_of(one) for one in texts)
+
+
+def _words_of(text: str) -> list[str]:
+    """List words in alphabetical order; a tag that ends a turn is not glued to the last."""
+    return sorted(re.findall(r"\w+", text))
 
 
 def _check_spectrum(subject: str, layer: LayerSpectrum, where: str) -> Iterator[Discrepancy]:

@@ -138,6 +138,17 @@ def test_both_sides_of_a_difference_are_told(whole_run, path, value, told):
     assert any(all(part in (None, shown) for part, shown in zip(told, one, strict=True)) for one in found), found
 
 
+def test_words_that_were_shuffled_are_the_stances_also_where_a_tag_ends_the_turn(whole_run):
+    keys = ("stance-curious-uncertainty-0", "shuffled-curious-uncertainty-0")
+    own, shuffled = (cell("training", "texts", 0, key=key) for key in keys)
+    texts = "Question: Rain? Answer: It falls, mostly.<end>", "Question: Rain? Answer: mostly. falls, It<end>"
+    ended = edited(whole_run, (own, texts[0]), (shuffled, texts[1]))
+    expected = "the words of an answer of its stance"
+    assert expected not in {one.recomputed for one in verify(ended)}
+    others = verify(edited(ended, (shuffled, texts[1].replace("mostly", "hardly"))))
+    assert expected in {one.recomputed for one in others}
+
+
 def test_a_curve_whose_lowest_point_was_moved_is_refused(whole_run):
     (layer,) = [one for one in whole_run.cells[2].spectra if one.name == SECOND]
     place = layer.curve.sizes.index(layer.fit.tail_size)
