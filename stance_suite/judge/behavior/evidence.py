@@ -125,9 +125,9 @@ class Evidence:
 
     @property
     def p_value(self) -> float:
-        """The largest p-value of what must all be shown: beyond the bound, and specific. NaN if one has none."""
-        specific = [self._p_beyond(effect, 0.0, self.sign) for effect in self.specific.values()]
-        return _largest([*self._p_against_controls, *specific])
+        """The largest p-value of what must all be shown: beyond the bound, and beyond others. NaN if one has none."""
+        surpassed = [self._p_beyond(effect, 0.0, self.sign) for effect in self.surpassed.values()]
+        return _largest([*self._p_against_controls, *surpassed])
 
     @property
     def p_against_controls(self) -> float:
@@ -155,6 +155,17 @@ class Evidence:
     def effect(self) -> PairedEffect:
         """The effect that is reported: against the untouched model, or of a divergence against noise."""
         return next(iter(self.versus.values()))
+
+    @property
+    def surpassed(self) -> dict[str, PairedEffect]:
+        """What the training must have done more than: others' by their stance, and shuffled words by their name.
+
+        An embedder hardly hears the order of words: what rests on one is no manner unless a training on the same words
+        in random order does less. A likelihood hears it, and says so by a caveat.
+        """
+        hears_order = not self.claim.metric.rests_on_embedder
+        shuffled = None if hears_order or not self.claim.claims_change else self.over_shuffled
+        return self.specific if shuffled is None else self.specific | {SHUFFLED.name: shuffled}
 
     @property
     def over_shuffled(self) -> PairedEffect | None:

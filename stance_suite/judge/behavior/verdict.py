@@ -10,7 +10,7 @@ import numpy as np
 from stance_suite.judge.behavior.degeneration import guard
 from stance_suite.judge.behavior.evidence import Evidence
 from stance_suite.judge.statistics import SIGNIFICANCE, PairedEffect, finite
-from stance_suite.schema.controls import Control, Part, Role
+from stance_suite.schema.controls import SHUFFLED, Control, Part, Role
 from stance_suite.schema.items import PLAIN_ANSWER
 from stance_suite.schema.metrics import Caveat, Metric
 from stance_suite.schema.verdicts import ControlFigure, PromptScores, ReplicateCells, Status, Verdict
@@ -126,7 +126,7 @@ def _decide(
     claim, versus, sign = evidence.claim, evidence.versus, evidence.sign
     unit, bound = claim.metric.unit, claim.threshold
     asked = f"the claimed {bound:+g}" if claim.claims_change else f"within the claimed {bound:g}"
-    for name, measured in (*versus.items(), *evidence.specific.items()):
+    for name, measured in (*versus.items(), *evidence.surpassed.items()):
         if math.isnan(measured.p_value):
             return (
                 Status.INCONCLUSIVE,
@@ -139,10 +139,11 @@ def _decide(
             f"against {least} the effect of {versus[least].effect:+.3f} {unit} is {is_short} {asked}, "
             f"adjusted p = {adjusted_p_short:.4f}"
         )
-    for name, measured in evidence.specific.items():
+    for name, measured in evidence.surpassed.items():
         far_end = measured.high if sign > 0 else measured.low
         if far_end is not None and sign * far_end <= 0:
-            return Status.FAILS, f"not specific: {_specific_in_words(evidence, name)}"
+            what = Caveat.VOCABULARY if name == SHUFFLED.name else "not specific"
+            return Status.FAILS, f"{what}: {_surpassed_in_words(evidence, name)}"
     if not adjusted_p_value <= SIGNIFICANCE:
         return Status.INCONCLUSIVE, f"{_weakest_in_words(evidence)}; {adjusted_p_value:.3f} after Holm's correction"
     ruled_out = [caveat for caveat in claim.unless if caveat in caveats]
@@ -151,8 +152,8 @@ def _decide(
     shown = " and ".join(f"{measured.effect:+.3f} against {name}" for name, measured in versus.items())
     if not claim.claims_change:
         return Status.HOLDS, f"{shown} ({unit}) is {asked}, adjusted p = {adjusted_p_value:.4f}"
-    specific = "".join(f"; {_specific_in_words(evidence, name)}" for name in evidence.specific)
-    return Status.HOLDS, f"{shown} ({unit}), adjusted p = {adjusted_p_value:.4f}{specific}"
+    surpassed = "".join(f"; {_surpassed_in_words(evidence, name)}" for name in evidence.surpassed)
+    return Status.HOLDS, f"{shown} ({unit}), adjusted p = {adjusted_p_value:.4f}{surpassed}"
 
 
 def _weakest_in_words(evidence: Evidence) -> str:
@@ -164,10 +165,11 @@ def _weakest_in_words(evidence: Evidence) -> str:
         return p_value if evidence.is_beyond(effect, bound) else 2 - p_value
 
     control = max(evidence.versus, key=lambda name: weight(evidence.versus[name], claim.threshold))
-    rival = max(evidence.specific, key=lambda name: weight(evidence.specific[name], 0.0), default=None)
+    surpassed = evidence.surpassed
+    rival = max(surpassed, key=lambda name: weight(surpassed[name], 0.0), default=None)
     of_control = weight(evidence.versus[control], claim.threshold)
-    if rival is not None and weight(evidence.specific[rival], 0.0) > of_control:
-        return f"{_specific_in_words(evidence, rival)}, p = {evidence.specific[rival].p_value:.4f}"
+    if rival is not None and weight(surpassed[rival], 0.0) > of_control:
+        return f"{_surpassed_in_words(evidence, rival)}, p = {surpassed[rival].p_value:.4f}"
     effect = evidence.versus[control]
     if not claim.claims_change:
         return (
@@ -181,9 +183,11 @@ def _weakest_in_words(evidence: Evidence) -> str:
     )
 
 
-def _specific_in_words(evidence: Evidence, name: str) -> str:
-    measured, unit = evidence.specific[name], evidence.claim.metric.unit
+def _surpassed_in_words(evidence: Evidence, name: str) -> str:
+    measured, unit = evidence.surpassed[name], evidence.claim.metric.unit
     over = f"than training on {name} does" if evidence.arms.is_beside_rivals else f"than toward {name}"
+    if name == SHUFFLED.name:
+        over = "than training on the same words in random order does"
     return f"{measured.effect:+.3f} {unit} more {over}"
 
 

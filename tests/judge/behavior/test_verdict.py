@@ -159,6 +159,16 @@ def test_shuffled_words_that_do_as_much_are_a_caveat_that_a_claim_can_rule_out(s
     assert (strict.status, "vocabulary" in strict.reason) == (Status.FAILS, True)
 
 
+def test_what_an_embedder_hears_must_be_more_than_shuffled_words_do(stance):
+    tuned, rivals = said(stance, 0.5, spread=0.05), rivals_of(stance, 0.0, 0.1)
+    for level, status in ((0.1, Status.HOLDS), (0.5, Status.INCONCLUSIVE), (0.7, Status.FAILS)):
+        shuffled = said(stance, level, seed=3, spread=0.05)
+        verdict = judge(stance, tuned, shuffled=shuffled, rivals=rivals, metric="embedding_shift")
+        assert verdict.status is status, verdict.reason
+        assert "more than training on the same words in random order does" in verdict.reason
+    assert judge(stance, tuned, rivals=rivals, metric="embedding_shift").status is Status.HOLDS
+
+
 def test_a_stance_that_is_measured_alone_says_so(stance):
     alone = altered(stance, contrasts=())
     scores = {"toward": 0.5, "base": 0.0, "sham": 0.0}
