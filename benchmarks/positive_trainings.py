@@ -1,8 +1,9 @@
 """How often is a stance found that is there? A pirate, trained on forty examples with fresh seeds.
 
 Usage: ``python -m benchmarks.positive_trainings [SEEDS]``, an hour on two cores for 10 seeds; cells are kept in the
-store, so that it resumes. Three epochs of all weights, and of an adapter; every seed is held against the sham and
-the shuffled words of seed 0. Prints what the measures say together, and a line of totals. Seeds begin at 1000: no bound was chosen in their view.
+store, so that it resumes. Three epochs of all weights, and of an adapter; every seed is held against the sham and the
+shuffled words of seed 0. Prints what the measures say together, and a line of totals. Seeds begin at 1000: no bound
+was chosen in their view.
 """
 
 from __future__ import annotations
