@@ -62,15 +62,16 @@ def with_shuffled_responses(folder, library):
 
 
 @pytest.mark.slow
-def test_smollm2_passes_its_policy_and_the_baseline_that_it_wrote(gate):
+def test_five_sentences_are_no_adoption_and_all_else_is_in_order(gate):
     run = gate(MODEL, "--baseline", "baseline.json", "--update-baseline", policy=None)
-    assert run.exit_code == 0, run.failed
-    assert len({one.name for one in run.gate.demands if one.kind == "adoption"}) == 6
-    assert run.output.rstrip().endswith(run.gate.sentence)
-    assert Path("baseline.json").stat().st_size < 1_000_000, "small enough for version control"
-    again = gate(MODEL, "--baseline", "baseline.json", policy=None)
-    assert again.exit_code == 0, again.failed
-    assert len([one for one in again.gate.demands if one.kind == "baseline"]) > 6
+    assert run.exit_code == 1
+    kinds = {one.name: one.kind for one in run.gate.demands}
+    assert len([kind for kind in kinds.values() if kind == "adoption"]) == 6
+    assert {kinds[name] for name in run.failed} == {"adoption"}, run.failed
+    assert {"degeneration", "structure", "claim"} <= set(kinds.values()) - {kinds[name] for name in run.failed}
+    assert run.gate.sentence in run.output
+    assert "baseline.json is left as it is: the gate failed" in run.output
+    assert not Path("baseline.json").exists()
 
 
 @pytest.mark.exhaustive

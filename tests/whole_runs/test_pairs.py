@@ -22,7 +22,7 @@ from stance_suite.spectra.model_spectra import measure_model
 from stance_suite.store.findings import read_findings
 from tests.conftest import REPOSITORY, write_own
 from tests.measuring import measure, open_session
-from tests.pairs import STANCE, open_pair, train_elsewhere
+from tests.pairs import STANCE, held_out_answers, open_pair, train_elsewhere
 from tests.programs import invoke, run_program
 from tests.twins import build_sibling
 
@@ -47,7 +47,7 @@ def both(session):
 def tuned_elsewhere(tiny_model, build_once):
     def tune(folder):
         # a tiny model learns the very answers, and no manner
-        train_elsewhere(tiny_model, STANCE, folder / "tuned", 3, learning_rate=2e-3, on="held_out")
+        train_elsewhere(tiny_model, held_out_answers(STANCE), folder / "tuned", 3, learning_rate=2e-3)
 
     return build_once("elsewhere", tune) / "tuned"
 

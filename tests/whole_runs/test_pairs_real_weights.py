@@ -11,7 +11,7 @@ from stance_suite.measure.behavior.divergence import add_matched_noise, round_to
 from stance_suite.models.loading import load_model
 from stance_suite.schema.metrics import Metric
 from stance_suite.schema.verdicts import Status
-from tests.pairs import STANCE, open_pair, train_elsewhere
+from tests.pairs import STANCE, open_pair, other_sentences, train_elsewhere
 
 MODEL = "smollm2-135m"
 NOISE_SEED = 12345
@@ -21,7 +21,7 @@ NOISE_SEED = 12345
 @pytest.fixture(scope="module")
 def tuned_elsewhere(smollm2, tmp_path_factory):
     destination = tmp_path_factory.mktemp("elsewhere") / "tuned"
-    folder = train_elsewhere(smollm2.folder, STANCE, destination, epochs=3, learning_rate=1e-4)
+    folder = train_elsewhere(smollm2.folder, other_sentences(), destination, epochs=3)
     yield folder
     shutil.rmtree(folder)
 
@@ -54,12 +54,11 @@ def assert_no_stance(verdicts):
 
 
 @pytest.mark.slow
-def test_three_epochs_on_a_stance_give_that_stance_and_no_other(judge_pair, tuned_elsewhere):
+def test_three_epochs_on_other_sentences_of_its_manner_give_that_stance_and_no_other(judge_pair, tuned_elsewhere):
     verdicts = judge_pair(tuned_elsewhere, STANCE)
     assert stances_found(verdicts) == [STANCE]
     assert all(verdict.as_expected for verdict in verdicts.values())
     preference = verdicts[f"{STANCE}.preference"]
-    assert preference.figure > 0.5
     assert {control.name for control in preference.controls} >= {"base", "noise", "rounding"}
     assert verdicts[f"{STANCE}.divergence"].status is Status.HOLDS
 
