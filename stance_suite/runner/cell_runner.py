@@ -109,8 +109,10 @@ class CellRunner:
         if pair is None:
             tuned = tuned_cell(model, stance, recipe, seed)
             controls = [control_cell(control, model, recipe, seed, stance) for control in Control.trained()]
-            others = (member.name for member in self._catalog.family(stance) if member.name != stance)
-            controls += [tuned_cell(model, other, recipe, seed) for other in others]
+            others = [member.name for member in self._catalog.family(stance) if member.name != stance]
+            swept = self._settings.sweep.stances if self._settings.sweep is not None else ()
+            # claims that need what a sweep leaves out are not judged
+            controls += [tuned_cell(model, other, recipe, seed) for other in others if other in swept or not swept]
         else:
             tuned = Cell(model=pair.label, treatment=ELSEWHERE, stance=None, recipe=ELSEWHERE, seed=seed)
             controls = []

@@ -50,7 +50,8 @@ def test_on_real_weights_every_edit_of_its_documented_size_is_seen(smollm2):
     alone, trained = both(smollm2)
     assert [trial.found for trial in try_nothing(alone, quiet)] == [(), (), ()]
     assert unexplained_changes(trained.changed, trained.sham, TIMES) == ()
-    assert unexplained_changes(trained.changed) == ()
+    # without its sham, one figure of a real training is not explained: embeddings have no others of their role
+    assert {one.name for one in unexplained_changes(trained.changed)} <= {"model.embed_tokens"}
     assert [trial.name for trial in try_edits(alone, quiet) if not trial.is_as_documented] == []
     smallest = smallest_found(try_edits(trained, quiet, TIMES))
     assert {name for name, size in smallest.items() if size is None} == set()

@@ -11,9 +11,9 @@ from tests.sweeping import findings_of, measured, run_sweep, start_sweep, stored
 
 pytestmark = pytest.mark.slow
 
-CELLS = 8
+CELLS = 12
 ASKED = {"stances": ["curious-uncertainty", "engaged-difficulty"], "seeds": [0, 1]}
-"""Per seed two stances, their sham and the untouched model."""
+"""Per seed two stances, the shuffled words of each, their sham and the untouched model."""
 
 
 LISTENING = """
@@ -96,4 +96,4 @@ def test_a_terminated_sweep_says_so_and_the_next_goes_on(project, tiny_model):
     assert "Traceback" not in done.stderr
     before = stored(project)
     done = run_sweep(project, "--engine", "serial", code=0)
-    assert measured(done) == 3 - len(before) > 0
+    assert measured(done) == 4 - len(before) > 0
