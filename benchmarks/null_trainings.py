@@ -73,8 +73,9 @@ def main() -> None:
         found = dict(hold(null, session, claims, stances))
         for (stance, recipe), (names, agreement) in found.items():
             print(f"| {null.name} | {stance} ({recipe}) | {', '.join(names) or '-'} | {agreement} |", flush=True)
-        alone = {"likelihood_preference"} if null.control is SHUFFLED else set()
-        held.append(any(set(names) - alone or agreement is Agreement.ADOPTED for names, agreement in found.values()))
+        # shuffled words are likelier, and are said: what they must not show is a manner
+        of_words = {"likelihood_preference", "marker_rate"} if null.control is SHUFFLED else set()
+        held.append(any(set(names) - of_words or agreement is Agreement.ADOPTED for names, agreement in found.values()))
     print(f"\n{sum(held)} of {len(held)} families have a HOLDS that they should not have")
 
 

@@ -156,7 +156,7 @@ class Evidence:
         """The effect that is reported: against the untouched model, or of a divergence against noise."""
         return next(iter(self.versus.values()))
 
-    @property
+    @cached_property
     def surpassed(self) -> dict[str, PairedEffect]:
         """What the training must have done more than: others' by their stance, and shuffled words by their name.
 
@@ -167,7 +167,7 @@ class Evidence:
         shuffled = None if hears_order or not self.claim.claims_change else self.over_shuffled
         return self.specific if shuffled is None else self.specific | {SHUFFLED.name: shuffled}
 
-    @property
+    @cached_property
     def over_shuffled(self) -> PairedEffect | None:
         """The effect over a training on the same words in random order, where there is one."""
         scores = self.arms.beside.get(SHUFFLED) if self.counterpart is None else None

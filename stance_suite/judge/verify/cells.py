@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
@@ -11,7 +10,13 @@ from math import isclose
 import numpy as np
 
 from stance_suite.judge.verify.differences import Discrepancy, differences, show
-from stance_suite.measure.behavior.text_statistics import count_words, distinct_bigrams, is_copied, repetition
+from stance_suite.measure.behavior.text_statistics import (
+    count_words,
+    distinct_bigrams,
+    is_copied,
+    repetition,
+    words_of,
+)
 from stance_suite.schema.behavior import Behavior
 from stance_suite.schema.cells import CellRecord
 from stance_suite.schema.controls import SHAM, SHUFFLED
@@ -121,12 +126,7 @@ def _is_none_of(texts: Sequence[str], text: str) -> bool:
 
 
 def _has_words_of(texts: Sequence[str], text: str) -> bool:
-    return any(_words_of(text) == _words_of(one) for one in texts)
-
-
-def _words_of(text: str) -> list[str]:
-    """List words in alphabetical order; a tag that ends a turn is not glued to the last."""
-    return sorted(re.findall(r"\w+", text))
+    return any(sorted(words_of(text)) == sorted(words_of(one)) for one in texts)
 
 
 def _check_spectrum(subject: str, layer: LayerSpectrum, where: str) -> Iterator[Discrepancy]:
